@@ -1,0 +1,37 @@
+"""What can go wrong, each with the exit code that the command line ends with."""
+
+
+class StreamerError(Exception):
+    """Anything that streamer explains to its user in one line instead of a traceback."""
+
+    exit_code = 1
+
+
+class OutputError(StreamerError):
+    """A result could not be written: the disk is full, the file is read-only, or not ours."""
+
+
+class ConfigError(StreamerError):
+    """A flag, an environment variable or a configuration file says what is not allowed."""
+
+    exit_code = 2
+
+
+class InputError(StreamerError):
+    """An audio device or a recording cannot be read."""
+
+    exit_code = 3
+
+
+class DeviceLostError(InputError):
+    """A device that was being read stopped delivering."""
+
+
+class NoSpeechError(InputError):
+    """There is no speech in what was to be judged."""
+
+
+class ModelError(StreamerError):
+    """A model bundle is missing, damaged, foreign or of a newer format."""
+
+    exit_code = 4

@@ -1,0 +1,1 @@
+"""From PCM to calibrated probabilities."""

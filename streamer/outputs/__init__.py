@@ -1,0 +1,1 @@
+"""Where results go: the CSV log, lines of JSON, plain lines."""

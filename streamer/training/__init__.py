@@ -1,0 +1,1 @@
+"""From a manifest of recordings to a model bundle and its figures."""

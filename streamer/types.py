@@ -1,0 +1,295 @@
+"""What travels between the rooms: frozen values, with time as a sample count.
+
+Positions (``start``, ``end``, ...) count samples at `SAMPLE_RATE` from the start of the stream.
+Wall-clock time is attached once, at the edge, when a row is written.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+SAMPLE_RATE = 16_000
+"""Samples per second of everything behind the resampler."""
+
+EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
+"""The whole vocabulary, in RAVDESS order. A model may know fewer; its bundle says which."""
+
+Pcm: TypeAlias = NDArray[np.int16]
+"""16-bit PCM: shape (samples,) for one channel, (samples, channels) for several."""
+
+
+class EndReason(StrEnum):
+    """Why an utterance ended."""
+
+    SILENCE = "silence"
+    MAX_LENGTH = "max_length"
+    END_OF_INPUT = "end_of_input"
+    DEVICE_LOST = "device_lost"
+    GAP = "gap"
+    STOPPED = "stopped"
+
+
+class State(StrEnum):
+    """What the program is doing, as the header of the dashboard says it."""
+
+    WARMING_UP = "warming up"
+    LISTENING = "listening"
+    PAUSED = "paused"
+    LOST = "lost"
+    STOPPING = "stopping"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """What is being listened to.
+
+    Attributes:
+        name: As a person would call it: the device's name, the recording's path.
+        sample_rate: In Hz, as delivered; everything behind the resampler is at `SAMPLE_RATE`.
+        channels: How many channels it delivers.
+        live: True for a device, which can be lost and cannot wait for us.
+    """
+
+    name: str
+    sample_rate: int
+    channels: int
+    live: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """PCM as a source delivers it.
+
+    Attributes:
+        pcm: Shape (samples, channels), at the source's own rate.
+        lost: Samples (per channel, at the source's rate) known to be missing before this block.
+        overrun: True where the device says that it lost samples before this block.
+        time: `time.monotonic()` at which the last sample was there to be read.
+    """
+
+    pcm: Pcm
+    time: float
+    lost: int = 0
+    overrun: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpeechStart:
+    """The segmenter has opened an utterance.
+
+    Attributes:
+        utterance: Running number in its channel, from 1.
+        start: Where its speech begins, in samples.
+    """
+
+    utterance: int
+    start: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """The newest few seconds of an utterance that is still going on, for a rolling prediction.
+
+    Attributes:
+        utterance: Running number in its channel, from 1.
+        end: Where ``pcm`` ends, in samples.
+        pcm: Shape (samples,).
+    """
+
+    utterance: int
+    end: int
+    pcm: Pcm
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segment:
+    """A whole utterance.
+
+    Attributes:
+        utterance: Running number in its channel, from 1.
+        start: Where its speech begins, in samples.
+        end: Where its speech ends (one past the last sample).
+        pcm_start: Where ``pcm`` begins: before ``start`` by the pre-roll.
+        pcm: Shape (samples,): pre-roll, speech and what followed it.
+        end_reason: Why it ended.
+    """
+
+    utterance: int
+    start: int
+    end: int
+    pcm_start: int
+    pcm: Pcm
+    end_reason: EndReason
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a model hears in a piece of speech.
+
+    Attributes:
+        labels: The emotions that the model knows, in the order of `EMOTIONS`.
+        probabilities: Calibrated, one per label, summing to 1.
+        mood: P(positive) - P(negative), from -1 to 1, grouped as the bundle says.
+        uncertain: True where the confidence is below the bundle's threshold.
+    """
+
+    labels: tuple[str, ...]
+    probabilities: tuple[float, ...]
+    mood: float
+    uncertain: bool
+
+    @property
+    def confidence(self) -> float:
+        """The largest probability."""
+        return max(self.probabilities)
+
+    @property
+    def emotion(self) -> str:
+        """The label of the largest probability, certain or not."""
+        return self.labels[self.probabilities.index(self.confidence)]
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One utterance, judged: a row of the CSV.
+
+    Attributes:
+        number: Running number in its channel, from 1.
+        channel: The channel's name.
+        start: Where its speech begins, in samples.
+        end: Where its speech ends (one past the last sample).
+        prediction: What the model heard; None where the worker could not keep up with judging.
+        level_dbfs: RMS level of the speech, in dB relative to a full-scale square wave.
+        end_reason: Why it ended.
+        latency_ms: From the capture of its last speech sample to this row; None off the live path.
+        compute_ms: What judging it cost the worker.
+    """
+
+    number: int
+    channel: str
+    start: int
+    end: int
+    prediction: Prediction | None
+    level_dbfs: float
+    end_reason: EndReason
+    latency_ms: float | None
+    compute_ms: float
+
+    @property
+    def start_s(self) -> float:
+        """Where its speech begins, in seconds."""
+        return self.start / SAMPLE_RATE
+
+    @property
+    def end_s(self) -> float:
+        """Where its speech ends, in seconds."""
+        return self.end / SAMPLE_RATE
+
+    @property
+    def duration_s(self) -> float:
+        """How long it is, in seconds."""
+        return (self.end - self.start) / SAMPLE_RATE
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanged:
+    """The program does something else now; ``detail`` says more, for people."""
+
+    state: State
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LevelMeasured:
+    """How loud a channel was in the last tenth of a second.
+
+    Attributes:
+        channel: The channel's name.
+        position: Where the measured piece ends, in samples.
+        rms_dbfs: RMS level; -inf for digital silence.
+        peak_dbfs: Largest sample; -inf for digital silence.
+        clipped: True where a sample touched full scale.
+        speech: True while an utterance is open.
+    """
+
+    channel: str
+    position: int
+    rms_dbfs: float
+    peak_dbfs: float
+    clipped: bool
+    speech: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UtteranceStarted:
+    """Somebody began to speak."""
+
+    channel: str
+    number: int
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class RollingPrediction:
+    """What is heard in the newest seconds of an utterance that is still going on.
+
+    Attributes:
+        channel: The channel's name.
+        number: Running number of the utterance in its channel, from 1.
+        end: Where the judged piece ends, in samples.
+        prediction: What the model hears.
+        latency_ms: From the capture of the last judged sample to this prediction.
+        compute_ms: What it cost the worker.
+    """
+
+    channel: str
+    number: int
+    end: int
+    prediction: Prediction
+    latency_ms: float
+    compute_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What was lost or late so far, and what waits. Never resets within a session.
+
+    Attributes:
+        overruns: How often the device or the ring lost samples.
+        gaps: How often the stream had a hole.
+        lost_samples: At `SAMPLE_RATE`, as far as known.
+        late_windows: Rolling windows replaced by a newer one before they were judged.
+        unjudged: Utterances whose row has no prediction, because the worker fell behind.
+        queue: Utterances waiting for the worker now.
+    """
+
+    overruns: int = 0
+    gaps: int = 0
+    lost_samples: int = 0
+    late_windows: int = 0
+    unjudged: int = 0
+    queue: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadFailed:
+    """A thread ended with an exception; the main thread acts on it."""
+
+    thread: str
+    error: BaseException
+
+
+Event: TypeAlias = (
+    StateChanged
+    | LevelMeasured
+    | UtteranceStarted
+    | RollingPrediction
+    | Utterance
+    | Counters
+    | ThreadFailed
+)
+"""What the pipeline tells the main thread."""
