@@ -66,8 +66,8 @@ class Block:
 
     Attributes:
         pcm: Shape (samples, channels), at the source's own rate.
-        lost: Samples (per channel, at the source's rate) known to be missing before this block.
-        overrun: True where the device says that it lost samples before this block.
+        lost: Samples (per channel, at the source's rate) missing before this block, an estimate.
+        overrun: True where the device says that it was not read fast enough.
         time: `time.monotonic()` at which the last sample was there to be read.
     """
 
@@ -196,6 +196,27 @@ class Utterance:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceOpened:
+    """The source delivers now.
+
+    Attributes:
+        info: What it is.
+        epoch: Wall-clock time of sample 0, in seconds since 1970.
+    """
+
+    info: SourceInfo
+    epoch: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLoaded:
+    """The model is there; ``labels`` are the emotions that it knows."""
+
+    name: str
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StateChanged:
     """The program does something else now; ``detail`` says more, for people."""
 
@@ -284,7 +305,9 @@ class ThreadFailed:
 
 
 Event: TypeAlias = (
-    StateChanged
+    ModelLoaded
+    | SourceOpened
+    | StateChanged
     | LevelMeasured
     | UtteranceStarted
     | RollingPrediction

@@ -1,0 +1,27 @@
+# make run    sets up everything and listens; make run ARGS="--duration 20 --csv out.csv"
+# make test   sets up everything and passes the tests
+.PHONY: help run test check lint lock clean
+
+help: ## show this help
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+run: ## set up everything and run: make run ARGS="--duration 20 --csv out.csv"
+	@tools/setup.sh run
+	@.venv/bin/streamer run $(ARGS)
+
+test: ## set up everything, check the code and run the tests: make test ARGS="-k ring"
+	@tools/setup.sh test
+	@$(MAKE) --no-print-directory lint
+	.venv/bin/pytest $(ARGS)
+
+lint: ## style, types and the rules of who may import whom
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+lock: ## write the versions that are installed now to requirements.lock
+	.venv/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock
+
+clean: ## remove the virtual environment and all caches
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

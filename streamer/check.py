@@ -1,0 +1,147 @@
+"""Is this machine ready? One line per part, and for each thing amiss what to do about it."""
+
+import os
+import platform
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from streamer.audio.level import rms_dbfs
+from streamer.audio.sources import FileSource, MicrophoneSource, find_device
+from streamer.config import Config
+from streamer.errors import InputError, OutputError, StreamerError
+from streamer.pipeline import Model, Pipeline
+from streamer.types import (
+    SAMPLE_RATE,
+    Pcm,
+    RollingPrediction,
+    ThreadFailed,
+    Utterance,
+    UtteranceStarted,
+)
+
+LISTEN_S = 1.0
+SEGMENT_S = 3.0
+RUNS = 20
+PLAY_S = 20.0
+"""How much of the bundled recording is played through the pipeline."""
+
+
+def check(config: Config, load: Callable[[], Model], recording: Path) -> int:
+    """Check the device, the model, the live path and the log; print a line for each.
+
+    Args:
+        config: What would be used.
+        load: Loads the model.
+        recording: Speech to measure with, played at real-time pace.
+
+    Returns:
+        The exit code: 0 where all is well, else that of the first thing amiss.
+    """
+    print(f"streamer on Python {platform.python_version()}, {platform.platform()}")
+    parts: dict[str, Callable[[], str]] = {
+        "device": lambda: _device(config),
+        "model": lambda: _model(load),
+        "live path": lambda: _live_path(config, load, recording),
+        "log": lambda: _log(config),
+    }
+    exit_code = 0
+    for name, part in parts.items():
+        try:
+            print(f"ok    {name}: {part()}", flush=True)
+        except StreamerError as error:
+            print(f"AMISS {name}: {error}", flush=True)
+            exit_code = exit_code or error.exit_code
+    return exit_code
+
+
+def _device(config: Config) -> str:
+    device = find_device(config.audio.device)
+    microphone = MicrophoneSource(device.index, channels=1, block_s=config.audio.block_ms / 1000)
+    try:
+        info = microphone.open()
+        pieces: list[Pcm] = []
+        while sum(len(piece) for piece in pieces) < LISTEN_S * info.sample_rate:
+            block = microphone.read()
+            if block is not None:
+                pieces.append(block.pcm)
+    finally:
+        microphone.close()
+    level = rms_dbfs(np.concatenate(pieces))
+    if level == -np.inf:
+        raise InputError(f"{info.name} delivers digital silence: is it muted?")
+    return f"{info.name}, {info.sample_rate} Hz, {info.channels} channels, {level:.0f} dBFS now"
+
+
+def _model(load: Callable[[], Model]) -> str:
+    started = time.perf_counter()
+    model = load()
+    loaded_s = time.perf_counter() - started
+    model.warm_up()
+    noise = np.random.default_rng(0).integers(-3000, 3000, round(SEGMENT_S * SAMPLE_RATE), np.int16)
+    costs_ms = []
+    for _ in range(RUNS):
+        started = time.perf_counter()
+        model.judge(noise)
+        costs_ms.append((time.perf_counter() - started) * 1000)
+    return (
+        f"{model.name}, {len(model.labels)} emotions, loaded in {loaded_s:.1f} s, "
+        f"{SEGMENT_S:.0f} s of speech judged in {statistics.median(costs_ms):.0f} ms"
+    )
+
+
+def _live_path(config: Config, load: Callable[[], Model], recording: Path) -> str:
+    """Play speech through the pipeline and say how late its predictions are."""
+    block_s = config.audio.block_ms / 1000
+    pipeline = Pipeline(FileSource(recording, block_s=block_s), load, config)
+    pipeline.start()
+    onsets: dict[int, int] = {}
+    rolling: defaultdict[int, list[RollingPrediction]] = defaultdict(list)
+    rows: list[Utterance] = []
+    while (event := pipeline.events.get()) is not None:
+        match event:
+            case ThreadFailed():
+                raise event.error
+            case UtteranceStarted():
+                onsets[event.number] = event.start
+            case RollingPrediction():
+                rolling[event.number].append(event)
+            case Utterance():
+                rows.append(event)
+                if event.end_s > PLAY_S:
+                    pipeline.stop()
+    pipeline.join()
+    first_ms = [
+        (events[0].end - onsets[number]) / SAMPLE_RATE * 1000 + events[0].latency_ms
+        for number, events in rolling.items()
+    ]
+    ends = [[event.end / SAMPLE_RATE for event in events] for events in rolling.values()]
+    rate = sum(len(e) - 1 for e in ends) / max(1e-9, sum(e[-1] - e[0] for e in ends))
+    hangover = config.segmenter.hangover_ms
+    late_ms = [row.latency_ms - hangover for row in rows if row.latency_ms is not None]
+    if not late_ms or not first_ms:
+        raise StreamerError("no utterance was found in the bundled recording")
+    return (
+        f"end of speech to row {hangover} ms hangover + {_spread(late_ms)}; "
+        f"onset to first prediction {_spread(first_ms)}; {rate:.1f} rolling predictions a second"
+    )
+
+
+def _spread(values_ms: list[float]) -> str:
+    return f"{statistics.median(values_ms):.0f} ms (at most {max(values_ms):.0f})"
+
+
+def _log(config: Config) -> str:
+    if config.output.csv is None:
+        return "no CSV is written"
+    path = Path(config.output.csv).absolute()
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder, expected a CSV file or a new name")
+    target = path if path.exists() else path.parent
+    if not os.access(target, os.W_OK):
+        raise OutputError(f"{path}: cannot be written")
+    return f"{path} can be written"

@@ -1,0 +1,335 @@
+"""The commands, and nothing else. Each imports what it needs when it runs: start-up stays quick."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from streamer import __version__
+from streamer.errors import ConfigError, InputError, StreamerError
+
+if TYPE_CHECKING:
+    from streamer.audio.sources import Source
+    from streamer.config import Config, LoadedConfig
+    from streamer.model.classifier import Classifier
+
+Command: TypeAlias = Callable[[argparse.Namespace], int]
+
+INTERRUPTED = 130
+PIPE_RATE = 16_000
+DEMO = Path(__file__).parent / "recordings" / "demo.flac"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code (see `streamer.errors`)."""
+    args = _parser().parse_args(argv)
+    command: Command = args.command
+    try:
+        return command(args)
+    except StreamerError as error:
+        print(f"streamer: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:  # whoever read our output has gone
+        sys.stderr.close()
+        return StreamerError.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+# --- commands -----------------------------------------------------------------------------------
+
+
+def _run(args: argparse.Namespace) -> int:
+    from contextlib import ExitStack
+
+    from rich.console import Console
+
+    from streamer.audio.sources import native_stderr_muted
+    from streamer.dashboard.board import Board
+    from streamer.dashboard.screen import usable
+    from streamer.outputs.lines import JsonLines, PlainLines
+    from streamer.pipeline import Pipeline
+    from streamer.session import LiveSession
+
+    config = _config(args)
+    console = Console()
+    with_board = not args.json and not args.no_dashboard and usable(console)
+    with ExitStack() as stack:
+        stack.enter_context(native_stderr_muted())
+        pipeline = Pipeline(_source(args, config), _loader(config), config)
+        session = LiveSession(
+            pipeline,
+            csv=_csv(config),
+            board=stack.enter_context(Board(console, config.dashboard)) if with_board else None,
+            lines=None if with_board else JsonLines() if args.json else PlainLines(),
+            duration=args.duration,
+        )
+        session.run()
+    for line in session.summary():
+        print(line, file=sys.stderr if args.json else sys.stdout)
+    return 0
+
+
+def _file(args: argparse.Namespace) -> int:
+    from streamer.batch import analyse
+
+    config = _config(args)
+    return analyse(
+        [Path(path) for path in args.paths],
+        _loader(config)(),
+        config,
+        csv=_csv(config),
+        jobs=args.jobs,
+        json=args.json,
+    )
+
+
+def _devices(args: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    from streamer.audio.sources import input_devices, native_stderr_muted
+
+    del args
+    with native_stderr_muted():
+        devices = input_devices()
+    if not devices:
+        print("no input device")
+        return 0
+    table = Table("index", "name", "host API", "channels", "default rate", "")
+    for device in devices:
+        rate, mark = f"{device.sample_rate} Hz", "default" if device.default else ""
+        table.add_row(
+            str(device.index), device.name, device.host_api, str(device.channels), rate, mark
+        )
+    Console().print(table)
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    from streamer.audio.sources import native_stderr_muted
+    from streamer.check import check
+
+    config = _config(args)
+    with native_stderr_muted():
+        return check(config, _loader(config), DEMO)
+
+
+def _config_show(args: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("key", "value", "from", "what it is")
+    for setting in _loaded_config(args).settings():
+        value = "null" if setting.value is None else str(setting.value)
+        table.add_row(setting.key, value, setting.source, setting.description)
+    Console().print(table)
+    return 0
+
+
+# --- what they share ----------------------------------------------------------------------------
+
+
+def _loaded_config(args: argparse.Namespace) -> "LoadedConfig":
+    from streamer.config import load
+
+    given = vars(args)
+    flags = {
+        key: given[flag]
+        for key, flag in (
+            ("model.name", "model"),
+            ("audio.device", "device"),
+            ("output.csv", "csv"),
+            ("audio.channels", "channels"),
+        )
+        if given.get(flag) is not None and not isinstance(given[flag], int)
+    }
+    if given.get("no_csv"):
+        flags["output.csv"] = None
+    return load(file=args.config, flags=flags)
+
+
+def _config(args: argparse.Namespace) -> "Config":
+    return _loaded_config(args).config
+
+
+def _csv(config: "Config") -> Path | None:
+    return Path(config.output.csv) if config.output.csv else None
+
+
+def _loader(config: "Config") -> "Callable[[], Classifier]":
+    """What loads the model, wherever and whenever it is called: torch takes a second to import."""
+
+    def load() -> "Classifier":
+        from streamer.model.classifier import Classifier
+
+        return Classifier.load(config.model.name, threads=config.model.threads)
+
+    return load
+
+
+def _source(args: argparse.Namespace, config: "Config") -> "Source":
+    """What `run` listens to: without a microphone or a wish, the bundled recording."""
+    from streamer.audio.sources import FileSource, MicrophoneSource, PipeSource, find_device
+
+    block_s = config.audio.block_ms / 1000
+    channels = args.channels if isinstance(args.channels, int) else len(config.audio.channels) or 1
+    if args.input == "-":
+        rate = args.rate or PIPE_RATE
+        return PipeSource(sys.stdin.buffer, sample_rate=rate, channels=channels, block_s=block_s)
+    if args.rate is not None or isinstance(args.channels, int):
+        raise ConfigError(
+            "--rate and --channels with a number describe raw PCM: they need --input -"
+        )
+    if args.input is not None:
+        return FileSource(Path(args.input), block_s=block_s)
+    try:
+        find_device(config.audio.device)
+    except InputError as error:
+        if config.audio.device is not None:
+            raise
+        print(f"streamer: {error}", file=sys.stderr)
+        return FileSource(DEMO, block_s=block_s, name="the bundled recording (no microphone)")
+    return MicrophoneSource(config.audio.device, channels=channels, block_s=block_s)
+
+
+# --- the command line ---------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="streamer",
+        description="Which emotion is heard, and how sure it is, while somebody speaks.",
+        epilog="example: streamer run --csv calls.csv",
+    )
+    parser.add_argument("--version", action="version", version=f"streamer {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
+
+    run = _command(
+        commands,
+        "run",
+        _run,
+        "listen to a microphone, a recording or a pipe",
+        "streamer run --device USB --csv calls.csv",
+    )
+    run.add_argument(
+        "--device", metavar="INDEX|NAME", help="input device, as 'streamer devices' lists them"
+    )
+    run.add_argument(
+        "--input", metavar="FILE|-", help="play a recording, or read raw s16le PCM from a pipe"
+    )
+    run.add_argument("--rate", metavar="HZ", type=_positive_int, help="of the pipe: 16000")
+    run.add_argument(
+        "--channels",
+        metavar="NAMES|N",
+        type=_channels,
+        help="independent channels, as agent,customer; or how many the pipe has, mixed to one",
+    )
+    run.add_argument(
+        "--duration", metavar="S", type=_positive_float, help="stop after so many seconds"
+    )
+    run.add_argument("--no-dashboard", action="store_true", help="plain lines, also on a terminal")
+    _add_output(run)
+    _add_model(run)
+
+    file = _command(
+        commands,
+        "file",
+        _file,
+        "judge recordings and folders of them, as fast as the machine allows",
+        "streamer file calls/ --csv calls.csv --jobs 2",
+    )
+    file.add_argument("paths", nargs="+", metavar="PATH", help="a recording, or a folder of them")
+    file.add_argument(
+        "--jobs", metavar="N", type=_positive_int, help="recordings at once: one per core"
+    )
+    file.add_argument(
+        "--channels",
+        metavar="NAMES",
+        type=_names,
+        help="independent channels, as agent,customer; without it all are mixed to one",
+    )
+    _add_output(file)
+    _add_model(file)
+
+    _command(
+        commands, "devices", _devices, "list the input devices", "streamer devices", config=False
+    )
+    check = _command(
+        commands, "check", _check, "say whether this machine is ready", "streamer check"
+    )
+    check.add_argument("--device", metavar="INDEX|NAME", help="input device to be checked")
+    _add_model(check)
+
+    config = commands.add_parser(
+        "config", help="show the configuration", description="The configuration."
+    )
+    config_commands = config.add_subparsers(required=True, metavar="COMMAND", title="commands")
+    _command(
+        config_commands,
+        "show",
+        _config_show,
+        "list every value and where it came from",
+        "STREAMER_VAD_FRAME_MS=30 streamer config show",
+    )
+    return parser
+
+
+def _command(  # noqa: PLR0913 - a command has a name, a job, a help and an example
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    command: Command,
+    description: str,
+    example: str,
+    *,
+    config: bool = True,
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name,
+        help=description,
+        description=f"{description[0].upper()}{description[1:]}.",
+        epilog=f"example: {example}",
+    )
+    parser.set_defaults(command=command)
+    if config:
+        parser.add_argument(
+            "--config", metavar="FILE", type=Path, help="configuration file: ./config.yaml"
+        )
+    return parser
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--csv", metavar="PATH", help="append a row per utterance to this file")
+    where.add_argument("--no-csv", action="store_true", help="write no CSV")
+    parser.add_argument("--json", action="store_true", help="one line of JSON per event on stdout")
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", metavar="NAME|DIR", help="model bundle: default")
+
+
+def _positive_int(text: str) -> int:
+    number = int(text)
+    if number <= 0:
+        raise argparse.ArgumentTypeError(f"got {text}, expected a whole number above 0")
+    return number
+
+
+def _positive_float(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"got {text}, expected a number above 0")
+    return number
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    if not all(names) or len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected different names, as left,right")
+    return names
+
+
+def _channels(text: str) -> int | list[str]:
+    return _positive_int(text) if text.isdecimal() else _names(text)

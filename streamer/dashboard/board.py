@@ -1,0 +1,58 @@
+"""The dashboard as a whole: events and keys in, frames out. Main thread only."""
+
+import time
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+
+from streamer.config import DashboardConfig
+from streamer.dashboard.keys import Keys
+from streamer.dashboard.screen import Screen
+from streamer.dashboard.state import Action, Input, Snapshot, advance, fold
+
+ACTIONS = {action.value: action for action in Action}
+
+
+class Board:
+    """Keeps the Snapshot, draws it and reads keys, within its ``with`` block."""
+
+    def __init__(self, console: Console, config: DashboardConfig) -> None:
+        self._snapshot = Snapshot(device="", model="", smoothing_s=config.smoothing_s)
+        self._screen = Screen(console)
+        self._keys = Keys(suspended=self._screen.hide, resumed=self._screen.unhide)
+        self._period_s = 1 / config.fps
+        self._next_frame = 0.0
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(self._keys)
+        self._stack.enter_context(self._screen)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def fold(self, event: Input) -> None:
+        """Take in what happened; it is on screen with the next frame."""
+        self._snapshot = fold(self._snapshot, event, time.monotonic())
+
+    def draw(self) -> None:
+        """Draw a frame if one is due."""
+        now = time.monotonic()
+        if now >= self._next_frame:
+            self._next_frame = now + self._period_s
+            self._snapshot = advance(self._snapshot, now)
+            self._screen.show(self._snapshot)
+
+    def key(self) -> str | None:
+        """The oldest key pressed that is not the screen's own business; those are acted on."""
+        while (key := self._keys.read()) in ACTIONS:
+            self.fold(ACTIONS[key])
+        return key

@@ -1,0 +1,95 @@
+"""Recordings, as fast as the machine allows: the same channels, segmenter and model as live."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from streamer.audio.resample import StreamConverter
+from streamer.audio.sources import Recording
+from streamer.channel import Channel, Judge, channel_names, judge
+from streamer.config import Config
+from streamer.types import EndReason, Pcm, Segment, Utterance
+
+BLOCK_S = 1.0
+"""How much of a recording is read at once: memory stays flat however long it is."""
+
+
+def utterances(
+    path: Path,
+    classifier: Judge,
+    config: Config,
+    *,
+    progress: Callable[[float], None] = lambda _: None,
+) -> Iterator[Utterance]:
+    """Split a recording into utterances and judge each.
+
+    Args:
+        path: Any format that libsndfile reads, any rate, any channel count.
+        classifier: Judges them.
+        config: For the channels, the voice-activity detector and the segmenter.
+        progress: Told how many seconds more were read.
+
+    Raises:
+        InputError: It cannot be read, or breaks off; what came before was yielded.
+    """
+    with Recording(path) as recording:
+        info = recording.info
+        converter = StreamConverter(info.sample_rate, info.channels, config.audio.channels)
+
+        def converted() -> Iterator[Pcm]:
+            for block in recording.blocks(BLOCK_S):
+                yield converter.convert(block)
+                progress(len(block) / info.sample_rate)
+            yield converter.flush()
+
+        for channel, segment in _segments(converted(), config):
+            yield judge(classifier, channel, segment)
+
+
+def utterances_of(pcm: Pcm, classifier: Judge, config: Config) -> Iterator[Utterance]:
+    """Split one stream at 16 kHz, shape (samples,), into utterances and judge each."""
+    for channel, segment in _segments([pcm[:, np.newaxis]], _one_stream(config)):
+        yield judge(classifier, channel, segment)
+
+
+def has_speech(pcm: Pcm, config: Config) -> bool:
+    """Whether there is an utterance in one stream at 16 kHz, shape (samples,)."""
+    return any(True for _ in _segments([pcm[:, np.newaxis]], _one_stream(config)))
+
+
+def whole(path: Path, seconds: float) -> Pcm | None:
+    """A recording as one stream at 16 kHz, shape (samples,); None where it is longer than that.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    with Recording(path) as recording:
+        if recording.duration_s > seconds:
+            return None
+        converter = StreamConverter(recording.info.sample_rate, recording.info.channels)
+        pieces = [converter.convert(block) for block in recording.blocks(BLOCK_S)]
+    return np.concatenate((*pieces, converter.flush()))[:, 0]
+
+
+def _segments(blocks: Iterable[Pcm], config: Config) -> Iterator[tuple[str, Segment]]:
+    """Name of the channel and segment, in the order in which they end.
+
+    Args:
+        blocks: Shape (samples, channels) each, at `SAMPLE_RATE`.
+        config: For the voice-activity detector and the segmenter.
+    """
+    channels = [Channel(name, config) for name in channel_names(config)]
+    for pcm in blocks:
+        for index, channel in enumerate(channels):
+            for event in channel.push(pcm[:, index]):
+                if isinstance(event, Segment):
+                    yield channel.name, event
+    for channel in channels:
+        for event in channel.close(EndReason.END_OF_INPUT):
+            if isinstance(event, Segment):
+                yield channel.name, event
+
+
+def _one_stream(config: Config) -> Config:
+    return config.model_copy(update={"audio": config.audio.model_copy(update={"channels": ()})})

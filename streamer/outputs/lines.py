@@ -1,0 +1,88 @@
+"""Off a terminal: one plain line per utterance and per change of state, or one line of JSON."""
+
+import json
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TextIO
+
+from streamer.outputs.row import Session, Value, row
+from streamer.types import SAMPLE_RATE, Event, RollingPrediction, StateChanged, Utterance
+
+
+def plain(utterance: Utterance) -> str:
+    """An utterance in one line for people."""
+    heard = utterance.prediction
+    if heard is None:
+        verdict = "not judged: too much waits"
+    else:
+        verdict = f"{heard.emotion} {heard.confidence:4.0%}  mood {heard.mood:+.2f}"
+        if heard.uncertain:
+            verdict = f"uncertain ({verdict})"
+    return (
+        f"{utterance.start_s:8.2f} s  {utterance.duration_s:5.2f} s  {utterance.channel}  "
+        f"{verdict}  {utterance.level_dbfs:.0f} dBFS  [{utterance.end_reason}]"
+    )
+
+
+class PlainLines:
+    """Writes utterances and changes of state as plain lines."""
+
+    def __init__(self, file: TextIO | None = None) -> None:
+        self._file = file or sys.stdout
+
+    def write(self, event: Event, session: Session | None) -> None:
+        """Write the line of an event that has one."""
+        del session
+        match event:
+            case Utterance():
+                self._print(plain(event))
+            case StateChanged():
+                self._print(f"{event.state}{f': {event.detail}' if event.detail else ''}")
+
+    def _print(self, line: str) -> None:
+        print(line, file=self._file, flush=True)
+
+
+class JsonLines:
+    """Writes one JSON object per line: each with ``event``; an utterance with the CSV's columns."""
+
+    def __init__(self, file: TextIO | None = None) -> None:
+        self._file = file or sys.stdout
+
+    def write(self, event: Event, session: Session | None) -> None:
+        """Write the line of an event that has one."""
+        match event:
+            case Utterance() if session is not None:
+                self._print("utterance", row(event, session))
+            case RollingPrediction():
+                heard = event.prediction
+                self._print(
+                    "rolling",
+                    {
+                        "utterance": event.number,
+                        "channel": event.channel,
+                        "end_s": round(event.end / SAMPLE_RATE, 3),
+                        "emotion": heard.emotion,
+                        "confidence": round(heard.confidence, 4),
+                        **{
+                            label: round(probability, 4)
+                            for label, probability in zip(
+                                heard.labels, heard.probabilities, strict=True
+                            )
+                        },
+                        "mood": round(heard.mood, 4),
+                        "uncertain": heard.uncertain,
+                        "latency_ms": round(event.latency_ms),
+                    },
+                )
+            case StateChanged():
+                self._print("state", asdict(event))
+
+    def _print(self, kind: str, values: Mapping[str, Value]) -> None:
+        finite = {
+            key: None if isinstance(value, float) and not math.isfinite(value) else value
+            for key, value in values.items()
+        }
+        print(json.dumps({"event": kind, **finite}), file=self._file, flush=True)

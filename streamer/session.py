@@ -1,0 +1,196 @@
+"""One live session on the main thread: events from the pipeline to the log, then to the screen."""
+
+import queue
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from streamer.dashboard.board import Board
+from streamer.dashboard.state import Notice
+from streamer.errors import OutputError
+from streamer.outputs.csv_log import CsvLog
+from streamer.outputs.row import Session, columns, row
+from streamer.outputs.summary import Summary
+from streamer.pipeline import Pipeline
+from streamer.types import (
+    Event,
+    ModelLoaded,
+    SourceOpened,
+    State,
+    StateChanged,
+    ThreadFailed,
+    Utterance,
+)
+
+TURN_S = 0.025
+"""How long to wait for an event before looking at keys, clock and screen again."""
+
+STOP_TIMEOUT_S = 10.0
+"""How long a stop waits for the last rows before it leaves a thread that hangs behind."""
+
+RETRY_S = 2.0
+"""How often rows that could not be written are tried again."""
+
+
+class Lines(Protocol):
+    """Somewhere lines are written: `PlainLines`, `JsonLines`."""
+
+    def write(self, event: Event, session: Session | None) -> None:
+        """Write the line of an event that has one."""
+
+
+class LiveSession:
+    """Runs a pipeline until it ends, is stopped by the user, or its time is up.
+
+    Args:
+        pipeline: Not started yet.
+        csv: Where rows go; None for nowhere.
+        board: The dashboard, entered; None where there is no terminal for one.
+        lines: Where lines go; None beside a dashboard.
+        duration: In seconds from the first listening; None for no end.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        *,
+        csv: Path | None,
+        board: Board | None,
+        lines: Lines | None,
+        duration: float | None,
+    ) -> None:
+        self._summary = Summary()
+        self._pipeline = pipeline
+        self._csv = csv
+        self._board = board
+        self._lines = lines
+        self._duration = duration
+        self._log: CsvLog | None = None
+        self._model: ModelLoaded | None = None
+        self._session: Session | None = None
+        self._failure: BaseException | None = None
+        self._paused = False
+        self._ends_at: float | None = None  # monotonic: when the time is up
+        self._stopped_at: float | None = None
+        self._retry_at = 0.0
+
+    def run(self) -> None:
+        """Run to the end.
+
+        Raises:
+            StreamerError: What ended it, where that was not the end of the input or the user.
+        """
+        with self._signals():
+            self._pipeline.start()
+            try:
+                while self._turn():
+                    pass
+            finally:
+                self._pipeline.stop()
+                self._pipeline.join()
+                if self._log is not None:
+                    self._log.close()
+        if self._failure is not None:
+            raise self._failure
+
+    def summary(self) -> list[str]:
+        """What the session came to, in lines for people."""
+        where = [f"rows in {self._csv}"] if self._log is not None else []
+        return [*self._summary.lines(), *where]
+
+    def stop(self) -> None:
+        """End the open utterance, judge and write what waits, then end."""
+        if self._stopped_at is None:
+            self._stopped_at = time.monotonic()
+            self._pipeline.stop()
+
+    def _turn(self) -> bool:
+        """Take in one event or one key, and draw when it is time; False at the end."""
+        try:
+            event = self._pipeline.events.get(timeout=TURN_S)
+        except queue.Empty:
+            pass
+        else:
+            if event is None:
+                return False
+            self._take(event)
+        now = time.monotonic()
+        if self._ends_at is not None and now >= self._ends_at:
+            self.stop()
+        if self._log is not None and self._log.waiting and now >= self._retry_at:
+            self._write(self._log)
+        if self._board is not None:
+            self._act_on(self._board.key())
+            self._board.draw()
+        return self._stopped_at is None or now < self._stopped_at + STOP_TIMEOUT_S
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case ThreadFailed():
+                self._failure = self._failure or event.error
+            case ModelLoaded():
+                self._model = event
+            case SourceOpened():
+                self._begin(event)
+            case StateChanged(state=State.LISTENING) if self._duration and not self._ends_at:
+                self._ends_at = time.monotonic() + self._duration
+            case Utterance() if self._log is not None and self._session is not None:
+                self._log.add(row(event, self._session))
+                self._write(self._log)
+        # Only now, when the row is on disk, may anybody see it.
+        self._summary.add(event)
+        if self._lines is not None:
+            self._lines.write(event, self._session)
+        if self._board is not None:
+            self._board.fold(event)
+
+    def _begin(self, opened: SourceOpened) -> None:
+        if self._model is None:  # the worker loads it before anything is opened
+            raise RuntimeError("the source was opened before the model was loaded")
+        self._session = Session.begin(
+            source=opened.info.name,
+            model=self._model.name,
+            labels=self._model.labels,
+            epoch=opened.epoch,
+        )
+        if self._csv is not None:
+            self._log = CsvLog(self._csv, columns(self._model.labels))
+
+    def _write(self, log: CsvLog) -> None:
+        """Write what waits; what cannot be written now is tried again later."""
+        try:
+            log.flush()
+        except OutputError as error:
+            self._retry_at = time.monotonic() + RETRY_S
+            if self._board is not None:
+                self._board.fold(Notice(f"{error} ({log.waiting} rows wait)", urgent=True))
+
+    def _act_on(self, key: str | None) -> None:
+        match key:
+            case "q":
+                self.stop()
+            case " ":
+                self._paused = not self._paused
+                self._pipeline.pause(paused=self._paused)
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Stop cleanly on the first signal, at once on the second."""
+
+        def on_signal(number: int, _frame: object) -> None:
+            if self._stopped_at is not None:
+                raise KeyboardInterrupt
+            self.stop()
+            del number
+
+        names = ("SIGINT", "SIGTERM", "SIGHUP")
+        numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+        before = {number: signal.signal(number, on_signal) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
