@@ -46,6 +46,7 @@ def _run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from streamer.audio.sources import native_stderr_muted
+    from streamer.channel import channel_names
     from streamer.dashboard.board import Board
     from streamer.dashboard.screen import usable
     from streamer.outputs.lines import JsonLines, PlainLines
@@ -58,12 +59,14 @@ def _run(args: argparse.Namespace) -> int:
     with ExitStack() as stack:
         stack.enter_context(native_stderr_muted())
         pipeline = Pipeline(_source(args, config), _loader(config), config)
+        board = lines = None
+        if with_board:
+            board = Board(console, config.dashboard, channel_names(config))
+            stack.enter_context(board)
+        else:
+            lines = JsonLines() if args.json else PlainLines()
         session = LiveSession(
-            pipeline,
-            csv=_csv(config),
-            board=stack.enter_context(Board(console, config.dashboard)) if with_board else None,
-            lines=None if with_board else JsonLines() if args.json else PlainLines(),
-            duration=args.duration,
+            pipeline, csv=_csv(config), board=board, lines=lines, duration=args.duration
         )
         session.run()
     for line in session.summary():

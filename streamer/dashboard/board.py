@@ -1,6 +1,7 @@
 """The dashboard as a whole: events and keys in, frames out. Main thread only."""
 
 import time
+from collections.abc import Iterable
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
@@ -10,16 +11,18 @@ from rich.console import Console
 from streamer.config import DashboardConfig
 from streamer.dashboard.keys import Keys
 from streamer.dashboard.screen import Screen
-from streamer.dashboard.state import Action, Input, Snapshot, advance, fold
-
-ACTIONS = {action.value: action for action in Action}
+from streamer.dashboard.state import ACTIONS, Channel, Input, Snapshot, advance, fold
 
 
 class Board:
     """Keeps the Snapshot, draws it and reads keys, within its ``with`` block."""
 
-    def __init__(self, console: Console, config: DashboardConfig) -> None:
-        self._snapshot = Snapshot(device="", model="", smoothing_s=config.smoothing_s)
+    def __init__(self, console: Console, config: DashboardConfig, channels: Iterable[str]) -> None:
+        self._snapshot = Snapshot(
+            smoothing_s=config.smoothing_s,
+            channels=tuple(map(Channel, channels)),
+            now=time.monotonic(),
+        )
         self._screen = Screen(console)
         self._keys = Keys(suspended=self._screen.hide, resumed=self._screen.unhide)
         self._period_s = 1 / config.fps

@@ -1,0 +1,82 @@
+"""Frames on a real terminal, and the terminal back afterwards."""
+
+import os
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, ConsoleDimensions
+from rich.live import Live
+
+from streamer.dashboard.state import Snapshot
+from streamer.dashboard.view import render
+
+
+def usable(console: Console) -> bool:
+    """Whether frames can be drawn: off a terminal, or on a dumb one, print lines instead."""
+    # FORCE_COLOR makes rich call a pipe a terminal, so ask the file itself.
+    terminal = console.is_terminal and console.file.isatty()
+    return terminal and not console.is_dumb_terminal and not console.legacy_windows
+
+
+class Screen:
+    """The whole terminal, from entering the ``with`` block to leaving it.
+
+    Main thread only. rich's own refresh thread dies of an exception in a frame and leaves the
+    screen frozen, so there is none: `show` draws, and raises where drawing fails.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._ascii = not console.encoding.startswith("utf")
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        self.unhide()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.hide()
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Draw one frame at the terminal's present size; nothing while hidden.
+
+        A terminal that is gone (its window closed, the connection lost) is no reason to stop
+        listening: from then on nothing is drawn.
+        """
+        if self._live is None:
+            return
+        width, height = self._measure()
+        frame = render(snapshot, width=width, height=height, ascii=self._ascii)
+        try:
+            # Resized since it was measured: rich crops, and the next frame fits.
+            self._live.update(frame, refresh=True)
+        except OSError:
+            self.hide()
+
+    def hide(self) -> None:
+        """Give the terminal back for a while, as when the program is suspended."""
+        live, self._live = self._live, None
+        if live is not None:
+            with suppress(OSError):  # the terminal is gone: nothing is left to restore
+                live.stop()
+
+    def unhide(self) -> None:
+        """Take the terminal (again)."""
+        if self._live is None:
+            # Whole frames heal what C libraries scribble on the terminal, within one frame.
+            self._live = Live(console=self._console, screen=True, auto_refresh=False)
+            self._live.start()
+
+    def _measure(self) -> ConsoleDimensions:
+        """What the terminal says: rich would believe COLUMNS and LINES, which do not resize."""
+        with suppress(OSError, ValueError):
+            columns, lines = os.get_terminal_size(self._console.file.fileno())
+            if columns and lines:  # a serial line does not know and says 0
+                self._console.size = ConsoleDimensions(columns, lines)
+        return self._console.size

@@ -1,0 +1,129 @@
+"""Fixtures: the bundled recording, a virtual microphone, streamer as a process."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import soundfile
+from virtual_microphone import VirtualMicrophone, missing
+
+from streamer.cli import DEMO
+
+EXCERPT_S = 14.0
+
+
+@dataclass(frozen=True)
+class Truth:
+    """An utterance of the bundled recording, in seconds."""
+
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """The beginning of the bundled recording: a file, and what is in it."""
+
+    path: Path
+    utterances: list[Truth]
+
+
+def truth() -> list[Truth]:
+    """Where somebody speaks in the bundled recording."""
+    with DEMO.with_suffix(".csv").open(newline="") as file:
+        return [Truth(float(r["start_s"]), float(r["end_s"])) for r in csv.DictReader(file)]
+
+
+@pytest.fixture(scope="session")
+def excerpt(tmp_path_factory: pytest.TempPathFactory) -> Excerpt:
+    """The first utterances of the bundled recording, as a WAV file that ends in a pause."""
+    pcm, rate = soundfile.read(DEMO, dtype="int16")
+    inside = [t for t in truth() if t.end + 1.0 < EXCERPT_S]
+    after = next(t.start for t in truth() if t.start > inside[-1].end)
+    path = tmp_path_factory.mktemp("excerpt") / "excerpt.wav"
+    soundfile.write(path, pcm[: round((after - 0.1) * rate)], rate)
+    return Excerpt(path, inside)
+
+
+@pytest.fixture(scope="session")
+def microphone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualMicrophone]:
+    """A virtual microphone, plugged in."""
+    if lacking := missing():
+        pytest.skip(f"no virtual microphone without {lacking}")
+    virtual = VirtualMicrophone(tmp_path_factory.mktemp("mic"))
+    virtual.start()
+    yield virtual
+    virtual.stop()
+
+
+class Running:
+    """``streamer run --json`` as a process, and the lines that it has written so far."""
+
+    def __init__(self, args: list[str], env: dict[str, str], folder: Path) -> None:
+        self.csv = folder / "rows.csv"
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "streamer", "run", "--json", "--csv", str(self.csv), *args],
+            env=env,
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.lines: list[dict[str, Any]] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(json.loads(line))
+
+    def wait_for(self, wanted: Callable[[dict[str, Any]], bool], count: int = 1) -> None:
+        """Wait until so many lines are as wanted."""
+        deadline = time.monotonic() + 60
+        while sum(map(wanted, self.lines)) < count:
+            assert self.process.poll() is None, self.process.stderr and self.process.stderr.read()
+            assert time.monotonic() < deadline, f"waited too long; got {self.lines}"
+            time.sleep(0.02)
+
+    def wait_for_state(self, state: str, count: int = 1) -> None:
+        """Wait until it has been in a state so often."""
+        self.wait_for(lambda line: line["event"] == "state" and line["state"] == state, count)
+
+    def stop(self, number: int = signal.SIGINT) -> int:
+        """Send a signal; returns the exit code."""
+        self.process.send_signal(number)
+        code = self.process.wait(30)
+        self._reader.join(10)
+        return code
+
+    def rows(self) -> list[dict[str, str]]:
+        """The CSV's rows."""
+        with self.csv.open(newline="") as file:
+            return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    """Start ``streamer run --json`` with arguments and an environment; ended with the test."""
+    started: list[Running] = []
+
+    def start(*args: str, env: dict[str, str] | None = None) -> Running:
+        running = Running(list(args), env or dict(os.environ), tmp_path)
+        started.append(running)
+        return running
+
+    yield start
+    for running in started:
+        running.process.kill()
+        running.process.communicate()

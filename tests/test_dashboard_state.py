@@ -1,0 +1,309 @@
+"""From events to Snapshots: pure, with time as an argument."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from streamer.dashboard.state import (
+    COSTS,
+    NOTICE_S,
+    PEAK_FALL_DB_S,
+    PEAK_HOLD_S,
+    RATE_S,
+    TABLE_ROWS,
+    TIMELINE_S,
+    Action,
+    Channel,
+    Input,
+    Mark,
+    Notice,
+    Snapshot,
+    advance,
+    fold,
+)
+from streamer.types import (
+    EMOTIONS,
+    SAMPLE_RATE,
+    Counters,
+    EndReason,
+    LevelMeasured,
+    ModelLoaded,
+    Prediction,
+    RollingPrediction,
+    SourceInfo,
+    SourceOpened,
+    State,
+    StateChanged,
+    ThreadFailed,
+    Utterance,
+    UtteranceStarted,
+)
+
+HAPPY = Prediction(("neutral", "happy", "sad"), (0.1, 0.8, 0.1), 0.7, uncertain=False)
+SAD = Prediction(("neutral", "happy", "sad"), (0.2, 0.2, 0.6), -0.4, uncertain=False)
+
+
+def level(
+    at_s: float, rms: float = -20.0, *, speech: bool = False, clipped: bool = False, name: str = "a"
+) -> LevelMeasured:
+    """A level with a peak 10 dB above it."""
+    return LevelMeasured(name, int(at_s * SAMPLE_RATE), rms, rms + 10, clipped, speech)
+
+
+def rolling(number: int, prediction: Prediction, *, compute_ms: float = 10.0) -> RollingPrediction:
+    """A rolling prediction in channel a."""
+    return RollingPrediction("a", number, 0, prediction, 50.0, compute_ms)
+
+
+def utterance(
+    number: int,
+    prediction: Prediction | None = HAPPY,
+    *,
+    latency_ms: float | None = 100.0,
+    name: str = "a",
+) -> Utterance:
+    """Two seconds long, judged in 20 ms."""
+    start = number * 3 * SAMPLE_RATE
+    end = start + 2 * SAMPLE_RATE
+    return Utterance(
+        number, name, start, end, prediction, -20.0, EndReason.SILENCE, latency_ms, 20.0
+    )
+
+
+def folded(*events: Input, now: float = 0.0, smoothing_s: float = 0.4) -> Snapshot:
+    """All events at once."""
+    snapshot = Snapshot(smoothing_s=smoothing_s, now=now)
+    for event in events:
+        snapshot = fold(snapshot, event, now)
+    return snapshot
+
+
+def bar(snapshot: Snapshot, emotion: str) -> float:
+    """What the first channel's bar shows."""
+    return snapshot.channels[0].shown[EMOTIONS.index(emotion)]
+
+
+def test_who_and_what_is_listened_to():
+    """The source and the model announce themselves."""
+    info = SourceInfo("USB microphone", 48_000, 1, live=True)
+    snapshot = folded(ModelLoaded("open", ("happy", "sad")), SourceOpened(info, 0.0))
+    assert (snapshot.device, snapshot.model) == ("USB microphone", "open")
+    assert snapshot.labels == ("happy", "sad")
+
+
+def test_time_runs_from_the_first_listening_to_the_end():
+    """Warming up does not count, a pause does; after the end the clock stands still."""
+    snapshot = Snapshot()
+    assert advance(snapshot, 5).elapsed_s == 0
+    for now, state in ((5, State.LISTENING), (8, State.PAUSED), (9, State.LISTENING)):
+        snapshot = fold(snapshot, StateChanged(state), now)
+    assert advance(snapshot, 15).elapsed_s == 10
+    snapshot = fold(snapshot, StateChanged(State.ENDED), 16)
+    assert advance(snapshot, 99).elapsed_s == 11
+
+
+def test_a_state_says_more_about_itself():
+    """The detail belongs to its state and leaves with it."""
+    snapshot = folded(StateChanged(State.LISTENING, "playing the bundled recording"))
+    assert snapshot.detail == "playing the bundled recording"
+    assert fold(snapshot, StateChanged(State.PAUSED), 0).detail == ""
+
+
+def test_bars_move_towards_the_newest_prediction():
+    """After one time constant 63 % of the way is done; unknown emotions stay at 0."""
+    snapshot = advance(folded(rolling(1, HAPPY)), 0.4)
+    assert bar(snapshot, "happy") == pytest.approx(0.8 * (1 - math.exp(-1)))
+    assert bar(snapshot, "angry") == 0
+    assert bar(advance(snapshot, 60), "happy") == pytest.approx(0.8)
+
+
+def test_frames_do_not_change_where_bars_are():
+    """Many short steps end where one long step does."""
+    start = folded(rolling(1, HAPPY), level(1), level(1.1, -40))
+    often = start
+    for step in range(1, 101):
+        often = advance(often, step * 0.03)
+    once = advance(start, 3.0)
+    assert often.channels[0].shown == pytest.approx(once.channels[0].shown)
+    assert often.channels[0].held_dbfs == pytest.approx(once.channels[0].held_dbfs)
+
+
+def test_bars_without_smoothing_jump():
+    """A time constant of 0 is allowed."""
+    assert bar(advance(folded(rolling(1, SAD), smoothing_s=0), 0.01), "sad") == 0.6
+
+
+def test_time_never_runs_backwards():
+    """An event that was late in the queue changes no clock."""
+    assert fold(Snapshot(now=5), StateChanged(State.LISTENING), 4).now == 5
+
+
+def test_peak_is_held_and_then_falls():
+    """The tick of the meter stands still, falls, and is caught by a louder peak."""
+    snapshot = fold(folded(level(0.1, -20)), level(0.2, -50), 0.1)
+    assert advance(snapshot, PEAK_HOLD_S).channels[0].held_dbfs == -10
+    fallen = advance(snapshot, PEAK_HOLD_S + 0.5)
+    assert fallen.channels[0].held_dbfs == pytest.approx(-10 - PEAK_FALL_DB_S / 2)
+    assert fold(fallen, level(2, -12), 2).channels[0].held_dbfs == -2
+
+
+def test_meter_is_empty_when_nothing_arrives():
+    """An old level says nothing about now."""
+    assert advance(folded(level(0.1)), 2).channels[0].rms_dbfs == -math.inf
+
+
+def test_clipping_is_remembered_with_its_time():
+    """The view decides for how long the flag stays."""
+    snapshot = fold(folded(level(0.1)), level(0.2, clipped=True), 3)
+    assert fold(snapshot, level(0.3), 4).channels[0].clipped_at == 3
+
+
+def test_speech_began_before_anybody_was_sure_of_it():
+    """The time of speech counts from its start, that of silence from its first level."""
+    snapshot = folded(level(1.0), level(2.0, speech=True), UtteranceStarted("a", 1, 27_200))
+    snapshot = fold(snapshot, level(2.7, speech=True), 0)
+    assert snapshot.channels[0].speech
+    assert snapshot.channels[0].since_s == pytest.approx(1.0)
+    snapshot = fold(fold(snapshot, level(3.0), 0), level(3.5), 0)
+    assert not snapshot.channels[0].speech
+    assert snapshot.channels[0].since_s == pytest.approx(0.5)
+
+
+def test_a_row_takes_the_place_of_the_open_utterance():
+    """An utterance is open from its start to its verdict."""
+    snapshot = folded(UtteranceStarted("a", 1, 0), rolling(1, SAD))
+    assert snapshot.channels[0].open[0].prediction is SAD
+    snapshot = fold(snapshot, utterance(1), 0)
+    assert snapshot.channels[0].open == ()
+    assert snapshot.channels[0].final
+    assert snapshot.channels[0].prediction is HAPPY
+    assert snapshot.rows == (utterance(1),)
+
+
+def test_a_late_verdict_leaves_the_newer_utterance_alone():
+    """The bars show who speaks now; the row still comes."""
+    snapshot = folded(
+        UtteranceStarted("a", 1, 0), UtteranceStarted("a", 2, 1), rolling(2, SAD), utterance(1)
+    )
+    assert snapshot.channels[0].prediction is SAD
+    assert [waiting.number for waiting in snapshot.channels[0].open] == [2]
+    assert len(snapshot.rows) == 1
+
+
+def test_an_unjudged_utterance_is_a_row_and_no_verdict():
+    """The bars keep what was heard last."""
+    snapshot = folded(rolling(1, SAD), utterance(1, None))
+    assert snapshot.channels[0].prediction is SAD
+    assert snapshot.rows[0] == utterance(1, None)
+
+
+def test_latency_over_the_last_utterances():
+    """Nearest rank, and only those that have a latency."""
+    assert Snapshot().latency_ms(0.5) is None
+    rows = [utterance(n, latency_ms=float(n)) for n in range(1, COSTS + 51)]
+    snapshot = folded(*rows, utterance(999, latency_ms=None))
+    assert snapshot.latency_ms(0.5) == 101
+    assert snapshot.latency_ms(0.95) == 146
+    assert snapshot.latency_ms(1) == 150
+    assert len(snapshot.costs) == COSTS
+
+
+def test_real_time_factor_counts_rolling_predictions_too():
+    """All that the worker computed, over the speech that it judged."""
+    assert Snapshot().real_time_factor is None
+    snapshot = folded(
+        UtteranceStarted("a", 1, 0), rolling(1, SAD, compute_ms=30), rolling(1, SAD), utterance(1)
+    )
+    assert snapshot.real_time_factor == pytest.approx((30 + 10 + 20) / 2000)
+
+
+def test_rolling_predictions_per_second_fade():
+    """Nothing is counted for longer than its window."""
+    snapshot = folded(*[rolling(1, SAD)] * 10)
+    assert snapshot.rolling_per_s == 10 / RATE_S
+    assert advance(snapshot, RATE_S + 0.1).rolling_per_s == 0
+
+
+def test_memory_is_bounded():
+    """A session may last for days."""
+    snapshot = folded(*[UtteranceStarted("a", n, n) for n in range(100)])
+    for n in range(1, 1000):
+        snapshot = fold(snapshot, level(n / 10), n / 10)
+        snapshot = fold(snapshot, utterance(1000 + n), n / 10)
+    assert len(snapshot.rows) == TABLE_ROWS
+    assert snapshot.rows[-1] == utterance(1999)
+    assert len(snapshot.channels[0].levels) == TIMELINE_S * 10
+    assert len(snapshot.channels[0].open) < 20
+
+
+def test_marks_are_numbered_and_lie_where_the_stream_is():
+    """A mark is a row among the utterances."""
+    snapshot = folded(level(3.0), Action.MARK, utterance(1), level(9.0), Action.MARK)
+    marks = [row for row in snapshot.rows if isinstance(row, Mark)]
+    assert marks == [Mark(1, 48_000), Mark(2, 144_000)]
+
+
+def test_clear_empties_the_screen_and_forgets_nothing_else():
+    """What was lost stays known; numbers go on; an open utterance stays open."""
+    lost = Counters(overruns=2)
+    before = folded(
+        level(3.0, speech=True), UtteranceStarted("a", 2, 1), utterance(1), Action.MARK, lost
+    )
+    after = fold(fold(before, Notice("no", urgent=True), 0), Action.CLEAR, 0)
+    assert after.rows == ()
+    assert after.notice is None
+    assert after.channels[0].levels == ()
+    assert after.channels[0].prediction is None
+    assert set(after.channels[0].shown) == {0.0}
+    assert (after.counters, after.costs, after.marks) == (lost, before.costs, 1)
+    assert after.channels[0].speech
+    assert after.channels[0].open == before.channels[0].open
+    assert after.position == before.position
+
+
+def test_help_opens_and_closes():
+    """The same key does both."""
+    assert folded(Action.HELP).help
+    assert not folded(Action.HELP, Action.HELP).help
+
+
+def test_a_notice_goes_by_itself_unless_it_is_urgent():
+    """What has to be acted on stays, and is not talked over."""
+    assert advance(folded(Notice("saved")), NOTICE_S - 1).notice == Notice("saved")
+    assert advance(folded(Notice("saved")), NOTICE_S + 1).notice is None
+    urgent = Notice("the disk is full", urgent=True)
+    assert advance(folded(urgent, Notice("saved")), 999).notice == urgent
+    assert folded(urgent, Notice("worse", urgent=True)).notice == Notice("worse", urgent=True)
+
+
+def test_a_failed_thread_is_seen():
+    """The main thread acts on it; until then the screen says so."""
+    notice = folded(ThreadFailed("worker", ValueError("bad weights"))).notice
+    assert notice is not None
+    assert notice.urgent
+    assert "worker" in notice.text
+    assert "bad weights" in notice.text
+
+
+def test_channels_are_independent_and_keep_their_place():
+    """Whoever speaks first, the announced order stays; a stranger joins at the end."""
+    snapshot = Snapshot(channels=(Channel("agent"), Channel("customer")))
+    for event in (
+        level(1, name="customer", speech=True),
+        level(1, name="late"),
+        level(1, -50, name="agent"),
+        utterance(1, name="customer"),
+    ):
+        snapshot = fold(snapshot, event, 0)
+    assert [channel.name for channel in snapshot.channels] == ["agent", "customer", "late"]
+    assert [channel.speech for channel in snapshot.channels] == [False, True, False]
+    assert [channel.prediction for channel in snapshot.channels] == [None, HAPPY, None]
+
+
+def test_folding_changes_nothing_that_was_there():
+    """A frame that is being drawn is not disturbed."""
+    before = folded(level(1), utterance(1))
+    copy = replace(before)
+    fold(before, Action.CLEAR, 9)
+    assert before == copy

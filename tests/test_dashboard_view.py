@@ -1,0 +1,280 @@
+"""Frames: what they look like, and that they fit.
+
+Frames are kept as text in tests/snapshots. After a wanted change, renew and look at them:
+``UPDATE_SNAPSHOTS=1 pytest tests/test_dashboard_view.py``, then ``git diff tests/snapshots``.
+"""
+
+import io
+import math
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.console import Console
+
+from streamer.dashboard.state import Action, Channel, Input, Notice, Snapshot, advance, fold
+from streamer.dashboard.view import COLOURS, LETTERS, render
+from streamer.types import (
+    EMOTIONS,
+    SAMPLE_RATE,
+    Counters,
+    EndReason,
+    LevelMeasured,
+    Prediction,
+    RollingPrediction,
+    State,
+    StateChanged,
+    Utterance,
+    UtteranceStarted,
+)
+
+FOLDER = Path(__file__).parent / "snapshots"
+NAME = "USB microphone (Jabra)"
+
+
+def heard(emotion: str, confidence: float = 0.72, *, mood: float = 0.0) -> Prediction:
+    """What is left is shared by the other emotions; below 0.5 it is uncertain."""
+    rest = (1 - confidence) / (len(EMOTIONS) - 1)
+    shares = tuple(confidence if label == emotion else rest for label in EMOTIONS)
+    return Prediction(EMOTIONS, shares, mood, confidence < 0.5)
+
+
+def minute(*names: str) -> Snapshot:
+    """75 seconds in which each channel says one thing every ten seconds, and still speaks."""
+    start = Snapshot(NAME, "default", channels=tuple(Channel(name) for name in names))
+    snapshot = fold(start, StateChanged(State.LISTENING), 0)
+    for tick in range(1, 751):
+        now = tick / 10
+        for index, name in enumerate(names):
+            number, phase = divmod(tick - 30 * index, 100)
+            for event in spoken(name, number, phase, tick):
+                snapshot = fold(snapshot, event, now)
+        if tick == 500:
+            snapshot = fold(snapshot, Action.MARK, now)
+    return fold(snapshot, Counters(), 75)
+
+
+def spoken(name: str, number: int, phase: int, tick: int) -> list[Input]:
+    """One utterance in ten seconds: six of speech, then its verdict."""
+    speech = number >= 0 and phase < 60
+    rms = -22 - 6 * math.sin(tick / 3) if speech else -55.0
+    at = tick * SAMPLE_RATE // 10
+    events: list[Input] = [LevelMeasured(name, at, rms, rms + 9, clipped=False, speech=speech)]
+    if number < 0:
+        return events
+    emotion = EMOTIONS[number % len(EMOTIONS)]
+    confidence = 0.36 if number == 3 else 0.6 + 0.05 * number
+    verdict = heard(emotion, confidence, mood=0.9 - 0.25 * number)
+    start = (tick - phase) * SAMPLE_RATE // 10
+    if phase == 0:
+        events.append(UtteranceStarted(name, number + 1, at))
+    if speech and phase >= 5 and phase % 3 == 0:
+        events.append(RollingPrediction(name, number + 1, at, verdict, 60.0, 9.0))
+    if phase == 64:
+        end = start + 6 * SAMPLE_RATE
+        reason = EndReason.MAX_LENGTH if number == 5 else EndReason.SILENCE
+        judged = None if number == 4 else verdict  # the worker fell behind
+        latency_ms = 400.0 + 17 * number
+        events.append(
+            Utterance(number + 1, name, start, end, judged, -22.5, reason, latency_ms, 22.0)
+        )
+    return events
+
+
+TALKING = minute("mix")
+TWO = minute("agent", "customer")
+EMPTY = fold(
+    Snapshot("beispiel.wav", "default", channels=(Channel("mix"),)),
+    StateChanged(State.LISTENING, "no microphone: playing the bundled recording"),
+    0,
+)
+WARMING_UP = Snapshot()
+LOST = fold(
+    fold(TALKING, Counters(2, 1, 19_200, 7, 3, 4), 75),
+    StateChanged(State.LOST, "Jabra: trying again in 4 s"),
+    77,
+)
+UNCERTAIN = advance(fold(TALKING, RollingPrediction("mix", 8, 0, heard("sad", 0.4), 1, 1), 75), 76)
+CLIPPED = fold(TALKING, LevelMeasured("mix", 75 * SAMPLE_RATE, -3.0, 0.0, True, True), 75)  # noqa: FBT003
+NOTICED = fold(TALKING, Notice("emotions.csv cannot be written: disk full", urgent=True), 75)
+LONG = replace(
+    TALKING,
+    device="マイク配列 (デジタルマイク向けインテル® スマート・サウンド・テクノロジー)\x1b[31m\n2",
+    model="a-model-with-a-name-that-somebody-was-proud-of",
+    detail="a sentence that is far too long for a terminal that is sixty columns wide or less",
+)
+FEW = replace(TALKING, labels=("neutral", "happy", "sad", "angry"))
+HELP = fold(TALKING, Action.HELP, 75)
+
+FRAMES = {
+    "clipped": (CLIPPED, 80, 24),
+    "empty": (EMPTY, 80, 24),
+    "few": (FEW, 100, 30),
+    "help": (HELP, 60, 24),
+    "long": (LONG, 60, 24),
+    "lost": (LOST, 80, 24),
+    "low": (TALKING, 80, 12),
+    "noticed": (NOTICED, 100, 24),
+    "talking-60": (TALKING, 60, 24),
+    "talking-60-high": (TALKING, 60, 50),
+    "talking-80": (TALKING, 80, 24),
+    "talking-100": (TALKING, 100, 30),
+    "talking-100-high": (TALKING, 100, 50),
+    "talking-160": (TALKING, 160, 24),
+    "talking-160-high": (TALKING, 160, 50),
+    "two-60": (TWO, 60, 24),
+    "two-100": (TWO, 100, 30),
+    "two-160": (TWO, 160, 50),
+    "uncertain": (UNCERTAIN, 80, 24),
+    "warming-up": (WARMING_UP, 100, 24),
+}
+SNAPSHOTS = [TALKING, TWO, EMPTY, WARMING_UP, LOST, LONG, HELP]
+
+
+def drawn(snapshot: Snapshot, width: int, height: int, *, ascii: bool = False) -> list[str]:  # noqa: A002
+    """The lines of a frame as a terminal without colour gets them."""
+    file = io.StringIO()
+    console = Console(file=file, width=width, height=height, color_system=None)
+    console.print(render(snapshot, width=width, height=height, ascii=ascii), end="")
+    return file.getvalue().split("\n")
+
+
+def compare(name: str, lines: list[str]) -> None:
+    """Compare a frame with the kept one, or keep it."""
+    path = FOLDER / f"{name}.txt"
+    text = "".join(f"{line.rstrip()}\n" for line in lines)
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        path.write_text(text, encoding="utf-8", newline="\n")
+    assert text == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_frame_looks_as_before(name: str):
+    """Each situation at a size where it matters."""
+    snapshot, width, height = FRAMES[name]
+    compare(name, drawn(snapshot, width, height))
+
+
+@pytest.mark.parametrize("name", ["talking-80", "talking-160", "two-100"])
+def test_ascii_frame_looks_as_before(name: str):
+    """A terminal without Unicode."""
+    snapshot, width, height = FRAMES[name]
+    compare(f"{name}-ascii", drawn(snapshot, width, height, ascii=True))
+
+
+@pytest.mark.parametrize("height", [10, 24, 31, 50])
+def test_every_line_fits_every_width(height: int):
+    """Exactly as many lines and cells as the terminal has."""
+    for width in range(40, 201):
+        snapshot = SNAPSHOTS[width % len(SNAPSHOTS)]
+        for seen in (snapshot, TALKING):
+            lines = drawn(seen, width, height)
+            assert len(lines) == height
+            assert {cell_len(line) for line in lines} == {width}
+
+
+@given(width=st.integers(1, 250), height=st.integers(1, 80), which=st.sampled_from(SNAPSHOTS))
+@settings(max_examples=80, deadline=None)
+def test_any_size_fits(width: int, height: int, which: Snapshot):
+    """Also absurd ones, in between two steps of a resize."""
+    lines = drawn(which, width, height, ascii=width % 2 == 0)
+    assert len(lines) == height
+    assert {cell_len(line) for line in lines} == {width}
+
+
+@given(name=st.text(max_size=80), detail=st.text(max_size=80), unicode=st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_names_from_outside_do_no_harm(name: str, detail: str, *, unicode: bool):
+    """Whatever a device is called: no line breaks, no escapes, no overflow."""
+    channels = (replace(TALKING.channels[0], name=name), Channel(f"{name}2"))
+    snapshot = replace(TALKING, device=name, model=detail, detail=detail, channels=channels)
+    lines = drawn(snapshot, 72, 24, ascii=not unicode)
+    assert len(lines) == 24
+    assert {cell_len(line) for line in lines} == {72}
+    assert "\x1b" not in "".join(lines)
+    assert unicode or "".join(lines).isascii()
+
+
+@pytest.mark.parametrize("snapshot", SNAPSHOTS)
+def test_ascii_means_ascii(snapshot: Snapshot):
+    """Not one letter beyond, at any layout."""
+    for width in (45, 60, 100, 160):
+        assert "".join(drawn(snapshot, width, 30, ascii=True)).isascii()
+
+
+@pytest.mark.parametrize("size", [(60, 24), (100, 30), (160, 45)])
+def test_nothing_jumps(size: tuple[int, int]):
+    """Whatever happens, each thing keeps its line."""
+
+    def places(snapshot: Snapshot) -> list[int]:
+        lines = drawn(snapshot, *size)
+        wanted = ("level ", "voice ", *(f"{LETTERS[e]} {e} " for e in EMOTIONS), "now", "emotion ")
+        return [next(i for i, line in enumerate(lines) if want in line) for want in wanted]
+
+    for other in (EMPTY, LOST, UNCERTAIN, CLIPPED, NOTICED, LONG, WARMING_UP):
+        assert places(other) == places(TALKING)
+
+
+def test_timeline_moves_by_whole_cells():
+    """It stands still within a cell, and then everything moves together."""
+    samples = 60 * SAMPLE_RATE // 98
+    place = next(i for i, line in enumerate(drawn(TALKING, 100, 30)) if "now" in line) - 1
+
+    def lane(position: int) -> str:
+        (channel,) = TALKING.channels
+        still = replace(channel, position=position, speech=False, open=())
+        return drawn(replace(TALKING, channels=(still,)), 100, 30)[place]
+
+    edge = 74 * SAMPLE_RATE // samples * samples
+    assert lane(edge) == lane(edge + samples - 1)
+    before, after = lane(edge)[1:99], lane(edge + samples)[1:99]
+    assert after[1:-1] == before[2:]  # but for the letter that leaves on the left
+
+
+def test_uncertain_says_so():
+    """The best guess stands beside it, and is no verdict."""
+    text = "\n".join(drawn(UNCERTAIN, 80, 24))
+    assert " UNCERTAIN " in text
+    assert " SAD " not in text
+    assert "sad 40 %" in text
+
+
+def test_what_was_lost_is_on_every_screen():
+    """In all sizes, with the help open too."""
+    for width in range(40, 201, 8):
+        for height in (12, 24, 50):
+            text = " ".join(
+                "\n".join(drawn(replace(LOST, help=height == 24), width, height)).split()
+            )
+            for wanted in ("overruns 2", "gaps 1 (1.2 s lost)", "unjudged 3", "queue 4"):
+                assert wanted in text
+            assert "late 7" in text or "late partials 7" in text
+
+
+def test_emotions_differ_without_colour():
+    """Colour is never the only difference, and no two emotions share one."""
+    assert len(set(LETTERS.values())) == len(LETTERS) == len(EMOTIONS)
+    assert len({style.color for style in COLOURS.values()}) == len(EMOTIONS)
+
+
+def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch):
+    """NO_COLOR leaves bold, dim and reverse, which carry no hue."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    file = io.StringIO()
+    console = Console(
+        file=file, width=100, height=30, force_terminal=True, color_system="truecolor"
+    )
+    console.print(render(LOST, width=100, height=30))
+    assert "\x1b[" in file.getvalue()
+    assert "38;" not in file.getvalue()
+
+
+def test_rendering_is_pure():
+    """The same Snapshot gives the same frame, in any order."""
+    first = drawn(TALKING, 100, 30)
+    drawn(LOST, 60, 24, ascii=True)
+    assert drawn(TALKING, 100, 30) == first

@@ -1,0 +1,316 @@
+"""Keys and the screen on a real pseudo-terminal, which is always given back."""
+
+import contextlib
+import io
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+from rich.console import Console
+
+from streamer.dashboard.keys import Keys
+from streamer.dashboard.screen import Screen, usable
+from streamer.dashboard.state import Snapshot
+
+if sys.platform == "win32":
+    pytest.skip("pseudo-terminals are POSIX", allow_module_level=True)
+
+import pty
+import termios
+
+ENTER, LEAVE = b"\x1b[?1049h", b"\x1b[?1049l"
+CURSOR_ON = b"\x1b[?25h"
+DEADLINE_S = 20
+
+PROGRAM = """
+import signal, sys, time
+from rich.console import Console
+from streamer.dashboard.keys import Keys
+from streamer.dashboard.screen import Screen
+from streamer.dashboard.state import Snapshot
+
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
+screen = Screen(Console())
+with Keys(suspended=screen.hide, resumed=screen.unhide) as keys, screen:
+    while True:
+        screen.show(Snapshot(device="under test"))
+        key = keys.read()
+        if key == "q":
+            break
+        if key == "x":
+            raise ValueError("on purpose")
+        time.sleep(0.02)
+"""
+
+# A shell in small: the program in a foreground job of its own. Says when the job has stopped and
+# whether the terminal echoes meanwhile, brings it back, and ends as it ends.
+SHELL = f"""
+import fcntl, os, signal, subprocess, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+restore = lambda: signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+job = subprocess.Popen([sys.executable, "-c", {PROGRAM!r}], process_group=0)
+os.tcsetpgrp(0, job.pid)
+while True:
+    _, status = os.waitpid(job.pid, os.WUNTRACED)
+    if not os.WIFSTOPPED(status):
+        break
+    os.tcsetpgrp(0, os.getpgrp())
+    print("STOPPED", bool(termios.tcgetattr(0)[3] & termios.ECHO), flush=True)
+    os.tcsetpgrp(0, job.pid)
+    os.killpg(job.pid, signal.SIGCONT)
+os.tcsetpgrp(0, os.getpgrp())
+job.returncode = os.waitstatus_to_exitcode(status)
+print("ENDED", job.returncode, flush=True)
+"""
+
+
+@pytest.fixture
+def terminal() -> Iterator[tuple[int, int]]:
+    """A pseudo-terminal: the end of the person, the end of the program."""
+    person, program = pty.openpty()
+    yield person, program
+    for fd in (person, program):
+        with contextlib.suppress(OSError):
+            os.close(fd)
+
+
+def flags(fd: int) -> int:
+    """Echo and line mode, as a number."""
+    return int(termios.tcgetattr(fd)[3]) & (termios.ECHO | termios.ICANON)
+
+
+def typed(keys: Keys) -> str:
+    """All keys that have arrived, once the kernel has handed them over."""
+    time.sleep(0.02)
+    return "".join(iter(keys.read, None))
+
+
+def arrived(fd: int) -> bytes:
+    """All that has been written to the terminal."""
+    seen = b""
+    while select.select([fd], [], [], 0.05)[0]:
+        seen += os.read(fd, 65536)
+    return seen
+
+
+class Job:
+    """A program on a pseudo-terminal of its own."""
+
+    def __init__(self, person: int, program: int, source: str) -> None:
+        self.fd, self.seen = person, b""
+        environment = {**os.environ, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", source],
+            stdin=program,
+            stdout=program,
+            stderr=program,
+            start_new_session=True,
+            env=environment,
+        )
+
+    def wait_for(self, wanted: bytes, *, since: int = 0) -> int:
+        """Read until something was printed; where in the output it ends."""
+        deadline = time.monotonic() + DEADLINE_S
+        while wanted not in self.seen[since:]:
+            assert time.monotonic() < deadline, self.seen[-2000:]
+            if select.select([self.fd], [], [], 0.05)[0]:
+                self.seen += os.read(self.fd, 65536)
+        return self.seen.index(wanted, since) + len(wanted)
+
+    def end(self) -> int:
+        """Read to the end; the exit status."""
+        deadline = time.monotonic() + DEADLINE_S
+        while self.process.poll() is None or select.select([self.fd], [], [], 0.1)[0]:
+            assert time.monotonic() < deadline, self.seen[-2000:]
+            if select.select([self.fd], [], [], 0.05)[0]:
+                self.seen += os.read(self.fd, 65536)
+        return self.process.wait()
+
+    def assert_restored(self) -> None:
+        """The normal screen and the cursor are back, and stay."""
+        assert self.seen.rindex(LEAVE) > self.seen.rindex(ENTER)
+        assert self.seen.rindex(CURSOR_ON) > self.seen.rindex(ENTER)
+
+
+@pytest.fixture
+def start() -> Iterator[list[Job]]:
+    """Jobs to be ended at the latest with the test."""
+    jobs: list[Job] = []
+    yield jobs
+    for job in jobs:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(job.process.pid, signal.SIGKILL)
+        job.process.wait()
+
+
+def test_keys_arrive_one_by_one_and_unechoed(terminal: tuple[int, int]):
+    """Without Enter, in their order, and None when there is no more."""
+    person, program = terminal
+    with Keys(fd=program) as keys:
+        assert keys.usable
+        assert keys.read() is None
+        os.write(person, b"m?")
+        time.sleep(0.02)
+        assert (keys.read(), keys.read(), keys.read()) == ("m", "?", None)
+        os.write(person, "ä q".encode())
+        assert typed(keys) == "ä q"
+        assert not select.select([person], [], [], 0.05)[0]  # nothing was echoed
+
+
+def test_arrows_and_function_keys_are_no_letters(terminal: tuple[int, int]):
+    """An arrow ends in a letter, a function key may even send "q"."""
+    person, program = terminal
+    with Keys(fd=program) as keys:
+        os.write(person, b"\x1b[A\x1bOq\x1b[15~c\x1b[1;5Cm\x1b")
+        assert typed(keys) == "cm"
+
+
+def test_terminal_is_restored(terminal: tuple[int, int]):
+    """After the block, whether it ends well or badly; the signals too."""
+    before, handler = termios.tcgetattr(terminal[1]), signal.getsignal(signal.SIGTSTP)
+    with Keys(fd=terminal[1]):
+        assert flags(terminal[1]) == 0
+    assert termios.tcgetattr(terminal[1]) == before
+    with pytest.raises(ValueError, match="on purpose"), Keys(fd=terminal[1]):
+        raise ValueError("on purpose")
+    assert termios.tcgetattr(terminal[1]) == before
+    assert signal.getsignal(signal.SIGTSTP) is handler
+
+
+def test_keys_can_be_taken_again(terminal: tuple[int, int]):
+    """Two sessions in one process."""
+    keys = Keys(fd=terminal[1])
+    for key in "ab":
+        with keys:
+            os.write(terminal[0], key.encode())
+            assert typed(keys) == key
+    assert flags(terminal[1]) != 0
+
+
+def test_a_terminal_that_goes_away_is_survived():
+    """The window is closed: no keys any more, and no exception."""
+    person, program = pty.openpty()
+    with Keys(fd=program) as keys:
+        os.close(person)
+        assert typed(keys) == ""
+        assert keys.read() is None
+    os.close(program)
+
+
+def test_no_terminal_no_keys(monkeypatch: pytest.MonkeyPatch):
+    """A pipe, a closed stdin, none at all: nothing is touched."""
+    reader, writer = os.pipe()
+    os.write(writer, b"q")
+    with Keys(fd=reader) as keys:
+        assert not keys.usable
+        assert keys.read() is None
+    os.close(reader)
+    os.close(writer)
+    for stdin in (None, io.StringIO("q")):
+        monkeypatch.setattr(sys, "stdin", stdin)
+        with Keys() as keys:
+            assert keys.read() is None
+
+
+@pytest.mark.parametrize(
+    ("key", "status", "word"), [(b"q", 0, b""), (b"x", 1, b"ValueError: on purpose")]
+)
+def test_screen_is_left(
+    terminal: tuple[int, int], start: list[Job], key: bytes, status: int, word: bytes
+):
+    """By the user or by an exception, whose traceback stays readable."""
+    before = termios.tcgetattr(terminal[1])
+    start.append(job := Job(*terminal, PROGRAM))
+    job.wait_for(b"under test")
+    assert flags(terminal[1]) == 0
+    os.write(terminal[0], key)
+    assert job.end() == status
+    job.assert_restored()
+    assert word in job.seen[job.seen.rindex(LEAVE) :]
+    assert termios.tcgetattr(terminal[1]) == before
+
+
+def test_screen_is_left_after_sigterm(terminal: tuple[int, int], start: list[Job]):
+    """Where the program handles it, as ours does."""
+    before = termios.tcgetattr(terminal[1])
+    start.append(job := Job(*terminal, PROGRAM))
+    job.wait_for(b"under test")
+    job.process.terminate()
+    assert job.end() == 7
+    job.assert_restored()
+    assert termios.tcgetattr(terminal[1]) == before
+
+
+def test_ctrl_z_gives_the_terminal_back(terminal: tuple[int, int], start: list[Job]):
+    """While the program sleeps the shell has its terminal; then the screen and keys are back."""
+    before = termios.tcgetattr(terminal[1])
+    start.append(job := Job(*terminal, SHELL))
+    job.wait_for(b"under test")
+    os.write(terminal[0], b"\x1a")
+    stopped = job.wait_for(b"STOPPED True")
+    assert LEAVE in job.seen[:stopped]
+    job.wait_for(ENTER, since=stopped)
+    job.wait_for(b"under test", since=stopped)
+    os.write(terminal[0], b"q")
+    job.wait_for(b"ENDED 0")
+    job.end()
+    job.assert_restored()
+    assert termios.tcgetattr(terminal[1]) == before
+
+
+def test_frames_follow_a_resize(terminal: tuple[int, int], monkeypatch: pytest.MonkeyPatch):
+    """Whatever COLUMNS and LINES said at the start."""
+    monkeypatch.setenv("COLUMNS", "132")
+    monkeypatch.setenv("LINES", "50")
+    with open(terminal[1], "w", encoding="utf-8", closefd=False) as file:
+        console = Console(file=file, force_terminal=True)
+        with Screen(console) as screen:
+            for size in ((24, 80), (10, 44), (1, 1), (30, 100)):
+                termios.tcsetwinsize(terminal[1], size)
+                screen.show(Snapshot(device="d"))
+                assert (console.height, console.width) == size
+                assert arrived(terminal[0])
+
+
+def test_a_failing_frame_is_raised(terminal: tuple[int, int], monkeypatch: pytest.MonkeyPatch):
+    """The caller learns of it, on the normal screen."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("streamer.dashboard.screen.render", fail)
+    with open(terminal[1], "w", encoding="utf-8", closefd=False) as file:
+        screen = Screen(Console(file=file, force_terminal=True))
+        with pytest.raises(ZeroDivisionError), screen:
+            screen.show(Snapshot())
+    seen = arrived(terminal[0])
+    assert seen.rindex(LEAVE) > seen.rindex(ENTER)
+
+
+def test_a_closed_window_stops_no_session():
+    """Drawing on a terminal that is gone does nothing, so that the last row is still written."""
+    person, program = pty.openpty()
+    with open(program, "w", encoding="utf-8") as file:  # noqa: PTH123
+        with Screen(Console(file=file, force_terminal=True)) as screen:
+            os.close(person)
+            screen.show(Snapshot())
+            screen.show(Snapshot())
+        with contextlib.suppress(OSError):
+            file.close()
+
+
+def test_no_screen_off_a_terminal(terminal: tuple[int, int], monkeypatch: pytest.MonkeyPatch):
+    """A pipe that FORCE_COLOR calls a terminal is none; a dumb terminal gets lines too."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert not usable(Console(file=io.StringIO()))
+    with open(terminal[1], "w", encoding="utf-8", closefd=False) as file:
+        monkeypatch.setenv("TERM", "xterm")
+        assert usable(Console(file=file))
+        monkeypatch.setenv("TERM", "dumb")
+        assert not usable(Console(file=file))
