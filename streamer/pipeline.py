@@ -98,7 +98,7 @@ class Pipeline:
         self._stop = threading.Event()
         self._warm = threading.Event()
         self._paused = threading.Event()
-        self._gone = threading.Event()  # the device: set by capture, cleared by the segmenter
+        self._loss = ""  # why the device is gone: told by capture, forgotten by the segmenter
         self._live = True  # until the source says otherwise
         self._overruns = 0  # reported by the device; counted on the capture thread
         self._gaps = 0  # the segmenter thread's, as the next two
@@ -173,10 +173,10 @@ class Pipeline:
                     break
                 self._store(block, converter)
         except DeviceLostError as error:
-            self._gone.set()
+            self._loss = f"{info.name}: {error}"
             self._ring.write(converter.flush())
             self._source.close()
-            return self._reopen(info, str(error))
+            return self._reopen(info)
         self._ring.write(converter.flush())
         return None
 
@@ -192,15 +192,15 @@ class Pipeline:
         self._ring.write(pcm, lost=lost)
         self._clock = _Clock(self._ring.position, block.time)
 
-    def _reopen(self, info: SourceInfo, reason: str) -> SourceInfo | None:
+    def _reopen(self, info: SourceInfo) -> SourceInfo | None:
         """Try the same device again until it is back (its info) or we are stopped (None)."""
         delay, longest = REOPEN_S
         while not self._stop.wait(delay):
-            self.events.put(StateChanged(State.LOST, f"{info.name}: {reason}"))
             try:
                 return self._source.open()
             except InputError as error:
                 reason = str(error).partition("\n")[0]
+                self.events.put(StateChanged(State.LOST, f"{info.name}: {reason}"))
                 delay = min(2 * delay, longest)
         return None
 
@@ -225,16 +225,16 @@ class Pipeline:
                 self._take(chunk, paused=paused)
                 if lost:
                     lost = False
-                    self._gone.clear()
+                    self._loss = ""
                     self.events.put(StateChanged(_state(paused=paused)))
             elif self._stop.is_set():
                 break
             elif heard and self._live and not lost:
                 silent = time.monotonic() - heard
-                if self._gone.is_set() or silent > limit:
+                if self._loss or silent > limit:
                     lost = True
                     self._close(EndReason.DEVICE_LOST)
-                    reason = f"nothing from the device for {silent:.1f} s"
+                    reason = self._loss or f"nothing from the device for {silent:.1f} s"
                     self.events.put(StateChanged(State.LOST, reason))
             self._count()
         self.events.put(StateChanged(State.STOPPING))

@@ -371,7 +371,9 @@ class MicrophoneSource:
             if self._last < self._opened:
                 limit = START_TIMEOUT_S
             silent = time.monotonic() - max(self._last, self._opened)
-            if silent > limit or not self._stream.active:
+            if not self._stream.active:
+                raise DeviceLostError("its stream broke off") from None
+            if silent > limit:
                 raise DeviceLostError(f"nothing from it for {silent:.1f} s") from None
             return _empty(self._info.channels)
 

@@ -8,7 +8,14 @@ from dataclasses import asdict
 from typing import TextIO
 
 from streamer.outputs.row import Session, Value, row
-from streamer.types import SAMPLE_RATE, Event, RollingPrediction, StateChanged, Utterance
+from streamer.types import (
+    SAMPLE_RATE,
+    Event,
+    RollingPrediction,
+    SourceOpened,
+    StateChanged,
+    Utterance,
+)
 
 
 def plain(utterance: Utterance) -> str:
@@ -38,6 +45,8 @@ class PlainLines:
         match event:
             case Utterance():
                 self._print(plain(event))
+            case SourceOpened():
+                self._print(f"source: {event.info.name}")
             case StateChanged():
                 self._print(f"{event.state}{f': {event.detail}' if event.detail else ''}")
 
