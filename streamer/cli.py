@@ -119,6 +119,45 @@ def _check(args: argparse.Namespace) -> int:
         return check(config, _loader(config), DEMO)
 
 
+def _train(args: argparse.Namespace) -> int:
+    from streamer.training.evaluation import read_evaluation
+    from streamer.training.train import train
+
+    result = train(
+        manifest=args.manifest,
+        encoder=args.encoder,
+        out=args.out,
+        corpora=args.corpora,
+        evaluations=[read_evaluation(path) for path in args.figures],
+        cache=args.cache,
+        jobs=args.jobs,
+    )
+    print(f"{result.manifest.name} in {result.folder}: UAR {result.held_out.uar:.3f}, ", end="")
+    print(f"ECE {result.held_out.ece:.3f} on the speakers that it was calibrated on")
+    return 0
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    from streamer.training.evaluation import evaluate
+
+    result = evaluate(
+        manifest=args.manifest,
+        encoder=args.encoder,
+        protocol=args.protocol,
+        corpora=args.corpora,
+        variations=args.variations,
+        out=args.out,
+        cache=args.cache,
+        jobs=args.jobs,
+    )
+    for fold in result.folds:
+        print(f"fold {fold.name}: UAR {fold.uar:.3f} on {fold.clips} clips")
+    for name, scores in result.scores.items():
+        print(f"{name}: UAR {scores.uar:.3f}, WA {scores.own.wa:.3f}, ECE {scores.own.ece:.3f}")
+    print(f"figures and plots in {args.out}")
+    return 0
+
+
 def _config_show(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
@@ -265,6 +304,53 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--device", metavar="INDEX|NAME", help="input device to be checked")
     _add_model(check)
 
+    train = _command(
+        commands,
+        "train",
+        _train,
+        "make a model bundle from recordings",
+        "streamer train --manifest mine.csv --encoder encoder.safetensors --out models/mine",
+        config=False,
+    )
+    _add_training(train)
+    train.add_argument(
+        "--out", metavar="DIR", type=Path, required=True, help="the bundle; one there is replaced"
+    )
+    train.add_argument(
+        "--figures",
+        metavar="DIR",
+        type=Path,
+        action="append",
+        default=[],
+        help="what 'streamer evaluate' wrote, for the card; may be repeated",
+    )
+    evaluate = _command(
+        commands,
+        "evaluate",
+        _evaluate,
+        "measure the recipe on speakers or corpora that it never heard",
+        "streamer evaluate --protocol ravdess --manifest all.csv --encoder encoder.safetensors "
+        "--out figures/ravdess",
+        config=False,
+    )
+    _add_training(evaluate)
+    evaluate.add_argument(
+        "--protocol",
+        metavar="NAME",
+        required=True,
+        help="a corpus, tested fold by fold; or corpus-out, each corpus unheard in turn",
+    )
+    evaluate.add_argument(
+        "--variations",
+        metavar="NAMES",
+        type=_names,
+        default=["plain"],
+        help="how the tested clips are changed, as plain,telephone,noisy,first 1 s",
+    )
+    evaluate.add_argument(
+        "--out", metavar="DIR", type=Path, required=True, help="figures.json and plots"
+    )
+
     config = commands.add_parser(
         "config", help="show the configuration", description="The configuration."
     )
@@ -300,6 +386,36 @@ def _command(  # noqa: PLR0913 - a command has a name, a job, a help and an exam
             "--config", metavar="FILE", type=Path, help="configuration file: ./config.yaml"
         )
     return parser
+
+
+def _add_training(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--manifest",
+        metavar="CSV",
+        type=Path,
+        required=True,
+        help="the recordings: path, speaker, emotion; where known corpus, fold, heard_as",
+    )
+    parser.add_argument(
+        "--encoder",
+        metavar="FILE",
+        type=Path,
+        required=True,
+        help="Whisper's audio encoder as safetensors",
+    )
+    parser.add_argument(
+        "--corpora", metavar="NAMES", type=_names, default=[], help="only these; all of them"
+    )
+    parser.add_argument(
+        "--cache",
+        metavar="DIR",
+        type=Path,
+        default=Path(".cache/features"),
+        help="the encoder's output, kept between runs: .cache/features",
+    )
+    parser.add_argument(
+        "--jobs", metavar="N", type=_positive_int, help="recordings at once: one per core"
+    )
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
