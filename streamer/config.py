@@ -43,7 +43,7 @@ class VadConfig(_Section):
     frame_ms: Literal[10, 20, 30] = Field(20, description="length of a frame")
     aggressiveness: int = Field(2, ge=0, le=3, description="webrtcvad's mode: 3 rejects the most")
     min_snr_db: float = Field(
-        4.0, ge=0, le=40, description="how far above the noise floor a voice is, over all bands"
+        2.0, ge=0, le=40, description="how far above the noise floor a voice is, over all bands"
     )
     floor_dbfs: float = Field(
         -72.0, ge=-96, le=-20, description="nothing quieter than this is speech"
