@@ -3,8 +3,9 @@
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TextIO, TypeAlias
 
 from streamer import __version__
 from streamer.errors import ConfigError, InputError, StreamerError
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from streamer.audio.sources import Source
     from streamer.config import Config, LoadedConfig
     from streamer.model.classifier import Classifier
+    from streamer.session import LiveSession
 
 Command: TypeAlias = Callable[[argparse.Namespace], int]
 
@@ -62,16 +64,22 @@ def _run(args: argparse.Namespace) -> int:
         board = lines = None
         if with_board:
             board = Board(console, config.dashboard, channel_names(config))
-            stack.enter_context(board)
         else:
             lines = JsonLines() if args.json else PlainLines()
         session = LiveSession(
             pipeline, csv=_csv(config), board=board, lines=lines, duration=args.duration
         )
+        stack.callback(_print_summary, session, sys.stderr if args.json else sys.stdout)
+        if board is not None:
+            stack.enter_context(board)
         session.run()
-    for line in session.summary():
-        print(line, file=sys.stderr if args.json else sys.stdout)
     return 0
+
+
+def _print_summary(session: "LiveSession", file: TextIO) -> None:
+    with suppress(OSError):  # the terminal may be gone
+        for line in session.summary():
+            print(line, file=file)
 
 
 def _file(args: argparse.Namespace) -> int:

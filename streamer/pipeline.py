@@ -97,6 +97,7 @@ class Pipeline:
         self._clock = _Clock(0, time.monotonic())
         self._stop = threading.Event()
         self._warm = threading.Event()
+        self._opened = threading.Event()
         self._paused = threading.Event()
         self._loss = ""  # why the device is gone: told by capture, forgotten by the segmenter
         self._live = True  # until the source says otherwise
@@ -157,6 +158,7 @@ class Pipeline:
             self._live = opened.live
             self.events.put(SourceOpened(opened, time.time()))
             self.events.put(StateChanged(State.LISTENING))
+            self._opened.set()
             listening: SourceInfo | None = opened
             while listening:
                 listening = self._listen(listening)
@@ -216,7 +218,7 @@ class Pipeline:
         lost = paused = False
         while not self._ring.ended:
             chunk = self._ring.read(POLL_S)
-            if self._paused.is_set() != paused:
+            if self._opened.is_set() and self._paused.is_set() != paused:
                 paused = not paused
                 self._close(EndReason.STOPPED)
                 self.events.put(StateChanged(_state(paused=paused)))

@@ -178,13 +178,12 @@ class LiveSession:
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """Stop cleanly on the first signal, at once on the second."""
+        """Stop cleanly on the first signal; at once on the second that a person sends."""
 
         def on_signal(number: int, _frame: object) -> None:
-            if self._stopped_at is not None:
+            if self._stopped_at is not None and number in (signal.SIGINT, signal.SIGTERM):
                 raise KeyboardInterrupt
             self.stop()
-            del number
 
         names = ("SIGINT", "SIGTERM", "SIGHUP")
         numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
+from streamer.dashboard.glyphs import LETTERS
 from streamer.dashboard.state import Action, Channel, Input, Notice, Snapshot, advance, fold
-from streamer.dashboard.view import COLOURS, LETTERS, render
+from streamer.dashboard.view import render
 from streamer.types import (
     EMOTIONS,
     SAMPLE_RATE,
@@ -253,12 +254,6 @@ def test_what_was_lost_is_on_every_screen():
             for wanted in ("overruns 2", "gaps 1 (1.2 s lost)", "unjudged 3", "queue 4"):
                 assert wanted in text
             assert "late 7" in text or "late partials 7" in text
-
-
-def test_emotions_differ_without_colour():
-    """Colour is never the only difference, and no two emotions share one."""
-    assert len(set(LETTERS.values())) == len(LETTERS) == len(EMOTIONS)
-    assert len({style.color for style in COLOURS.values()}) == len(EMOTIONS)
 
 
 def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch):

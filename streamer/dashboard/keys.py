@@ -154,7 +154,11 @@ else:
                 return ""
             if self._woken:
                 self._woken = False
-                self._enter()
+                try:
+                    self._enter()
+                except termios.error:  # its window was closed: the kernel sends SIGCONT, too
+                    self._ended = True
+                    return ""
                 if self._hidden:
                     self._hidden = False
                     self._resumed()

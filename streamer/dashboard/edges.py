@@ -1,0 +1,101 @@
+"""What frames every screen: state and banner above, status and keys below."""
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from streamer.dashboard.glyphs import ALARM, BADGE, BOLD, DIM, GOOD, PLAIN, WARN, Cell, Glyphs
+from streamer.dashboard.pieces import as_clock, clip, flowed, spread, styled
+from streamer.dashboard.sizes import WORDY
+from streamer.dashboard.state import Snapshot
+from streamer.types import SAMPLE_RATE, State
+
+KEYS = (("q", "quit"), ("space", "pause"), ("m", "mark"), ("c", "clear"), ("?", "help"))
+KEYS_WIDTH = 50
+"""What the line of all keys needs."""
+
+
+def header(snapshot: Snapshot, width: int, glyphs: Glyphs) -> Text:
+    """The state, the device, the model, the time."""
+    sign, style = {
+        State.LISTENING: (glyphs.on, GOOD),
+        State.PAUSED: (glyphs.pause, WARN),
+        State.LOST: ("!", ALARM),
+    }.get(snapshot.state, (glyphs.off, DIM))
+    longest = max(len(state) for state in State)
+    state = styled((f"{sign} ", style), (f"{snapshot.state:{longest}}", style))
+    clock = as_clock(snapshot.elapsed_s)
+    room = width - len(state) - len(clock) - 4
+    model = clip(snapshot.model, max(8, room // 3), glyphs)
+    device = clip(snapshot.device, room - cell_len(model) - 3, glyphs)
+    dot = f" {glyphs.dot} " if device and model else ""
+    left = styled(state, "  ", (device, BOLD), (dot, DIM), (model, PLAIN))
+    return spread(left, styled((clock, BOLD)), width)
+
+
+def banner(snapshot: Snapshot, width: int, glyphs: Glyphs) -> Text:
+    """A rule that becomes a sentence when there is something to say, and nothing else moves."""
+    notice = snapshot.notice
+    if snapshot.state is State.LOST:
+        text = f"device lost: {snapshot.detail}" if snapshot.detail else "device lost"
+        return styled((f" {clip(text, width - 2, glyphs)} ".ljust(width), ALARM))
+    if notice is not None and notice.urgent:
+        return styled((f" {clip(notice.text, width - 2, glyphs)} ".ljust(width), BADGE))
+    if notice is not None:
+        text, style = notice.text, WARN
+    elif snapshot.state is State.PAUSED:
+        text, style = snapshot.detail or "paused: space goes on", WARN
+    else:
+        text, style = snapshot.detail, PLAIN
+    if not text:
+        return styled((glyphs.rule * width, DIM))
+    text = clip(text, width - 6, glyphs)
+    rest = width - 4 - cell_len(text)
+    return styled((glyphs.rule * 2 + " ", DIM), (text, style), (" " + glyphs.rule * rest, DIM))
+
+
+def status(snapshot: Snapshot, width: int) -> list[Text]:
+    """How fast it runs, and what was lost: always there, loud only where it is not nothing."""
+    counters = snapshot.counters
+    terse = width < WORDY
+
+    def latency(quantile: float) -> str:
+        value = snapshot.latency_ms(quantile)
+        return "-" if value is None else f"{value:.0f}"
+
+    def count(name: str, value: int) -> Text:
+        return styled((f"{name} ", DIM), (f"{value}", WARN if value else PLAIN))
+
+    factor = snapshot.real_time_factor
+    lost_s = counters.lost_samples / SAMPLE_RATE
+    speed = [
+        styled(
+            ("latency ", DIM),
+            f"{latency(0.5)} / {latency(0.95)} ms",
+            ("" if terse else " p50/p95", DIM),
+        ),
+        styled(
+            ("rtf " if terse else "real-time factor ", DIM),
+            ("-" if factor is None else f"{factor:.2f}", WARN if (factor or 0) >= 1 else PLAIN),
+        ),
+        styled(f"{snapshot.rolling_per_s:.1f}", ("/s" if terse else " predictions/s", DIM)),
+        count("queue", counters.queue),
+    ]
+    lost = [
+        count("overruns", counters.overruns),
+        styled(count("gaps", counters.gaps), (f" ({lost_s:.1f} s lost)", WARN if lost_s else DIM)),
+        count("late" if terse else "late partials", counters.late_windows),
+        count("unjudged", counters.unjudged),
+    ]
+    gap = "  " if terse else "   "
+    lines = [*flowed(speed, gap, width), *flowed(lost, gap, width)]
+    if len(flowed(lines, gap, width)) == 1:
+        return [spread(lines[0], lines[-1], width)]
+    return lines
+
+
+def keys(width: int, glyphs: Glyphs) -> Text:
+    """What each key does; how to leave and where the help is, if there is no room for all."""
+    parts: list[Cell | str] = []
+    for key, does in KEYS if width >= KEYS_WIDTH else (KEYS[0], KEYS[-1]):
+        parts += [(key, BOLD), (f" {does}", DIM), (f" {glyphs.dot} ", DIM)]
+    return styled(*parts[:-1])

@@ -1,0 +1,77 @@
+"""Letters, colours and shapes: what the screen is drawn with."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from rich.style import Style
+
+LETTERS = {
+    "neutral": "N", "calm": "C", "happy": "H", "sad": "S",
+    "angry": "A", "fearful": "F", "disgust": "D", "surprised": "!",
+}  # fmt: skip
+UNCERTAIN = "?"
+UNJUDGED = "-"
+
+# Chosen by search: contrast at least 3 on black and white, and on the dark grey and the cream that
+# terminals have instead; any two differ by at least 8 (100 x distance in OKLab) for normal sight
+# and under simulated protanopia, deuteranopia and tritanopia (tests/test_dashboard_glyphs.py).
+COLOURS = {
+    "neutral": Style(color="#8a7d75"),
+    "calm": Style(color="#0a9bb9"),
+    "happy": Style(color="#c47f11"),
+    "sad": Style(color="#0964ee"),
+    "angry": Style(color="#d90d0b"),
+    "fearful": Style(color="#a338b5"),
+    "disgust": Style(color="#4d733b"),
+    "surprised": Style(color="#f748a2"),
+}
+
+PLAIN = Style()
+BOLD = Style(bold=True)
+DIM = Style(dim=True)
+BADGE = Style(bold=True, reverse=True)
+GOOD = COLOURS["calm"]
+LOUD = COLOURS["happy"]
+TOO_LOUD = COLOURS["angry"]
+WARN = LOUD + BOLD
+ALARM = TOO_LOUD + BADGE
+
+Cell: TypeAlias = tuple[str, Style]
+
+
+@dataclass(frozen=True, slots=True)
+class Glyphs:
+    """What shapes are drawn with. Ramps go from empty to full.
+
+    Attributes:
+        across: Parts of a cell filled from the left.
+        up: Parts of a cell filled from the bottom.
+        steps: As ``up``, where a single cell stands for a number.
+    """
+
+    across: str
+    up: str
+    steps: str
+    peak: str
+    rule: str
+    run: str
+    doubt: str
+    on: str
+    off: str
+    pause: str
+    mark: str
+    dot: str
+    ellipsis: str
+    middle: str
+
+
+UNICODE = Glyphs(
+    across=" ▏▎▍▌▋▊▉█", up=" ▁▂▃▄▅▆▇█", steps="▁▂▃▄▅▆▇█", peak="▎", rule="─", run="━", doubt="╌",
+    on="●", off="○", pause="‖", mark="▲", dot="·", ellipsis="…",
+    middle="┼",
+)  # fmt: skip
+ASCII = Glyphs(
+    across=" #", up=" .:#", steps="0123456789", peak="|", rule="-", run="=", doubt=".",
+    on="*", off="o", pause="=", mark="^", dot="-", ellipsis="...",
+    middle="+",
+)  # fmt: skip

@@ -1,0 +1,33 @@
+"""The page behind the question mark."""
+
+from rich.text import Text
+
+from streamer.dashboard.glyphs import BOLD, COLOURS, LETTERS, UNCERTAIN, UNJUDGED, Cell, Glyphs
+from streamer.dashboard.pieces import styled
+from streamer.types import EMOTIONS
+
+
+def help_page(glyphs: Glyphs) -> list[Text]:
+    """Every key, letter and number that needs a word."""
+    letters: list[Cell | str] = []
+    for emotion in EMOTIONS:
+        letters += [(LETTERS[emotion], COLOURS[emotion] + BOLD), f" {emotion}  "]
+    rows: list[tuple[str, list[Cell | str]]] = [
+        ("q", ["stop; the open utterance still gets its row"]),
+        ("space", ["pause, and go on"]),
+        ("m", [f"set a mark ({glyphs.mark}) in the timeline and the table"]),
+        ("c", ["clear the screen; CSV and counters stay"]),
+        ("?", ["this page, and back"]),
+        ("", []),
+        ("letters", letters[:8]),
+        ("", letters[8:]),
+        ("", [(UNCERTAIN, BOLD), " uncertain  ", (UNJUDGED, BOLD), " not judged"]),
+        ("mood", ["from -1 (negative) to +1 (positive)"]),
+        ("latency", ["from the last sound of an utterance to its row"]),
+        ("rtf", ["real-time factor: computing per second of speech"]),
+        ("overruns", ["the device or the analysis fell behind"]),
+        ("gaps", ["holes in the sound; they end an open utterance"]),
+        ("late", ["partial predictions that newer ones replaced"]),
+        ("unjudged", ["rows without a verdict: the model fell behind"]),
+    ]
+    return [Text(), *(styled((f"{name:>8}  ", BOLD), *parts) for name, parts in rows)]

@@ -1,0 +1,158 @@
+"""One channel as it sounds now: its level, its voice, what is heard in it."""
+
+import math
+
+from rich.text import Text
+
+from streamer.dashboard.glyphs import (
+    ALARM,
+    BADGE,
+    BOLD,
+    COLOURS,
+    DIM,
+    GOOD,
+    LETTERS,
+    LOUD,
+    PLAIN,
+    TOO_LOUD,
+    Cell,
+    Glyphs,
+)
+from streamer.dashboard.pieces import (
+    FLOOR_DBFS,
+    as_dbfs,
+    as_percent,
+    clip,
+    fill,
+    loudness,
+    painted,
+    spread,
+    step,
+    styled,
+)
+from streamer.dashboard.sizes import NARROW, ROOMY
+from streamer.dashboard.state import Channel, Snapshot
+from streamer.types import EMOTIONS, State
+
+INSTRUMENT_LINES = 3 + len(EMOTIONS)
+"""Of `instrument`, without air."""
+
+LOUD_DBFS = -18.0
+TOO_LOUD_DBFS = -6.0
+CLIP_S = 3.0
+"""How long the clip flag stays."""
+
+
+def instrument(
+    snapshot: Snapshot, channel: Channel, width: int, glyphs: Glyphs, *, airy: bool
+) -> list[Text]:
+    """The only channel, in full: level, voice, verdict and a bar for each emotion."""
+    gap = [Text()] * airy
+    level = styled(("level  ", DIM))
+    level.append_text(_meter(snapshot, channel, width - len(level), glyphs))
+    voice = styled(("voice  ", DIM), _voice(snapshot, channel, glyphs))
+    verdict = spread(_verdict(snapshot, channel, glyphs), _mood(channel), width)
+    bars = _bars(snapshot, channel, width, glyphs)
+    return [*gap, level, voice, *gap, verdict, *gap, *bars]
+
+
+def strip(
+    snapshot: Snapshot, channel: Channel, width: int, glyphs: Glyphs, *, airy: bool
+) -> list[Text]:
+    """One channel of several, or the only one of a low terminal, in two lines."""
+    gap = [Text()] * airy
+    line = Text()
+    if len(snapshot.channels) > 1:
+        line.append(fill(clip(channel.name, 10, glyphs), 11), BOLD)
+    line.append_text(_voice(snapshot, channel, glyphs))
+    line.append("  ")
+    line.append_text(_meter(snapshot, channel, width - line.cell_len, glyphs))
+    verdict = _verdict(snapshot, channel, glyphs)
+    if width < NARROW - len(EMOTIONS) * 3:
+        return [*gap, line, verdict]
+    columns: list[Cell | str] = []
+    for emotion, shown in zip(EMOTIONS, channel.shown, strict=True):
+        columns += [(LETTERS[emotion], DIM), (step(shown, glyphs), COLOURS[emotion]), " "]
+    return [*gap, line, spread(verdict, styled(*columns[:-1]), width)]
+
+
+def _meter(snapshot: Snapshot, channel: Channel, width: int, glyphs: Glyphs) -> Text:
+    """The level as a bar and a number, the held peak as a tick, the clip flag."""
+    reading = as_dbfs(channel.rms_dbfs).rjust(5)
+    wordy = width >= ROOMY
+    tail = styled((reading, PLAIN), (" dBFS", DIM))
+    if wordy:
+        tail.append_text(styled(("  peak ", DIM), (as_dbfs(channel.held_dbfs).rjust(5), PLAIN)))
+    clipped = snapshot.now - channel.clipped_at < CLIP_S
+    tail.append_text(styled("  ", (" CLIP ", ALARM) if clipped else "      "))
+    cells = max(1, width - len(tail) - 2)
+    full = len(glyphs.across) - 1
+    filled = loudness(channel.rms_dbfs) * cells
+    peak = math.ceil(loudness(channel.held_dbfs) * cells) - 1
+    bar: list[Cell] = []
+    for index in range(cells):
+        dbfs = FLOOR_DBFS * (1 - (index + 0.5) / cells)
+        style = TOO_LOUD if dbfs > TOO_LOUD_DBFS else LOUD if dbfs > LOUD_DBFS else GOOD
+        part = round(min(1.0, max(0.0, filled - index)) * full)
+        if index == peak and part < full:
+            bar.append((glyphs.peak, style))
+        else:
+            bar.append((glyphs.across[part], style))
+    return styled(painted(bar), "  ", tail)
+
+
+def _voice(snapshot: Snapshot, channel: Channel, glyphs: Glyphs) -> Text:
+    """Whether somebody speaks, and for how long; always 18 cells."""
+    if snapshot.state is not State.LISTENING:
+        return styled((f"{glyphs.off} {snapshot.state}".ljust(18), DIM))
+    since = f"{min(channel.since_s, 9999):6.1f} s"
+    if channel.speech:
+        return styled((f"{glyphs.on} speech ", GOOD + BOLD), since)
+    return styled((f"{glyphs.off} silence{since}", DIM))
+
+
+def _verdict(snapshot: Snapshot, channel: Channel, glyphs: Glyphs) -> Text:
+    """What is heard, and how sure it is."""
+    prediction = channel.prediction
+    if prediction is None:
+        waiting = snapshot.state is State.LISTENING and not channel.speech
+        return styled((f"listening{glyphs.ellipsis} speak" if waiting else glyphs.ellipsis, DIM))
+    percent = as_percent(prediction.confidence)
+    when = f"  #{channel.number}" if channel.final else "  so far"
+    if prediction.uncertain:
+        badge: Cell = (" UNCERTAIN ", BADGE)
+        return styled(badge, (f"  {prediction.emotion} {percent.strip()}", DIM), (when, DIM))
+    badge = (f" {prediction.emotion.upper()} ", COLOURS[prediction.emotion] + BADGE)
+    return styled(badge, (f" {percent}", BOLD), (when, DIM))
+
+
+def _mood(channel: Channel) -> Text:
+    if channel.prediction is None:
+        return Text()
+    return styled(("mood ", DIM), f"{channel.prediction.mood:+.2f}")
+
+
+def _bars(snapshot: Snapshot, channel: Channel, width: int, glyphs: Glyphs) -> list[Text]:
+    """One bar per emotion, always in the same order; those of an old verdict are dimmed."""
+    longest = max(map(len, EMOTIONS))
+    cells = max(1, width - (2 + longest + 2 + 5 + 2))
+    full = len(glyphs.across) - 1
+    top = channel.prediction.emotion if channel.prediction is not None else None
+    faded = DIM if channel.final and not channel.speech else PLAIN
+    lines = []
+    for emotion, shown in zip(EMOTIONS, channel.shown, strict=True):
+        colour = COLOURS[emotion]
+        if emotion not in snapshot.labels:
+            lines.append(styled((f"  {emotion:{longest}}  not known to this model", DIM)))
+            continue
+        whole, part = divmod(round(shown * cells * full), full)
+        bar = glyphs.across[full] * whole + (glyphs.across[part] if whole < cells else "")
+        lines.append(
+            styled(
+                (LETTERS[emotion], colour + BOLD),
+                (f" {emotion:{longest}}  ", BOLD if emotion == top else PLAIN),
+                (as_percent(shown), BOLD if emotion == top else DIM),
+                (f"  {bar}", colour + faded),
+            )
+        )
+    return lines

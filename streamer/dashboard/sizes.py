@@ -1,0 +1,16 @@
+"""Widths at which the layout changes, in cells between the margins."""
+
+MARGIN = 1
+"""Left free on either side of the screen."""
+
+ROOMY = 50
+"""From here on the meter has a second number, and the time axis more of them."""
+
+NARROW = 80 - 2 * MARGIN
+"""Below, the table's columns stand close together."""
+
+WORDY = 100 - 2 * MARGIN
+"""From here on the status is spelt out."""
+
+WIDE = 140 - 2 * MARGIN
+"""From here on the timeline stands beside the instruments."""
