@@ -1,0 +1,310 @@
+"""A model as a folder: what it is (`bundle.json`), its weights, and a card for people.
+
+The manifest says everything that must travel with the weights: labels, features, the net's size,
+calibration, licences, how it was trained, and the digest of every other file. Nothing in a bundle
+is ever executed: JSON, safetensors and Markdown.
+
+What comes next (other poolings, other nets) is a new ``kind`` of network or a new `FORMAT`; a
+bundle that is newer than the program says so instead of being misread.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import numpy as np
+import torch
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PositiveInt,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from streamer.errors import ModelError
+from streamer.model import features
+from streamer.model.network import EmotionNet, NetworkShape
+from streamer.types import EMOTIONS
+
+FORMAT = 1
+"""Raised whenever a bundle could no longer be read by an older program."""
+
+MANIFEST, WEIGHTS, CARD = "bundle.json", "model.safetensors", "README.md"
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+MODEL_FOLDERS = (_PACKAGE / "models", _PACKAGE.parent / "models")
+"""Where bundles are found by name: in an installed wheel, and in a checkout."""
+
+FileName = Annotated[str, StringConstraints(pattern=r"^[\w-][\w.-]*$")]
+Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Network(_Part):
+    """Which net, and how large; the attributes are those of `NetworkShape`."""
+
+    kind: Literal["whisper-encoder"] = "whisper-encoder"
+    pooling: Literal["mean+deviation"] = "mean+deviation"
+    mels: PositiveInt
+    width: PositiveInt
+    heads: PositiveInt
+    blocks: PositiveInt
+    positions: PositiveInt
+
+
+class Calibration(_Part):
+    """Logits are divided by ``temperature``; a confidence below ``threshold`` is uncertain."""
+
+    temperature: float = Field(gt=0)
+    threshold: float = Field(ge=0, le=1)
+
+
+class Mood(_Part):
+    """Which emotions are good to hear and which are not; the others count for neither."""
+
+    positive: tuple[str, ...]
+    negative: tuple[str, ...]
+
+
+class Source(_Part):
+    """Something that went into the weights."""
+
+    name: str
+    licence: str
+    url: str = ""
+
+
+class Manifest(_Part):
+    """What `bundle.json` says.
+
+    Attributes:
+        format: `FORMAT` of the program that wrote it.
+        name: How the CSV calls the model.
+        version: Its own, counted by whoever trains it.
+        labels: The emotions that it tells apart, in the order of `EMOTIONS`.
+        features: `streamer.model.features.PARAMETERS` as it was trained on.
+        network: Which net, and how large.
+        calibration: From logits to probabilities, and from these to "uncertain".
+        mood: The grouping behind `Prediction.mood`.
+        sources: What went into the weights, each with its licence.
+        training: How it was trained, for people and for a repetition.
+        files: SHA-256 of every other file.
+    """
+
+    format: Literal[1] = 1
+    name: Annotated[str, StringConstraints(min_length=1)]
+    version: str
+    labels: tuple[str, ...] = Field(min_length=2)
+    features: dict[str, float]
+    network: Network
+    calibration: Calibration
+    mood: Mood
+    sources: tuple[Source, ...]
+    training: dict[str, JsonValue] = {}
+    files: dict[FileName, Digest] = {}
+
+    @model_validator(mode="after")
+    def _check_labels(self) -> Self:
+        for label in self.labels:
+            if label not in EMOTIONS:
+                raise ValueError(f"unknown label {label!r}, expected: {', '.join(EMOTIONS)}")
+        if list(self.labels) != sorted(set(self.labels), key=EMOTIONS.index):
+            raise ValueError(f"labels {self.labels} repeat or are not in the order of {EMOTIONS}")
+        for label in (*self.mood.positive, *self.mood.negative):
+            if label not in self.labels:
+                raise ValueError(f"unknown label {label!r} in mood, expected: {self.labels}")
+        return self
+
+    @property
+    def shape(self) -> NetworkShape:
+        """How large the net is, as the net wants to know it."""
+        network = self.network
+        return NetworkShape(
+            mels=network.mels, width=network.width, heads=network.heads, blocks=network.blocks,
+            positions=network.positions, labels=len(self.labels),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bundle:
+    """A model in memory.
+
+    Attributes:
+        manifest: What it is.
+        network: Ready to judge, in float32.
+        card: Its README, for people.
+    """
+
+    manifest: Manifest
+    network: EmotionNet
+    card: str
+
+
+def find_bundle(name_or_path: str | Path) -> Path:
+    """The folder of a bundle.
+
+    Args:
+        name_or_path: The name of one that came with streamer, or the path of a folder.
+
+    Raises:
+        ModelError: There is neither.
+    """
+    known = {
+        folder.name: folder
+        for parent in reversed(MODEL_FOLDERS)
+        if parent.is_dir()
+        for folder in sorted(parent.iterdir())
+        if (folder / MANIFEST).is_file()
+    }
+    if isinstance(name_or_path, str) and name_or_path in known:
+        return known[name_or_path]
+    if (path := Path(name_or_path)).is_dir():
+        return path
+    raise ModelError(
+        f"there is no model {os.fspath(name_or_path)!r}, expected the path of a bundle's folder "
+        f"or one of: {', '.join(sorted(known)) or 'none are installed'}"
+    )
+
+
+def load(folder: Path) -> Bundle:
+    """Read a bundle and check every part of it.
+
+    Raises:
+        ModelError: It is missing, damaged, foreign or of a newer format; the message names what
+            was got and what was expected.
+    """
+    manifest = _read_manifest(folder)
+    _verify_files(folder, manifest)
+    try:
+        tensors = load_file(folder / WEIGHTS)
+        card = (folder / CARD).read_text(encoding="utf-8")
+    except (OSError, SafetensorError, UnicodeDecodeError) as error:
+        raise ModelError(f"{folder}: cannot be read: {error}") from error
+    return Bundle(manifest, _build_network(tensors, manifest, folder / WEIGHTS), card)
+
+
+def save(bundle: Bundle, folder: Path) -> None:
+    """Write a bundle; one that is there already is replaced as a whole, or not at all.
+
+    Encoder weights are stored in half precision: it moves probabilities in the fourth digit, and
+    halves the size. The digests in the manifest are made here.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
+        new, old = Path(scratch) / "new", Path(scratch) / "old"
+        new.mkdir()
+        state = {
+            name: (tensor.half() if name.startswith("encoder.") else tensor.float()).contiguous()
+            for name, tensor in bundle.network.state_dict().items()
+        }
+        save_file(state, new / WEIGHTS)
+        (new / WEIGHTS).chmod(0o644)  # safetensors leaves it to its owner alone
+        (new / CARD).write_text(bundle.card, encoding="utf-8")
+        files = {name: _digest(new / name) for name in (WEIGHTS, CARD)}
+        manifest = bundle.manifest.model_copy(update={"files": files})
+        (new / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        if folder.exists():
+            folder.rename(old)
+        new.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    path = folder / MANIFEST
+    if not folder.is_dir():
+        raise ModelError(f"{folder}: there is no such folder, expected a model bundle")
+    if not path.is_file():
+        raise ModelError(f"{folder}: is not a model bundle: expected {MANIFEST} in it")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:  # bad UTF-8 and bad JSON are ValueErrors
+        raise ModelError(f"{path}: cannot be read as JSON: {error}") from error
+    written = content.get("format") if isinstance(content, dict) else None
+    if not isinstance(written, int):
+        raise ModelError(f"{path}: got format {written!r}, expected a number up to {FORMAT}")
+    if written > FORMAT:
+        raise ModelError(
+            f"{path}: got format {written}, expected {FORMAT}: "
+            "the bundle is newer than this program; update streamer"
+        )
+    try:
+        manifest = Manifest.model_validate(content)
+    except ValidationError as error:
+        raise ModelError(_explain(error, path)) from None
+    if manifest.features != features.PARAMETERS:
+        raise ModelError(
+            f"{path}: features: got {manifest.features}, expected {features.PARAMETERS}: "
+            "the model was trained on other features than this program computes"
+        )
+    return manifest
+
+
+def _explain(error: ValidationError, path: Path) -> str:
+    """One line per wrong value."""
+    return "\n".join(
+        f"{path}: {'.'.join(map(str, item['loc'])) or 'content'}: {item['msg']}"
+        + (f", got {item['input']!r}" if item["loc"] and item["type"] != "missing" else "")
+        for item in error.errors()
+    )
+
+
+def _verify_files(folder: Path, manifest: Manifest) -> None:
+    for name in (WEIGHTS, CARD):
+        if name not in manifest.files:
+            raise ModelError(f"{folder / MANIFEST}: files: expected the digest of {name}")
+    for name, expected in manifest.files.items():
+        try:
+            got = _digest(folder / name)
+        except OSError as error:
+            raise ModelError(f"{folder / name}: cannot be read: {error}") from error
+        if got != expected:
+            raise ModelError(
+                f"{folder / name}: got SHA-256 {got}, expected {expected}: "
+                "the file is damaged or was changed after the bundle was made"
+            )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _build_network(tensors: dict[str, Tensor], manifest: Manifest, path: Path) -> EmotionNet:
+    try:
+        # Its random weights live only until the next lines, and are no business of the caller's
+        # generator. (The meta device would save 90 ms here and cost 2 s, importing sympy.)
+        with torch.random.fork_rng(devices=[]):
+            network = EmotionNet(manifest.shape)
+    except ValueError as error:
+        raise ModelError(f"{path.parent / MANIFEST}: network: {error}") from error
+    expected = network.state_dict()
+    for name, tensor in expected.items():
+        if name not in tensors:
+            raise ModelError(f"{path}: tensor {name} is missing")
+        got = tensors[name]
+        if got.shape != tensor.shape or not got.is_floating_point():
+            raise ModelError(
+                f"{path}: tensor {name}: got {tuple(got.shape)} of {got.dtype}, "
+                f"expected {tuple(tensor.shape)} of a floating-point type"
+            )
+        if not np.isfinite(got.numpy()).all():
+            raise ModelError(f"{path}: tensor {name}: got NaN or infinity, expected finite numbers")
+    if surplus := sorted(set(tensors) - set(expected)):
+        raise ModelError(f"{path}: got tensors that the network has no place for: {surplus}")
+    network.load_state_dict({name: tensors[name] for name in expected})
+    return network.eval().requires_grad_(requires_grad=False)

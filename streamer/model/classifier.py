@@ -1,0 +1,88 @@
+"""PCM -> calibrated probabilities. Stateless: the same samples get the same answer, always."""
+
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from streamer.model import features
+from streamer.model.bundle import Bundle, find_bundle, load
+from streamer.types import SAMPLE_RATE, Prediction
+
+WARM_UP_S = (0.5, 1.0, 3.0, 8.0)
+"""Lengths that are tried before it counts: the first run of each size allocates and plans."""
+
+
+class Classifier:
+    """A model bundle at work; any number of threads may share one."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._manifest = bundle.manifest
+        self._network = bundle.network
+        index = {label: i for i, label in enumerate(self.labels)}
+        self._positive = [index[label] for label in bundle.manifest.mood.positive]
+        self._negative = [index[label] for label in bundle.manifest.mood.negative]
+
+    @classmethod
+    def load(cls, name_or_path: str | Path = "default", *, threads: int | None = None) -> Self:
+        """Load a bundle.
+
+        Args:
+            name_or_path: One that came with streamer (``default``, ``open``), or a folder's path.
+            threads: Threads that torch may use, in the whole process; None leaves that as it is.
+
+        Raises:
+            ModelError: There is no such bundle, or it is damaged or newer than this program.
+        """
+        if threads is not None:
+            torch.set_num_threads(threads)
+        return cls(load(find_bundle(name_or_path)))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The emotions that it tells apart, in the order of the probabilities."""
+        return self._manifest.labels
+
+    @property
+    def name(self) -> str:
+        """What the bundle calls itself, with its version."""
+        return f"{self._manifest.name}-{self._manifest.version}"
+
+    def warm_up(self) -> None:
+        """Judge pieces of several lengths, so that the first real one takes no longer."""
+        noise = np.random.default_rng(0).standard_normal(round(max(WARM_UP_S) * SAMPLE_RATE))
+        for seconds in WARM_UP_S:
+            self.judge(noise[: round(seconds * SAMPLE_RATE)].astype(np.float32))
+
+    def judge(self, pcm: NDArray[np.generic]) -> Prediction:
+        """What is heard in a piece of speech; silence at its ends and its level do not matter.
+
+        Args:
+            pcm: Mono at `SAMPLE_RATE`, shape (samples,), int16 or float32. Of more than 30 s the
+                first 30 s are judged. Digital silence, or nothing at all, gets a flat answer.
+
+        Raises:
+            TypeError: It is no array, or of another dtype.
+            ValueError: It is not mono, or holds NaN or infinity.
+        """
+        wave = features.prepare(pcm)
+        if wave is None:
+            probabilities = np.full(len(self.labels), 1 / len(self.labels))
+            return self._prediction(probabilities, uncertain=True)
+        with torch.inference_mode():
+            logits = self._network(features.log_mel(wave)[None])[0].double()
+            scaled = logits / self._manifest.calibration.temperature
+            probabilities = scaled.softmax(dim=0).numpy()
+        uncertain = bool(probabilities.max() < self._manifest.calibration.threshold)
+        return self._prediction(probabilities, uncertain=uncertain)
+
+    def _prediction(self, probabilities: NDArray[np.float64], *, uncertain: bool) -> Prediction:
+        positive, negative = (probabilities[i].sum() for i in (self._positive, self._negative))
+        return Prediction(
+            labels=self.labels,
+            probabilities=tuple(probabilities.tolist()),
+            mood=float(positive - negative),
+            uncertain=uncertain,
+        )

@@ -1,0 +1,221 @@
+"""The card: a bundle's README, with what it was trained on first and where it fails last."""
+
+import textwrap
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from streamer.model.bundle import Manifest, Source
+from streamer.training.corpora import Clip
+from streamer.training.evaluation import Evaluation
+from streamer.training.metrics import Figures
+from streamer.training.protocols import CORPUS_OUT
+
+ENCODER = Source(
+    name="encoder of OpenAI Whisper tiny.en",
+    licence="MIT",
+    url="https://github.com/openai/whisper",
+)
+
+PUBLIC_CORPORA: Mapping[str, Source] = MappingProxyType(
+    {
+        "ravdess": Source(
+            name="RAVDESS, speech (North American English)",
+            licence="CC BY-NC-SA 4.0",
+            url="https://doi.org/10.5281/zenodo.1188976",
+        ),
+        "crema-d": Source(
+            name="CREMA-D (American English)",
+            licence="ODbL 1.0, contents DbCL 1.0",
+            url="https://github.com/CheyneyComputerScience/CREMA-D",
+        ),
+        "tess": Source(
+            name="TESS (Canadian English)",
+            licence="CC BY-NC-ND 4.0",
+            url="https://doi.org/10.5683/SP2/E8H2MF",
+        ),
+        "savee": Source(
+            name="SAVEE (British English)",
+            licence="research only",
+            url="http://kahlan.eps.surrey.ac.uk/savee/",
+        ),
+        "nemo": Source(
+            name="nEMO (Polish)",
+            licence="CC BY-NC-SA 4.0",
+            url="https://github.com/amu-cai/nEMO",
+        ),
+        "ased": Source(
+            name="ASED (Amharic)",
+            licence="none stated",
+            url="https://github.com/Ethio2021/ASED_V1",
+        ),
+        "casia": Source(
+            name="CASIA Chinese emotional speech, sample (Mandarin)",
+            licence="proprietary sample",
+        ),
+    }
+)
+
+
+def sources_of(clips: Sequence[Clip]) -> tuple[Source, ...]:
+    """The encoder and the corpora, each with its licence as far as it is known."""
+    unknown = "not stated: ask whoever made the recordings"
+    corpora = sorted({clip.corpus for clip in clips})
+    return (
+        ENCODER,
+        *(PUBLIC_CORPORA.get(name, Source(name=name, licence=unknown)) for name in corpora),
+    )
+
+
+def write_card(  # noqa: PLR0913 - a card says many things
+    manifest: Manifest,
+    clips: Sequence[Clip],
+    held_out: Figures,
+    *,
+    certain: tuple[float, float],
+    evaluations: Sequence[Evaluation] = (),
+    notes: str = "",
+) -> str:
+    """The README of a bundle, as Markdown.
+
+    Args:
+        manifest: Of the bundle.
+        clips: What it was trained on.
+        held_out: Figures on the speakers that its penalty, temperature and threshold were chosen
+            on: a little too good, and all there is without a protocol.
+        certain: On those speakers, the share of answers that is not called uncertain, and how
+            many of these are right.
+        evaluations: Of the same recipe by protocol.
+        notes: More, in Markdown: what it is not good for.
+    """
+    parts = [
+        _head(manifest, clips),
+        _measured(held_out, evaluations),
+        *(_table_of_forms(evaluation) for evaluation in evaluations if len(evaluation.scores) > 1),
+        _recalls(evaluations),
+        _recipe(manifest, certain),
+        notes,
+    ]
+    return "\n\n".join(part.strip() for part in parts if part) + "\n"
+
+
+def _head(manifest: Manifest, clips: Sequence[Clip]) -> str:
+    counts = Counter(clip.corpus for clip in clips)
+    by_name = dict(zip(["", *sorted(counts)], manifest.sources, strict=True))
+    text = _paragraph(
+        f"""Tells apart {", ".join(manifest.labels)} in a piece of speech. Trained on {len(clips)}
+        recordings of {len({clip.voice for clip in clips})} speakers. Whoever uses it is bound by
+        every licence below; where one of them says NC or research, there is no commercial use."""
+    )
+    rows = "\n".join(
+        f"| {_link(source)} | {counts[name] if name else ''} | {source.licence} |"
+        for name, source in by_name.items()
+    )
+    return f"""# {manifest.name}, version {manifest.version}
+
+{text}
+
+| made from | clips | licence |
+| --- | --- | --- |
+{rows}"""
+
+
+def _measured(held_out: Figures, evaluations: Sequence[Evaluation]) -> str:
+    if not evaluations:
+        text = _paragraph(
+            f"""On {held_out.clips} clips of speakers that the head was not fitted to, but that
+            its penalty, temperature and threshold were chosen on: UAR {held_out.uar:.3f}, WA
+            {held_out.wa:.3f}, ECE {held_out.ece:.3f}. No protocol was run."""
+        )
+        return f"## Measured\n\n{text}"
+    text = _paragraph(
+        """This model has heard every speaker of its corpora, so it cannot be tested on them. The
+        figures are those of the same recipe, trained anew for each fold on the other speakers and
+        corpora, with penalty, temperature and threshold chosen on training speakers held out for
+        that. UAR (the mean of the folds), WA and F1 are over the emotions that the tested corpus
+        has; "all" lets the model answer with any emotion that it knows, as a user meets it, and so
+        do ECE and Brier score."""
+    )
+    plain = [(evaluation, evaluation.scores["plain"]) for evaluation in evaluations]
+    rows = "\n".join(
+        f"| {evaluation.protocol} | {len(evaluation.folds)} | {scores.own.clips} "
+        f"| **{scores.uar:.3f}** | {scores.own.wa:.3f} | {scores.own.macro_f1:.3f} "
+        f"| {scores.all.uar:.3f} | {scores.all.ece:.3f} | {scores.all.brier:.3f} |"
+        for evaluation, scores in plain
+    )
+    remarks = []
+    for evaluation, scores in plain:
+        if evaluation.protocol == CORPUS_OUT:
+            each = ", ".join(f"{fold.name} {fold.uar:.3f}" for fold in evaluation.folds)
+            remarks.append(f"UAR on each corpus, never heard before: {each}.")
+        elif scores.agreed:
+            remarks.append(
+                f"On the {scores.agreed.clips} clips of {evaluation.protocol} in which no emotion "
+                "was heard by more listeners than the acted one, UAR is "
+                f"{scores.agreed.uar:.3f}."
+            )
+    return f"""## Measured on speakers that it had not heard
+
+{text}
+
+| tested on | folds | clips | UAR | WA | macro-F1 | UAR, all | ECE | Brier |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |
+{rows}
+
+{_paragraph(" ".join(remarks))}"""
+
+
+def _table_of_forms(evaluation: Evaluation) -> str:
+    rows = "\n".join(
+        f"| {'whole' if name == 'plain' else name} | {scores.uar:.3f} "
+        f"| {scores.all.uar:.3f} | {scores.all.ece:.3f} |"
+        for name, scores in evaluation.scores.items()
+    )
+    return f"""### {evaluation.protocol}: short, and over a telephone
+
+| what is judged | UAR | UAR, all | ECE |
+| --- | --- | --- | --- |
+{rows}"""
+
+
+def _recalls(evaluations: Sequence[Evaluation]) -> str:
+    tested = [item for item in evaluations if item.protocol != CORPUS_OUT]
+    if not tested:
+        return ""
+    labels = tested[0].labels
+    rows = "\n".join(
+        f"| {evaluation.protocol} | "
+        + " | ".join(f"{recalls[x]:.2f}" if x in recalls else "" for x in labels)
+        + " |"
+        for evaluation in tested
+        for recalls in [evaluation.scores["plain"].all.recalls]
+    )
+    return f"""### How much of each emotion is found, all emotions possible
+
+| tested on | {" | ".join(labels)} |
+| --- |{" --- |" * len(labels)}
+{rows}"""
+
+
+def _recipe(manifest: Manifest, certain: tuple[float, float]) -> str:
+    calibration = manifest.calibration
+    text = _paragraph(
+        f"""The conv stem and the first {manifest.network.blocks} blocks of the encoder, frozen;
+        mean and standard deviation over time of each block's output; one linear layer, by
+        logistic regression, in which every emotion of a corpus weighs the same. The penalty
+        ({manifest.training.get("chosen_l2")}), the temperature ({calibration.temperature:.2f}) and
+        the threshold of "uncertain" ({calibration.threshold:.2f}) were chosen on one in five
+        speakers of each corpus, after which the head was fitted to all. On those speakers
+        {1 - certain[0]:.0%} of the answers are called uncertain, and of the others
+        {certain[1]:.0%} are right. `mood` is P({" or ".join(manifest.mood.positive)}) -
+        P({" or ".join(manifest.mood.negative)})."""
+    )
+    return f"## How it works, and what was chosen on whom\n\n{text}"
+
+
+def _paragraph(text: str) -> str:
+    return textwrap.fill(" ".join(text.split()), 100)
+
+
+def _link(source: Source) -> str:
+    return f"[{source.name}]({source.url})" if source.url else source.name

@@ -1,0 +1,200 @@
+"""How well a recipe does on speakers, or whole corpora, that it has never heard."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+
+from streamer.errors import InputError
+from streamer.training import plots
+from streamer.training.corpora import Clip, labels_of, read_manifest
+from streamer.training.extraction import Embedded, Extractor
+from streamer.training.metrics import Figures, Probabilities, Targets, figures
+from streamer.training.protocols import folds
+from streamer.training.recipe import Calibrated, Embed, Recipe, fit_recipe, target_indices
+
+FIGURES = "figures.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoldResult:
+    """One fold: what was tested, what was chosen on held-out speakers, and what came out."""
+
+    name: str
+    clips: int
+    uar: float
+    l2: float
+    temperature: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """The figures for one form of the test clips.
+
+    Attributes:
+        uar: Mean over the folds of the unweighted average recall; only the emotions of the tested
+            corpus are possible, as is usual in the literature.
+        own: All folds together, likewise.
+        all: All folds together, with all emotions of the model possible: what a user gets.
+        agreed: As ``own``, on the clips in which no emotion was heard by more listeners than the
+            acted one, if it is known what they heard.
+    """
+
+    uar: float
+    own: Figures
+    all: Figures
+    agreed: Figures | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """A recipe under a protocol.
+
+    Attributes:
+        protocol: A corpus, or ``corpus-out``.
+        recipe: How each fold was trained.
+        corpora: What took part, in training or in testing.
+        labels: The emotions of all of them.
+        folds: One each, on the clips as they are.
+        scores: By variation of the test clips; ``plain`` is always there.
+    """
+
+    protocol: str
+    recipe: Recipe
+    corpora: tuple[str, ...]
+    labels: tuple[str, ...]
+    folds: tuple[FoldResult, ...]
+    scores: Mapping[str, Scores]
+
+
+_JSON: TypeAdapter[Evaluation] = TypeAdapter(Evaluation)
+
+
+def read_evaluation(path: Path) -> Evaluation:
+    """What `evaluate` wrote.
+
+    Args:
+        path: A `figures.json`, or the folder that holds one.
+
+    Raises:
+        InputError: It cannot be read, or is something else.
+    """
+    path = path / FIGURES if path.is_dir() else path
+    try:
+        return _JSON.validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise InputError(f"{path}: are no figures of an evaluation: {error}") from error
+
+
+def evaluate(  # noqa: PLR0913 - each is a choice of the caller, all but two have a default
+    *,
+    manifest: Path,
+    encoder: Path,
+    protocol: str,
+    corpora: Collection[str] = (),
+    recipe: Recipe | None = None,
+    variations: Sequence[str] = ("plain",),
+    out: Path | None = None,
+    cache: Path = Path(".cache/features"),
+    jobs: int | None = None,
+) -> Evaluation:
+    """Train by the recipe on each fold and test on what the fold leaves out.
+
+    Args:
+        manifest: CSV of the recordings, see `read_manifest`.
+        encoder: Whisper's encoder as safetensors.
+        protocol: A corpus of the manifest (its folds in turn), or ``corpus-out``.
+        corpora: Only these take part; empty takes all.
+        recipe: How to train; None for the defaults.
+        variations: In which forms the test clips are judged (keys of `augment.VARIATIONS`).
+        out: Folder for `figures.json` and plots; None writes nothing.
+        cache: Folder for the encoder's output.
+        jobs: Recordings worked on at once; None takes every core.
+
+    Raises:
+        ConfigError: An unknown protocol.
+        InputError: The manifest or a recording cannot be read.
+        ModelError: The encoder cannot be read.
+    """
+    recipe = recipe or Recipe()
+    clips = read_manifest(manifest, corpora=corpora)
+    divisions = folds(protocol, clips)
+    extract = Extractor(encoder, blocks=recipe.blocks, cache=cache, jobs=jobs)
+    learned = Embedded(clips, extract)
+    rows = sorted(i for fold in divisions for i in fold.test)  # the manifest's order: see the cache
+    tested = Embedded([clips[i] for i in rows], extract)
+    labels = labels_of(clips)
+    tests = [_Test(variation, labels) for variation in dict.fromkeys(["plain", *variations])]
+    results = []
+    for fold in divisions:
+        model = fit_recipe([clips[i] for i in fold.train], learned, recipe)
+        fair = [clips[i] for i in fold.test if clips[i].emotion in model.labels]
+        for test in tests:
+            test.run(fair, model, tested)
+        results.append(
+            FoldResult(
+                name=fold.name,
+                clips=len(fair),
+                uar=tests[0].uars[-1],
+                l2=model.l2,
+                temperature=model.temperature,
+            )
+        )
+    evaluation = Evaluation(
+        protocol=protocol,
+        recipe=recipe,
+        corpora=tuple(sorted({clip.corpus for clip in clips})),
+        labels=labels,
+        folds=tuple(results),
+        scores={test.variation: test.scores() for test in tests},
+    )
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / FIGURES).write_bytes(_JSON.dump_json(evaluation, indent=2) + b"\n")
+        plots.draw_all(*tests[0].shipped(), labels, out=out)
+    return evaluation
+
+
+class _Test:
+    """The test clips in one form, judged fold by fold."""
+
+    def __init__(self, variation: str, labels: Sequence[str]) -> None:
+        self.variation = variation
+        self.uars: list[float] = []
+        self._labels = labels
+        self._clips: list[Clip] = []
+        self._own: list[Probabilities] = []
+        self._all: list[Probabilities] = []
+
+    def run(self, clips: Sequence[Clip], model: Calibrated, embed: Embed) -> None:
+        """Judge the clips of a fold, and remember what came out."""
+        vectors = embed(clips, self.variation)
+        own = self._widen(model, model.probabilities(vectors, among=labels_of(clips)))
+        targets = target_indices(clips, self._labels).numpy()
+        self.uars.append(figures(own, targets, self._labels).uar)
+        self._clips += clips
+        self._own.append(own)
+        self._all.append(self._widen(model, model.probabilities(vectors)))
+
+    def shipped(self) -> tuple[Probabilities, Targets]:
+        """All folds together, with all emotions possible."""
+        return np.concatenate(self._all), target_indices(self._clips, self._labels).numpy()
+
+    def scores(self) -> Scores:
+        """The figures of all folds."""
+        own, (everything, targets) = np.concatenate(self._own), self.shipped()
+        agreed = np.array([clip.emotion in clip.heard_as for clip in self._clips])
+        return Scores(
+            uar=float(np.mean(self.uars)),
+            own=figures(own, targets, self._labels),
+            all=figures(everything, targets, self._labels),
+            agreed=figures(own[agreed], targets[agreed], self._labels) if agreed.any() else None,
+        )
+
+    def _widen(self, model: Calibrated, probabilities: Probabilities) -> Probabilities:
+        """To the emotions of all corpora: what a fold's model never heard of has probability 0."""
+        wide = np.zeros((len(probabilities), len(self._labels)))
+        wide[:, [self._labels.index(label) for label in model.labels]] = probabilities
+        return wide

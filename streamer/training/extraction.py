@@ -1,0 +1,193 @@
+"""Recordings -> what the frozen encoder makes of them, kept on disk between runs."""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+from numpy.typing import NDArray
+from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from streamer.errors import InputError, ModelError
+from streamer.model import features
+from streamer.model.features import Waveform
+from streamer.model.network import Encoder, NetworkShape, pool
+from streamer.training.augment import VARIATIONS
+from streamer.training.corpora import Clip
+from streamer.types import SAMPLE_RATE
+
+HEAD_WIDTH = 64  # of every Whisper model's attention heads; the weights do not tell
+UNUSED = "ln_post"  # the layer norm after the last block, which has no part in this net
+
+Embeddings = NDArray[np.float32]
+"""One pooled vector per clip: shape (clips, 2 * blocks * width)."""
+
+
+class Extractor:
+    """A frozen encoder with a memory on disk.
+
+    Args:
+        weights: The encoder's tensors, named as in openai/whisper: a safetensors file.
+        blocks: How many of its blocks to use; None uses all. The cache holds all in any case.
+        cache: Folder for what was computed; it may be deleted at any time.
+        jobs: Recordings worked on at once; None takes every core.
+
+    Raises:
+        ModelError: The weights cannot be read, or are no such encoder.
+    """
+
+    def __init__(
+        self, weights: Path, *, blocks: int | None = None, cache: Path, jobs: int | None = None
+    ) -> None:
+        self.encoder, self.shape = load_encoder(weights)
+        blocks = self.shape.blocks if blocks is None else blocks
+        _check_blocks(weights, got=self.shape.blocks, expected=blocks)
+        self._kept = 2 * self.shape.width * blocks
+        self.jobs = jobs or os.cpu_count() or 1
+        self._cache = cache
+        self._fingerprint = hashlib.sha256(weights.read_bytes()).hexdigest()
+
+    def __call__(self, clips: Sequence[Clip], variation: str = "plain") -> Embeddings:
+        """Pooled block outputs of every clip, from the cache where they are there.
+
+        Args:
+            clips: What to embed; shape of the answer: (clips, 2 * blocks * width).
+            variation: A key of `VARIATIONS`. Its randomness depends on the clip's name alone.
+
+        Raises:
+            InputError: A recording cannot be read, or is not mono at `SAMPLE_RATE`.
+        """
+        result = np.empty((len(clips), self._kept), np.float32)
+        for corpus in sorted({clip.corpus for clip in clips}):
+            rows = [row for row, clip in enumerate(clips) if clip.corpus == corpus]
+            embedded = self._corpus([clips[row] for row in rows], variation, corpus)
+            result[rows] = embedded[:, : self._kept]
+        return result
+
+    def _corpus(self, clips: Sequence[Clip], variation: str, corpus: str) -> Embeddings:
+        file = self._cache / f"{self._key(clips, variation)}.npy"
+        if file.is_file():
+            kept: Embeddings = np.load(file, mmap_mode="r", allow_pickle=False)
+            return kept
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)  # many recordings at once scale better than many threads each
+        try:
+            with (
+                Progress(
+                    *Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn()
+                ) as progress,
+                ThreadPoolExecutor(self.jobs) as workers,
+            ):
+                vectors = workers.map(lambda clip: self._embed(clip, variation), clips)
+                result = np.stack(
+                    list(progress.track(vectors, len(clips), description=f"{corpus}: {variation}"))
+                )
+        finally:
+            torch.set_num_threads(before)
+        self._cache.mkdir(parents=True, exist_ok=True)
+        unfinished = file.with_suffix(".tmp.npy")
+        np.save(unfinished, result)
+        unfinished.replace(file)
+        return result
+
+    @torch.inference_mode()
+    def _embed(self, clip: Clip, variation: str) -> Embeddings:
+        rng = np.random.default_rng(list(f"{variation}/{clip.name}".encode()))
+        speech = features.trim_silence(features.as_waveform(read_mono(clip.path)))
+        wave = features.prepare(VARIATIONS[variation](speech, rng))
+        if wave is None:  # a crop may have hit a pause
+            wave = features.prepare(speech)
+        if wave is None:
+            raise InputError(f"{clip.path}: is silent, expected speech")
+        vector: Embeddings = pool(self.encoder(features.log_mel(wave)[None]))[0].numpy()
+        return vector
+
+    def _key(self, clips: Sequence[Clip], variation: str) -> str:
+        """Differs with everything that the vectors depend on, except the code itself."""
+        state = {
+            "encoder": self._fingerprint,
+            "blocks": self.shape.blocks,
+            "features": features.PARAMETERS,
+            "variation": variation,
+            "clips": [(clip.name, clip.path.stat().st_size) for clip in clips],
+        }
+        return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:24]
+
+
+class Embedded:
+    """Clips embedded once per variation, in memory: folds take their share of them.
+
+    Args:
+        clips: All that will ever be asked for.
+        extract: Embeds them, when a variation is first asked for.
+    """
+
+    def __init__(self, clips: Sequence[Clip], extract: Extractor) -> None:
+        self._clips = clips
+        self._extract = extract
+        self._rows = {clip.name: row for row, clip in enumerate(clips)}
+        self._vectors: dict[str, Embeddings] = {}
+
+    def __call__(self, clips: Sequence[Clip], variation: str) -> Embeddings:
+        """Shape (clips, 2 * blocks * width), as `Extractor` gives it."""
+        if variation not in self._vectors:
+            self._vectors[variation] = self._extract(self._clips, variation)
+        return self._vectors[variation][[self._rows[clip.name] for clip in clips]]
+
+
+def read_mono(path: Path) -> Waveform:
+    """A training recording, shape (samples,).
+
+    Raises:
+        InputError: It cannot be read, or is not mono at `SAMPLE_RATE`.
+    """
+    try:
+        pcm, rate = soundfile.read(path, dtype="float32")
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from error
+    if rate != SAMPLE_RATE or pcm.ndim != 1:
+        channels = 1 if pcm.ndim == 1 else pcm.shape[1]
+        raise InputError(
+            f"{path}: got {channels} channel(s) at {rate} Hz, expected mono at {SAMPLE_RATE} Hz"
+        )
+    wave: Waveform = pcm
+    return wave
+
+
+def _check_blocks(weights: Path, *, got: int, expected: int) -> None:
+    if not 0 < expected <= got:
+        raise ModelError(f"{weights}: got {got} blocks, expected at least {max(1, expected)}")
+
+
+def load_encoder(weights: Path, *, blocks: int | None = None) -> tuple[Encoder, NetworkShape]:
+    """Whisper's encoder, or the lower part of it, frozen; its size is read off the tensors.
+
+    Raises:
+        ModelError: The file cannot be read, lacks a tensor, or has fewer blocks than asked for.
+    """
+    try:
+        tensors = load_file(weights)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{weights}: cannot be read: {error}") from error
+    there = {int(name.split(".")[1]) for name in tensors if name.startswith("blocks.")}
+    blocks = len(there) if blocks is None else blocks
+    _check_blocks(weights, got=len(there), expected=blocks)
+    try:
+        width, mels, _ = tensors["conv1.weight"].shape
+        positions = len(tensors["positional_embedding"])
+        shape = NetworkShape(
+            mels=mels, width=width, heads=width // HEAD_WIDTH, blocks=blocks,
+            positions=positions, labels=0,
+        )  # fmt: skip
+        encoder = Encoder(shape).eval().requires_grad_(requires_grad=False)
+        encoder.load_state_dict({name: tensors[name].float() for name in encoder.state_dict()})
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise ModelError(f"{weights}: is no Whisper encoder: {error}") from error
+    return encoder, shape

@@ -1,0 +1,166 @@
+"""The recipe: from embedded clips to a calibrated head. Training and evaluation share it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from streamer.training.corpora import Clip, labels_of
+from streamer.training.extraction import Embeddings
+from streamer.training.head import (
+    Examples,
+    Head,
+    balanced_weights,
+    fit,
+    fit_temperature,
+    known_labels,
+)
+from streamer.training.metrics import (
+    Probabilities,
+    Targets,
+    choose_threshold,
+    risk_coverage,
+)
+from streamer.training.protocols import hold_out
+
+Embed = Callable[[Sequence[Clip], str], Embeddings]
+"""Clips and the name of a variation -> one vector per clip; `Extractor` is one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Every choice in training.
+
+    Attributes:
+        blocks: How many blocks of the encoder are kept.
+        variations: In which forms each clip is learned from (keys of `augment.VARIATIONS`).
+        l2: Penalties that are tried on held-out speakers.
+        size: How much more a large corpus weighs: its number of clips to this power.
+        absent: Weight, in the loss, of an emotion that the clip's corpus does not have: 0 leaves
+            such emotions alone, which then turn up at random; 1 says that nobody had them.
+        risk: Accepted share of errors among the answers that are not called uncertain.
+        least_coverage: At least this share of the answers is not called uncertain.
+        seed: Of the choice of held-out speakers.
+    """
+
+    blocks: int = 3
+    variations: tuple[str, ...] = ("plain", "crop", "worn")
+    l2: tuple[float, ...] = (0.05,)
+    size: float = 0.25
+    absent: float = 0.03
+    risk: float = 0.2
+    least_coverage: float = 0.5
+    seed: int = 0
+
+    def as_json(self) -> dict[str, object]:
+        """For the manifest."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibrated:
+    """A head with what was chosen on speakers that it was not fitted to at the time.
+
+    Attributes:
+        labels: One per logit.
+        head: Fitted to everybody, with the chosen penalty.
+        l2: The chosen penalty.
+        temperature: Divisor of the logits.
+        threshold: A lower confidence is uncertain.
+        held_out: What the choices were made on: probabilities and targets.
+    """
+
+    labels: tuple[str, ...]
+    head: Head
+    l2: float
+    temperature: float
+    threshold: float
+    held_out: tuple[Probabilities, Targets]
+
+    def probabilities(self, embeddings: Embeddings, *, among: Sequence[str] = ()) -> Probabilities:
+        """Calibrated probabilities, shape (clips, labels).
+
+        Args:
+            embeddings: Shape (clips, features).
+            among: Only these emotions are possible; empty allows all.
+        """
+        logits = self.head(torch.from_numpy(embeddings)) / self.temperature
+        if among:
+            impossible = torch.tensor([label not in among for label in self.labels])
+            logits = logits.masked_fill(impossible, -torch.inf)
+        return _softmax(logits)
+
+
+def fit_recipe(clips: Sequence[Clip], embed: Embed, recipe: Recipe) -> Calibrated:
+    """Choose on held-out speakers, then fit to all.
+
+    Where every corpus has a single speaker there is nobody to hold out: then the choices are made
+    on what was fitted, and the confidence will be too high.
+
+    Args:
+        clips: To learn from.
+        embed: Turns them into vectors.
+        recipe: How.
+    """
+    labels = labels_of(clips)
+    fitted, held = hold_out(clips, seed=recipe.seed)
+    judged = [clips[i] for i in held] or list(clips)
+    vectors = torch.from_numpy(embed(judged, "plain"))
+    targets = target_indices(judged, labels)
+    weights = balanced_weights(judged, size=recipe.size)
+    absent = float(np.log(recipe.absent)) if recipe.absent else -torch.inf
+
+    examples = _examples([clips[i] for i in fitted], labels, embed, recipe, among=clips)
+    head, tried = None, []
+    for l2 in sorted(recipe.l2, reverse=True):  # each starts where the stricter one ended
+        head = fit(examples, l2=l2, absent=absent, start=head)
+        tried.append((*fit_temperature(head(vectors), targets, weights), l2, head))
+    del examples  # hundreds of megabytes, needed no more
+    _, temperature, l2, chosen = min(tried, key=lambda outcome: outcome[0])
+    probabilities = _softmax(chosen(vectors) / temperature)
+    threshold = choose_threshold(
+        risk_coverage(probabilities, targets.numpy()),
+        risk=recipe.risk,
+        least_coverage=recipe.least_coverage,
+    )
+    everything = _examples(clips, labels, embed, recipe, among=clips)
+    return Calibrated(
+        labels=labels,
+        head=fit(everything, l2=l2, absent=absent, start=chosen),
+        l2=l2,
+        temperature=temperature,
+        threshold=threshold,
+        held_out=(probabilities, targets.numpy()),
+    )
+
+
+def target_indices(clips: Sequence[Clip], labels: Sequence[str]) -> Tensor:
+    """Index of each clip's emotion among ``labels``, shape (clips,)."""
+    index = {label: i for i, label in enumerate(labels)}
+    return torch.tensor([index[clip.emotion] for clip in clips])
+
+
+def _examples(
+    clips: Sequence[Clip],
+    labels: Sequence[str],
+    embed: Embed,
+    recipe: Recipe,
+    *,
+    among: Sequence[Clip],
+) -> Examples:
+    """Every clip in every variation; the weight of a clip is shared among its variations."""
+    times = len(recipe.variations)
+    vectors = np.concatenate([embed(clips, variation) for variation in recipe.variations])
+    return Examples(
+        features=torch.from_numpy(vectors),
+        targets=target_indices(clips, labels).repeat(times),
+        known=known_labels(clips, labels, among=among).repeat(times, 1),
+        weights=balanced_weights(clips, size=recipe.size).repeat(times) / times,
+    )
+
+
+def _softmax(logits: Tensor) -> Probabilities:
+    probabilities: Probabilities = logits.double().softmax(dim=1).numpy()
+    return probabilities

@@ -1,0 +1,130 @@
+"""From a manifest of recordings to a model bundle."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from streamer.errors import ConfigError
+from streamer.model import bundle, features
+from streamer.model.bundle import Bundle, Calibration, Manifest, Mood, Network
+from streamer.model.network import EmotionNet
+from streamer.training.card import sources_of, write_card
+from streamer.training.corpora import read_manifest
+from streamer.training.evaluation import Evaluation
+from streamer.training.extraction import Embedded, Extractor, load_encoder
+from streamer.training.metrics import Figures, certain, figures
+from streamer.training.recipe import Calibrated, Recipe, fit_recipe
+
+POSITIVE = ("happy",)
+NEGATIVE = ("sad", "angry", "fearful", "disgust")
+# neutral, calm and surprised count for neither: a surprise may be a good or a bad one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingResult:
+    """A new bundle.
+
+    Attributes:
+        folder: Where it is.
+        manifest: What it is.
+        held_out: Figures on the speakers that penalty, temperature and threshold were chosen on.
+    """
+
+    folder: Path
+    manifest: Manifest
+    held_out: Figures
+
+
+def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have a default
+    *,
+    manifest: Path,
+    encoder: Path,
+    out: Path,
+    corpora: Collection[str] = (),
+    name: str | None = None,
+    version: str = "1",
+    recipe: Recipe | None = None,
+    evaluations: Sequence[Evaluation] = (),
+    notes: str = "",
+    cache: Path = Path(".cache/features"),
+    jobs: int | None = None,
+) -> TrainingResult:
+    """Train a head on a frozen encoder, calibrate it, and write both as a bundle.
+
+    Args:
+        manifest: CSV of the recordings, see `read_manifest`.
+        encoder: Whisper's encoder as safetensors.
+        out: Folder of the bundle; one that is there is replaced.
+        corpora: Only these; empty takes all.
+        name: What the model calls itself; None takes the name of the folder.
+        version: Likewise.
+        recipe: How to train; None for the defaults.
+        evaluations: Figures for the card; of the same recipe and corpora, or they say nothing.
+        notes: Markdown for the end of the card.
+        cache: Folder for the encoder's output.
+        jobs: Recordings worked on at once; None takes every core.
+
+    Raises:
+        ConfigError: An evaluation is of another recipe or other corpora.
+        InputError: The manifest or a recording cannot be read.
+        ModelError: The encoder cannot be read.
+    """
+    recipe = recipe or Recipe()
+    clips = read_manifest(manifest, corpora=corpora)
+    taught = tuple(sorted({clip.corpus for clip in clips}))
+    for item in evaluations:
+        if (item.recipe, item.corpora) != (recipe, taught):
+            raise ConfigError(
+                f"the figures for {item.protocol} are of {item.recipe} on {item.corpora}, "
+                f"expected {recipe} on {taught}"
+            )
+    extract = Extractor(encoder, blocks=recipe.blocks, cache=cache, jobs=jobs)
+    model = fit_recipe(clips, Embedded(clips, extract), recipe)
+    held_out = figures(*model.held_out, model.labels)
+    answered, right = certain(*model.held_out, model.threshold)
+    network = _assemble(encoder, model, blocks=recipe.blocks)
+    shape = extract.shape
+    description = Manifest(
+        name=name or out.name,
+        version=version,
+        labels=model.labels,
+        features=features.PARAMETERS,
+        network=Network(
+            mels=shape.mels, width=shape.width, heads=shape.heads,
+            blocks=recipe.blocks, positions=shape.positions,
+        ),
+        calibration=Calibration(temperature=model.temperature, threshold=model.threshold),
+        mood=Mood(
+            positive=tuple(label for label in POSITIVE if label in model.labels),
+            negative=tuple(label for label in NEGATIVE if label in model.labels),
+        ),
+        sources=sources_of(clips),
+        training={
+            **recipe.as_json(),
+            "chosen_l2": model.l2,
+            "held_out": {"certain": round(answered, 4), "certain_and_right": round(right, 4)},
+            "corpora": list(taught),
+            "clips": len(clips),
+        },
+    )  # fmt: skip
+    card = write_card(
+        description,
+        clips,
+        held_out,
+        certain=(answered, right),
+        evaluations=evaluations,
+        notes=notes,
+    )
+    bundle.save(Bundle(description, network, card), out)
+    return TrainingResult(folder=out, manifest=bundle.load(out).manifest, held_out=held_out)
+
+
+def _assemble(encoder: Path, model: Calibrated, *, blocks: int) -> EmotionNet:
+    body, shape = load_encoder(encoder, blocks=blocks)
+    network = EmotionNet(replace(shape, labels=len(model.labels)))
+    network.encoder = body
+    network.head.weight = torch.nn.Parameter(model.head.weight)
+    network.head.bias = torch.nn.Parameter(model.head.bias)
+    return network.eval().requires_grad_(requires_grad=False)

@@ -1,0 +1,367 @@
+"""From a manifest of recordings to a bundle that judges, and to honest figures."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+from test_features import voice
+
+from streamer.errors import ConfigError, InputError, ModelError
+from streamer.model.classifier import Classifier
+from streamer.model.features import speech_rms
+from streamer.model.network import Encoder, NetworkShape
+from streamer.training.augment import VARIATIONS, telephone
+from streamer.training.corpora import Clip, labels_of, read_manifest
+from streamer.training.evaluation import evaluate, read_evaluation
+from streamer.training.extraction import Extractor
+from streamer.training.head import (
+    Examples,
+    balanced_weights,
+    fit,
+    fit_temperature,
+    known_labels,
+)
+from streamer.training.metrics import (
+    choose_threshold,
+    confusion,
+    ece,
+    figures,
+    risk_coverage,
+)
+from streamer.training.protocols import folds, hold_out
+from streamer.training.recipe import Recipe
+from streamer.training.train import train
+from streamer.types import SAMPLE_RATE
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+TINY = NetworkShape(mels=80, width=64, heads=1, blocks=2, positions=1500, labels=0)
+RECIPE = Recipe(blocks=2, variations=("plain",), l2=(1e-2,))
+
+
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An encoder of random weights, as a file."""
+    path = tmp_path_factory.mktemp("encoder") / "tiny.safetensors"
+    torch.manual_seed(0)
+    save_file(Encoder(TINY).state_dict(), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two corpora of four speakers: the emotion is in the pitch, so that it can be learned."""
+    folder = tmp_path_factory.mktemp("corpora")
+    emotions = {"one": ("neutral", "happy", "sad"), "two": ("neutral", "happy")}
+    rng = np.random.default_rng(0)
+    time = np.arange(round(0.7 * SAMPLE_RATE)) / SAMPLE_RATE
+    rows = []
+    for corpus, known in emotions.items():
+        for speaker in range(4):
+            for emotion in known:
+                for take in range(2):
+                    hz = {"neutral": 300, "happy": 1200, "sad": 3000}[emotion]
+                    hz *= rng.uniform(0.9, 1.1)
+                    wave = np.sin(2 * np.pi * hz * time) + 0.05 * rng.standard_normal(len(time))
+                    path = f"{corpus}-{speaker}-{emotion}-{take}.wav"
+                    soundfile.write(folder / path, 0.1 * wave, SAMPLE_RATE)
+                    fold = str(1 + speaker // 2) if corpus == "one" else ""
+                    rows.append((path, corpus, f"{speaker}", emotion, fold))
+    return write_manifest(folder, rows)
+
+
+def write_manifest(
+    folder: Path,
+    rows: Sequence[Sequence[str]],
+    header: Sequence[str] = ("path", "corpus", "speaker", "emotion", "fold"),
+) -> Path:
+    """A CSV in ``folder``."""
+    path = folder / "manifest.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+    return path
+
+
+def clips_of(counts: Mapping[tuple[str, str, str], int]) -> list[Clip]:
+    """So many clips for each (corpus, speaker, emotion)."""
+    return [
+        Clip(path=Path("x"), name=f"{key}{i}", corpus=key[0], speaker=key[1], emotion=key[2])
+        for key, count in counts.items()
+        for i in range(count)
+    ]
+
+
+def test_a_bundle_comes_out_and_judges(manifest: Path, encoder: Path, tmp_path: Path):
+    """Train -> bundle -> load -> judge: new tones of the same pitch are told apart."""
+    evaluation = evaluate(
+        manifest=manifest, encoder=encoder, protocol="one", recipe=RECIPE,
+        cache=tmp_path / "cache", jobs=2,
+    )  # fmt: skip
+    assert evaluation.scores["plain"].uar > 0.8
+    result = train(
+        manifest=manifest, encoder=encoder, out=tmp_path / "mine", recipe=RECIPE,
+        evaluations=[evaluation], cache=tmp_path / "cache", jobs=2,
+    )  # fmt: skip
+    classifier = Classifier.load(result.folder)
+    assert (classifier.name, classifier.labels) == ("mine-1", ("neutral", "happy", "sad"))
+    time = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+    for emotion, hz in {"neutral": 310, "happy": 1180, "sad": 3100}.items():
+        tone = (0.02 * np.sin(2 * np.pi * hz * time)).astype(np.float32)
+        assert classifier.judge(tone).emotion == emotion
+    card = (result.folder / "README.md").read_text()
+    assert "licence" in card[:500]
+    assert "| one | 2 |" in card
+
+
+def test_only_some_corpora(manifest: Path, encoder: Path, tmp_path: Path):
+    """What is left out is not learned."""
+    result = train(
+        manifest=manifest, encoder=encoder, out=tmp_path / "mine", corpora=["two"],
+        recipe=RECIPE, cache=tmp_path / "cache", jobs=1, name="pair", version="7",
+    )  # fmt: skip
+    assert result.manifest.labels == ("neutral", "happy")
+    assert (result.manifest.name, result.manifest.version) == ("pair", "7")
+    assert "No protocol was run" in (result.folder / "README.md").read_text()
+
+
+def test_training_is_repeatable(manifest: Path, encoder: Path, tmp_path: Path):
+    """The same recordings, with and without the cache, give the same weights."""
+    first, second = (
+        train(
+            manifest=manifest, encoder=encoder, out=tmp_path / "same",
+            recipe=Recipe(blocks=1, l2=(1e-2,)), cache=tmp_path / cache, jobs=2,
+        ).manifest.files["model.safetensors"]
+        for cache in ("cache", "another")
+    )  # fmt: skip
+    assert first == second
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of matplotlib, about its own imports
+def test_an_evaluation_is_written_down(manifest: Path, encoder: Path, tmp_path: Path):
+    """Figures as JSON, pictures as PNG, other forms of the test clips beside the plain one."""
+    evaluation = evaluate(
+        manifest=manifest, encoder=encoder, protocol="corpus-out", recipe=RECIPE,
+        variations=["telephone"], out=tmp_path / "out", cache=tmp_path / "cache", jobs=2,
+    )  # fmt: skip
+    assert [fold.name for fold in evaluation.folds] == ["one", "two"]
+    assert evaluation.folds[0].clips == 16  # nobody taught it what sad is
+    assert set(evaluation.scores) == {"plain", "telephone"}
+    assert read_evaluation(tmp_path / "out") == evaluation
+    with pytest.raises(ConfigError, match=r"figures for corpus-out are of Recipe.*, expected"):
+        train(manifest=manifest, encoder=encoder, out=tmp_path / "no", evaluations=[evaluation])
+    for name in ("confusion", "reliability", "risk-coverage"):
+        picture = (tmp_path / "out" / f"{name}.png").read_bytes()
+        assert picture.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "message"),
+    [
+        (("path", "speaker"), ("a.wav", "1"), "got columns path, speaker, expected also: emotion"),
+        (("path", "speaker", "emotion"), ("a.wav", "1", "bored"), ":2: emotion: got 'bored'"),
+        (("path", "speaker", "emotion"), ("a.wav", "", "sad"), ":2: speaker is empty"),
+        (("path", "speaker", "emotion"), ("a.wav", "1"), ":2: emotion is empty"),
+        (
+            ("path", "speaker", "emotion"),
+            ("b.wav", "1", "sad"),
+            ":2: there is no recording 'b.wav'",
+        ),
+        (
+            ("path", "speaker", "emotion", "heard_as"),
+            ("a.wav", "1", "sad", "sad bored"),
+            ":2: heard_as: got 'bored', expected one of: neutral, calm",
+        ),
+    ],
+)
+def test_a_wrong_manifest_is_named(
+    tmp_path: Path, header: Sequence[str], row: Sequence[str], message: str
+):
+    """The line and the value."""
+    (tmp_path / "a.wav").touch()
+    with pytest.raises(InputError, match=message):
+        read_manifest(write_manifest(tmp_path, [row], header))
+
+
+def test_an_absent_or_empty_manifest_is_named(tmp_path: Path, manifest: Path):
+    """Likewise a corpus that it does not hold."""
+    with pytest.raises(InputError, match="cannot be read"):
+        read_manifest(tmp_path / "nowhere.csv")
+    with pytest.raises(InputError, match="holds no recordings"):
+        read_manifest(write_manifest(tmp_path, []))
+    with pytest.raises(InputError, match="got corpora three, it holds: one, two"):
+        read_manifest(manifest, corpora=["three"])
+
+
+def test_only_three_columns_are_obligatory(tmp_path: Path):
+    """Somebody's own recordings are one corpus."""
+    (tmp_path / "a.wav").touch()
+    path = write_manifest(tmp_path, [("a.wav", "me", "calm")], ("path", "speaker", "emotion"))
+    (clip,) = read_manifest(path)
+    assert (clip.corpus, clip.voice, clip.fold) == ("recordings", ("recordings", "me"), "")
+
+
+def test_a_recording_of_another_rate_is_named(tmp_path: Path, encoder: Path):
+    """Resampling is a choice that belongs to whoever prepares the corpus."""
+    soundfile.write(tmp_path / "a.wav", np.ones(800) * 0.1, 8000)
+    extract = Extractor(encoder, cache=tmp_path / "cache", jobs=1)
+    clip = Clip(path=tmp_path / "a.wav", name="a.wav", corpus="c", speaker="s", emotion="sad")
+    with pytest.raises(InputError, match=r"a.wav: got 1 channel\(s\) at 8000 Hz, expected mono"):
+        extract([clip])
+
+
+def test_an_encoder_that_is_none_is_named(tmp_path: Path, encoder: Path):
+    """Missing, foreign, or too small."""
+    with pytest.raises(ModelError, match="cannot be read"):
+        Extractor(tmp_path / "nowhere", cache=tmp_path)
+    save_file({"blocks.0.weight": torch.zeros(1)}, tmp_path / "foreign")
+    with pytest.raises(ModelError, match="is no Whisper encoder"):
+        Extractor(tmp_path / "foreign", cache=tmp_path)
+    with pytest.raises(ModelError, match="got 2 blocks, expected at least 3"):
+        Extractor(encoder, blocks=3, cache=tmp_path)
+
+
+@pytest.mark.parametrize("protocol", ["one", "two", "corpus-out"])
+def test_no_speaker_is_on_both_sides(manifest: Path, protocol: str):
+    """And every clip of the tested corpora is tested once."""
+    clips = read_manifest(manifest)
+    divisions = folds(protocol, clips)
+    for fold in divisions:
+        assert not {clips[i].voice for i in fold.train} & {clips[i].voice for i in fold.test}
+        assert sorted(fold.train + fold.test) == list(range(len(clips)))
+    tested = sorted(i for fold in divisions for i in fold.test)
+    assert tested == [i for i, c in enumerate(clips) if protocol in (c.corpus, "corpus-out")]
+
+
+def test_an_unknown_protocol_lists_what_there_is(manifest: Path):
+    """So that a typing error is seen at once."""
+    with pytest.raises(ConfigError, match="'on', expected one of: one, two, corpus-out"):
+        folds("on", read_manifest(manifest))
+    with pytest.raises(ConfigError, match="at least two"):
+        folds("corpus-out", read_manifest(manifest, corpora=["one"]))
+
+
+def test_speakers_are_held_out_of_each_corpus(manifest: Path):
+    """One in five, at least one, never the only one."""
+    clips = [*read_manifest(manifest), *clips_of({("alone", "a", "sad"): 3})]
+    fitted, held = hold_out(clips)
+    assert sorted(fitted + held) == list(range(len(clips)))
+    voices = {clips[i].voice for i in held}
+    assert {corpus for corpus, _ in voices} == {"one", "two"}
+    assert len(voices) == 2
+    assert not voices & {clips[i].voice for i in fitted}
+
+
+@pytest.mark.parametrize(("size", "ratio"), [(0.0, 2.0), (0.5, 2**0.5), (1.0, 1.0)])
+def test_every_emotion_of_a_corpus_weighs_the_same(size: float, ratio: float):
+    """However many clips it has; the corpora weigh by their size as asked."""
+    clips = clips_of({("a", "x", "sad"): 1, ("a", "x", "happy"): 9, ("b", "y", "sad"): 5})
+    weights = balanced_weights(clips, size=size)
+    parts = [float(weights[part].sum()) for part in (slice(1), slice(1, 10), slice(10, 15))]
+    assert parts[0] == pytest.approx(parts[1], rel=1e-5)
+    assert parts[2] / parts[0] == pytest.approx(ratio, rel=1e-5)
+
+
+def test_a_corpus_is_not_asked_for_what_it_does_not_know():
+    """What b does not have is left alone in b, and learned from a."""
+    clips = clips_of({("a", "x", "sad"): 1, ("a", "x", "happy"): 1, ("b", "y", "sad"): 1})
+    assert known_labels(clips, ("happy", "sad")).tolist() == [
+        [True, True], [True, True], [False, True],
+    ]  # fmt: skip
+
+
+def test_the_head_is_the_minimum():
+    """The gradient of the penalised, masked loss vanishes, and the penalty has its effect."""
+    torch.manual_seed(0)
+    x, y = torch.randn(200, 5) * 3 + 1, torch.randint(0, 3, (200,))
+    x[:, 0] += 2 * y
+    known = torch.ones(200, 3, dtype=torch.bool)
+    known[y == 0, 2] = False
+    examples = Examples(x, y, known, torch.full((200,), 1 / 200))
+    head = fit(examples, l2=1e-2)
+    deviation = x.std(0, correction=0)
+    standard = (x - x.mean(0)) / deviation
+    weight = (head.weight * deviation).requires_grad_()
+    bias = (head.bias + head.weight @ x.mean(0)).requires_grad_()
+    logits = (standard @ weight.T + bias).masked_fill(~known, -torch.inf)
+    loss = torch.nn.functional.cross_entropy(logits, y) + 1e-2 / 2 * weight.square().sum()
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert weight.grad is not None
+    assert float(weight.grad.abs().max()) < 1e-3
+    assert float(fit(examples, l2=10.0).weight.abs().max()) < float(head.weight.abs().max()) / 5
+    again = fit(examples, l2=1e-2, start=head)
+    torch.testing.assert_close(again.weight, head.weight, atol=1e-3, rtol=0)
+
+
+def test_the_temperature_undoes_overconfidence():
+    """Logits three times too large are divided by three."""
+    torch.manual_seed(0)
+    logits = torch.randn(4000, 4) * 2
+    targets = torch.distributions.Categorical(logits=logits).sample()  # type: ignore[no-untyped-call]
+    _, temperature = fit_temperature(3 * logits, targets, torch.full((4000,), 1 / 4000))
+    assert temperature == pytest.approx(3, rel=0.08)
+
+
+def test_figures_by_hand():
+    """Two of three labels occur; three of four clips are right."""
+    probabilities = np.array([[0.8, 0.1, 0.1], [0.6, 0.3, 0.1], [0.3, 0.6, 0.1], [0.9, 0.1, 0]])
+    got = figures(probabilities, np.array([0, 0, 1, 1]), ("neutral", "happy", "sad"))
+    assert got.recalls == {"neutral": 1.0, "happy": 0.5}
+    assert (got.uar, got.wa, got.clips) == (0.75, 0.75, 4)
+    assert got.macro_f1 == pytest.approx((4 / 5 + 2 / 3) / 2)
+    assert got.brier == pytest.approx((0.06 + 0.26 + 0.26 + 1.62) / 4)
+    assert got.ece == pytest.approx((0.2 + 2 * (1 - 0.6) + 0.9) / 4)
+    assert confusion(probabilities, np.array([0, 0, 1, 1])).tolist() == [
+        [2, 0, 0], [1, 1, 0], [0, 0, 0],
+    ]  # fmt: skip
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 999))
+def test_the_threshold_keeps_its_promise(seed: int):
+    """At or below the accepted risk, or at the least coverage."""
+    rng = np.random.default_rng(seed)
+    probabilities = rng.dirichlet(np.full(4, 0.5), 100)
+    targets = np.array([rng.choice(4, p=p) for p in probabilities])
+    curve = risk_coverage(probabilities, targets)
+    threshold = choose_threshold(curve, risk=0.2, least_coverage=0.4)
+    certain = probabilities.max(axis=1) >= threshold
+    wrong = (probabilities.argmax(axis=1) != targets)[certain].mean()
+    assert wrong <= 0.2 or certain.mean() <= 0.4
+    assert certain.mean() >= 0.4 or threshold == curve.thresholds[39]
+    assert 0 <= ece(probabilities, targets) <= 1
+
+
+@pytest.mark.parametrize("name", VARIATIONS)
+def test_a_variation_is_speech_and_repeatable(name: str):
+    """Same generator, same sound; still float32, still audible, the original untouched."""
+    wave = voice(2.0)
+    before = wave.copy()
+    once, twice = (VARIATIONS[name](wave, np.random.default_rng(1)) for _ in range(2))
+    np.testing.assert_array_equal(once, twice)
+    np.testing.assert_array_equal(wave, before)
+    assert once.dtype == np.float32
+    assert 0.4 * SAMPLE_RATE <= len(once) <= len(wave)
+    assert speech_rms(once) > 0.01
+
+
+def test_the_telephone_has_a_band():
+    """Nothing but its coarse code's noise is above 3.4 kHz."""
+    spectrum = np.abs(np.fft.rfft(telephone(voice(1.0), np.random.default_rng(0)))) ** 2
+    hz = np.fft.rfftfreq(SAMPLE_RATE, 1 / SAMPLE_RATE)
+    assert spectrum[hz > 3500].sum() < 0.01 * spectrum.sum()
+
+
+def test_the_public_corpora_are_read():
+    """The real manifest, where it is at hand."""
+    if not (DATA / "manifest.csv").is_file():
+        pytest.skip(f"no manifest in {DATA}")
+    clips = read_manifest(DATA / "manifest.csv", corpora=["ravdess", "crema-d"])
+    assert len(clips) == 8874
+    assert len(labels_of(clips)) == 8
+    assert [len(fold.test) for fold in folds("ravdess", clips)] == [240, 240, 240, 239, 240, 240]
