@@ -239,7 +239,7 @@ def _source(args: argparse.Namespace, config: "Config") -> "Source":
     except InputError as error:
         if config.audio.device is not None:
             raise
-        print(f"streamer: {error}", file=sys.stderr)
+        print(f"streamer: {error}; playing the bundled recording", file=sys.stderr)
         return FileSource(DEMO, block_s=block_s, name="the bundled recording (no microphone)")
     return MicrophoneSource(config.audio.device, channels=channels, block_s=block_s)
 

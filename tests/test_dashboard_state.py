@@ -218,11 +218,13 @@ def test_real_time_factor_counts_rolling_predictions_too():
     assert snapshot.real_time_factor == pytest.approx((30 + 10 + 20) / 2000)
 
 
-def test_rolling_predictions_per_second_fade():
-    """Nothing is counted for longer than its window."""
-    snapshot = folded(*[rolling(1, SAD)] * 10)
-    assert snapshot.rolling_per_s == 10 / RATE_S
-    assert advance(snapshot, RATE_S + 0.1).rolling_per_s == 0
+def test_rolling_predictions_per_second_are_those_of_speech():
+    """Pauses between utterances do not count, and nothing counts for longer than its window."""
+    snapshot = Snapshot()
+    for at, number in ((1.0, 1), (1.25, 1), (1.5, 1), (4.0, 2), (4.25, 2)):
+        snapshot = fold(snapshot, rolling(number, SAD), at)
+    assert snapshot.rolling_per_s == pytest.approx(4.0)
+    assert advance(snapshot, 4.25 + RATE_S + 0.1).rolling_per_s == 0
 
 
 def test_memory_is_bounded():

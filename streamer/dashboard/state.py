@@ -8,6 +8,7 @@ microphone or a model. Only the main thread folds.
 import math
 from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import groupby
 from typing import TypeAlias
 
 from streamer.types import (
@@ -36,7 +37,7 @@ TABLE_ROWS = 200
 COSTS = 100
 """Utterances over which latency and real-time factor are measured."""
 
-RATE_S = 5.0
+RATE_S = 10.0
 """Seconds over which rolling predictions are counted."""
 
 PEAK_HOLD_S = 1.5
@@ -133,6 +134,15 @@ class OpenUtterance:
 
 
 @dataclass(frozen=True, slots=True)
+class Rolled:
+    """When a rolling prediction came, and about which utterance of which channel."""
+
+    channel: str
+    number: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Cost:
     """What one utterance cost, its rolling predictions included."""
 
@@ -149,7 +159,6 @@ class Channel:
         name: As the pipeline calls it.
         position: How far it has been heard, in samples.
         rms_dbfs: -inf for silence, and where no level arrived for `STALE_S`.
-        peak_dbfs: Of the same piece.
         held_dbfs: The peak that the meter still shows.
         speech: True while somebody speaks.
         since: Where this speech, or this silence, began, in samples.
@@ -164,7 +173,6 @@ class Channel:
     name: str
     position: int = 0
     rms_dbfs: float = -math.inf
-    peak_dbfs: float = -math.inf
     held_dbfs: float = -math.inf
     held_at: float = -math.inf
     level_at: float = -math.inf
@@ -203,7 +211,7 @@ class Snapshot:
         marks: How many marks were set.
         counters: What was lost or late.
         costs: Of the last `COSTS` utterances.
-        rolling_at: When the rolling predictions of the last `RATE_S` came.
+        rolling: The rolling predictions of the last `RATE_S`.
         notice: The sentence to be read now.
         notice_at: When it came.
         help: True while the help is open.
@@ -223,7 +231,7 @@ class Snapshot:
     marks: int = 0
     counters: Counters = NOTHING_LOST
     costs: tuple[Cost, ...] = ()
-    rolling_at: tuple[float, ...] = ()
+    rolling: tuple[Rolled, ...] = ()
     notice: Notice | None = None
     notice_at: float = -math.inf
     help: bool = False
@@ -242,8 +250,13 @@ class Snapshot:
 
     @property
     def rolling_per_s(self) -> float:
-        """Rolling predictions per second, lately."""
-        return len(self.rolling_at) / RATE_S
+        """Rolling predictions per second of speech, lately; 0 where none followed another."""
+        steps, seconds = 0, 0.0
+        for _, group in groupby(sorted(self.rolling, key=_utterance), key=_utterance):
+            times = [rolled.at for rolled in group]
+            steps += len(times) - 1
+            seconds += max(times) - min(times)
+        return steps / seconds if seconds else 0.0
 
     @property
     def real_time_factor(self) -> float | None:
@@ -259,6 +272,10 @@ class Snapshot:
         if not known:
             return None
         return known[max(0, math.ceil(quantile * len(known)) - 1)]
+
+
+def _utterance(rolled: Rolled) -> tuple[str, int]:
+    return rolled.channel, rolled.number
 
 
 def advance(snapshot: Snapshot, now: float) -> Snapshot:
@@ -282,7 +299,7 @@ def advance(snapshot: Snapshot, now: float) -> Snapshot:
         snapshot,
         now=now,
         channels=tuple(_age(c, snapshot.now, now, share) for c in snapshot.channels),
-        rolling_at=tuple(at for at in snapshot.rolling_at if now - at <= RATE_S),
+        rolling=tuple(rolled for rolled in snapshot.rolling if now - rolled.at <= RATE_S),
         notice=notice,
     )
 
@@ -304,7 +321,8 @@ def fold(snapshot: Snapshot, event: Input, now: float) -> Snapshot:  # noqa: C90
         case UtteranceStarted():
             return _with_channel(snapshot, _opened(_channel(snapshot, event.channel), event))
         case RollingPrediction():
-            rolled = replace(snapshot, rolling_at=(*snapshot.rolling_at, now))
+            newest = Rolled(event.channel, event.number, now)
+            rolled = replace(snapshot, rolling=(*snapshot.rolling, newest))
             return _with_channel(rolled, _rolled(_channel(rolled, event.channel), event))
         case Utterance():
             return _judged(snapshot, event)
@@ -338,7 +356,6 @@ def _age(channel: Channel, before: float, now: float, share: float) -> Channel:
     return replace(
         channel,
         rms_dbfs=-math.inf if stale else channel.rms_dbfs,
-        peak_dbfs=-math.inf if stale else channel.peak_dbfs,
         held_dbfs=channel.held_dbfs - PEAK_FALL_DB_S * max(0.0, falling_s),
         shown=tuple(
             shown + (target - shown) * share
@@ -394,7 +411,6 @@ def _heard(channel: Channel, event: LevelMeasured, now: float) -> Channel:
         channel,
         position=event.position,
         rms_dbfs=event.rms_dbfs,
-        peak_dbfs=event.peak_dbfs,
         held_dbfs=event.peak_dbfs if louder else channel.held_dbfs,
         held_at=now if louder else channel.held_at,
         level_at=now,
@@ -455,7 +471,6 @@ def _cleared(snapshot: Snapshot) -> Snapshot:
                 channel.name,
                 position=channel.position,
                 rms_dbfs=channel.rms_dbfs,
-                peak_dbfs=channel.peak_dbfs,
                 level_at=channel.level_at,
                 speech=channel.speech,
                 since=channel.since,

@@ -30,7 +30,8 @@ class Summary:
     def lines(self) -> list[str]:
         """The summary, for people."""
         speech = self._samples.total()
-        lines = [f"{self.utterances} utterances, {speech / SAMPLE_RATE:.1f} s of speech"]
+        plural = "" if self.utterances == 1 else "s"
+        lines = [f"{self.utterances} utterance{plural}, {speech / SAMPLE_RATE:.1f} s of speech"]
         if speech:
             shares = (f"{name} {n / speech:.0%}" for name, n in self._samples.most_common())
             lines.append("of the speaking time: " + ", ".join(shares))
