@@ -226,6 +226,8 @@ def _source(args: argparse.Namespace, config: "Config") -> "Source":
     block_s = config.audio.block_ms / 1000
     channels = args.channels if isinstance(args.channels, int) else len(config.audio.channels) or 1
     if args.input == "-":
+        if sys.stdin.isatty():
+            raise InputError("standard input is a terminal, expected a pipe of raw s16le PCM")
         rate = args.rate or PIPE_RATE
         return PipeSource(sys.stdin.buffer, sample_rate=rate, channels=channels, block_s=block_s)
     if args.rate is not None or isinstance(args.channels, int):
