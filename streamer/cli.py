@@ -127,6 +127,14 @@ def _check(args: argparse.Namespace) -> int:
         return check(config, _loader(config), DEMO)
 
 
+def _bench(args: argparse.Namespace) -> int:
+    from streamer.bench import bench
+
+    config = _config(args)
+    bench(config, _loader(config), DEMO, json=args.json)
+    return 0
+
+
 def _train(args: argparse.Namespace) -> int:
     from streamer.training.evaluation import read_evaluation
     from streamer.training.train import train
@@ -313,6 +321,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.add_argument("--device", metavar="INDEX|NAME", help="input device to be checked")
     _add_model(check)
+
+    bench = _command(
+        commands, "bench", _bench, "measure what it costs on this machine", "streamer bench --json"
+    )
+    bench.add_argument("--json", action="store_true", help="one line of JSON instead of a table")
+    _add_model(bench)
 
     train = _command(
         commands,

@@ -29,7 +29,8 @@ def deaf():
 
 def test_every_command_has_help_with_an_example():
     """So that nobody has to guess."""
-    for command in ([], ["run"], ["file"], ["devices"], ["check"], ["config", "show"]):
+    commands = ("run", "file", "devices", "check", "bench", "train", "evaluate", "config show")
+    for command in ([], *(command.split() for command in commands)):
         result = streamer(*command, "--help")
         assert result.returncode == 0
         assert b"example: " in result.stdout
