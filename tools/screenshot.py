@@ -5,6 +5,7 @@ and the real model, and the picture is the frame that the screen would show then
 """
 
 import argparse
+import re
 import time
 from collections.abc import Callable
 from io import StringIO
@@ -29,6 +30,9 @@ ROWS = 9
 
 SPEAKING_S = 2.0
 """For so long somebody has been speaking: the newest verdict has settled."""
+
+
+FONT_FACE = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)
 
 
 def play(until: Callable[[Snapshot], bool]) -> Snapshot:
@@ -70,7 +74,9 @@ def main() -> None:
     console = Console(file=StringIO(), record=True, width=width, height=height)
     console.print(frame)
     options.to.parent.mkdir(exist_ok=True)
-    options.to.write_text(console.export_svg(title="streamer run"), encoding="utf-8")
+    svg = console.export_svg(title="streamer run")
+    svg = FONT_FACE.sub("", svg)  # the reader's own monospace font: no network for a picture
+    options.to.write_text(svg, encoding="utf-8")
     print(options.to)
 
 
