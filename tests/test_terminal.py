@@ -31,7 +31,7 @@ ROLLING = r"^ +[A-Z]+ .*%  so far"
 ROW = r"^ +{} +0:00:\d\d\.\d +\d\.\d s +[NCHSAFD!?] "
 LATENCY = r"^ latency \d+ / \d+ ms"
 COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9\d|10\d)[;m]")
-SUMMARY = r"^(\d+) utterances, \d+\.\d s of speech$"
+SUMMARY = r"^(\d+) utterances?, \d+\.\d s of speech$"
 
 
 class Terminal:
