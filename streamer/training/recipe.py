@@ -1,12 +1,13 @@
 """The recipe: from embedded clips to a calibrated head. Training and evaluation share it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from streamer.model.baseline import VoiceModel
 from streamer.training.corpora import Clip, labels_of
 from streamer.training.extraction import Embeddings
 from streamer.training.head import (
@@ -24,6 +25,7 @@ from streamer.training.metrics import (
     risk_coverage,
 )
 from streamer.training.protocols import hold_out
+from streamer.training.voices import PAST, Sessions, fit_voices, judge_sessions, sessions
 
 Embed = Callable[[Sequence[Clip], str], Embeddings]
 """Clips and the name of a variation -> one vector per clip; `Extractor` is one."""
@@ -42,6 +44,7 @@ class Recipe:
             such emotions alone, which then turn up at random; 1 says that nobody had them.
         risk: Accepted share of errors among the answers that are not called uncertain.
         least_coverage: At least this share of the answers is not called uncertain.
+        prior: Utterances of an average voice that are added to those of a voice (`VoiceModel`).
         seed: Of the choice of held-out speakers.
     """
 
@@ -52,6 +55,7 @@ class Recipe:
     absent: float = 0.03
     risk: float = 0.2
     least_coverage: float = 0.5
+    prior: float = 2.0
     seed: int = 0
 
     def as_json(self) -> dict[str, object]:
@@ -69,6 +73,7 @@ class Calibrated:
         l2: The chosen penalty.
         temperature: Divisor of the logits.
         threshold: A lower confidence is uncertain.
+        voices: What is known about voices in general.
         held_out: What the choices were made on: probabilities and targets.
     """
 
@@ -77,6 +82,7 @@ class Calibrated:
     l2: float
     temperature: float
     threshold: float
+    voices: VoiceModel
     held_out: tuple[Probabilities, Targets]
 
     def probabilities(self, embeddings: Embeddings, *, among: Sequence[str] = ()) -> Probabilities:
@@ -91,6 +97,26 @@ class Calibrated:
             impossible = torch.tensor([label not in among for label in self.labels])
             logits = logits.masked_fill(impossible, -torch.inf)
         return _softmax(logits)
+
+    def warm_probabilities(
+        self, embeddings: Embeddings, past: Sessions, *, among: Sequence[str] = ()
+    ) -> Probabilities:
+        """As `probabilities`, each clip after its past, with a baseline that learned from that.
+
+        Args:
+            embeddings: Shape (clips, features).
+            past: Which of these go before each.
+            among: As for `probabilities`.
+        """
+        logits = judge_sessions(
+            embeddings,
+            self.head(torch.from_numpy(embeddings)).double().numpy(),
+            past,
+            self.voices,
+            temperature=self.temperature,
+            among=[self.labels.index(label) for label in among if label in self.labels],
+        )
+        return _softmax(torch.from_numpy(logits))
 
 
 def fit_recipe(clips: Sequence[Clip], embed: Embed, recipe: Recipe) -> Calibrated:
@@ -117,8 +143,13 @@ def fit_recipe(clips: Sequence[Clip], embed: Embed, recipe: Recipe) -> Calibrate
     for l2 in sorted(recipe.l2, reverse=True):  # each starts where the stricter one ended
         head = fit(examples, l2=l2, absent=absent, start=head)
         tried.append((*fit_temperature(head(vectors), targets, weights), l2, head))
-    del examples  # hundreds of megabytes, needed no more
     _, temperature, l2, chosen = min(tried, key=lambda outcome: outcome[0])
+    learned = [clips[i] for i in fitted]
+    voices = fit_voices(learned, examples, chosen, l2=l2, absent=absent, prior=recipe.prior)
+    warm_temperature = _warm_temperature(
+        judged, vectors, targets, weights, chosen, voices, temperature
+    )
+    del examples  # hundreds of megabytes, needed no more
     probabilities = _softmax(chosen(vectors) / temperature)
     threshold = choose_threshold(
         risk_coverage(probabilities, targets.numpy()),
@@ -126,14 +157,48 @@ def fit_recipe(clips: Sequence[Clip], embed: Embed, recipe: Recipe) -> Calibrate
         least_coverage=recipe.least_coverage,
     )
     everything = _examples(clips, labels, embed, recipe, among=clips)
+    head = fit(everything, l2=l2, absent=absent, start=chosen)
+    voices = fit_voices(clips, everything, head, l2=l2, absent=absent, prior=recipe.prior)
     return Calibrated(
         labels=labels,
-        head=fit(everything, l2=l2, absent=absent, start=chosen),
+        head=head,
         l2=l2,
         temperature=temperature,
         threshold=threshold,
+        voices=replace(voices, temperature=warm_temperature),
         held_out=(probabilities, targets.numpy()),
     )
+
+
+def _warm_temperature(  # noqa: PLR0913, PLR0917 - what the caller has at hand
+    clips: Sequence[Clip],
+    vectors: Tensor,
+    targets: Tensor,
+    weights: Tensor,
+    head: Head,
+    voices: VoiceModel,
+    temperature: float,
+) -> float:
+    """The temperature of a well-known voice: right after mixed sessions and those of one mood."""
+    cold = head(vectors).double().numpy()
+    unscaled = replace(voices, temperature=1.0)
+    logits = torch.from_numpy(
+        np.concatenate(
+            [
+                judge_sessions(
+                    vectors.numpy(),
+                    cold,
+                    sessions(clips, one_emotion=one_emotion, seed=0),
+                    unscaled,
+                    temperature=1.0,
+                )
+                for one_emotion in (False, True)
+            ]
+        )
+    ).float()
+    _, mixed = fit_temperature(logits, targets.repeat(2), weights.repeat(2) / 2)
+    trust = float(voices.trust(PAST))
+    return max(0.1, (mixed - (1 - trust) * temperature) / trust)
 
 
 def target_indices(clips: Sequence[Clip], labels: Sequence[str]) -> Tensor:
