@@ -31,7 +31,6 @@ MEMORY = 32
 """Utterances that are remembered: whoever takes over the microphone is soon the only one."""
 
 ROUNDS = 4  # of expectation and maximisation
-PERSISTENCE = 0.75  # how much the mood of the other utterances counts in judging one of the past
 EVENNESS = 8.0  # utterances, of all emotions alike, that are added to a session's own
 
 
@@ -84,7 +83,7 @@ class VoiceModel:
         for turn in range(ROUNDS):
             known = self.trust(count if turn else np.zeros_like(count))
             logits = mix(cold, warm, voice[..., None, :], known[..., None])
-            share = _softmax(logits + PERSISTENCE * np.log(mood)[..., None, :]) * heard[..., None]
+            share = _softmax(logits + np.log(mood)[..., None, :]) * heard[..., None]
             mood = (share.sum(-2) + EVENNESS / labels) / (count + EVENNESS)
             rest = (warm * heard[..., None] - share @ self.means).sum(-2)
             voice = rest / (count + self.prior)

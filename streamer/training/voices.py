@@ -24,14 +24,13 @@ Sessions = NDArray[np.int64]
 """For each clip the clips that go before it, -1 where there are no more: shape (clips, PAST)."""
 
 
-def fit_voices(  # noqa: PLR0913 - the caller has all of them at hand
+def fit_voices(
     clips: Sequence[Clip],
     examples: Examples,
     cold: Head,
     *,
     l2: float,
     absent: float,
-    prior: float,
 ) -> VoiceModel:
     """Take the speakers off the features, and fit the warm head to what is left.
 
@@ -44,7 +43,9 @@ def fit_voices(  # noqa: PLR0913 - the caller has all of them at hand
         cold: The head for voices that nobody knows: a good place to begin.
         l2: As for `fit`.
         absent: As for `fit`.
-        prior: Of the `VoiceModel`. Its temperature is left at 1.
+
+    Returns:
+        With prior and temperature still to be chosen.
     """
     count = len(clips)
     plain, weights = examples.features[:count], examples.weights[:count]
@@ -69,7 +70,7 @@ def fit_voices(  # noqa: PLR0913 - the caller has all of them at hand
         weight=head.weight.numpy(),
         bias=head.bias.numpy(),
         means=head(population + offsets).numpy(),
-        prior=prior,
+        prior=1.0,
         temperature=1.0,
     )
 
