@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(not shutil.which("tmux"), reason="tmux is not in
 PATIENCE_S = 40
 POLL_S = 0.05
 SOUND = "call.wav"
-KEYS = "q quit · space pause · m mark · c clear · ? help"
+KEYS = "q quit · space pause · m mark · c clear · b new voice · ? help"
 LISTENING = rf"^ ● listening +{SOUND} · \S+ +0:00:\d\d$"
 BAR = r"^ .. *({}) +\d+ %".format("|".join(EMOTIONS))
 ROLLING = r"^ +[A-Z]+ .*%  so far"
