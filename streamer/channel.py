@@ -8,6 +8,7 @@ import numpy as np
 
 from streamer.audio.level import clips, peak_dbfs, rms_dbfs
 from streamer.config import Config
+from streamer.model.baseline import Baseline
 from streamer.segmenter import Segmenter
 from streamer.types import (
     SAMPLE_RATE,
@@ -29,8 +30,13 @@ LEVEL_SAMPLES = SAMPLE_RATE // 10
 class Judge(Protocol):
     """What can tell the emotion of a piece of speech, as `Classifier` does."""
 
-    def judge(self, pcm: Pcm) -> Prediction:
-        """The emotion in ``pcm``, shape (samples,)."""
+    def judge(
+        self, pcm: Pcm, baseline: Baseline | None = None, *, learn: bool = False
+    ) -> Prediction:
+        """The emotion in ``pcm``, shape (samples,), in a voice; learns from it afterwards."""
+
+    def new_baseline(self) -> Baseline | None:
+        """For a voice that nobody knows yet; None where voices are not learned."""
 
 
 class Channel:
@@ -82,10 +88,19 @@ def speech_of(segment: Segment) -> Pcm:
     return segment.pcm[segment.start - segment.pcm_start : segment.end - segment.pcm_start]
 
 
-def judge(classifier: Judge | None, channel: str, segment: Segment) -> Utterance:
-    """Turn a segment into an utterance; without a classifier, into one without a prediction."""
+def judge(
+    classifier: Judge | None, channel: str, segment: Segment, baseline: Baseline | None = None
+) -> Utterance:
+    """Turn a segment into an utterance; without a classifier, into one without a prediction.
+
+    Args:
+        classifier: Judges it.
+        channel: The channel's name.
+        segment: A whole utterance.
+        baseline: Of the voice on this channel; it learns from the segment once that is judged.
+    """
     started = time.perf_counter()
-    prediction = classifier.judge(segment.pcm) if classifier else None
+    prediction = classifier.judge(segment.pcm, baseline, learn=True) if classifier else None
     return Utterance(
         number=segment.utterance,
         channel=channel,
@@ -97,6 +112,14 @@ def judge(classifier: Judge | None, channel: str, segment: Segment) -> Utterance
         latency_ms=None,
         compute_ms=(time.perf_counter() - started) * 1000,
     )
+
+
+def new_baselines(classifier: Judge, config: Config) -> dict[str, Baseline]:
+    """A baseline per channel; none where the model has none, or the configuration wants none."""
+    if not config.baseline.enabled:
+        return {}
+    made = {name: classifier.new_baseline() for name in channel_names(config)}
+    return {name: baseline for name, baseline in made.items() if baseline is not None}
 
 
 def channel_names(config: Config) -> tuple[str, ...]:

@@ -74,6 +74,14 @@ class ModelConfig(_Section):
     threads: int = Field(1, ge=1, le=64, description="torch threads; 1 keeps the screen smooth")
 
 
+class BaselineConfig(_Section):
+    """What a voice sounds like in general."""
+
+    enabled: bool = Field(
+        default=True, description="learn each channel's voice from its past utterances"
+    )
+
+
 class OutputConfig(_Section):
     """Where the rows go."""
 
@@ -97,6 +105,7 @@ class Config(_Section):
     segmenter: SegmenterConfig = SegmenterConfig()
     rolling: RollingConfig = RollingConfig()
     model: ModelConfig = ModelConfig()
+    baseline: BaselineConfig = BaselineConfig()
     output: OutputConfig = OutputConfig()
     dashboard: DashboardConfig = DashboardConfig()
 
@@ -257,7 +266,7 @@ def _describe(schema: Mapping[str, Any]) -> str:
         return ", ".join(str(value) for value in schema["enum"])
     words = {
         "integer": "a whole number", "number": "a number", "string": "a text",
-        "array": "a list of texts", "null": "null",
+        "array": "a list of texts", "boolean": "true or false", "null": "null",
     }  # fmt: skip
     text = words[schema["type"]]
     if "minimum" in schema:

@@ -7,7 +7,7 @@ import numpy as np
 
 from streamer.audio.resample import StreamConverter
 from streamer.audio.sources import Recording
-from streamer.channel import Channel, Judge, channel_names, judge
+from streamer.channel import Channel, Judge, channel_names, judge, new_baselines
 from streamer.config import Config
 from streamer.types import EndReason, Pcm, Segment, Utterance
 
@@ -43,14 +43,13 @@ def utterances(
                 progress(len(block) / info.sample_rate)
             yield converter.flush()
 
-        for channel, segment in _segments(converted(), config):
-            yield judge(classifier, channel, segment)
+        yield from _judged(_segments(converted(), config), classifier, config)
 
 
 def utterances_of(pcm: Pcm, classifier: Judge, config: Config) -> Iterator[Utterance]:
     """Split one stream at 16 kHz, shape (samples,), into utterances and judge each."""
-    for channel, segment in _segments([pcm[:, np.newaxis]], _one_stream(config)):
-        yield judge(classifier, channel, segment)
+    config = _one_stream(config)
+    yield from _judged(_segments([pcm[:, np.newaxis]], config), classifier, config)
 
 
 def has_speech(pcm: Pcm, config: Config) -> bool:
@@ -70,6 +69,15 @@ def whole(path: Path, seconds: float) -> Pcm | None:
         converter = StreamConverter(recording.info.sample_rate, recording.info.channels)
         pieces = [converter.convert(block) for block in recording.blocks(BLOCK_S)]
     return np.concatenate((*pieces, converter.flush()))[:, 0]
+
+
+def _judged(
+    segments: Iterable[tuple[str, Segment]], classifier: Judge, config: Config
+) -> Iterator[Utterance]:
+    """Judge in order, each channel with a voice of its own that is learned on the way."""
+    baselines = new_baselines(classifier, config)
+    for channel, segment in segments:
+        yield judge(classifier, channel, segment, baselines.get(channel))
 
 
 def _segments(blocks: Iterable[Pcm], config: Config) -> Iterator[tuple[str, Segment]]:

@@ -17,9 +17,10 @@ from streamer.audio.resample import StreamConverter
 from streamer.audio.ring import Chunk, RingBuffer
 from streamer.audio.sources import MIN_SILENT_BLOCKS, MIN_SILENT_S, POLL_S, Source
 from streamer.backlog import Backlog, Job
-from streamer.channel import Channel, Judge, channel_names, judge
+from streamer.channel import Channel, Judge, channel_names, judge, new_baselines
 from streamer.config import Config
 from streamer.errors import DeviceLostError, InputError
+from streamer.model.baseline import Baseline
 from streamer.types import (
     SAMPLE_RATE,
     Block,
@@ -38,6 +39,7 @@ from streamer.types import (
     ThreadFailed,
     Utterance,
     UtteranceStarted,
+    VoiceLearned,
     Window,
 )
 
@@ -99,13 +101,15 @@ class Pipeline:
         self._warm = threading.Event()
         self._opened = threading.Event()
         self._paused = threading.Event()
+        self._forget = threading.Event()
         self._loss = ""  # why the device is gone: told by capture, forgotten by the segmenter
         self._live = True  # until the source says otherwise
         self._overruns = 0  # reported by the device; counted on the capture thread
         self._gaps = 0  # the segmenter thread's, as the next two
         self._lost_samples = 0
         self._counters = Counters()  # as last reported
-        self._unjudged = 0  # the worker's
+        self._unjudged = 0  # the worker's, as the next
+        self._baselines: dict[str, Baseline] = {}  # by channel
         self._threads = [
             threading.Thread(target=self._guarded, args=(run, ends), name=name, daemon=True)
             for name, run, ends in (
@@ -136,6 +140,12 @@ class Pipeline:
             self._paused.set()
         else:
             self._paused.clear()
+
+    def forget(self) -> None:
+        """Forget every voice: somebody else speaks from now on. Returns at once."""
+        self._forget.set()  # baselines are the worker's: it resets them when it next has to judge
+        for channel in self._baselines:
+            self.events.put(VoiceLearned(channel, 0))
 
     def _guarded(self, run: Callable[[], None], ends: Callable[[], None]) -> None:
         """Run a thread; whatever ends it, tell the main thread and the next thread."""
@@ -294,17 +304,36 @@ class Pipeline:
         classifier = self._load()
         self.events.put(ModelLoaded(classifier.name, classifier.labels))
         classifier.warm_up()
+        self._baselines = new_baselines(classifier, self._config)
+        for channel in self._baselines:
+            self.events.put(VoiceLearned(channel, 0))
         self._warm.set()
         while (job := self._backlog.get()) is not None:
+            self._forget_if_asked()
             self.events.put(self._judge(classifier, job))
+            self._forget_if_asked()  # what was judged meanwhile was the old voice
+            if isinstance(job.piece, Segment) and job.channel in self._baselines:
+                utterances = self._baselines[job.channel].utterances
+                self.events.put(VoiceLearned(job.channel, utterances))
+
+    def _forget_if_asked(self) -> None:
+        if self._forget.is_set():
+            self._forget.clear()
+            for baseline in self._baselines.values():
+                baseline.reset()
 
     def _judge(self, classifier: Judge, job: Job) -> Utterance | RollingPrediction:
         if isinstance(job.piece, Segment):
             self._unjudged += not job.judged
-            utterance = judge(classifier if job.judged else None, job.channel, job.piece)
+            utterance = judge(
+                classifier if job.judged else None,
+                job.channel,
+                job.piece,
+                self._baselines.get(job.channel),
+            )
             return replace(utterance, latency_ms=self._latency_ms(utterance.end))
         started = time.perf_counter()
-        prediction = classifier.judge(job.piece.pcm)
+        prediction = classifier.judge(job.piece.pcm, self._baselines.get(job.channel))
         return RollingPrediction(
             channel=job.channel,
             number=job.piece.utterance,

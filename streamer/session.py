@@ -175,6 +175,8 @@ class LiveSession:
             case " ":
                 self._paused = not self._paused
                 self._pipeline.pause(paused=self._paused)
+            case "b":
+                self._pipeline.forget()
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

@@ -276,6 +276,19 @@ class RollingPrediction:
 
 
 @dataclass(frozen=True, slots=True)
+class VoiceLearned:
+    """What is known about the voice on a channel has changed.
+
+    Attributes:
+        channel: The channel's name.
+        utterances: How many utterances it is known from; 0 where it is not known, or forgotten.
+    """
+
+    channel: str
+    utterances: int
+
+
+@dataclass(frozen=True, slots=True)
 class Counters:
     """What was lost or late so far, and what waits. Never resets within a session.
 
@@ -312,6 +325,7 @@ Event: TypeAlias = (
     | UtteranceStarted
     | RollingPrediction
     | Utterance
+    | VoiceLearned
     | Counters
     | ThreadFailed
 )

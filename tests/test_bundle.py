@@ -7,12 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from streamer.errors import ModelError
 from streamer.model import bundle, features
+from streamer.model.baseline import VoiceModel
 from streamer.model.bundle import (
     Bundle,
     Calibration,
@@ -20,6 +22,7 @@ from streamer.model.bundle import (
     Mood,
     Network,
     Source,
+    Voices,
     find_bundle,
 )
 from streamer.model.network import EmotionNet
@@ -36,12 +39,20 @@ def small_bundle() -> Bundle:
         features=features.PARAMETERS,
         network=Network(mels=80, width=8, heads=2, blocks=2, positions=20),
         calibration=Calibration(temperature=1.5, threshold=0.4),
+        baseline=Voices(prior=2.0, temperature=1.2),
         mood=Mood(positive=("happy",), negative=("angry",)),
         sources=(Source(name="nobody", licence="MIT"),),
         training={"seed": 0},
     )
     torch.manual_seed(0)
-    return Bundle(manifest, EmotionNet(manifest.shape).eval(), "# small\n")
+    rng = np.random.default_rng(0)
+    labels, width = len(manifest.labels), manifest.shape.features
+    weight, bias, means = (
+        rng.standard_normal(shape).astype(np.float32)
+        for shape in ((labels, width), (labels,), (labels, labels))
+    )
+    voices = VoiceModel(weight=weight, bias=bias, means=means, prior=2.0, temperature=1.2)
+    return Bundle(manifest, EmotionNet(manifest.shape).eval(), "# small\n", voices)
 
 
 @pytest.fixture
@@ -81,6 +92,26 @@ def test_what_is_saved_is_loaded(folder: Path):
     torch.testing.assert_close(loaded.network(mel), saved.network(mel), atol=2e-3, rtol=0)
     assert not loaded.network.training
     assert all(tensor.dtype == torch.float32 for tensor in loaded.network.parameters())
+
+
+def test_what_is_known_about_voices_is_loaded(folder: Path):
+    """To the last digit."""
+    saved, loaded = small_bundle().voices, bundle.load(folder).voices
+    assert saved is not None
+    assert loaded is not None
+    for name in bundle.VOICE_ARRAYS:
+        assert np.array_equal(getattr(loaded, name), getattr(saved, name))
+    assert (loaded.prior, loaded.temperature) == (saved.prior, saved.temperature)
+
+
+def test_a_bundle_of_the_first_format_is_read(folder: Path):
+    """It knows nothing about voices, and judges as it did."""
+    edit_weights(folder, lambda t: [t.pop(f"baseline.{name}") for name in bundle.VOICE_ARRAYS])
+    edit_manifest(folder, lambda content: content.update(format=1))
+    edit_manifest(folder, lambda content: content.pop("baseline"))
+    loaded = bundle.load(folder)
+    assert loaded.voices is None
+    assert torch.equal(loaded.network.head.weight, small_bundle().network.head.weight)
 
 
 def test_everybody_may_read_it(folder: Path):
@@ -140,6 +171,11 @@ def damage(name: str) -> Callable[[Path], object]:
             f, lambda t: t.update({"head.bias": torch.zeros(3, dtype=torch.int8)})
         ),
         "NaN": lambda f: edit_weights(f, lambda t: t["head.bias"].fill_(float("nan"))),
+        "no voices": lambda f: edit_weights(f, lambda t: t.pop("baseline.means")),
+        "odd voices": lambda f: edit_weights(
+            f, lambda t: t.update({"baseline.means": torch.zeros(3, 7)})
+        ),
+        "voices unasked": lambda f: edit_manifest(f, lambda c: c.pop("baseline")),
         "surplus tensor": lambda f: edit_weights(f, lambda t: t.update(more=torch.zeros(1))),
     }[name]
 
@@ -150,9 +186,9 @@ def damage(name: str) -> Callable[[Path], object]:
         ("no manifest", "not a model bundle: expected bundle.json"),
         ("bad JSON", "cannot be read as JSON"),
         ("not UTF-8", "cannot be read as JSON"),
-        ("a list", "got format None, expected a number up to 1"),
-        ("no format", "got format None, expected a number up to 1"),
-        ("newer format", "got format 2, expected 1: .* update streamer"),
+        ("a list", "got format None, expected a number up to 2"),
+        ("no format", "got format None, expected a number up to 2"),
+        ("newer format", "got format 3, expected 2: .* update streamer"),
         ("unknown key", "colour: .*got 'red'"),
         ("missing key", "calibration: Field required"),
         ("foreign network", "network.kind: .*whisper-encoder.*, got 'lstm'"),
@@ -173,6 +209,9 @@ def damage(name: str) -> Callable[[Path], object]:
         ("odd tensor", r"head.weight: got \(3, 7\) .*, expected \(3, 32\)"),
         ("integer tensor", "head.bias: got .*int8"),
         ("NaN", "head.bias: got NaN"),
+        ("no voices", "tensor baseline.means is missing"),
+        ("odd voices", r"baseline.means: got \(3, 7\) .*, expected \(3, 3\)"),
+        ("voices unasked", "no place for: .*baseline.bias"),
         ("surplus tensor", r"no place for: \['more'\]"),
     ],
 )

@@ -38,6 +38,7 @@ from streamer.types import (
     ThreadFailed,
     Utterance,
     UtteranceStarted,
+    VoiceLearned,
 )
 
 HAPPY = Prediction(("neutral", "happy", "sad"), (0.1, 0.8, 0.1), 0.7, uncertain=False)
@@ -309,3 +310,12 @@ def test_folding_changes_nothing_that_was_there():
     copy = replace(before)
     fold(before, Action.CLEAR, 9)
     assert before == copy
+
+
+def test_what_is_known_about_a_voice_stays_until_it_is_forgotten():
+    """Clearing the screen is no change of speaker."""
+    snapshot = folded(VoiceLearned("mix", 3), Action.CLEAR)
+    assert [c.known for c in snapshot.channels] == [3]
+    snapshot = fold(snapshot, VoiceLearned("mix", 0), 1.0)
+    assert [c.known for c in snapshot.channels] == [0]
+    assert Channel("mix").known is None

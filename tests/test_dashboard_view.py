@@ -31,6 +31,7 @@ from streamer.types import (
     StateChanged,
     Utterance,
     UtteranceStarted,
+    VoiceLearned,
 )
 
 FOLDER = Path(__file__).parent / "snapshots"
@@ -83,6 +84,7 @@ def spoken(name: str, number: int, phase: int, tick: int) -> list[Input]:
         events.append(
             Utterance(number + 1, name, start, end, judged, -22.5, reason, latency_ms, 22.0)
         )
+        events.append(VoiceLearned(name, number + 1 - (number >= 4)))
     return events
 
 

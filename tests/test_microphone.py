@@ -3,7 +3,9 @@
 import subprocess
 import time
 
+import numpy as np
 import pytest
+import soundfile
 
 from streamer import Predictor
 from streamer.types import EMOTIONS
@@ -27,14 +29,21 @@ def check_rows(rows, excerpt, judged):
         assert heard == pytest.approx(utterance.prediction.probabilities, abs=CLOCK_SLACK)
 
 
-def test_what_is_played_is_found_also_after_the_microphone_was_pulled(run, microphone, excerpt):
+def test_what_is_played_is_found_also_after_the_microphone_was_pulled(
+    run, microphone, excerpt, tmp_path
+):
     """The same device is opened again, and nothing from before is missing."""
-    judged = list(Predictor().utterances(excerpt.path))
+    twice = tmp_path / "twice.wav"
+    pcm, rate = soundfile.read(excerpt.path, dtype="int16")
+    soundfile.write(twice, np.tile(pcm, 2), rate)
+    judged = list(Predictor().utterances(twice))
+    count = len(excerpt.utterances)
+    assert len(judged) == 2 * count
     running = run(env=microphone.env)
     running.wait_for_state("listening")
     time.sleep(1.0)
     microphone.play(excerpt.path)
-    running.wait_for(lambda line: line["event"] == "utterance", len(judged))
+    running.wait_for(lambda line: line["event"] == "utterance", count)
     microphone.unplug()
     try:
         running.wait_for_state("lost")
@@ -43,12 +52,12 @@ def test_what_is_played_is_found_also_after_the_microphone_was_pulled(run, micro
     running.wait_for_state("listening", 2)
     time.sleep(1.0)
     microphone.play(excerpt.path)
-    running.wait_for(lambda line: line["event"] == "utterance", 2 * len(judged))
+    running.wait_for(lambda line: line["event"] == "utterance", 2 * count)
     assert running.stop() == 0
     rows = running.rows()
     assert {row["source"] for row in rows} == {"default"}
-    check_rows(rows[: len(judged)], excerpt, judged)
-    check_rows(rows[len(judged) :], excerpt, judged)
+    check_rows(rows[:count], excerpt, judged[:count])
+    check_rows(rows[count:], excerpt, judged[count:])
 
 
 def test_an_utterance_that_the_loss_cut_is_kept(run, microphone, excerpt):

@@ -23,6 +23,7 @@ from streamer.types import (
     ThreadFailed,
     Utterance,
     UtteranceStarted,
+    VoiceLearned,
 )
 
 LEAD = silence(1.0)
@@ -241,6 +242,52 @@ def test_a_model_that_is_not_there_ends_it_before_anything_is_opened():
     events = list(iter(lambda: pipeline.events.get(timeout=20), None))
     assert isinstance(of(ThreadFailed, events)[0].error, ModelError)
     assert source.opened == 0
+
+
+def test_the_voice_is_learned_and_forgotten():
+    """One utterance after the other; after a change of speaker from the beginning."""
+    said = [np.concatenate((LEAD, speech(1.0, seed=i))) for i in range(3)]
+    pipeline: Pipeline
+    judged = threading.Event()
+
+    def script():
+        yield from blocks(np.concatenate((*said[:2], LEAD)))
+        assert judged.wait(20)
+        pipeline.forget()
+        yield from blocks(np.concatenate((said[2], LEAD)))
+
+    pipeline = Pipeline(ScriptedSource(script()), FakeModel, Config())
+    pipeline.start()
+    events = []
+    while (event := pipeline.events.get(timeout=20)) is not None:
+        events.append(event)
+        if event == VoiceLearned("mono", 2):
+            judged.set()
+    known = [event.utterances for event in of(VoiceLearned, events)]
+    assert known == [0, 1, 2, 0, 1]
+
+
+def test_a_window_teaches_nothing():
+    """Only a whole utterance, once, after it was judged."""
+    learned: list[bool] = []
+
+    class Listening(FakeModel):
+        def judge(self, pcm, baseline=None, *, learn=False):
+            assert baseline is not None
+            learned.append(learn)
+            return super().judge(pcm, baseline, learn=learn)
+
+    events = run(ScriptedSource(blocks(np.concatenate((LEAD, speech(2.0), LEAD)))), Listening())
+    assert learned.count(True) == len(of(Utterance, events)) == 1
+    assert learned.count(False) == len(of(RollingPrediction, events))
+
+
+def test_voices_are_not_learned_where_nobody_wants_it():
+    """Then nothing is shown either."""
+    config = Config.model_validate({"baseline": {"enabled": False}})
+    events = run(ScriptedSource(blocks(np.concatenate((LEAD, speech(1.0), LEAD)))), config=config)
+    assert len(of(Utterance, events)) == 1
+    assert of(VoiceLearned, events) == []
 
 
 def test_channels_are_independent():

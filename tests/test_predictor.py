@@ -7,6 +7,7 @@ from fakes import silence
 
 from streamer import Predictor
 from streamer.cli import DEMO
+from streamer.config import Config
 from streamer.errors import InputError, NoSpeechError
 from streamer.types import EMOTIONS
 
@@ -91,3 +92,19 @@ def test_what_makes_no_sense_is_refused(predictor, voice, tmp_path):
         predictor.predict(np.full(16_000, np.nan, np.float32), sample_rate=16_000)
     with pytest.raises(InputError, match="is a folder"):
         predictor.predict(tmp_path)
+
+
+def test_a_voice_is_learned_within_a_recording(predictor, excerpt):
+    """From the past alone, and anew with each recording; switched off, each stands alone."""
+    cold = Predictor(config=Config.model_validate({"baseline": {"enabled": False}}))
+    alone = [u.prediction for u in cold.utterances(excerpt.path)]
+    warm = [u.prediction for u in predictor.utterances(excerpt.path)]
+    assert len(warm) > 2
+    assert warm[0] == alone[0]
+    assert all(a != b for a, b in zip(warm[1:], alone[1:], strict=True))
+    assert [u.prediction for u in predictor.utterances(excerpt.path)] == warm
+    pcm, rate = soundfile.read(excerpt.path, dtype="int16")
+    beginning = pcm[: round((excerpt.utterances[1].end + 0.3) * rate)]
+    earlier = [u.prediction for u in predictor.utterances(beginning, sample_rate=rate)]
+    assert earlier[0] == warm[0]
+    assert earlier[1].probabilities == pytest.approx(warm[1].probabilities, abs=0.02)

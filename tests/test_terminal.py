@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(not shutil.which("tmux"), reason="tmux is not in
 PATIENCE_S = 40
 POLL_S = 0.05
 SOUND = "call.wav"
-KEYS = "q quit · space pause · m mark · c clear · ? help"
+KEYS = "q quit · space pause · m mark · c clear · b new voice · ? help"
 LISTENING = rf"^ ● listening +{SOUND} · \S+ +0:00:\d\d$"
 BAR = r"^ .. *({}) +\d+ %".format("|".join(EMOTIONS))
 ROLLING = r"^ +[A-Z]+ .*%  so far"
@@ -120,12 +120,13 @@ class Terminal:
         A line that is too wide would wrap, and push the header off the screen.
         """
         lines = screen.splitlines()
+        keys = KEYS if self.width > len(KEYS) + 1 else KEYS.replace("b new voice · ", "")
         return (
             len(lines) == self.height
             and cell_len(lines[0]) == cell_len(lines[1]) == self.width - 1
             and re.match(LISTENING, lines[0]) is not None
             and tuple(re.findall(BAR, screen, re.MULTILINE)) == EMOTIONS
-            and [line for line in lines if "q quit" in line] == [lines[-1]] == [f" {KEYS}"]
+            and [line for line in lines if "q quit" in line] == [lines[-1]] == [f" {keys}"]
         )
 
     def rows(self) -> list[dict[str, str]]:

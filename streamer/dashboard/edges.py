@@ -1,5 +1,7 @@
 """What frames every screen: state and banner above, status and keys below."""
 
+from collections.abc import Sequence
+
 from rich.cells import cell_len
 from rich.text import Text
 
@@ -9,9 +11,19 @@ from streamer.dashboard.sizes import WORDY
 from streamer.dashboard.state import Snapshot
 from streamer.types import SAMPLE_RATE, State
 
-KEYS = (("q", "quit"), ("space", "pause"), ("m", "mark"), ("c", "clear"), ("?", "help"))
-KEYS_WIDTH = 50
+KEYS = (
+    ("q", "quit"),
+    ("space", "pause"),
+    ("m", "mark"),
+    ("c", "clear"),
+    ("b", "new voice"),
+    ("?", "help"),
+)
+KEYS_WIDTH = 64
 """What the line of all keys needs."""
+
+OFTEN_WIDTH = 50
+"""What it needs without the key that is seldom pressed."""
 
 
 def header(snapshot: Snapshot, width: int, glyphs: Glyphs) -> Text:
@@ -94,8 +106,13 @@ def status(snapshot: Snapshot, width: int) -> list[Text]:
 
 
 def keys(width: int, glyphs: Glyphs) -> Text:
-    """What each key does; how to leave and where the help is, if there is no room for all."""
+    """What each key does; how to leave and where the help is, if there is no room for more."""
+    shown: Sequence[tuple[str, str]] = KEYS
+    if width < KEYS_WIDTH:
+        shown = [key for key in KEYS if key[0] != "b"]
+    if width < OFTEN_WIDTH:
+        shown = (KEYS[0], KEYS[-1])
     parts: list[Cell | str] = []
-    for key, does in KEYS if width >= KEYS_WIDTH else (KEYS[0], KEYS[-1]):
+    for key, does in shown:
         parts += [(key, BOLD), (f" {does}", DIM), (f" {glyphs.dot} ", DIM)]
     return styled(*parts[:-1])

@@ -50,7 +50,7 @@ def instrument(
     gap = [Text()] * airy
     level = styled(("level  ", DIM))
     level.append_text(_meter(snapshot, channel, width - len(level), glyphs))
-    voice = styled(("voice  ", DIM), _voice(snapshot, channel, glyphs))
+    voice = styled(("voice  ", DIM), _voice(snapshot, channel, glyphs), "   ", _known(channel))
     verdict = spread(_verdict(snapshot, channel, glyphs), _mood(channel), width)
     bars = _bars(snapshot, channel, width, glyphs)
     return [*gap, level, voice, *gap, verdict, *gap, *bars]
@@ -66,6 +66,8 @@ def strip(
         line.append(fill(clip(channel.name, 10, glyphs), 11), BOLD)
     line.append_text(_voice(snapshot, channel, glyphs))
     line.append("  ")
+    if width >= NARROW and channel.known is not None:
+        line.append(f"learned {channel.known:2}  ", DIM)
     line.append_text(_meter(snapshot, channel, width - line.cell_len, glyphs))
     verdict = _verdict(snapshot, channel, glyphs)
     if width < NARROW - len(EMOTIONS) * 3:
@@ -109,6 +111,19 @@ def _voice(snapshot: Snapshot, channel: Channel, glyphs: Glyphs) -> Text:
     if channel.speech:
         return styled((f"{glyphs.on} speech ", GOOD + BOLD), since)
     return styled((f"{glyphs.off} silence{since}", DIM))
+
+
+def _known(channel: Channel) -> Cell | str:
+    """How well the voice is known, where voices are learned; nothing else is in its way."""
+    match channel.known:
+        case None:
+            return ""
+        case 0:
+            return ("not learned yet", DIM)
+        case 1:
+            return ("learned from 1 utterance", DIM)
+        case _:
+            return (f"learned from {channel.known} utterances", DIM)
 
 
 def _verdict(snapshot: Snapshot, channel: Channel, glyphs: Glyphs) -> Text:

@@ -26,6 +26,7 @@ from streamer.types import (
     ThreadFailed,
     Utterance,
     UtteranceStarted,
+    VoiceLearned,
 )
 
 TIMELINE_S = 60
@@ -168,6 +169,7 @@ class Channel:
         number: The utterance that ``prediction`` is about; 0 before the first.
         open: Utterances without a row, oldest first; seldom more than one.
         levels: The last `TIMELINE_S`, oldest first.
+        known: Utterances from which the voice is known; None where voices are not learned.
     """
 
     name: str
@@ -185,6 +187,7 @@ class Channel:
     number: int = 0
     open: tuple[OpenUtterance, ...] = ()
     levels: tuple[Level, ...] = ()
+    known: int | None = None
 
     @property
     def since_s(self) -> float:
@@ -326,6 +329,9 @@ def fold(snapshot: Snapshot, event: Input, now: float) -> Snapshot:  # noqa: C90
             return _with_channel(rolled, _rolled(_channel(rolled, event.channel), event))
         case Utterance():
             return _judged(snapshot, event)
+        case VoiceLearned():
+            channel = replace(_channel(snapshot, event.channel), known=event.utterances)
+            return _with_channel(snapshot, channel)
         case Counters():
             return replace(snapshot, counters=event)
         case ModelLoaded():
@@ -475,6 +481,7 @@ def _cleared(snapshot: Snapshot) -> Snapshot:
                 speech=channel.speech,
                 since=channel.since,
                 open=channel.open,
+                known=channel.known,
             )
             for channel in snapshot.channels
         ),

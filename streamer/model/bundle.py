@@ -35,13 +35,21 @@ from torch import Tensor
 
 from streamer.errors import ModelError
 from streamer.model import features
+from streamer.model.baseline import VoiceModel
 from streamer.model.network import EmotionNet, NetworkShape
 from streamer.types import EMOTIONS
 
-FORMAT = 1
-"""Raised whenever a bundle could no longer be read by an older program."""
+FORMAT = 2
+"""Raised whenever a bundle could no longer be read by an older program.
+
+1: the network alone. 2: may also hold what is known about voices.
+"""
 
 MANIFEST, WEIGHTS, CARD = "bundle.json", "model.safetensors", "README.md"
+
+VOICES = "baseline."
+VOICE_ARRAYS = ("weight", "bias", "means")
+"""The tensors of a `VoiceModel` begin so, and end so."""
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 MODEL_FOLDERS = (_PACKAGE / "models", _PACKAGE.parent / "models")
@@ -74,6 +82,13 @@ class Calibration(_Part):
     threshold: float = Field(ge=0, le=1)
 
 
+class Voices(_Part):
+    """The scalars of `VoiceModel`; its arrays are among the weights."""
+
+    prior: float = Field(gt=0)
+    temperature: float = Field(gt=0)
+
+
 class Mood(_Part):
     """Which emotions are good to hear and which are not; the others count for neither."""
 
@@ -100,19 +115,21 @@ class Manifest(_Part):
         features: `streamer.model.features.PARAMETERS` as it was trained on.
         network: Which net, and how large.
         calibration: From logits to probabilities, and from these to "uncertain".
+        baseline: How voices are learned; None where they are not.
         mood: The grouping behind `Prediction.mood`.
         sources: What went into the weights, each with its licence.
         training: How it was trained, for people and for a repetition.
         files: SHA-256 of every other file.
     """
 
-    format: Literal[1] = 1
+    format: Literal[1, 2] = 2
     name: Annotated[str, StringConstraints(min_length=1)]
     version: str
     labels: tuple[str, ...] = Field(min_length=2)
     features: dict[str, float]
     network: Network
     calibration: Calibration
+    baseline: Voices | None = None
     mood: Mood
     sources: tuple[Source, ...]
     training: dict[str, JsonValue] = {}
@@ -148,11 +165,14 @@ class Bundle:
         manifest: What it is.
         network: Ready to judge, in float32.
         card: Its README, for people.
+        voices: What is known about voices in general, as the manifest's ``baseline`` says; None
+            where nothing is.
     """
 
     manifest: Manifest
     network: EmotionNet
     card: str
+    voices: VoiceModel | None = None
 
 
 def find_bundle(name_or_path: str | Path) -> Path:
@@ -195,7 +215,8 @@ def load(folder: Path) -> Bundle:
         card = (folder / CARD).read_text(encoding="utf-8")
     except (OSError, SafetensorError, UnicodeDecodeError) as error:
         raise ModelError(f"{folder}: cannot be read: {error}") from error
-    return Bundle(manifest, _build_network(tensors, manifest, folder / WEIGHTS), card)
+    voices = _build_voices(tensors, manifest, folder / WEIGHTS)
+    return Bundle(manifest, _build_network(tensors, manifest, folder / WEIGHTS), card, voices)
 
 
 def save(bundle: Bundle, folder: Path) -> None:
@@ -212,6 +233,11 @@ def save(bundle: Bundle, folder: Path) -> None:
             name: (tensor.half() if name.startswith("encoder.") else tensor.float()).contiguous()
             for name, tensor in bundle.network.state_dict().items()
         }
+        if bundle.voices is not None:
+            state |= {
+                f"{VOICES}{name}": torch.from_numpy(getattr(bundle.voices, name)).contiguous()
+                for name in VOICE_ARRAYS
+            }
         save_file(state, new / WEIGHTS)
         (new / WEIGHTS).chmod(0o644)  # safetensors leaves it to its owner alone
         (new / CARD).write_text(bundle.card, encoding="utf-8")
@@ -294,17 +320,38 @@ def _build_network(tensors: dict[str, Tensor], manifest: Manifest, path: Path) -
         raise ModelError(f"{path.parent / MANIFEST}: network: {error}") from error
     expected = network.state_dict()
     for name, tensor in expected.items():
-        if name not in tensors:
-            raise ModelError(f"{path}: tensor {name} is missing")
-        got = tensors[name]
-        if got.shape != tensor.shape or not got.is_floating_point():
-            raise ModelError(
-                f"{path}: tensor {name}: got {tuple(got.shape)} of {got.dtype}, "
-                f"expected {tuple(tensor.shape)} of a floating-point type"
-            )
-        if not np.isfinite(got.numpy()).all():
-            raise ModelError(f"{path}: tensor {name}: got NaN or infinity, expected finite numbers")
+        _check_tensor(tensors, name, tuple(tensor.shape), path)
     if surplus := sorted(set(tensors) - set(expected)):
         raise ModelError(f"{path}: got tensors that the network has no place for: {surplus}")
     network.load_state_dict({name: tensors[name] for name in expected})
     return network.eval().requires_grad_(requires_grad=False)
+
+
+def _build_voices(tensors: dict[str, Tensor], manifest: Manifest, path: Path) -> VoiceModel | None:
+    """Take what is known about voices out of ``tensors``, if the manifest speaks of it."""
+    if manifest.baseline is None:
+        return None
+    labels = len(manifest.labels)
+    shapes = ((labels, manifest.shape.features), (labels,), (labels, labels))
+    arrays = {}
+    for name, shape in zip(VOICE_ARRAYS, shapes, strict=True):
+        _check_tensor(tensors, VOICES + name, shape, path)
+        arrays[name] = tensors.pop(VOICES + name).float().numpy()
+    return VoiceModel(
+        **arrays, prior=manifest.baseline.prior, temperature=manifest.baseline.temperature
+    )
+
+
+def _check_tensor(
+    tensors: dict[str, Tensor], name: str, shape: tuple[int, ...], path: Path
+) -> None:
+    if name not in tensors:
+        raise ModelError(f"{path}: tensor {name} is missing")
+    got = tensors[name]
+    if got.shape != shape or not got.is_floating_point():
+        raise ModelError(
+            f"{path}: tensor {name}: got {tuple(got.shape)} of {got.dtype}, "
+            f"expected {shape} of a floating-point type"
+        )
+    if not np.isfinite(got.numpy()).all():
+        raise ModelError(f"{path}: tensor {name}: got NaN or infinity, expected finite numbers")

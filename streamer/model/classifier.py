@@ -1,18 +1,25 @@
-"""PCM -> calibrated probabilities. Stateless: the same samples get the same answer, always."""
+"""PCM -> calibrated probabilities. What it knows about a voice is kept by the caller.
+
+Without a `Baseline`, the same samples get the same answer, always.
+"""
 
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from streamer.model import features
+from streamer.model.baseline import Baseline
 from streamer.model.bundle import Bundle, find_bundle, load
 from streamer.types import SAMPLE_RATE, Prediction
 
 WARM_UP_S = (0.5, 1.0, 3.0, 8.0)
 """Lengths that are tried before it counts: the first run of each size allocates and plans."""
+
+Embedding: TypeAlias = NDArray[np.float32]
+"""What the network makes of a piece of speech, before it is judged: shape (features,)."""
 
 
 class Classifier:
@@ -21,6 +28,7 @@ class Classifier:
     def __init__(self, bundle: Bundle) -> None:
         self._manifest = bundle.manifest
         self._network = bundle.network
+        self._voices = bundle.voices
         index = {label: i for i, label in enumerate(self.labels)}
         self._positive = [index[label] for label in bundle.manifest.mood.positive]
         self._negative = [index[label] for label in bundle.manifest.mood.negative]
@@ -56,27 +64,76 @@ class Classifier:
         for seconds in WARM_UP_S:
             self.judge(noise[: round(seconds * SAMPLE_RATE)].astype(np.float32))
 
-    def judge(self, pcm: NDArray[np.generic]) -> Prediction:
+    def new_baseline(self) -> Baseline | None:
+        """For a voice that nobody knows yet; None where the bundle knows nothing about voices."""
+        return None if self._voices is None else Baseline(self._voices)
+
+    def judge(
+        self,
+        pcm: NDArray[np.generic],
+        baseline: Baseline | None = None,
+        *,
+        learn: bool = False,
+    ) -> Prediction:
         """What is heard in a piece of speech; silence at its ends and its level do not matter.
 
         Args:
             pcm: Mono at `SAMPLE_RATE`, shape (samples,), int16 or float32. Of more than 30 s the
                 first 30 s are judged. Digital silence, or nothing at all, gets a flat answer.
+            baseline: Of the voice, from `new_baseline`; None judges as if nobody knew it.
+            learn: Let the baseline learn from this piece, once it is judged: a whole utterance.
 
         Raises:
             TypeError: It is no array, or of another dtype.
             ValueError: It is not mono, or holds NaN or infinity.
         """
+        embedding = self.embed(pcm)
+        prediction = self.judge_embedding(embedding, baseline)
+        if learn and baseline is not None and embedding is not None:
+            baseline.observe(embedding, self._logits(embedding))
+        return prediction
+
+    def embed(self, pcm: NDArray[np.generic]) -> Embedding | None:
+        """What the network makes of a piece of speech; None for digital silence.
+
+        Args:
+            pcm: As for `judge`, with the same errors.
+        """
         wave = features.prepare(pcm)
         if wave is None:
-            probabilities = np.full(len(self.labels), 1 / len(self.labels))
-            return self._prediction(probabilities, uncertain=True)
+            return None
         with torch.inference_mode():
-            logits = self._network(features.log_mel(wave)[None])[0].double()
-            scaled = logits / self._manifest.calibration.temperature
-            probabilities = scaled.softmax(dim=0).numpy()
-        uncertain = bool(probabilities.max() < self._manifest.calibration.threshold)
+            embedding: Embedding = self._network.embed(features.log_mel(wave)[None])[0].numpy()
+        return embedding
+
+    def judge_embedding(
+        self, embedding: Embedding | None, baseline: Baseline | None = None
+    ) -> Prediction:
+        """What is heard in a piece of speech that was embedded before.
+
+        Args:
+            embedding: From `embed`, shape (features,); None gets a flat answer.
+            baseline: As for `judge`.
+        """
+        if embedding is None:
+            return self._prediction(np.full(len(self.labels), 1 / len(self.labels)), uncertain=True)
+        calibration = self._manifest.calibration
+        logits = self._logits(embedding)
+        if baseline is None:
+            logits = logits / calibration.temperature
+        else:
+            logits = baseline.adapt(embedding, logits, temperature=calibration.temperature)
+        probabilities = torch.from_numpy(logits).softmax(dim=0).numpy()
+        uncertain = bool(probabilities.max() < calibration.threshold)
         return self._prediction(probabilities, uncertain=uncertain)
+
+    def _logits(self, embedding: Embedding) -> NDArray[np.float64]:
+        """Of the cold head, shape (labels,)."""
+        with torch.inference_mode():
+            logits: NDArray[np.float64] = (
+                self._network.head(torch.from_numpy(embedding)).double().numpy()
+            )
+        return logits
 
     def _prediction(self, probabilities: NDArray[np.float64], *, uncertain: bool) -> Prediction:
         positive, negative = (probabilities[i].sum() for i in (self._positive, self._negative))

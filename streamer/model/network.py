@@ -136,5 +136,9 @@ class EmotionNet(nn.Module):
 
     def forward(self, mel: Tensor) -> Tensor:
         """Shape (batch, mels, frames) -> (batch, labels)."""
-        logits: Tensor = self.head(pool(self.encoder(mel)))
+        logits: Tensor = self.head(self.embed(mel))
         return logits
+
+    def embed(self, mel: Tensor) -> Tensor:
+        """What the head judges: shape (batch, mels, frames) -> (batch, 2 * blocks * width)."""
+        return pool(self.encoder(mel))

@@ -14,8 +14,12 @@ from streamer.training.extraction import Embedded, Extractor
 from streamer.training.metrics import Figures, Probabilities, Targets, figures
 from streamer.training.protocols import folds
 from streamer.training.recipe import Calibrated, Embed, Recipe, fit_recipe, target_indices
+from streamer.training.voices import sessions
 
 FIGURES = "figures.json"
+
+DRAWS = 3
+"""So often every clip gets a simulated past."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +53,23 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SessionScores:
+    """The figures for clips that are judged after ten others of their speaker, or all there are.
+
+    Attributes:
+        uar: As in `Scores`, and the mean of several draws of the past.
+        folds: The mean over the draws for each fold.
+        all: With all emotions of the model possible: UAR of all folds together.
+        ece: Likewise.
+    """
+
+    uar: float
+    folds: tuple[float, ...]
+    all: float
+    ece: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """A recipe under a protocol.
 
@@ -59,6 +80,9 @@ class Evaluation:
         labels: The emotions of all of them.
         folds: One each, on the clips as they are.
         scores: By variation of the test clips; ``plain`` is always there.
+        warm: With a voice that is known from ten earlier clips in random order.
+        one_emotion: Likewise, the earlier clips being of the same emotion as the tested one.
+            Both are None in figures of a program that learned no voices.
     """
 
     protocol: str
@@ -67,6 +91,8 @@ class Evaluation:
     labels: tuple[str, ...]
     folds: tuple[FoldResult, ...]
     scores: Mapping[str, Scores]
+    warm: SessionScores | None = None
+    one_emotion: SessionScores | None = None
 
 
 _JSON: TypeAdapter[Evaluation] = TypeAdapter(Evaluation)
@@ -127,12 +153,15 @@ def evaluate(  # noqa: PLR0913 - each is a choice of the caller, all but two hav
     tested = Embedded([clips[i] for i in rows], extract)
     labels = labels_of(clips)
     tests = [_Test(variation, labels) for variation in dict.fromkeys(["plain", *variations])]
+    warm, one_emotion = _SessionTest(labels), _SessionTest(labels, one_emotion=True)
     results = []
     for fold in divisions:
         model = fit_recipe([clips[i] for i in fold.train], learned, recipe)
         fair = [clips[i] for i in fold.test if clips[i].emotion in model.labels]
         for test in tests:
             test.run(fair, model, tested)
+        for session_test in (warm, one_emotion):
+            session_test.run(fair, model, tested)
         results.append(
             FoldResult(
                 name=fold.name,
@@ -149,6 +178,8 @@ def evaluate(  # noqa: PLR0913 - each is a choice of the caller, all but two hav
         labels=labels,
         folds=tuple(results),
         scores={test.variation: test.scores() for test in tests},
+        warm=warm.scores(),
+        one_emotion=one_emotion.scores(),
     )
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
@@ -171,12 +202,12 @@ class _Test:
     def run(self, clips: Sequence[Clip], model: Calibrated, embed: Embed) -> None:
         """Judge the clips of a fold, and remember what came out."""
         vectors = embed(clips, self.variation)
-        own = self._widen(model, model.probabilities(vectors, among=labels_of(clips)))
+        own = _widen(model.probabilities(vectors, among=labels_of(clips)), model, self._labels)
         targets = target_indices(clips, self._labels).numpy()
         self.uars.append(figures(own, targets, self._labels).uar)
         self._clips += clips
         self._own.append(own)
-        self._all.append(self._widen(model, model.probabilities(vectors)))
+        self._all.append(_widen(model.probabilities(vectors), model, self._labels))
 
     def shipped(self) -> tuple[Probabilities, Targets]:
         """All folds together, with all emotions possible."""
@@ -193,8 +224,44 @@ class _Test:
             agreed=figures(own[agreed], targets[agreed], self._labels) if agreed.any() else None,
         )
 
-    def _widen(self, model: Calibrated, probabilities: Probabilities) -> Probabilities:
-        """To the emotions of all corpora: what a fold's model never heard of has probability 0."""
-        wide = np.zeros((len(probabilities), len(self._labels)))
-        wide[:, [self._labels.index(label) for label in model.labels]] = probabilities
-        return wide
+
+class _SessionTest:
+    """The test clips as they are, each after a simulated past, judged fold by fold."""
+
+    def __init__(self, labels: Sequence[str], *, one_emotion: bool = False) -> None:
+        self._labels = labels
+        self._one_emotion = one_emotion
+        self._uars: list[float] = []
+        self._clips: list[Clip] = []
+        self._all: list[list[Probabilities]] = [[] for _ in range(DRAWS)]
+
+    def run(self, clips: Sequence[Clip], model: Calibrated, embed: Embed) -> None:
+        """Judge the clips of a fold, and remember what came out."""
+        vectors = embed(clips, "plain")
+        targets = target_indices(clips, self._labels).numpy()
+        uars = []
+        for seed, everything in enumerate(self._all):
+            past = sessions(clips, one_emotion=self._one_emotion, seed=seed)
+            own = model.warm_probabilities(vectors, past, among=labels_of(clips))
+            uars.append(figures(_widen(own, model, self._labels), targets, self._labels).uar)
+            everything.append(_widen(model.warm_probabilities(vectors, past), model, self._labels))
+        self._uars.append(float(np.mean(uars)))
+        self._clips += clips
+
+    def scores(self) -> SessionScores:
+        """The figures of all folds and draws."""
+        targets = target_indices(self._clips, self._labels).numpy()
+        draws = [figures(np.concatenate(draw), targets, self._labels) for draw in self._all]
+        return SessionScores(
+            uar=float(np.mean(self._uars)),
+            folds=tuple(self._uars),
+            all=float(np.mean([draw.uar for draw in draws])),
+            ece=float(np.mean([draw.ece for draw in draws])),
+        )
+
+
+def _widen(probabilities: Probabilities, model: Calibrated, labels: Sequence[str]) -> Probabilities:
+    """To the emotions of all corpora: what a fold's model never heard of has probability 0."""
+    wide = np.zeros((len(probabilities), len(labels)))
+    wide[:, [labels.index(label) for label in model.labels]] = probabilities
+    return wide

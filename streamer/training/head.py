@@ -97,7 +97,12 @@ def balanced_weights(clips: Sequence[Clip], *, size: float = 0.0) -> Tensor:
 
 
 def fit(
-    examples: Examples, *, l2: float, absent: float = -torch.inf, start: Head | None = None
+    examples: Examples,
+    *,
+    l2: float,
+    absent: float = -torch.inf,
+    start: Head | None = None,
+    steps: int = MAX_STEPS,
 ) -> Head:
     """Minimise weighted cross-entropy + ``l2`` / 2 times the squared, standardised weights.
 
@@ -106,6 +111,7 @@ def fit(
         l2: Strength of the penalty; the bias is free.
         absent: Added to the logits of emotions that the example's corpus does not have.
         start: Where to begin: a similar head saves most of the steps.
+        steps: At most so many.
     """
     share = examples.weights[:, None]
     mean = (share * examples.features).sum(0)
@@ -121,7 +127,7 @@ def fit(
     weight.requires_grad_()
     bias.requires_grad_()
     optimiser = torch.optim.LBFGS(
-        [weight, bias], max_iter=MAX_STEPS, tolerance_grad=1e-6, tolerance_change=1e-6,
+        [weight, bias], max_iter=steps, tolerance_grad=1e-6, tolerance_change=1e-6,
         history_size=10, line_search_fn="strong_wolfe",
     )  # fmt: skip
 

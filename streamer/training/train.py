@@ -8,7 +8,7 @@ import torch
 
 from streamer.errors import ConfigError
 from streamer.model import bundle, features
-from streamer.model.bundle import Bundle, Calibration, Manifest, Mood, Network
+from streamer.model.bundle import Bundle, Calibration, Manifest, Mood, Network, Voices
 from streamer.model.network import EmotionNet
 from streamer.training.card import sources_of, write_card
 from streamer.training.corpora import read_manifest
@@ -96,6 +96,7 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
             blocks=recipe.blocks, positions=shape.positions,
         ),
         calibration=Calibration(temperature=model.temperature, threshold=model.threshold),
+        baseline=Voices(prior=model.voices.prior, temperature=model.voices.temperature),
         mood=Mood(
             positive=tuple(label for label in POSITIVE if label in model.labels),
             negative=tuple(label for label in NEGATIVE if label in model.labels),
@@ -117,7 +118,7 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
         evaluations=evaluations,
         notes=notes,
     )
-    bundle.save(Bundle(description, network, card), out)
+    bundle.save(Bundle(description, network, card, model.voices), out)
     return TrainingResult(folder=out, manifest=bundle.load(out).manifest, held_out=held_out)
 
 

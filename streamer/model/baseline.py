@@ -1,0 +1,154 @@
+"""How a voice sounds in general, learned from its past utterances, so that mood is told from voice.
+
+A voice shifts what the model hears, whatever the mood. Known, the shift is taken off; but it must
+be told from mood first, or a caller who is angry for ten minutes would become "neutral". Both are
+estimated together, as in joint factor analysis (Kenny et al. 2007, "Joint factor analysis versus
+eigenchannels in speaker recognition"): what is heard = an average voice in this emotion + the
+voice + noise, by a few rounds of expectation and maximisation over the past utterances:
+
+1. How likely is each emotion in each utterance, given the voice, and given that people keep their
+   mood (a Dirichlet prior on a session's emotions, as of topics in a text: Blei et al. 2003)?
+2. What is left of each utterance without its expected emotion? Its mean, shrunk towards an average
+   voice by the prior, is the voice.
+
+There are two linear heads. The ``cold`` one judges voices that nobody knows; the ``warm`` one was
+fitted to features without their speaker's mean and judges only what is left when the voice is
+taken off. In between they are mixed, by how much is known. All this happens in the few dimensions
+of their logits: a voice is one number per emotion.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Logits: TypeAlias = NDArray[np.float64]
+"""One per label, in the last axis."""
+
+MEMORY = 32
+"""Utterances that are remembered: whoever takes over the microphone is soon the only one."""
+
+ROUNDS = 4  # of expectation and maximisation
+EVENNESS = 8.0  # utterances, of all emotions alike, that are added to a session's own
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VoiceModel:
+    """What is known about voices in general; it travels in the bundle.
+
+    Attributes:
+        weight: Of the warm head, shape (labels, features).
+        bias: Likewise, shape (labels,).
+        means: The warm head's logits for an average voice, by emotion, shape (labels, labels).
+        prior: So many utterances of an average voice are added to those of the voice.
+        temperature: Divides the logits of a voice that is well known.
+    """
+
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    means: NDArray[np.float32]
+    prior: float
+    temperature: float
+
+    def warm(self, embedding: NDArray[np.float32]) -> Logits:
+        """The warm head's logits, the voice still in them: shape (..., labels).
+
+        Args:
+            embedding: Shape (..., features).
+        """
+        logits: Logits = (embedding @ self.weight.T + self.bias).astype(np.float64)
+        return logits
+
+    def trust(self, utterances: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        """How far a voice is known after so many utterances: from 0 to 1."""
+        return np.asarray(utterances / (utterances + self.prior))
+
+    def estimate(self, cold: Logits, warm: Logits, heard: NDArray[np.float64]) -> Logits:
+        """The voice behind some utterances, as its shift of the warm logits.
+
+        Args:
+            cold: Shape (..., utterances, labels).
+            warm: Likewise.
+            heard: 1 for an utterance, 0 for a gap in a batch, shape (..., utterances).
+
+        Returns:
+            Shape (..., labels).
+        """
+        labels = cold.shape[-1]
+        count = heard.sum(-1)[..., None]
+        voice = np.zeros((*cold.shape[:-2], labels))
+        mood = np.full_like(voice, 1 / labels)
+        for turn in range(ROUNDS):
+            known = self.trust(count if turn else np.zeros_like(count))
+            logits = mix(cold, warm, voice[..., None, :], known[..., None])
+            share = _softmax(logits + np.log(mood)[..., None, :]) * heard[..., None]
+            mood = (share.sum(-2) + EVENNESS / labels) / (count + EVENNESS)
+            rest = (warm * heard[..., None] - share @ self.means).sum(-2)
+            voice = rest / (count + self.prior)
+        return voice
+
+
+def mix(cold: Logits, warm: Logits, voice: Logits, trust: NDArray[np.float64]) -> Logits:
+    """Logits of a voice that is known as far as ``trust`` (0 to 1) says; shapes broadcast."""
+    mixed: Logits = (1 - trust) * cold + trust * (warm - voice)
+    return mixed
+
+
+class Baseline:
+    """What is known about the voice on one channel. Whoever owns the channel owns it: one thread.
+
+    Args:
+        model: What is known about voices in general.
+    """
+
+    def __init__(self, model: VoiceModel) -> None:
+        self._model = model
+        self._past: deque[tuple[Logits, Logits]] = deque(maxlen=MEMORY)
+        self._voice: Logits = np.zeros(len(model.bias))
+
+    @property
+    def utterances(self) -> int:
+        """How many utterances it is known from, at most `MEMORY`."""
+        return len(self._past)
+
+    def adapt(self, embedding: NDArray[np.float32], cold: Logits, *, temperature: float) -> Logits:
+        """Calibrated logits of a piece of speech, the voice taken off as far as it is known.
+
+        Nothing is learned from it: a rolling window, too, may be judged.
+
+        Args:
+            embedding: Of the piece, shape (features,).
+            cold: What the cold head says to it, shape (labels,).
+            temperature: Divides the logits of a voice that is not known at all.
+
+        Returns:
+            Shape (labels,); before the first utterance, ``cold / temperature``.
+        """
+        trust = self._model.trust(self.utterances)
+        logits = mix(cold, self._model.warm(embedding), self._voice, trust)
+        scaled: Logits = logits / ((1 - trust) * temperature + trust * self._model.temperature)
+        return scaled
+
+    def observe(self, embedding: NDArray[np.float32], cold: Logits) -> None:
+        """Learn from an utterance that is over, after it was judged.
+
+        Args:
+            embedding: Of the whole utterance, shape (features,).
+            cold: What the cold head says to it, shape (labels,).
+        """
+        self._past.append((cold, self._model.warm(embedding)))
+        cold_past, warm_past = (np.stack(logits) for logits in zip(*self._past, strict=True))
+        self._voice = self._model.estimate(cold_past, warm_past, np.ones(self.utterances))
+
+    def reset(self) -> None:
+        """Forget the voice: somebody else speaks now."""
+        self._past.clear()
+        self._voice = np.zeros_like(self._voice)
+
+
+def _softmax(logits: Logits) -> Logits:
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    probabilities: Logits = powers / powers.sum(axis=-1, keepdims=True)
+    return probabilities

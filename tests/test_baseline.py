@@ -1,0 +1,170 @@
+"""A voice is told from a mood, from past utterances only."""
+
+import numpy as np
+import pytest
+from test_bundle import small_bundle
+from test_features import voice
+
+from streamer.model.baseline import MEMORY, Baseline, VoiceModel
+from streamer.model.bundle import Bundle
+from streamer.model.classifier import Classifier
+from streamer.training.corpora import Clip
+from streamer.training.voices import PAST, judge_sessions, sessions
+
+EMOTIONS = 3
+MODEL = VoiceModel(
+    weight=np.eye(EMOTIONS, dtype=np.float32),
+    bias=np.zeros(EMOTIONS, np.float32),
+    means=4 * np.eye(EMOTIONS, dtype=np.float32),
+    prior=2.0,
+    temperature=1.0,
+)
+"""The features are the logits; an average voice has 4 where its emotion is, 0 elsewhere."""
+
+VOICE = np.array([3.0, 0.0, -1.5])
+"""Somebody who always sounds like the first emotion."""
+
+
+def said(emotion: int, seed: int, voice: object = VOICE) -> np.ndarray:
+    """An utterance, as features."""
+    noise = 0.5 * np.random.default_rng(seed).standard_normal(EMOTIONS)
+    return (MODEL.means[emotion] + noise + voice).astype(np.float32)
+
+
+def heard(baseline: Baseline, embedding: np.ndarray) -> np.ndarray:
+    """Calibrated logits; the cold head is the warm one."""
+    return baseline.adapt(embedding, embedding.astype(np.float64), temperature=1.0)
+
+
+def after(emotions: list[int], voice: object = VOICE) -> Baseline:
+    """A baseline that has heard these."""
+    baseline = Baseline(MODEL)
+    for seed, emotion in enumerate(emotions):
+        embedding = said(emotion, seed, voice)
+        baseline.observe(embedding, embedding.astype(np.float64))
+    return baseline
+
+
+def test_a_voice_is_learned():
+    """Ten utterances of several moods: what the voice adds is taken off."""
+    third = said(2, 99)
+    assert heard(Baseline(MODEL), third).argmax() == 0  # misled by the voice
+    assert heard(after([0, 1, 2, 1, 0, 2, 2, 1, 0, 1]), third).argmax() == 2
+
+
+def test_a_mood_that_stays_is_no_voice():
+    """Ten angry utterances of an average voice: the next one is as angry."""
+    for emotion in range(EMOTIONS):
+        cold = heard(Baseline(MODEL), said(emotion, 99, 0.0))
+        warm = heard(after([emotion] * MEMORY, 0.0), said(emotion, 99, 0.0))
+        others = np.arange(EMOTIONS) != emotion
+        margin = warm[emotion] - warm[others].max()
+        assert margin > 0.8 * (cold[emotion] - cold[others].max())
+
+
+def test_judging_teaches_nothing():
+    """However often a window is judged, the next answer is the same."""
+    baseline = after([0, 1])
+    first = heard(baseline, said(2, 5))
+    for _ in range(5):
+        assert np.array_equal(heard(baseline, said(2, 5)), first)
+    assert baseline.utterances == 2
+
+
+def test_an_unknown_voice_is_judged_cold():
+    """To the last digit: before the first utterance, and after a reset."""
+    cold = np.array([0.3, -1.2, 2.0])
+    baseline = after([0, 1, 2])
+    baseline.reset()
+    assert baseline.utterances == 0
+    for fresh in (Baseline(MODEL), baseline):
+        assert np.array_equal(fresh.adapt(said(1, 0), cold, temperature=1.5), cold / 1.5)
+
+
+def test_the_oldest_is_forgotten():
+    """So that whoever takes over the microphone is soon the only one."""
+    other = after([0, 1, 2] * MEMORY)
+    assert other.utterances == MEMORY
+    newest = [(seed, seed % 3) for seed in range(3 * MEMORY)][-MEMORY:]
+    fresh = Baseline(MODEL)
+    for seed, emotion in newest:
+        embedding = said(emotion, seed)
+        fresh.observe(embedding, embedding.astype(np.float64))
+    assert np.allclose(heard(fresh, said(2, 7)), heard(other, said(2, 7)))
+
+
+def test_an_utterance_does_not_influence_its_own_judgement():
+    """It is judged first, and learned from afterwards."""
+    classifier = Classifier(small_bundle())
+    first, second = voice(0.3), voice(0.3, seed=1)
+    baseline = classifier.new_baseline()
+    assert baseline is not None
+    assert classifier.judge(first, baseline, learn=True) == classifier.judge(first)
+    assert baseline.utterances == 1
+    before = classifier.judge(second, baseline)
+    assert classifier.judge(second, baseline, learn=True) == before
+    assert classifier.judge(second, baseline) != before
+    assert classifier.judge(second) != before
+
+
+def test_silence_is_nobody():
+    """It gets its flat answer and teaches nothing."""
+    classifier = Classifier(small_bundle())
+    baseline = classifier.new_baseline()
+    assert baseline is not None
+    assert classifier.judge(np.zeros(8000, np.int16), baseline, learn=True).uncertain
+    assert baseline.utterances == 0
+
+
+def test_a_bundle_without_voices_has_no_baseline():
+    """It judges as it always did."""
+    small = small_bundle()
+    old = Classifier(Bundle(small.manifest, small.network, ""))
+    assert old.new_baseline() is None
+    assert old.judge(voice(0.3), None, learn=True) == Classifier(small).judge(voice(0.3))
+
+
+def clips(per_emotion: int) -> list[Clip]:
+    """Two speakers in all emotions."""
+    names = ("neutral", "happy", "sad")
+    return [
+        Clip(path=None, name=f"{s}{e}{i}", corpus="c", speaker=s, emotion=e)  # type: ignore[arg-type]
+        for s in "ab"
+        for e in names
+        for i in range(per_emotion)
+    ]
+
+
+@pytest.mark.parametrize("one_emotion", [False, True])
+def test_a_session_is_of_one_speaker_and_without_the_tested_clip(one_emotion: bool):  # noqa: FBT001
+    """Of the tested emotion where asked for; as many as there are; drawn anew by another seed."""
+    all_clips = clips(5)
+    past = sessions(all_clips, one_emotion=one_emotion, seed=0)
+    assert (past >= 0).sum(1).tolist() == [4 if one_emotion else PAST] * len(all_clips)
+    for row, before in enumerate(past):
+        chosen = [int(i) for i in before if i >= 0]
+        assert row not in chosen
+        assert len(set(chosen)) == len(chosen)
+        assert {all_clips[i].voice for i in chosen} == {all_clips[row].voice}
+        if one_emotion:
+            assert {all_clips[i].emotion for i in chosen} == {all_clips[row].emotion}
+    assert np.array_equal(past, sessions(all_clips, one_emotion=one_emotion, seed=0))
+    assert not np.array_equal(past, sessions(all_clips, one_emotion=one_emotion, seed=1))
+
+
+def test_simulated_sessions_are_judged_as_live_ones():
+    """What is measured is what the program does, gaps in the past included."""
+    embeddings = np.stack([said(i % 3, i) for i in range(8)])
+    cold = 0.9 * embeddings.astype(np.float64)
+    past = np.array([[1, 2, 3], [4, -1, -1], [-1, -1, -1], [7, 6, -1]] + [[0, 1, 2]] * 4)
+    got = judge_sessions(embeddings, cold, past, MODEL, temperature=1.3)
+    for row, before in enumerate(past):
+        baseline = Baseline(MODEL)
+        for i in before[before >= 0]:
+            baseline.observe(embeddings[i], cold[i])
+        assert got[row] == pytest.approx(
+            baseline.adapt(embeddings[row], cold[row], temperature=1.3)
+        )
+    possible = judge_sessions(embeddings, cold, past, MODEL, temperature=1.3, among=[0, 2])
+    assert np.isneginf(possible[:, 1]).all()
+    assert np.isfinite(possible[:, [0, 2]]).all()
