@@ -78,7 +78,7 @@ class BaselineConfig(_Section):
     """What a voice sounds like in general."""
 
     enabled: bool = Field(
-        default=True, description="learn each channel's voice from its past utterances"
+        default=False, description="learn each channel's voice; for one person per channel"
     )
 
 

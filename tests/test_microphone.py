@@ -8,6 +8,7 @@ import pytest
 import soundfile
 
 from streamer import Predictor
+from streamer.config import Config
 from streamer.types import EMOTIONS
 
 SLACK_S = 0.15
@@ -36,10 +37,11 @@ def test_what_is_played_is_found_also_after_the_microphone_was_pulled(
     twice = tmp_path / "twice.wav"
     pcm, rate = soundfile.read(excerpt.path, dtype="int16")
     soundfile.write(twice, np.tile(pcm, 2), rate)
-    judged = list(Predictor().utterances(twice))
+    config = Config.model_validate({"baseline": {"enabled": True}})
+    judged = list(Predictor(config=config).utterances(twice))
     count = len(excerpt.utterances)
     assert len(judged) == 2 * count
-    running = run(env=microphone.env)
+    running = run(env=microphone.env | {"STREAMER_BASELINE_ENABLED": "true"})
     running.wait_for_state("listening")
     time.sleep(1.0)
     microphone.play(excerpt.path)

@@ -27,6 +27,7 @@ from streamer.types import (
 )
 
 LEAD = silence(1.0)
+LEARNING = Config.model_validate({"baseline": {"enabled": True}})
 
 
 def run(source, model=None, *, until=None, config=None):
@@ -256,7 +257,7 @@ def test_the_voice_is_learned_and_forgotten():
         pipeline.forget()
         yield from blocks(np.concatenate((said[2], LEAD)))
 
-    pipeline = Pipeline(ScriptedSource(script()), FakeModel, Config())
+    pipeline = Pipeline(ScriptedSource(script()), FakeModel, LEARNING)
     pipeline.start()
     events = []
     while (event := pipeline.events.get(timeout=20)) is not None:
@@ -277,15 +278,15 @@ def test_a_window_teaches_nothing():
             learned.append(learn)
             return super().judge(pcm, baseline, learn=learn)
 
-    events = run(ScriptedSource(blocks(np.concatenate((LEAD, speech(2.0), LEAD)))), Listening())
+    pcm = np.concatenate((LEAD, speech(2.0), LEAD))
+    events = run(ScriptedSource(blocks(pcm)), Listening(), config=LEARNING)
     assert learned.count(True) == len(of(Utterance, events)) == 1
     assert learned.count(False) == len(of(RollingPrediction, events))
 
 
-def test_voices_are_not_learned_where_nobody_wants_it():
+def test_voices_are_not_learned_unless_somebody_wants_it():
     """Then nothing is shown either."""
-    config = Config.model_validate({"baseline": {"enabled": False}})
-    events = run(ScriptedSource(blocks(np.concatenate((LEAD, speech(1.0), LEAD)))), config=config)
+    events = run(ScriptedSource(blocks(np.concatenate((LEAD, speech(1.0), LEAD)))))
     assert len(of(Utterance, events)) == 1
     assert of(VoiceLearned, events) == []
 

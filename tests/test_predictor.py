@@ -94,17 +94,17 @@ def test_what_makes_no_sense_is_refused(predictor, voice, tmp_path):
         predictor.predict(tmp_path)
 
 
-def test_a_voice_is_learned_within_a_recording(predictor, excerpt):
-    """From the past alone, and anew with each recording; switched off, each stands alone."""
-    cold = Predictor(config=Config.model_validate({"baseline": {"enabled": False}}))
-    alone = [u.prediction for u in cold.utterances(excerpt.path)]
-    warm = [u.prediction for u in predictor.utterances(excerpt.path)]
+def test_a_voice_is_learned_within_a_recording_on_request(predictor, excerpt):
+    """From the past alone, and anew with each recording; otherwise each utterance stands alone."""
+    learning = Predictor(config=Config.model_validate({"baseline": {"enabled": True}}))
+    alone = [u.prediction for u in predictor.utterances(excerpt.path)]
+    warm = [u.prediction for u in learning.utterances(excerpt.path)]
     assert len(warm) > 2
     assert warm[0] == alone[0]
     assert all(a != b for a, b in zip(warm[1:], alone[1:], strict=True))
-    assert [u.prediction for u in predictor.utterances(excerpt.path)] == warm
+    assert [u.prediction for u in learning.utterances(excerpt.path)] == warm
     pcm, rate = soundfile.read(excerpt.path, dtype="int16")
     beginning = pcm[: round((excerpt.utterances[1].end + 0.3) * rate)]
-    earlier = [u.prediction for u in predictor.utterances(beginning, sample_rate=rate)]
+    earlier = [u.prediction for u in learning.utterances(beginning, sample_rate=rate)]
     assert earlier[0] == warm[0]
     assert earlier[1].probabilities == pytest.approx(warm[1].probabilities, abs=0.02)
