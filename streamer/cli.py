@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 Command: TypeAlias = Callable[[argparse.Namespace], int]
 
 INTERRUPTED = 130
-PIPE_RATE = 16_000
 DEMO = Path(__file__).parent / "recordings" / "demo.flac"
 
 
@@ -233,13 +232,14 @@ def _loader(config: "Config") -> "Callable[[], Classifier]":
 def _source(args: argparse.Namespace, config: "Config") -> "Source":
     """What `run` listens to: without a microphone or a wish, the bundled recording."""
     from streamer.audio.sources import FileSource, MicrophoneSource, PipeSource, find_device
+    from streamer.types import SAMPLE_RATE
 
     block_s = config.audio.block_ms / 1000
     channels = args.channels if isinstance(args.channels, int) else len(config.audio.channels) or 1
     if args.input == "-":
         if sys.stdin.isatty():
             raise InputError("standard input is a terminal, expected a pipe of raw s16le PCM")
-        rate = args.rate or PIPE_RATE
+        rate = args.rate or SAMPLE_RATE
         return PipeSource(sys.stdin.buffer, sample_rate=rate, channels=channels, block_s=block_s)
     if args.rate is not None or isinstance(args.channels, int):
         raise ConfigError(

@@ -14,7 +14,7 @@ from streamer.audio.sources import to_int16
 from streamer.config import Config
 from streamer.errors import NoSpeechError
 from streamer.model.classifier import Classifier
-from streamer.types import SAMPLE_RATE, Pcm, Prediction, Utterance
+from streamer.types import SAMPLE_RATE, Pcm, Utterance
 
 Audio: TypeAlias = str | PathLike[str] | NDArray[np.float32] | NDArray[np.int16]
 """The path of a recording, or PCM of shape (samples,) or (samples, channels)."""
@@ -124,9 +124,8 @@ class Predictor:
         total = np.zeros(len(self.labels))
         seconds = 0.0
         for utterance in self.utterances(audio, sample_rate=sample_rate):
-            prediction: Prediction | None = utterance.prediction
-            if prediction is not None:
-                total += utterance.duration_s * np.array(prediction.probabilities)
+            if utterance.prediction is not None:
+                total += utterance.duration_s * np.array(utterance.prediction.probabilities)
                 seconds += utterance.duration_s
         if not seconds:
             raise NoSpeechError(f"{name}: no speech in it")

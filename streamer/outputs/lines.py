@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TextIO
 
-from streamer.outputs.row import Session, Value, row
+from streamer.outputs.row import Session, Value, row, verdict
 from streamer.types import (
     SAMPLE_RATE,
     Event,
@@ -73,16 +73,7 @@ class JsonLines:
                         "utterance": event.number,
                         "channel": event.channel,
                         "end_s": round(event.end / SAMPLE_RATE, 3),
-                        "emotion": heard.emotion,
-                        "confidence": round(heard.confidence, 4),
-                        **{
-                            label: round(probability, 4)
-                            for label, probability in zip(
-                                heard.labels, heard.probabilities, strict=True
-                            )
-                        },
-                        "mood": round(heard.mood, 4),
-                        "uncertain": heard.uncertain,
+                        **verdict(heard, heard.labels),
                         "latency_ms": round(event.latency_ms),
                     },
                 )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Self, TypeAlias
 
-from streamer.types import Utterance
+from streamer.types import Prediction, Utterance
 
 Value: TypeAlias = str | int | float | bool | None
 """What a cell may hold; None is an empty cell."""
@@ -53,8 +53,6 @@ def columns(labels: Sequence[str]) -> list[str]:
 
 def row(utterance: Utterance, session: Session) -> dict[str, Value]:
     """The values of one row, by column. Times in seconds, to the millisecond."""
-    heard = utterance.prediction
-    probabilities = heard.probabilities if heard else [None] * len(session.labels)
     return {
         "session": session.id,
         "utterance": utterance.number,
@@ -63,20 +61,29 @@ def row(utterance: Utterance, session: Session) -> dict[str, Value]:
         "start_s": round(utterance.start_s, 3),
         "end_s": round(utterance.end_s, 3),
         "duration_s": round(utterance.duration_s, 3),
-        "emotion": heard.emotion if heard else None,
-        "confidence": _rounded(heard.confidence if heard else None, 4),
-        **{
-            label: _rounded(probability, 4)
-            for label, probability in zip(session.labels, probabilities, strict=True)
-        },
-        "mood": _rounded(heard.mood if heard else None, 4),
-        "uncertain": heard is None or heard.uncertain,
+        **verdict(utterance.prediction, session.labels),
         "alert": None,
         "level_dbfs": round(utterance.level_dbfs, 1),
-        "latency_ms": _rounded(utterance.latency_ms, 0),
+        "latency_ms": None if utterance.latency_ms is None else round(utterance.latency_ms),
         "end_reason": utterance.end_reason.value,
         "source": session.source,
         "model": session.model,
+    }
+
+
+def verdict(heard: Prediction | None, labels: Sequence[str]) -> dict[str, Value]:
+    """What was heard, by column; without a prediction, empty cells and uncertain."""
+    if heard is None:
+        return dict.fromkeys(("emotion", "confidence", *labels, "mood")) | {"uncertain": True}
+    return {
+        "emotion": heard.emotion,
+        "confidence": round(heard.confidence, 4),
+        **{
+            label: round(probability, 4)
+            for label, probability in zip(labels, heard.probabilities, strict=True)
+        },
+        "mood": round(heard.mood, 4),
+        "uncertain": heard.uncertain,
     }
 
 
@@ -85,9 +92,3 @@ def _wall_clock(session: Session, seconds: float) -> str | None:
         return None
     moment = datetime.fromtimestamp(session.epoch + seconds, UTC).astimezone()
     return moment.isoformat(timespec="milliseconds")
-
-
-def _rounded(value: float | None, digits: int) -> float | int | None:
-    if value is None:
-        return None
-    return round(value, digits) if digits else round(value)
