@@ -10,6 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
+LEAST_VARIANCE = 1e-12
+"""Of a pooled channel: the gradient of a deviation of nothing would be infinite."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkShape:
@@ -50,13 +53,19 @@ class Attention(nn.Module):
         self.value = nn.Linear(width, width)
         self.out = nn.Linear(width, width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Shape (batch, positions, width), in and out."""
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Shape (batch, positions, width), in and out.
+
+        Args:
+            x: What attends to itself.
+            mask: True where a position (row) may see another (column), broadcast to shape
+                (batch, heads, positions, positions); None shows everything to everyone.
+        """
         q, k, v = (
             linear(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for linear in (self.query, self.key, self.value)
         )
-        heads = F.scaled_dot_product_attention(q, k, v)  # (batch, heads, positions, width / heads)
+        heads = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         mixed: Tensor = self.out(heads.transpose(1, 2).flatten(-2))
         return mixed
 
@@ -73,9 +82,9 @@ class Block(nn.Module):
             nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Shape (batch, positions, width), in and out."""
-        x = x + self.attn(self.attn_ln(x))
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Shape (batch, positions, width), in and out; ``mask`` as for `Attention`."""
+        x = x + self.attn(self.attn_ln(x), mask)
         thought: Tensor = self.mlp(self.mlp_ln(x))
         return x + thought
 
@@ -91,38 +100,85 @@ class Encoder(nn.Module):
         self.blocks = nn.ModuleList(Block(shape.width, shape.heads) for _ in range(shape.blocks))
         nn.init.normal_(self.positional_embedding, std=0.02)
 
-    def forward(self, mel: Tensor) -> list[Tensor]:
+    def forward(
+        self, mel: Tensor, *, frames: Tensor | None = None, chunk: int = 0, left: int = 0
+    ) -> list[Tensor]:
         """The output of every block.
 
         Args:
             mel: Shape (batch, mels, frames), at most ``2 * positions`` frames.
+            frames: How many frames of each row count, shape (batch,); what follows them has no
+                influence on what comes before. None: all of them.
+            chunk: Frames after which a state can see no further ahead, as when somebody is
+                listened to while they speak; 0: every state sees all others.
+            left: How many states a state sees back, where there are chunks.
 
         Returns:
             One tensor per block, shape (batch, ceil(frames / 2), width).
         """
-        x = F.gelu(self.conv2(F.gelu(self.conv1(mel)))).transpose(1, 2)
+        if frames is not None:
+            counts = torch.arange(mel.shape[-1], device=mel.device) < frames[:, None, None]
+            mel = mel * counts
+        x = F.gelu(self.conv1(mel))
+        if frames is not None:
+            x = x * counts  # as if the next convolution's own padding began here
+        x = F.gelu(self.conv2(x)).transpose(1, 2)
+        position = torch.arange(x.shape[1], device=x.device)
         x = x + self.positional_embedding[: x.shape[1]]
+        mask = _sight(position, position, chunk, left) if chunk else None
+        if frames is not None:
+            heard = position < states_of(frames)[:, None, None, None]
+            mask = heard if mask is None else heard & mask
+            mask = mask | (position == position[:, None])  # nobody sees nothing: that would be NaN
         outputs = []
         for block in self.blocks:
-            x = block(x)
+            x = block(x, mask)
             outputs.append(x)
         return outputs
 
 
-def pool(outputs: Sequence[Tensor]) -> Tensor:
+def states_of(frames: Tensor) -> Tensor:
+    """How many hidden states come of so many frames."""
+    return (frames + 1) // 2
+
+
+def _sight(queries: Tensor, keys: Tensor, chunk: int, left: int) -> Tensor:
+    """Who sees whom: true within a chunk of frames and ``left`` states back.
+
+    Args:
+        queries: Positions of hidden states that look, shape (queries,).
+        keys: Positions of those that may be seen, shape (keys,).
+        chunk: In frames.
+        left: In states.
+
+    Returns:
+        Shape (queries, keys).
+    """
+    looking = queries[:, None]
+    return (2 * keys // chunk <= 2 * looking // chunk) & (keys >= looking - left)
+
+
+def pool(outputs: Sequence[Tensor], lengths: Tensor | None = None) -> Tensor:
     """Mean, then standard deviation, over the positions of each block's output.
 
     Args:
         outputs: One tensor per block, shape (batch, positions, width).
+        lengths: How many positions of each row count, shape (batch,); None: all of them.
 
     Returns:
         Shape (batch, 2 * blocks * width); for each block its means, then its deviations.
     """
-    statistics = [
-        statistic
-        for output in outputs
-        for statistic in (output.mean(dim=1), output.std(dim=1, correction=0))
-    ]
+    positions = outputs[0].shape[1]
+    if lengths is None:
+        weight = outputs[0].new_full((1, positions, 1), 1 / positions)
+    else:
+        lengths = lengths[:, None, None]
+        weight = (torch.arange(positions, device=lengths.device)[:, None] < lengths) / lengths
+    statistics = []
+    for output in outputs:
+        mean = (weight * output).sum(dim=1, keepdim=True)
+        variance = (weight * (output - mean).square()).sum(dim=1)
+        statistics += [mean[:, 0], variance.clamp(min=LEAST_VARIANCE).sqrt()]
     return torch.cat(statistics, dim=-1)
 
 
