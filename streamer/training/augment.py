@@ -214,13 +214,13 @@ def crop(wave: Waveform, rng: np.random.Generator) -> Waveform:
     return wave[start : start + length]
 
 
-def worn(wave: Waveform, rng: np.random.Generator) -> Waveform:
+def degraded(wave: Waveform, rng: np.random.Generator) -> Waveform:
     """As training with `degrade` hears it; the babble is of its own voice, backwards."""
     return degrade(wave, rng, lambda _: wave[::-1])
 
 
 def noisy(wave: Waveform, rng: np.random.Generator) -> Waveform:
-    """At an SNR of 10 dB, the noise of a random kind; babble as in `worn`."""
+    """At an SNR of 10 dB, the noise of a random kind; babble as in `degraded`."""
     return in_noise(wave, background(rng, len(wave), lambda _: wave[::-1]), 10.0)
 
 
@@ -248,7 +248,7 @@ VARIATIONS: Mapping[str, Variation] = MappingProxyType(
     {
         "plain": plain,
         "crop": crop,
-        "worn": worn,
+        "degraded": degraded,
         "telephone A-law": over_telephone("ALAW"),
         "telephone mu-law": over_telephone("ULAW"),
         "noise 10 dB": noisy,
