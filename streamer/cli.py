@@ -372,7 +372,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAMES",
         type=_names,
         default=["plain"],
-        help="how the tested clips are changed, as plain,telephone,noisy,first 1 s",
+        help="how the tested clips are changed, as plain,telephone A-law,noise 10 dB,first 1 s",
     )
     evaluate.add_argument(
         "--out", metavar="DIR", type=Path, required=True, help="figures.json and plots"

@@ -51,7 +51,7 @@ class Recipe:
     """
 
     blocks: int = 3
-    variations: tuple[str, ...] = ("plain", "crop", "worn")
+    variations: tuple[str, ...] = ("plain", "crop", "degraded")
     l2: tuple[float, ...] = (0.05,)
     size: float = 0.25
     absent: float = 0.03
