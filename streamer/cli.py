@@ -134,6 +134,24 @@ def _bench(args: argparse.Namespace) -> int:
     return 0
 
 
+def _finetune(args: argparse.Namespace) -> int:
+    from streamer.training.corpora import leave_out, read_manifest
+    from streamer.training.finetune import FineTuning, finetune
+
+    clips = read_manifest(args.manifest, corpora=args.corpora)
+    finetune(
+        leave_out(clips, args.without),
+        everything=clips,
+        encoder=args.encoder,
+        out=args.out,
+        choices=FineTuning(steps=args.steps, seed=args.seed),
+        cache=args.cache,
+        jobs=args.jobs,
+    )
+    print(f"fine-tuned encoder in {args.out}")
+    return 0
+
+
 def _train(args: argparse.Namespace) -> int:
     from streamer.training.evaluation import read_evaluation
     from streamer.training.train import train
@@ -330,6 +348,29 @@ def _parser() -> argparse.ArgumentParser:
     )
     bench.add_argument("--json", action="store_true", help="one line of JSON instead of a table")
     _add_model(bench)
+
+    finetune = _command(
+        commands,
+        "finetune",
+        _finetune,
+        "teach the upper blocks of an encoder emotion, for 'train' and 'evaluate'",
+        "streamer finetune --manifest all.csv --encoder encoder.safetensors "
+        "--without crema-d:1,nemo --out tuned.safetensors",
+        config=False,
+    )
+    _add_training(finetune)
+    finetune.add_argument(
+        "--without",
+        metavar="NAMES",
+        type=_names,
+        default=[],
+        help="corpora, or folds as CORPUS:FOLD, to keep for testing",
+    )
+    finetune.add_argument("--steps", metavar="N", type=_positive_int, default=4000, help="4000")
+    finetune.add_argument("--seed", metavar="N", type=int, default=0, help="of all chance: 0")
+    finetune.add_argument(
+        "--out", metavar="FILE", type=Path, required=True, help="the new encoder, safetensors"
+    )
 
     train = _command(
         commands,

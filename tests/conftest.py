@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import soundfile
+from corpora import encoder, manifest  # noqa: F401 - fixtures
 from virtual_microphone import VirtualMicrophone, missing
 
 from streamer.cli import DEMO

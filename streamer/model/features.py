@@ -4,6 +4,7 @@ Everything here is relative to the speech's own level, so that neither the gain 
 the length of the silence around an utterance changes what the model hears.
 """
 
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -115,6 +116,13 @@ def log_mel(wave: Waveform) -> torch.Tensor:
     power = _mel_spectrogram()(samples)[:, :-1]  # Whisper drops the frame centred on the end
     log: torch.Tensor = power.clamp(min=FLOOR).log10()
     return (log.maximum(log.amax() - DYNAMIC_RANGE) + 4) / 4
+
+
+def log_mel_batch(waves: Sequence[Waveform]) -> tuple[torch.Tensor, torch.Tensor]:
+    """`log_mel` of each, padded: shape (waves, N_MELS, frames), and their own numbers of frames."""
+    mels = [log_mel(wave).T for wave in waves]
+    frames = torch.tensor([len(mel) for mel in mels])
+    return torch.nn.utils.rnn.pad_sequence(mels, batch_first=True).transpose(1, 2), frames
 
 
 def _frame_power(wave: Waveform) -> NDArray[np.float64]:

@@ -188,7 +188,7 @@ def coded(wave: Waveform, container: str, codec: str, rate: int) -> Waveform:
     soundfile.write(file, line, rate, format=container, subtype=codec, **coarse)
     file.seek(0)
     heard: Waveform = soxr.resample(soundfile.read(file, dtype="float32")[0], rate, SAMPLE_RATE)
-    return heard * peak
+    return heard[: len(wave)] * peak  # some codecs fill their last block up
 
 
 def amplified(wave: Waveform, db: float) -> Waveform:

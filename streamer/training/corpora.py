@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from streamer.errors import InputError
+from streamer.errors import ConfigError, InputError
 from streamer.types import EMOTIONS
 
 OBLIGATORY = ("path", "speaker", "emotion")
@@ -66,6 +66,30 @@ def read_manifest(manifest: Path, *, corpora: Collection[str] = ()) -> list[Clip
     if not clips:
         raise InputError(f"{manifest}: holds no recordings")
     return [clip for clip in clips if not corpora or clip.corpus in corpora]
+
+
+def leave_out(clips: Collection[Clip], names: Collection[str]) -> list[Clip]:
+    """The clips without some corpora, or some folds of them.
+
+    Args:
+        clips: All there are.
+        names: Each a corpus, or ``CORPUS:FOLD``.
+
+    Raises:
+        ConfigError: There is no such corpus or fold, or nothing would be left.
+    """
+    known = {clip.corpus for clip in clips} | {f"{clip.corpus}:{clip.fold}" for clip in clips}
+    if unknown := sorted(set(names) - known):
+        there = ", ".join(sorted(name for name in known if not name.endswith(":")))
+        raise ConfigError(f"cannot leave out {', '.join(unknown)}, there are: {there}")
+    left = [
+        clip
+        for clip in clips
+        if clip.corpus not in names and f"{clip.corpus}:{clip.fold}" not in names
+    ]
+    if not left:
+        raise ConfigError(f"without {', '.join(names)} nothing is left to learn from")
+    return left
 
 
 def labels_of(clips: Collection[Clip]) -> tuple[str, ...]:

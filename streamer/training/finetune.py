@@ -1,0 +1,336 @@
+"""Fine-tuning: teach the upper blocks of the encoder emotion, on speech as it reaches the program.
+
+First the linear head that suits the encoder as it came, then both together at small rates: so the
+encoder is not torn by a head that knows nothing (Kumar et al. 2022, "Fine-tuning can distort
+pretrained features and underperform out-of-distribution"). The lowest layers stay as they are, the
+higher ones may move the more the higher they are. What is kept is the running average of the
+weights. Some batches see speech in chunks, as it comes while somebody speaks.
+
+The new encoder's file says whose voices it was made from, so that nobody is tested on them.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - as everybody calls it
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from streamer.model import features
+from streamer.model.features import Waveform
+from streamer.model.network import Encoder, pool, states_of
+from streamer.training.augment import degrade
+from streamer.training.corpora import Clip, labels_of
+from streamer.training.extraction import (
+    HEARD,
+    Embedded,
+    Embeddings,
+    Extractor,
+    load_encoder,
+    precision,
+)
+from streamer.training.head import Examples, Head, balanced_weights, fit, known_labels
+from streamer.training.recipe import target_indices
+from streamer.training.speech import Speech
+from streamer.types import SAMPLE_RATE
+
+LENGTHS_S = (0.6, 1.0, 1.5, 2.0, 2.5, 3.2, 4.0)
+"""Crops: all of a batch are of one length, or shorter where the recording is."""
+LENGTH_SHARES = (0.10, 0.18, 0.15, 0.17, 0.17, 0.13, 0.10)
+CHUNK_FRAMES, LEFT_STATES = 25, 75  # a quarter of a second at a time, and 1.5 s back
+LEVEL_DB = 3.0  # speech is brought to one level, but not always to exactly that
+MASK_MELS, MASK_SHARE = 15, 1 / 6  # SpecAugment: at most so many bands, such a share of the time
+MASKED = 0.5  # of the clips, each
+NEVER = 1e-9  # a weight instead of 0, whose logarithm would be no number
+GRADIENT = 1.0  # longest step of all weights together
+KEEP_EVERY = 100  # steps, until the next checkpoint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FineTuning:
+    """Every choice in fine-tuning.
+
+    Attributes:
+        blocks: How many blocks of the encoder are kept.
+        frozen: How many of them, from the convolutions up, stay as they are.
+        steps: Batches.
+        batch_s: Seconds of speech in a batch, about.
+        rate: Of the highest block (AdamW).
+        decay: Of the rate from each block to the one below.
+        head_rate: Of the linear head.
+        weight_decay: Of all of them.
+        smoothing: This share of the target goes to the other emotions of the corpus.
+        dropout: Of the features, before the head.
+        chunked: Share of the batches that are seen in chunks.
+        averaged: The running average of the weights forgets this much at each step.
+        size: As in `Recipe`.
+        absent: As in `Recipe`.
+        l2: Of the first linear head.
+        seed: Of everything random.
+    """
+
+    blocks: int = 3
+    frozen: int = 1
+    steps: int = 4000
+    batch_s: float = 70.0
+    rate: float = 2.5e-4
+    decay: float = 0.7
+    head_rate: float = 3e-4
+    weight_decay: float = 0.05
+    smoothing: float = 0.1
+    dropout: float = 0.3
+    chunked: float = 0.35
+    averaged: float = 0.002
+    size: float = 0.35
+    absent: float = 0.03
+    l2: float = 0.05
+    seed: int = 0
+
+
+def finetune(  # noqa: PLR0913 - each is a choice of the caller
+    clips: Sequence[Clip],
+    *,
+    everything: Sequence[Clip] = (),
+    encoder: Path,
+    out: Path,
+    choices: FineTuning,
+    cache: Path,
+    jobs: int | None = None,
+) -> None:
+    """Write a fine-tuned encoder; what was begun and broken off is gone on with.
+
+    Args:
+        clips: To learn from: nobody who will be tested.
+        everything: Decoded and embedded together, so that several runs share the work; empty takes
+            ``clips``. Nothing is learned from the others.
+        encoder: Whisper's encoder as safetensors.
+        out: The new one, safetensors.
+        choices: How.
+        cache: Folder for decoded recordings, the old encoder's output, and the checkpoint.
+        jobs: Recordings worked on at once; None takes every core.
+
+    Raises:
+        InputError: A recording cannot be read.
+        ModelError: The encoder cannot be read.
+    """
+    speech = Speech(everything or clips, cache=cache, jobs=jobs)
+    extract = Extractor(encoder, blocks=choices.blocks, cache=cache, jobs=jobs)
+    vectors = Embedded(everything or clips, extract)(clips, "plain")
+    run = _Run(clips, encoder, choices, speech, vectors)
+    checkpoint = cache / f"{run.fingerprint}.checkpoint"
+    if checkpoint.is_file():
+        run.resume(torch.load(checkpoint, weights_only=True))
+    with Progress(
+        *Progress.get_default_columns()[:2],
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("loss {task.fields[loss]:.3f}"),
+    ) as progress:
+        task = progress.add_task(
+            "fine-tuning", total=choices.steps, completed=run.step, loss=run.loss
+        )
+        while run.step < choices.steps:
+            run.advance()
+            progress.update(task, completed=run.step, loss=run.loss)
+            if run.step % KEEP_EVERY == 0:
+                unfinished = checkpoint.with_suffix(".tmp")
+                torch.save(run.state(), unfinished)
+                unfinished.replace(checkpoint)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    save_file(run.averaged_encoder(), out, metadata=run.provenance())
+
+
+class _Net(nn.Module):
+    """The encoder, the features standardised as they were before, and a linear head."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, encoder: Encoder, mean: Tensor, deviation: Tensor, head: Head) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.register_buffer("mean", mean)
+        self.register_buffer("deviation", deviation)
+        self.head = nn.Linear(head.weight.shape[1], head.weight.shape[0])
+        with torch.no_grad():
+            self.head.weight.copy_(head.weight * deviation)
+            self.head.bias.copy_(head.bias + head.weight @ mean)
+
+    def embed(self, mel: Tensor, frames: Tensor, *, chunk: int) -> Tensor:
+        """Standardised features, shape (batch, features)."""
+        outputs = self.encoder(mel, frames=frames, chunk=chunk, left=LEFT_STATES)
+        pooled = pool([output.float() for output in outputs], states_of(frames))
+        return (pooled - self.mean) / self.deviation
+
+
+class _Run:
+    """Everything that changes while training, and what it needs."""
+
+    def __init__(
+        self,
+        clips: Sequence[Clip],
+        encoder: Path,
+        choices: FineTuning,
+        speech: Speech,
+        embeddings: Embeddings,
+    ) -> None:
+        self.step, self.loss = 0, 0.0
+        self._choices = choices
+        self._clips = clips
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        labels = labels_of(clips)
+        targets = target_indices(clips, labels)
+        known = known_labels(clips, labels)
+        weights = balanced_weights(clips, size=choices.size)
+        vectors = torch.from_numpy(embeddings)
+        mean = weights @ vectors
+        deviation = (weights @ (vectors - mean).square()).sqrt().clamp(min=1e-6)
+        absent = float(np.log(choices.absent or NEVER))
+        first = fit(Examples(vectors, targets, known, weights), l2=choices.l2, absent=absent)
+        body, _ = load_encoder(encoder, blocks=choices.blocks)
+        torch.manual_seed(choices.seed)
+        self._rng = np.random.default_rng(choices.seed)
+        self._net = _Net(body, mean, deviation, first).to(self._device).train()
+        self._speech = speech
+        self._shares = weights.double().numpy() / weights.double().sum().item()
+        smooth = choices.smoothing * known / known.sum(1, keepdim=True)
+        self._wanted = F.one_hot(targets, len(labels)) * (1 - choices.smoothing) + smooth
+        self._handicap = torch.zeros(known.shape).masked_fill(~known, absent)
+        self._optimiser = torch.optim.AdamW(self._groups(), weight_decay=choices.weight_decay)
+        self._schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self._optimiser, [group["lr"] for group in self._optimiser.param_groups],
+            total_steps=choices.steps + 1, pct_start=0.15, div_factor=10, final_div_factor=20,
+        )  # fmt: skip
+        self._average = {k: v.detach().clone() for k, v in self._net.state_dict().items()}
+        heard = sorted({clip.voice for clip in clips})
+        self._provenance = {
+            HEARD: json.dumps(heard),
+            "finetuning": json.dumps(asdict(choices)),
+            "from": hashlib.sha256(encoder.read_bytes()).hexdigest(),
+        }
+        names = "\n".join(clip.name for clip in clips)
+        state = json.dumps([self._provenance, names], sort_keys=True)
+        self.fingerprint = hashlib.sha256(state.encode()).hexdigest()[:24]
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """What learns, and how fast: layer by layer."""
+        choices, blocks = self._choices, list(self._net.encoder.blocks)
+        self._net.encoder.requires_grad_(requires_grad=False)
+        groups = [{"params": list(self._net.head.parameters()), "lr": choices.head_rate}]
+        for below_top, block in enumerate(reversed(blocks[choices.frozen :])):
+            block.requires_grad_(requires_grad=True)
+            rate = choices.rate * choices.decay**below_top
+            groups.append({"params": list(block.parameters()), "lr": rate})
+        return groups
+
+    def advance(self) -> None:
+        """One batch."""
+        rows, mel, frames = self._batch()
+        chunked = self._rng.random() < self._choices.chunked
+        chunk = CHUNK_FRAMES * int(self._rng.integers(1, 3)) if chunked else 0
+        with precision(self._device), _plain_attention():
+            vectors = self._net.embed(mel.to(self._device), frames.to(self._device), chunk=chunk)
+        logits = self._net.head(F.dropout(vectors, self._choices.dropout))
+        handicap, wanted = (t[rows].to(self._device) for t in (self._handicap, self._wanted))
+        loss = -(wanted * (logits + handicap).log_softmax(1)).sum(1).mean()
+        self._optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self._net.parameters(), GRADIENT)
+        self._optimiser.step()
+        self._schedule.step()
+        self.step += 1
+        self.loss = (
+            float(loss.detach())
+            if self.step == 1
+            else (0.98 * self.loss + 0.02 * float(loss.detach()))
+        )
+        forget = max(self._choices.averaged, 10 / (self.step + 10))
+        with torch.no_grad():
+            for name, value in self._net.state_dict().items():
+                self._average[name].lerp_(value, forget)
+
+    def _batch(self) -> tuple[NDArray[np.int64], Tensor, Tensor]:
+        """Rows of clips, their log-mel, and how many frames of each count."""
+        rng = self._rng
+        seconds = rng.choice(LENGTHS_S, p=LENGTH_SHARES)
+        count = round(self._choices.batch_s / max(seconds, 1.1))
+        rows: NDArray[np.int64] = rng.choice(len(self._clips), count, p=self._shares)
+        waves = [self._heard(row, round(seconds * SAMPLE_RATE)) for row in rows]
+        mel, frames = features.log_mel_batch(waves)
+        for row, length in zip(mel, frames.tolist(), strict=True):
+            _mask(row[:, :length], rng)
+        return rows, mel, frames
+
+    def _heard(self, row: int, samples: int) -> Waveform:
+        """A random piece of a clip, as it may reach the program."""
+        rng = self._rng
+        wave = self._speech[self._clips[row]]
+        if len(wave) > samples:
+            begin = rng.integers(len(wave) - samples + 1)
+            wave = wave[begin : begin + samples]
+        wave = degrade(wave, rng, self._anyone)
+        level = np.float32(10 ** (rng.uniform(-LEVEL_DB, LEVEL_DB) / 20))
+        return features.normalise_level(wave) * level
+
+    def _anyone(self, rng: np.random.Generator) -> Waveform:
+        return self._speech[self._clips[int(rng.integers(len(self._clips)))]]
+
+    def state(self) -> dict[str, Any]:
+        """All that a checkpoint holds."""
+        return {
+            "step": self.step,
+            "loss": self.loss,
+            "net": self._net.state_dict(),
+            "average": self._average,
+            "optimiser": self._optimiser.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "torch": torch.get_rng_state(),
+            "numpy": json.dumps(self._rng.bit_generator.state),
+        }
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on where `state` was taken."""
+        self.step, self.loss = state["step"], state["loss"]
+        self._net.load_state_dict(state["net"])
+        self._average = state["average"]
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._schedule.load_state_dict(state["schedule"])
+        torch.set_rng_state(state["torch"])
+        self._rng.bit_generator.state = json.loads(state["numpy"])
+
+    def averaged_encoder(self) -> dict[str, Tensor]:
+        """Named as in openai/whisper."""
+        prefix = "encoder."
+        return {
+            name.removeprefix(prefix): value.cpu().contiguous()
+            for name, value in self._average.items()
+            if name.startswith(prefix)
+        }
+
+    def provenance(self) -> dict[str, str]:
+        """What the new encoder's file says about itself."""
+        return self._provenance
+
+
+def _mask(mel: Tensor, rng: np.random.Generator) -> None:
+    """Hide some bands and some time, in place (Park et al. 2019, "SpecAugment"); (mels, frames)."""
+    for axis, most in ((0, MASK_MELS), (1, int(mel.shape[1] * MASK_SHARE))):
+        if most and rng.random() < MASKED:
+            width = int(rng.integers(1, most, endpoint=True))
+            begin = int(rng.integers(mel.shape[axis] - width, endpoint=True))
+            mel.narrow(axis, begin, width).fill_(float(mel.mean()))
+
+
+def _plain_attention() -> AbstractContextManager[None]:
+    """For short pieces, its gradient is several times faster than flash attention's on a CPU."""
+    return sdpa_kernel(SDPBackend.MATH)

@@ -1,0 +1,134 @@
+"""Fine-tuning: what learns, what stays, what is remembered, and going on after a break."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from streamer.errors import ConfigError, InputError
+from streamer.model import features
+from streamer.training import finetune as finetune_module
+from streamer.training.corpora import Clip, leave_out, read_manifest
+from streamer.training.finetune import FineTuning, finetune
+from streamer.training.speech import Speech
+from streamer.types import SAMPLE_RATE
+
+CHOICES = FineTuning(blocks=2, frozen=1, steps=6, batch_s=8.0, l2=1e-2)
+
+
+def tune(manifest: Path, encoder: Path, folder: Path, *, choices: FineTuning = CHOICES) -> Path:
+    """Fine-tune on all but fold 2 of corpus one; the new encoder's file."""
+    clips = read_manifest(manifest)
+    out = folder / "tuned.safetensors"
+    finetune(
+        leave_out(clips, ["one:2"]), everything=clips, encoder=encoder, out=out,
+        choices=choices, cache=folder / "cache", jobs=1,
+    )  # fmt: skip
+    return out
+
+
+def test_only_the_upper_blocks_change(manifest: Path, encoder: Path, tmp_path: Path):
+    """The convolutions and the frozen block stay bit by bit as they were."""
+    before, after = load_file(encoder), load_file(tune(manifest, encoder, tmp_path))
+    assert set(after) == set(before)
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {name for name in before if name.startswith("blocks.1.")}
+
+
+def test_the_new_encoder_says_whom_it_has_heard(manifest: Path, encoder: Path, tmp_path: Path):
+    """Nobody can be tested by mistake on whom it was made from."""
+    with safe_open(tune(manifest, encoder, tmp_path), "pt") as file:
+        metadata = file.metadata()
+    heard = {tuple(voice) for voice in json.loads(metadata["heard"])}
+    assert ("one", "1") in heard
+    assert ("two", "3") in heard
+    assert not heard & {("one", "2"), ("one", "3")}
+    assert json.loads(metadata["finetuning"])["steps"] == CHOICES.steps
+
+
+def test_the_loss_falls(manifest: Path, encoder: Path, tmp_path: Path):
+    """More steps fit better what is heard."""
+    losses = []
+
+    class Watched(finetune_module._Run):
+        def advance(self) -> None:
+            super().advance()
+            losses.append(self.loss)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(finetune_module, "_Run", Watched)
+        choices = FineTuning(
+            blocks=2, steps=40, batch_s=8.0, rate=3e-3, head_rate=1e-2, chunked=0.0, dropout=0.0
+        )
+        tune(manifest, encoder, tmp_path, choices=choices)
+    assert np.mean(losses[-5:]) < np.mean(losses[:5])
+
+
+def test_a_run_that_broke_off_goes_on(
+    manifest: Path, encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """What comes out is, bit by bit, what an unbroken run gives."""
+    whole = load_file(tune(manifest, encoder, tmp_path / "whole"))
+    monkeypatch.setattr(finetune_module, "KEEP_EVERY", 2)
+    advance, broken = finetune_module._Run.advance, []
+
+    def break_once(run: finetune_module._Run) -> None:
+        if run.step == 3 and not broken:
+            broken.append(run.step)
+            raise KeyboardInterrupt
+        advance(run)
+
+    monkeypatch.setattr(finetune_module._Run, "advance", break_once)
+    with pytest.raises(KeyboardInterrupt):
+        tune(manifest, encoder, tmp_path / "broken")
+    resumed = load_file(tune(manifest, encoder, tmp_path / "broken"))
+    assert broken
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_a_padded_batch_is_what_each_is_alone():
+    """Log-mels of several lengths stand side by side, each as if it were alone."""
+    rng = np.random.default_rng(0)
+    waves = [rng.standard_normal(n).astype(np.float32) for n in (300, 9000, 16001)]
+    mel, frames = features.log_mel_batch(waves)
+    assert mel.shape == (3, features.N_MELS, int(frames.max()))
+    for row, count, wave in zip(mel, frames.tolist(), waves, strict=True):
+        assert torch.equal(row[:, :count], features.log_mel(wave))
+
+
+def test_speech_is_decoded_once(manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The second time, it comes from the cache: the recordings may be gone."""
+    clips = read_manifest(manifest)
+    first = Speech(clips, cache=tmp_path)[clips[3]]
+    monkeypatch.delattr("streamer.training.speech._decode")
+    again = Speech(clips, cache=tmp_path)[clips[3]]
+    assert np.array_equal(first, again)
+    assert first.dtype == np.float32
+    assert 0.5 * SAMPLE_RATE < len(first) <= 0.7 * SAMPLE_RATE + features.LEVEL_FRAME
+    assert np.abs(first).max() == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_silent_recording_is_an_error(tmp_path: Path):
+    """There is nothing to learn from it."""
+    path = tmp_path / "silent.wav"
+    soundfile.write(path, np.zeros(SAMPLE_RATE), SAMPLE_RATE)
+    clip = Clip(path=path, name="silent.wav", corpus="x", speaker="1", emotion="happy")
+    with pytest.raises(InputError, match=r"silent\.wav: is silent"):
+        Speech([clip], cache=tmp_path)
+
+
+def test_what_is_left_out(manifest: Path):
+    """A corpus, or a fold of one; an unknown name is an error that lists the known ones."""
+    clips = read_manifest(manifest)
+    assert {clip.corpus for clip in leave_out(clips, ["two"])} == {"one"}
+    left = leave_out(clips, ["one:1"])
+    assert {clip.speaker for clip in left if clip.corpus == "one"} == {"2", "3"}
+    with pytest.raises(ConfigError, match="cannot leave out one:9, there are: one, one:1, one:2"):
+        leave_out(clips, ["one:9"])
+    with pytest.raises(ConfigError, match="nothing is left"):
+        leave_out(clips, ["one", "two"])
