@@ -18,7 +18,7 @@ from streamer.training.finetune import FineTuning, finetune
 from streamer.training.speech import Speech
 from streamer.types import SAMPLE_RATE
 
-CHOICES = FineTuning(blocks=2, frozen=1, steps=6, batch_s=8.0, l2=1e-2)
+CHOICES = FineTuning(blocks=2, frozen=1, steps=4, batch_s=3.0, l2=1e-2)
 
 
 def tune(manifest: Path, encoder: Path, folder: Path, *, choices: FineTuning = CHOICES) -> Path:
@@ -63,7 +63,7 @@ def test_the_loss_falls(manifest: Path, encoder: Path, tmp_path: Path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(finetune_module, "_Run", Watched)
         choices = FineTuning(
-            blocks=2, steps=40, batch_s=8.0, rate=3e-3, head_rate=1e-2, chunked=0.0, dropout=0.0
+            blocks=2, steps=25, batch_s=4.0, rate=3e-3, head_rate=1e-2, chunked=0.0, dropout=0.0
         )
         tune(manifest, encoder, tmp_path, choices=choices)
     assert np.mean(losses[-5:]) < np.mean(losses[:5])
