@@ -52,7 +52,7 @@ def test_the_new_encoder_says_whom_it_has_heard(manifest: Path, encoder: Path, t
 
 
 def test_the_loss_falls(manifest: Path, encoder: Path, tmp_path: Path):
-    """More steps fit better what is heard."""
+    """From a head that knows next to nothing on."""
     losses = []
 
     class Watched(finetune_module._Run):
@@ -63,7 +63,7 @@ def test_the_loss_falls(manifest: Path, encoder: Path, tmp_path: Path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(finetune_module, "_Run", Watched)
         choices = FineTuning(
-            blocks=2, steps=25, batch_s=4.0, rate=3e-3, head_rate=1e-2, chunked=0.0, dropout=0.0
+            blocks=2, steps=25, batch_s=4.0, head_rate=1e-2, chunked=0.0, dropout=0.0, l2=100.0
         )
         tune(manifest, encoder, tmp_path, choices=choices)
     assert np.mean(losses[-5:]) < np.mean(losses[:5])
