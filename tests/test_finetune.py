@@ -15,7 +15,7 @@ from streamer.model import features
 from streamer.training import finetune as finetune_module
 from streamer.training.corpora import Clip, leave_out, read_manifest
 from streamer.training.finetune import FineTuning, finetune
-from streamer.training.speech import Speech
+from streamer.training.recordings import Recordings
 from streamer.types import SAMPLE_RATE
 
 CHOICES = FineTuning(blocks=2, frozen=1, steps=4, batch_s=3.0, l2=1e-2)
@@ -104,9 +104,9 @@ def test_a_padded_batch_is_what_each_is_alone():
 def test_speech_is_decoded_once(manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The second time, it comes from the cache: the recordings may be gone."""
     clips = read_manifest(manifest)
-    first = Speech(clips, cache=tmp_path)[clips[3]]
-    monkeypatch.delattr("streamer.training.speech._decode")
-    again = Speech(clips, cache=tmp_path)[clips[3]]
+    first = Recordings(clips, cache=tmp_path)[clips[3]]
+    monkeypatch.delattr("streamer.training.recordings._decode")
+    again = Recordings(clips, cache=tmp_path)[clips[3]]
     assert np.array_equal(first, again)
     assert first.dtype == np.float32
     assert 0.5 * SAMPLE_RATE < len(first) <= 0.7 * SAMPLE_RATE + features.LEVEL_FRAME
@@ -119,7 +119,7 @@ def test_a_silent_recording_is_an_error(tmp_path: Path):
     soundfile.write(path, np.zeros(SAMPLE_RATE), SAMPLE_RATE)
     clip = Clip(path=path, name="silent.wav", corpus="x", speaker="1", emotion="happy")
     with pytest.raises(InputError, match=r"silent\.wav: is silent"):
-        Speech([clip], cache=tmp_path)
+        Recordings([clip], cache=tmp_path)
 
 
 def test_what_is_left_out(manifest: Path):

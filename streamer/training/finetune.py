@@ -41,7 +41,7 @@ from streamer.training.extraction import (
 )
 from streamer.training.head import Examples, Head, balanced_weights, fit, known_labels
 from streamer.training.recipe import target_indices
-from streamer.training.speech import Speech
+from streamer.training.recordings import Recordings
 from streamer.types import SAMPLE_RATE
 
 LENGTHS_S = (0.6, 1.0, 1.5, 2.0, 2.5, 3.2, 4.0)
@@ -123,10 +123,10 @@ def finetune(  # noqa: PLR0913 - each is a choice of the caller
         InputError: A recording cannot be read.
         ModelError: The encoder cannot be read.
     """
-    speech = Speech(everything or clips, cache=cache, jobs=jobs)
+    recordings = Recordings(everything or clips, cache=cache, jobs=jobs)
     extract = Extractor(encoder, blocks=choices.blocks, cache=cache, jobs=jobs)
     vectors = Embedded(everything or clips, extract)(clips, "plain")
-    run = _Run(clips, encoder, choices, speech, vectors)
+    run = _Run(clips, encoder, choices, recordings, vectors)
     checkpoint = cache / f"{run.fingerprint}.checkpoint"
     if checkpoint.is_file():
         run.resume(torch.load(checkpoint, weights_only=True))
@@ -181,7 +181,7 @@ class _Run:
         clips: Sequence[Clip],
         encoder: Path,
         choices: FineTuning,
-        speech: Speech,
+        recordings: Recordings,
         embeddings: Embeddings,
     ) -> None:
         self.step, self.loss = 0, 0.0
@@ -201,7 +201,7 @@ class _Run:
         torch.manual_seed(choices.seed)
         self._rng = np.random.default_rng(choices.seed)
         self._net = _Net(body, mean, deviation, first).to(self._device).train()
-        self._speech = speech
+        self._recordings = recordings
         self._shares = weights.double().numpy() / weights.double().sum().item()
         smooth = choices.smoothing * known / known.sum(1, keepdim=True)
         self._wanted = F.one_hot(targets, len(labels)) * (1 - choices.smoothing) + smooth
@@ -274,7 +274,7 @@ class _Run:
     def _heard(self, row: int, samples: int) -> Waveform:
         """A random piece of a clip, as it may reach the program."""
         rng = self._rng
-        wave = self._speech[self._clips[row]]
+        wave = self._recordings[self._clips[row]]
         if len(wave) > samples:
             begin = rng.integers(len(wave) - samples + 1)
             wave = wave[begin : begin + samples]
@@ -283,7 +283,7 @@ class _Run:
         return features.normalise_level(wave) * level
 
     def _anyone(self, rng: np.random.Generator) -> Waveform:
-        return self._speech[self._clips[int(rng.integers(len(self._clips)))]]
+        return self._recordings[self._clips[int(rng.integers(len(self._clips)))]]
 
     def state(self) -> dict[str, Any]:
         """All that a checkpoint holds."""

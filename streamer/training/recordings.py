@@ -21,7 +21,7 @@ FULL_SCALE = 2**15 - 1
 LOUDEST = 0.5  # of full scale: room for whoever adds to it
 
 
-class Speech:
+class Recordings:
     """Trimmed speech by clip, kept on disk as 16-bit PCM and read through the page cache.
 
     Args:
@@ -35,7 +35,7 @@ class Speech:
 
     def __init__(self, clips: Sequence[Clip], *, cache: Path, jobs: int | None = None) -> None:
         key = _key(clips)
-        pcm, ends = cache / f"speech-{key}.npy", cache / f"speech-{key}-ends.npy"
+        pcm, ends = cache / f"recordings-{key}.npy", cache / f"recordings-{key}-ends.npy"
         if not ends.is_file():
             with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as workers:
                 pieces = list(track(workers.map(_decode, clips), "decoding", len(clips)))
