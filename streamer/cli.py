@@ -187,9 +187,8 @@ def _evaluate(args: argparse.Namespace) -> int:
         print(f"fold {fold.name}: UAR {fold.uar:.3f} on {fold.clips} clips")
     for name, scores in result.scores.items():
         print(f"{name}: UAR {scores.uar:.3f}, WA {scores.own.wa:.3f}, ECE {scores.own.ece:.3f}")
-    for name, after in (("warm", result.warm), ("one emotion, warm", result.one_emotion)):
-        if after is not None:
-            print(f"{name}: UAR {after.uar:.3f}, ECE {after.ece:.3f}")
+    for kind, after in result.sessions.items():
+        print(f"after {kind}: UAR {after.uar:.3f}, ECE {after.ece:.3f}")
     print(f"figures and plots in {args.out}")
     return 0
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from streamer.model.baseline import Baseline, VoiceModel
+from streamer.model.speakers import SpeakerModel
 from streamer.types import EMOTIONS, SAMPLE_RATE, Block, Pcm, Prediction, SourceInfo
 
 LABELS = EMOTIONS
@@ -16,6 +17,7 @@ NO_VOICE = VoiceModel(
     means=np.zeros((len(LABELS), len(LABELS)), np.float32),
     prior=2.0,
     temperature=1.0,
+    speakers=SpeakerModel.indifferent(1),
 )
 """Knows nothing, and counts."""
 

@@ -1,15 +1,19 @@
 """A voice is told from a mood, from past utterances only."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from test_bundle import small_bundle
 from test_features import voice
 
-from streamer.model.baseline import MEMORY, Baseline, VoiceModel
+from streamer.model.baseline import Baseline, Heard, VoiceModel
 from streamer.model.bundle import Bundle
 from streamer.model.classifier import Classifier
+from streamer.model.speakers import MEMORY, VOICES, SpeakerModel
 from streamer.training.corpora import Clip
-from streamer.training.voices import PAST, judge_sessions, sessions
+from streamer.training.voices import PAST, Session, judge_sessions, sessions
 
 EMOTIONS = 3
 MODEL = VoiceModel(
@@ -18,6 +22,7 @@ MODEL = VoiceModel(
     means=4 * np.eye(EMOTIONS, dtype=np.float32),
     prior=2.0,
     temperature=1.0,
+    speakers=SpeakerModel.indifferent(EMOTIONS),
 )
 """The features are the logits; an average voice has 4 where its emotion is, 0 elsewhere."""
 
@@ -93,6 +98,84 @@ def test_the_oldest_is_forgotten():
     assert np.allclose(heard(fresh, said(2, 7)), heard(other, said(2, 7)))
 
 
+PAIR = replace(MODEL, speakers=SpeakerModel(np.eye(1, 4, 3), np.full(1, 100.0), caution=1.0))
+"""The fourth feature says who speaks, and tells no emotion."""
+PAIR = replace(PAIR, weight=np.eye(EMOTIONS, 4, dtype=np.float32))
+
+
+def spoken(who: float, emotion: int, seed: int, voice: object = VOICE) -> np.ndarray:
+    """An utterance of somebody, as features."""
+    return np.append(said(emotion, seed, voice), np.float32(who))
+
+
+def conversation(people: list[float], enrolled: Sequence[Heard] = ()) -> Baseline:
+    """A baseline that has heard these people, one utterance each."""
+    baseline = Baseline(PAIR, enrolled)
+    for seed, who in enumerate(people):
+        observe(baseline, spoken(who, seed % 3, seed, VOICE if who == 0.0 else -VOICE))
+    return baseline
+
+
+def observe(baseline: Baseline, embedding: np.ndarray) -> Heard:
+    """Learn from an utterance."""
+    return baseline.observe(embedding, embedding[:EMOTIONS].astype(np.float64))
+
+
+def judged(baseline: Baseline, embedding: np.ndarray) -> np.ndarray:
+    """Calibrated logits."""
+    return baseline.adapt(embedding, embedding[:EMOTIONS].astype(np.float64), temperature=1.0)
+
+
+def test_voices_in_turn_are_kept_apart():
+    """Each is judged as if the other were not there."""
+    alone, pair = conversation([0.0] * 12), conversation([0.0, 30.0] * 12)
+    assert (alone.utterances, pair.utterances) == (12, 12)
+    third = spoken(0.0, 2, 99)
+    assert judged(pair, third).argmax() == 2
+    assert judged(pair, spoken(30.0, 2, 99, -VOICE)).argmax() == 2
+
+
+def test_a_stranger_is_judged_cold():
+    """Also the first time, after somebody else spoke for long."""
+    first = spoken(30.0, 1, 5, -VOICE)
+    assert np.allclose(judged(conversation([0.0] * 12), first), first[:EMOTIONS])
+
+
+def test_a_doubtful_match_counts_half():
+    """The likelier somebody else speaks, the more the cold head is believed."""
+    baseline = conversation([0.0] * 12)
+    shifts = [
+        np.abs(judged(baseline, spoken(who, 1, 5)) - spoken(who, 1, 5)[:EMOTIONS]).sum()
+        for who in (0.0, 1.5, 2.5, 5.0)
+    ]
+    assert shifts == sorted(shifts, reverse=True)
+    assert 0.2 < shifts[1] / shifts[0] < shifts[2] / shifts[0] + 0.9
+    assert shifts[3] < 0.01 * shifts[0]
+
+
+def test_who_was_silent_for_longest_makes_room():
+    """Whoever takes over the microphone is soon known, and memory has a bound."""
+    people = [30.0 * number for number in range(VOICES)]
+    baseline = conversation([*people, 0.0, 900.0])  # the second one was silent for longest
+    assert np.allclose(judged(baseline, spoken(30.0, 1, 5)), spoken(30.0, 1, 5)[:EMOTIONS])
+    for who in (0.0, 60.0, 900.0):
+        assert not np.allclose(judged(baseline, spoken(who, 1, 5)), spoken(who, 1, 5)[:EMOTIONS])
+
+
+def test_an_enrolled_voice_is_known_at_once_and_for_good():
+    """After many others, and after a reset."""
+    heard = [observe(Baseline(PAIR), spoken(0.0, seed % 3, seed)) for seed in range(12)]
+    others = [30.0 * number for number in range(1, 4 * VOICES)]
+    third = spoken(0.0, 2, 99)
+    expected = judged(Baseline(PAIR, heard), third)
+    assert expected.argmax() == 2
+    assert np.allclose(judged(conversation([0.0] * 12), third), expected)
+    baseline = conversation(others, heard)
+    assert np.array_equal(judged(baseline, third), expected)
+    baseline.reset()
+    assert np.array_equal(judged(baseline, third), expected)
+
+
 def test_an_utterance_does_not_influence_its_own_judgement():
     """It is judged first, and learned from afterwards."""
     classifier = Classifier(small_bundle())
@@ -135,36 +218,50 @@ def clips(per_emotion: int) -> list[Clip]:
     ]
 
 
-@pytest.mark.parametrize("one_emotion", [False, True])
-def test_a_session_is_of_one_speaker_and_without_the_tested_clip(one_emotion: bool):  # noqa: FBT001
-    """Of the tested emotion where asked for; as many as there are; drawn anew by another seed."""
+@pytest.mark.parametrize(
+    ("kind", "own"),
+    [
+        (Session.MIXED, [True] * PAST),
+        (Session.ONE_EMOTION, [True] * 4),
+        (Session.IN_TURN, [True, False] * (PAST // 2)),
+        (Session.ANOTHER, [False] * PAST),
+    ],
+)
+def test_a_session_has_the_speakers_of_its_kind(kind: Session, own: list[bool]):
+    """Never the tested clip, none twice, as many as there are; drawn anew by another seed."""
     all_clips = clips(5)
-    past = sessions(all_clips, one_emotion=one_emotion, seed=0)
-    assert (past >= 0).sum(1).tolist() == [4 if one_emotion else PAST] * len(all_clips)
+    past = sessions(all_clips, kind, seed=0)
     for row, before in enumerate(past):
         chosen = [int(i) for i in before if i >= 0]
         assert row not in chosen
         assert len(set(chosen)) == len(chosen)
-        assert {all_clips[i].voice for i in chosen} == {all_clips[row].voice}
-        if one_emotion:
+        assert [all_clips[i].voice == all_clips[row].voice for i in chosen] == own
+        if kind is Session.ONE_EMOTION:
             assert {all_clips[i].emotion for i in chosen} == {all_clips[row].emotion}
-    assert np.array_equal(past, sessions(all_clips, one_emotion=one_emotion, seed=0))
-    assert not np.array_equal(past, sessions(all_clips, one_emotion=one_emotion, seed=1))
+    assert np.array_equal(past, sessions(all_clips, kind, seed=0))
+    assert not np.array_equal(past, sessions(all_clips, kind, seed=1))
+
+
+def test_where_nobody_else_is_nobody_else_speaks():
+    """A corpus of one speaker: in turn with nobody, after nobody."""
+    alone = clips(5)[:15]
+    assert (sessions(alone, Session.ANOTHER, seed=0) == -1).all()
+    assert (sessions(alone, Session.IN_TURN, seed=0) >= 0).all()
 
 
 def test_simulated_sessions_are_judged_as_live_ones():
     """What is measured is what the program does, gaps in the past included."""
-    embeddings = np.stack([said(i % 3, i) for i in range(8)])
-    cold = 0.9 * embeddings.astype(np.float64)
+    embeddings = np.stack([spoken(2.5 * (i % 2), i % 3, i) for i in range(8)])
+    cold = 0.9 * embeddings[:, :EMOTIONS].astype(np.float64)
     past = np.array([[1, 2, 3], [4, -1, -1], [-1, -1, -1], [7, 6, -1]] + [[0, 1, 2]] * 4)
-    got = judge_sessions(embeddings, cold, past, MODEL, temperature=1.3)
+    got = judge_sessions(embeddings, cold, past, PAIR, temperature=1.3)
     for row, before in enumerate(past):
-        baseline = Baseline(MODEL)
+        baseline = Baseline(PAIR)
         for i in before[before >= 0]:
             baseline.observe(embeddings[i], cold[i])
         assert got[row] == pytest.approx(
             baseline.adapt(embeddings[row], cold[row], temperature=1.3)
         )
-    possible = judge_sessions(embeddings, cold, past, MODEL, temperature=1.3, among=[0, 2])
+    possible = judge_sessions(embeddings, cold, past, PAIR, temperature=1.3, among=[0, 2])
     assert np.isneginf(possible[:, 1]).all()
     assert np.isfinite(possible[:, [0, 2]]).all()

@@ -26,6 +26,7 @@ from streamer.model.bundle import (
     find_bundle,
 )
 from streamer.model.network import EmotionNet
+from streamer.model.speakers import SpeakerModel
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -39,7 +40,7 @@ def small_bundle() -> Bundle:
         features=features.PARAMETERS,
         network=Network(mels=80, width=8, heads=2, blocks=2, positions=20),
         calibration=Calibration(temperature=1.5, threshold=0.4),
-        baseline=Voices(prior=2.0, temperature=1.2),
+        baseline=Voices(prior=2.0, temperature=1.2, caution=-20.0, directions=2),
         mood=Mood(positive=("happy",), negative=("angry",)),
         sources=(Source(name="nobody", licence="MIT"),),
         training={"seed": 0},
@@ -51,7 +52,11 @@ def small_bundle() -> Bundle:
         rng.standard_normal(shape).astype(np.float32)
         for shape in ((labels, width), (labels,), (labels, labels))
     )
-    voices = VoiceModel(weight=weight, bias=bias, means=means, prior=2.0, temperature=1.2)
+    projection = rng.standard_normal((2, width)).astype(np.float32)
+    speakers = SpeakerModel(projection, np.ones(2, np.float32), caution=-20.0)
+    voices = VoiceModel(
+        weight=weight, bias=bias, means=means, prior=2.0, temperature=1.2, speakers=speakers
+    )
     return Bundle(manifest, EmotionNet(manifest.shape).eval(), "# small\n", voices)
 
 
@@ -95,18 +100,35 @@ def test_what_is_saved_is_loaded(folder: Path):
 
 
 def test_what_is_known_about_voices_is_loaded(folder: Path):
-    """To the last digit."""
+    """To the last digit; what tells them apart in half precision."""
     saved, loaded = small_bundle().voices, bundle.load(folder).voices
     assert saved is not None
     assert loaded is not None
     for name in bundle.VOICE_ARRAYS:
         assert np.array_equal(getattr(loaded, name), getattr(saved, name))
     assert (loaded.prior, loaded.temperature) == (saved.prior, saved.temperature)
+    for name in bundle.SPEAKER_ARRAYS:
+        half = getattr(saved.speakers, name).astype(np.float16)
+        assert np.array_equal(getattr(loaded.speakers, name), half)
+    assert loaded.speakers.caution == saved.speakers.caution
+
+
+def test_a_bundle_of_the_second_format_is_read(folder: Path):
+    """To it everybody is the same voice."""
+    edit_weights(folder, lambda t: [t.pop(f"baseline.{name}") for name in bundle.SPEAKER_ARRAYS])
+    edit_manifest(folder, lambda content: content.update(format=2))
+    edit_manifest(folder, lambda content: content["baseline"].pop("caution"))
+    edit_manifest(folder, lambda content: content["baseline"].pop("directions"))
+    voices = bundle.load(folder).voices
+    assert voices is not None
+    nothing = voices.speakers.mark(np.ones((2, 32), np.float32))
+    assert voices.speakers.odds(nothing, nothing, np.ones(2)).tolist() == [np.inf, np.inf]
 
 
 def test_a_bundle_of_the_first_format_is_read(folder: Path):
     """It knows nothing about voices, and judges as it did."""
-    edit_weights(folder, lambda t: [t.pop(f"baseline.{name}") for name in bundle.VOICE_ARRAYS])
+    arrays = (*bundle.VOICE_ARRAYS, *bundle.SPEAKER_ARRAYS)
+    edit_weights(folder, lambda t: [t.pop(f"baseline.{name}") for name in arrays])
     edit_manifest(folder, lambda content: content.update(format=1))
     edit_manifest(folder, lambda content: content.pop("baseline"))
     loaded = bundle.load(folder)
@@ -172,6 +194,7 @@ def damage(name: str) -> Callable[[Path], object]:
         ),
         "NaN": lambda f: edit_weights(f, lambda t: t["head.bias"].fill_(float("nan"))),
         "no voices": lambda f: edit_weights(f, lambda t: t.pop("baseline.means")),
+        "no speakers": lambda f: edit_weights(f, lambda t: t.pop("baseline.spread")),
         "odd voices": lambda f: edit_weights(
             f, lambda t: t.update({"baseline.means": torch.zeros(3, 7)})
         ),
@@ -186,9 +209,9 @@ def damage(name: str) -> Callable[[Path], object]:
         ("no manifest", "not a model bundle: expected bundle.json"),
         ("bad JSON", "cannot be read as JSON"),
         ("not UTF-8", "cannot be read as JSON"),
-        ("a list", "got format None, expected a number up to 2"),
-        ("no format", "got format None, expected a number up to 2"),
-        ("newer format", "got format 3, expected 2: .* update streamer"),
+        ("a list", "got format None, expected a number up to 3"),
+        ("no format", "got format None, expected a number up to 3"),
+        ("newer format", "got format 4, expected 3: .* update streamer"),
         ("unknown key", "colour: .*got 'red'"),
         ("missing key", "calibration: Field required"),
         ("foreign network", "network.kind: .*whisper-encoder.*, got 'lstm'"),
@@ -210,6 +233,7 @@ def damage(name: str) -> Callable[[Path], object]:
         ("integer tensor", "head.bias: got .*int8"),
         ("NaN", "head.bias: got NaN"),
         ("no voices", "tensor baseline.means is missing"),
+        ("no speakers", "tensor baseline.spread is missing"),
         ("odd voices", r"baseline.means: got \(3, 7\) .*, expected \(3, 3\)"),
         ("voices unasked", "no place for: .*baseline.bias"),
         ("surplus tensor", r"no place for: \['more'\]"),

@@ -13,22 +13,25 @@ voice + noise, by a few rounds of expectation and maximisation over the past utt
 
 There are two linear heads. The ``cold`` one judges voices that nobody knows; the ``warm`` one was
 fitted to features without their speaker's mean and judges only what is left when the voice is
-taken off. In between they are mixed, by how much is known. All this happens in the few dimensions
-of their logits: a voice is one number per emotion.
+taken off. In between they are mixed, by how much is known, and by how likely it is that this voice
+speaks. All this happens in the few dimensions of their logits: a voice is one number per emotion.
+
+Several people may speak on a channel. Whose an utterance is, is told before it is judged
+(`streamer/model/speakers.py`); each voice has a past of its own.
 """
 
 from collections import deque
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.model.speakers import MEMORY, VOICES, Mark, Register, SpeakerModel
+
 Logits: TypeAlias = NDArray[np.float64]
 """One per label, in the last axis."""
-
-MEMORY = 32
-"""Utterances that are remembered: whoever takes over the microphone is soon the only one."""
 
 ROUNDS = 4  # of expectation and maximisation
 EVENNESS = 8.0  # utterances, of all emotions alike, that are added to a session's own
@@ -44,6 +47,7 @@ class VoiceModel:
         means: The warm head's logits for an average voice, by emotion, shape (labels, labels).
         prior: So many utterances of an average voice are added to those of the voice.
         temperature: Divides the logits of a voice that is well known.
+        speakers: Tells voices apart.
     """
 
     weight: NDArray[np.float32]
@@ -51,6 +55,7 @@ class VoiceModel:
     means: NDArray[np.float32]
     prior: float
     temperature: float
+    speakers: SpeakerModel
 
     def warm(self, embedding: NDArray[np.float32]) -> Logits:
         """The warm head's logits, the voice still in them: shape (..., labels).
@@ -96,25 +101,41 @@ def mix(cold: Logits, warm: Logits, voice: Logits, trust: NDArray[np.float64]) -
     return mixed
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Heard:
+    """What is kept of an utterance.
+
+    Attributes:
+        cold: What the cold head says to it, shape (labels,).
+        warm: What the warm head says to it, likewise.
+        mark: Where it lies among the voices, shape (directions,).
+    """
+
+    cold: Logits
+    warm: Logits
+    mark: Mark
+
+
 class Baseline:
-    """What is known about the voice on one channel. Whoever owns the channel owns it: one thread.
+    """What is known about the voices on one channel. Whoever owns the channel owns it: one thread.
 
     Args:
         model: What is known about voices in general.
+        enrolled: Utterances of a voice that is known from the start, also after a reset.
     """
 
-    def __init__(self, model: VoiceModel) -> None:
+    def __init__(self, model: VoiceModel, enrolled: Sequence[Heard] = ()) -> None:
         self._model = model
-        self._past: deque[tuple[Logits, Logits]] = deque(maxlen=MEMORY)
-        self._voice: Logits = np.zeros(len(model.bias))
+        self._enrolled = tuple(enrolled)
+        self.reset()
 
     @property
     def utterances(self) -> int:
-        """How many utterances it is known from, at most `MEMORY`."""
-        return len(self._past)
+        """From how many utterances the voice that spoke last is known, at most `MEMORY`."""
+        return len(self._pasts[self._last])
 
     def adapt(self, embedding: NDArray[np.float32], cold: Logits, *, temperature: float) -> Logits:
-        """Calibrated logits of a piece of speech, the voice taken off as far as it is known.
+        """Calibrated logits of a piece of speech, its voice taken off as far as it is known.
 
         Nothing is learned from it: a rolling window, too, may be judged.
 
@@ -124,28 +145,53 @@ class Baseline:
             temperature: Divides the logits of a voice that is not known at all.
 
         Returns:
-            Shape (labels,); before the first utterance, ``cold / temperature``.
+            Shape (labels,); of a voice that was never heard, ``cold / temperature``.
         """
-        trust = self._model.trust(self.utterances)
-        logits = mix(cold, self._model.warm(embedding), self._voice, trust)
+        place, probability = self._register.match(self._model.speakers.mark(embedding)[None])
+        voice = int(place[0])
+        trust = probability[0] * self._model.trust(len(self._pasts[voice]))
+        logits = mix(cold, self._model.warm(embedding), self._shifts[voice], trust)
         scaled: Logits = logits / ((1 - trust) * temperature + trust * self._model.temperature)
         return scaled
 
-    def observe(self, embedding: NDArray[np.float32], cold: Logits) -> None:
+    def observe(self, embedding: NDArray[np.float32], cold: Logits) -> Heard:
         """Learn from an utterance that is over, after it was judged.
 
         Args:
             embedding: Of the whole utterance, shape (features,).
             cold: What the cold head says to it, shape (labels,).
+
+        Returns:
+            What is kept of it.
         """
-        self._past.append((cold, self._model.warm(embedding)))
-        cold_past, warm_past = (np.stack(logits) for logits in zip(*self._past, strict=True))
-        self._voice = self._model.estimate(cold_past, warm_past, np.ones(self.utterances))
+        mark = self._model.speakers.mark(embedding)
+        heard = Heard(cold, self._model.warm(embedding), mark)
+        self._learn(heard)
+        return heard
 
     def reset(self) -> None:
-        """Forget the voice: somebody else speaks now."""
-        self._past.clear()
-        self._voice = np.zeros_like(self._voice)
+        """Forget the voices: other people speak from now on."""
+        self._register = Register(self._model.speakers)
+        self._pasts: list[deque[Heard]] = [deque(maxlen=MEMORY) for _ in range(VOICES)]
+        self._shifts: list[Logits] = [np.zeros(len(self._model.bias))] * VOICES
+        self._last = 0
+        if self._enrolled:
+            self._register.enrol(np.stack([heard.mark for heard in self._enrolled]))
+            self._pasts[0].extend(self._enrolled)
+            self._shifts[0] = self._estimate(self._pasts[0])
+
+    def _learn(self, heard: Heard) -> None:
+        place, new = self._register.add(heard.mark[None])
+        self._last = int(place[0])
+        past = self._pasts[self._last]
+        if new[0]:
+            past.clear()
+        past.append(heard)
+        self._shifts[self._last] = self._estimate(past)
+
+    def _estimate(self, past: Collection[Heard]) -> Logits:
+        cold, warm = np.stack([each.cold for each in past]), np.stack([each.warm for each in past])
+        return self._model.estimate(cold, warm, np.ones(len(past)))
 
 
 def _softmax(logits: Logits) -> Logits:

@@ -19,6 +19,7 @@ from typing import Annotated, Literal, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -37,12 +38,13 @@ from streamer.errors import ModelError
 from streamer.model import features
 from streamer.model.baseline import VoiceModel
 from streamer.model.network import EmotionNet, NetworkShape
+from streamer.model.speakers import SpeakerModel
 from streamer.types import EMOTIONS
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever a bundle could no longer be read by an older program.
 
-1: the network alone. 2: may also hold what is known about voices.
+1: the network alone. 2: may also hold what is known about voices. 3: may also tell them apart.
 """
 
 MANIFEST, WEIGHTS, CARD = "bundle.json", "model.safetensors", "README.md"
@@ -50,6 +52,9 @@ MANIFEST, WEIGHTS, CARD = "bundle.json", "model.safetensors", "README.md"
 VOICES = "baseline."
 VOICE_ARRAYS = ("weight", "bias", "means")
 """The tensors of a `VoiceModel` begin so, and end so."""
+
+SPEAKER_ARRAYS = ("projection", "spread")
+"""Likewise those of its `SpeakerModel`."""
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 MODEL_FOLDERS = (_PACKAGE / "models", _PACKAGE.parent / "models")
@@ -83,10 +88,15 @@ class Calibration(_Part):
 
 
 class Voices(_Part):
-    """The scalars of `VoiceModel`; its arrays are among the weights."""
+    """The scalars of `VoiceModel`; its arrays are among the weights.
+
+    Without ``directions`` (up to format 2) everybody on a channel is the same voice.
+    """
 
     prior: float = Field(gt=0)
     temperature: float = Field(gt=0)
+    caution: float = 0.0
+    directions: int = Field(0, ge=0)
 
 
 class Mood(_Part):
@@ -122,7 +132,7 @@ class Manifest(_Part):
         files: SHA-256 of every other file.
     """
 
-    format: Literal[1, 2] = 2
+    format: Literal[1, 2, 3] = 3
     name: Annotated[str, StringConstraints(min_length=1)]
     version: str
     labels: tuple[str, ...] = Field(min_length=2)
@@ -238,6 +248,12 @@ def save(bundle: Bundle, folder: Path) -> None:
                 f"{VOICES}{name}": torch.from_numpy(getattr(bundle.voices, name)).contiguous()
                 for name in VOICE_ARRAYS
             }
+            if len(bundle.voices.speakers.spread):
+                state |= {
+                    f"{VOICES}{name}": torch.from_numpy(array).half().contiguous()
+                    for name in SPEAKER_ARRAYS
+                    for array in [getattr(bundle.voices.speakers, name)]
+                }
         save_file(state, new / WEIGHTS)
         (new / WEIGHTS).chmod(0o644)  # safetensors leaves it to its owner alone
         (new / CARD).write_text(bundle.card, encoding="utf-8")
@@ -331,14 +347,28 @@ def _build_voices(tensors: dict[str, Tensor], manifest: Manifest, path: Path) ->
     """Take what is known about voices out of ``tensors``, if the manifest speaks of it."""
     if manifest.baseline is None:
         return None
-    labels = len(manifest.labels)
-    shapes = ((labels, manifest.shape.features), (labels,), (labels, labels))
-    arrays = {}
-    for name, shape in zip(VOICE_ARRAYS, shapes, strict=True):
+    labels, size = len(manifest.labels), manifest.shape.features
+    described = manifest.baseline
+
+    def take(name: str, *shape: int) -> NDArray[np.float32]:
         _check_tensor(tensors, VOICES + name, shape, path)
-        arrays[name] = tensors.pop(VOICES + name).float().numpy()
+        array: NDArray[np.float32] = tensors.pop(VOICES + name).float().numpy()
+        return array
+
+    speakers = SpeakerModel.indifferent(size)
+    if described.directions:
+        speakers = SpeakerModel(
+            projection=take("projection", described.directions, size),
+            spread=take("spread", described.directions),
+            caution=described.caution,
+        )
     return VoiceModel(
-        **arrays, prior=manifest.baseline.prior, temperature=manifest.baseline.temperature
+        weight=take("weight", labels, size),
+        bias=take("bias", labels),
+        means=take("means", labels, labels),
+        prior=described.prior,
+        temperature=described.temperature,
+        speakers=speakers,
     )
 
 

@@ -10,6 +10,7 @@ from streamer.training.corpora import Clip
 from streamer.training.evaluation import DRAWS, Evaluation
 from streamer.training.metrics import Figures
 from streamer.training.protocols import CORPUS_OUT
+from streamer.training.voices import Session
 
 ENCODER = Source(
     name="encoder of OpenAI Whisper tiny.en",
@@ -167,29 +168,38 @@ def _measured(held_out: Figures, evaluations: Sequence[Evaluation]) -> str:
 
 
 def _voices(evaluations: Sequence[Evaluation]) -> str:
-    rows = "\n".join(
-        f"| {evaluation.protocol} | {cold.uar:.3f} | {warm.uar:.3f} | {one.uar:.3f} "
-        f"| {cold.all.ece:.3f} | {warm.ece:.3f} | {one.ece:.3f} |"
-        for evaluation in evaluations
-        for cold, warm, one in [
-            (evaluation.scores["plain"], evaluation.warm, evaluation.one_emotion)
-        ]
-        if warm is not None and one is not None
-    )
-    if not rows:
+    tested = [evaluation for evaluation in evaluations if evaluation.sessions]
+    if not tested:
         return ""
-    text = _paragraph(
-        f"""Cold: nothing is known about the voice. Warm: after ten other clips of the speaker, or
-        as many as there are, in random order; the model is never told what they are. One emotion:
-        the same, but all of them in the emotion of the tested clip, as of a caller who stays
-        angry: what is lost there is mood that was taken for voice. Mean of {DRAWS} draws."""
+    rows = "\n".join(
+        " | ".join(
+            [
+                f"| {evaluation.protocol}",
+                f"{cold.uar:.3f}",
+                *(f"{after[kind].uar:.3f}" if kind in after else "" for kind in Session),
+                f"{cold.all.ece:.3f}",
+                *(f"{after[kind].ece:.3f}" if kind in after else "" for kind in Session),
+            ]
+        )
+        + " |"
+        for evaluation in tested
+        for cold, after in [(evaluation.scores["plain"], evaluation.sessions)]
     )
+    text = _paragraph(
+        f"""Cold: nothing was heard before. Mixed: after ten other clips of the speaker, or as many
+        as there are, in random order. One emotion: the same, but all of them in the emotion of the
+        tested clip, as of a caller who stays angry: what is lost there is mood that was taken for
+        voice. Two voices in turn: five of the speaker, five of another one of the corpus. Another
+        voice: ten of another one alone, where the fold has one. The model is never told who speaks,
+        nor in which mood. Mean of {DRAWS} draws."""
+    )
+    kinds = " | ".join(Session)
     return f"""## What learning the voice is worth
 
 {text}
 
-| tested on | UAR, cold | warm | one emotion | ECE, cold | warm | one emotion |
-| --- | --- | --- | --- | --- | --- | --- |
+| tested on | UAR, cold | {kinds} | ECE, cold | {kinds} |
+| --- | --- |{" --- |" * len(Session)} --- |{" --- |" * len(Session)}
 {rows}"""
 
 
@@ -241,11 +251,13 @@ def _recipe(manifest: Manifest, certain: tuple[float, float]) -> str:
     if manifest.baseline is not None:
         voices = _paragraph(
             f"""The voice is learned from past utterances, by a second linear layer that was fitted
-            without the speakers' means (`streamer/model/baseline.py`). Its prior
-            ({manifest.baseline.prior:g}) is the best on the same held-out speakers after mixed
-            sessions, among those that cost somebody who keeps one mood at most
-            {manifest.training.get("patience")} of accuracy; its temperature
-            ({manifest.baseline.temperature:.2f}) is right for both kinds of sessions."""
+            without the speakers' means (`streamer/model/baseline.py`); voices are told apart by a
+            linear discriminant analysis of all speakers (`streamer/model/speakers.py`). Its prior
+            ({manifest.baseline.prior:g}) and how much evidence it asks for before it takes two
+            utterances for one voice ({manifest.baseline.caution:g}) are the best on the same
+            held-out speakers over all kinds of sessions, among those that cost in none of them
+            more than {manifest.training.get("patience")} of accuracy; its temperature
+            ({manifest.baseline.temperature:.2f}) is right for all of them."""
         )
         text = f"{text}\n\n{voices}"
     return f"## How it works, and what was chosen on whom\n\n{text}"

@@ -1,7 +1,7 @@
 """How well a recipe does on speakers, or whole corpora, that it has never heard."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from streamer.training.extraction import Embedded, Extractor
 from streamer.training.metrics import Figures, Probabilities, Targets, figures
 from streamer.training.protocols import folds
 from streamer.training.recipe import Calibrated, Embed, Recipe, fit_recipe, target_indices
-from streamer.training.voices import sessions
+from streamer.training.voices import Session, sessions
 
 FIGURES = "figures.json"
 
@@ -54,7 +54,7 @@ class Scores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionScores:
-    """The figures for clips that are judged after ten others of their speaker, or all there are.
+    """The figures for clips that are judged after a simulated past.
 
     Attributes:
         uar: As in `Scores`, and the mean of several draws of the past.
@@ -80,9 +80,8 @@ class Evaluation:
         labels: The emotions of all of them.
         folds: One each, on the clips as they are.
         scores: By variation of the test clips; ``plain`` is always there.
-        warm: With a voice that is known from ten earlier clips in random order.
-        one_emotion: Likewise, the earlier clips being of the same emotion as the tested one.
-            Both are None in figures of a program that learned no voices.
+        sessions: With voices that are learned from earlier clips, by what these were; none in
+            figures of a program that learned no voices.
     """
 
     protocol: str
@@ -91,8 +90,7 @@ class Evaluation:
     labels: tuple[str, ...]
     folds: tuple[FoldResult, ...]
     scores: Mapping[str, Scores]
-    warm: SessionScores | None = None
-    one_emotion: SessionScores | None = None
+    sessions: Mapping[Session, SessionScores] = field(default_factory=dict)
 
 
 _JSON: TypeAdapter[Evaluation] = TypeAdapter(Evaluation)
@@ -153,14 +151,14 @@ def evaluate(  # noqa: PLR0913 - each is a choice of the caller, all but two hav
     tested = Embedded([clips[i] for i in rows], extract)
     labels = labels_of(clips)
     tests = [_Test(variation, labels) for variation in dict.fromkeys(["plain", *variations])]
-    warm, one_emotion = _SessionTest(labels), _SessionTest(labels, one_emotion=True)
+    session_tests = [_SessionTest(kind, labels) for kind in Session]
     results = []
     for fold in divisions:
         model = fit_recipe([clips[i] for i in fold.train], learned, recipe)
         fair = [clips[i] for i in fold.test if clips[i].emotion in model.labels]
         for test in tests:
             test.run(fair, model, tested)
-        for session_test in (warm, one_emotion):
+        for session_test in session_tests:
             session_test.run(fair, model, tested)
         results.append(
             FoldResult(
@@ -178,8 +176,7 @@ def evaluate(  # noqa: PLR0913 - each is a choice of the caller, all but two hav
         labels=labels,
         folds=tuple(results),
         scores={test.variation: test.scores() for test in tests},
-        warm=warm.scores(),
-        one_emotion=one_emotion.scores(),
+        sessions={test.kind: test.scores() for test in session_tests},
     )
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
@@ -228,9 +225,9 @@ class _Test:
 class _SessionTest:
     """The test clips as they are, each after a simulated past, judged fold by fold."""
 
-    def __init__(self, labels: Sequence[str], *, one_emotion: bool = False) -> None:
+    def __init__(self, kind: Session, labels: Sequence[str]) -> None:
+        self.kind = kind
         self._labels = labels
-        self._one_emotion = one_emotion
         self._uars: list[float] = []
         self._clips: list[Clip] = []
         self._all: list[list[Probabilities]] = [[] for _ in range(DRAWS)]
@@ -241,7 +238,7 @@ class _SessionTest:
         targets = target_indices(clips, self._labels).numpy()
         uars = []
         for seed, everything in enumerate(self._all):
-            past = sessions(clips, one_emotion=self._one_emotion, seed=seed)
+            past = sessions(clips, self.kind, seed=seed)
             own = model.warm_probabilities(vectors, past, among=labels_of(clips))
             uars.append(figures(_widen(own, model, self._labels), targets, self._labels).uar)
             everything.append(_widen(model.warm_probabilities(vectors, past), model, self._labels))

@@ -1,11 +1,10 @@
 """The recipe: from embedded clips to a calibrated head. Training and evaluation share it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from streamer.model.baseline import VoiceModel
@@ -26,7 +25,14 @@ from streamer.training.metrics import (
     risk_coverage,
 )
 from streamer.training.protocols import hold_out
-from streamer.training.voices import PAST, Sessions, fit_voices, judge_sessions, sessions
+from streamer.training.voices import (
+    Sessions,
+    Tuning,
+    fit_voices,
+    judge_sessions,
+    tune_voices,
+    with_choices,
+)
 
 Embed = Callable[[Sequence[Clip], str], Embeddings]
 """Clips and the name of a variation -> one vector per clip; `Extractor` is one."""
@@ -46,7 +52,7 @@ class Recipe:
         risk: Accepted share of errors among the answers that are not called uncertain.
         least_coverage: At least this share of the answers is not called uncertain.
         prior: What is tried on held-out speakers as the `VoiceModel`'s prior.
-        patience: How much accuracy the baseline may cost somebody who keeps one mood.
+        patience: How much accuracy the baseline may cost in any kind of session.
         seed: Of the choice of held-out speakers.
     """
 
@@ -149,8 +155,18 @@ def fit_recipe(clips: Sequence[Clip], embed: Embed, recipe: Recipe) -> Calibrate
     _, temperature, l2, chosen = min(tried, key=lambda outcome: outcome[0])
     learned = [clips[i] for i in fitted]
     voices = fit_voices(learned, examples, chosen, l2=l2, absent=absent)
-    prior, warm_temperature = _choose_prior(
-        judged, vectors, targets, weights, chosen, voices, recipe, temperature
+    tuned = tune_voices(
+        voices,
+        Tuning(
+            clips=judged,
+            embeddings=vectors.numpy(),
+            cold=chosen(vectors).double().numpy(),
+            temperature=temperature,
+            targets=targets.numpy(),
+            weights=weights.double().numpy(),
+        ),
+        priors=recipe.prior,
+        patience=recipe.patience,
     )
     del examples  # hundreds of megabytes, needed no more
     probabilities = _softmax(chosen(vectors) / temperature)
@@ -168,46 +184,9 @@ def fit_recipe(clips: Sequence[Clip], embed: Embed, recipe: Recipe) -> Calibrate
         l2=l2,
         temperature=temperature,
         threshold=threshold,
-        voices=replace(voices, prior=prior, temperature=warm_temperature),
+        voices=with_choices(voices, tuned),
         held_out=(probabilities, targets.numpy()),
     )
-
-
-def _choose_prior(  # noqa: PLR0913, PLR0917 - what the caller has at hand
-    clips: Sequence[Clip],
-    vectors: Tensor,
-    targets: Tensor,
-    weights: Tensor,
-    head: Head,
-    voices: VoiceModel,
-    recipe: Recipe,
-    temperature: float,
-) -> tuple[float, float]:
-    """The prior and the temperature of a well-known voice, on speakers held out.
-
-    The prior that is best after mixed sessions, among those that do little harm to somebody who
-    keeps one mood; the temperature is right for sessions of both kinds.
-    """
-    cold = head(vectors).double().numpy()
-    pasts = [sessions(clips, one_emotion=one, seed=0) for one in (False, True)]
-
-    def accuracy(logits: NDArray[np.float64]) -> float:
-        return float(weights @ torch.from_numpy(logits.argmax(1) == targets.numpy()).float())
-
-    def judged(prior: float) -> list[NDArray[np.float64]]:
-        model = replace(voices, prior=prior, temperature=1.0)
-        return [judge_sessions(vectors.numpy(), cold, past, model, temperature=1) for past in pasts]
-
-    tried = []
-    for prior in recipe.prior:
-        mixed, one_emotion = map(accuracy, judged(prior))
-        harmless = one_emotion >= accuracy(cold) - recipe.patience
-        tried.append((harmless, mixed if harmless else one_emotion, prior))
-    prior = max(tried)[2]
-    logits = torch.from_numpy(np.concatenate(judged(prior))).float()
-    _, mixture = fit_temperature(logits, targets.repeat(2), weights.repeat(2) / 2)
-    trust = float(replace(voices, prior=prior).trust(PAST))
-    return prior, max(0.1, (mixture - (1 - trust) * temperature) / trust)
 
 
 def target_indices(clips: Sequence[Clip], labels: Sequence[str]) -> Tensor:

@@ -96,7 +96,12 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
             blocks=recipe.blocks, positions=shape.positions,
         ),
         calibration=Calibration(temperature=model.temperature, threshold=model.threshold),
-        baseline=Voices(prior=model.voices.prior, temperature=model.voices.temperature),
+        baseline=Voices(
+            prior=model.voices.prior,
+            temperature=model.voices.temperature,
+            caution=model.voices.speakers.caution,
+            directions=len(model.voices.speakers.spread),
+        ),
         mood=Mood(
             positive=tuple(label for label in POSITIVE if label in model.labels),
             negative=tuple(label for label in NEGATIVE if label in model.labels),

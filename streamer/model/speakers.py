@@ -1,0 +1,135 @@
+"""Who speaks: is an utterance of a voice that was heard before, or of a new one?
+
+What the encoder hears is projected onto the few directions in which voices differ most, compared
+with how much one voice varies in all its moods (linear discriminant analysis). There a voice
+scatters around its own mean by 1, and the means of voices by `SpeakerModel.spread`, which gives
+the odds that two utterances are of one voice (Brümmer & de Villiers 2010, "The speaker
+partitioning problem"). They are those of the difference alone: what all voices on a channel share,
+its room and its microphone, says nothing about who speaks.
+"""
+
+from dataclasses import dataclass
+from typing import Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Mark: TypeAlias = NDArray[np.float64]
+"""Where an utterance lies among the voices; the last axis has one number per direction."""
+
+VOICES = 4
+"""So many are kept apart on a channel; the one that was silent for longest makes room."""
+
+MEMORY = 32
+"""Utterances that a voice is known from: what it sounded like before fades."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpeakerModel:
+    """How voices differ in general; it travels in the bundle.
+
+    Attributes:
+        projection: Onto the directions in which voices differ, shape (directions, features).
+        spread: Variance of the voices' means along each, shape (directions,).
+        caution: Log odds that are asked for before two utterances are taken for one voice.
+    """
+
+    projection: NDArray[np.float32]
+    spread: NDArray[np.float32]
+    caution: float
+
+    @classmethod
+    def indifferent(cls, features: int) -> Self:
+        """Tells nobody apart: everybody is the same voice."""
+        return cls(np.zeros((0, features), np.float32), np.zeros(0, np.float32), -np.inf)
+
+    def mark(self, embedding: NDArray[np.float32]) -> Mark:
+        """Where utterances lie among the voices, shape (..., directions).
+
+        Args:
+            embedding: Shape (..., features).
+        """
+        mark: Mark = (embedding @ self.projection.T).astype(np.float64)
+        return mark
+
+    def odds(self, mark: Mark, mean: Mark, count: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Log odds, less `caution`, that a mark is of a voice; -inf for one never heard.
+
+        Args:
+            mark: Shape (..., directions).
+            mean: Of the voice's marks, likewise.
+            count: How many these are, shape (...).
+        """
+        same = 1 + 1 / np.maximum(count, 1)[..., None]
+        different = same + 2 * self.spread
+        square = np.square(mark - mean)
+        ratio = square / different - square / same + np.log(different / same)
+        return np.where(count > 0, ratio.sum(-1) / 2 - self.caution, -np.inf)
+
+
+class Register:
+    """The voices heard so far, in any number of sessions at once.
+
+    Args:
+        model: Tells them apart.
+        sessions: How many there are; they know nothing of each other.
+    """
+
+    def __init__(self, model: SpeakerModel, sessions: int = 1) -> None:
+        self._model = model
+        self._rows = np.arange(sessions)
+        self._mean = np.zeros((sessions, VOICES, len(model.spread)))
+        self._count = np.zeros((sessions, VOICES))
+        self._heard_at = np.full((sessions, VOICES), -1)
+        self._now = 0
+
+    def enrol(self, marks: Mark) -> None:
+        """Know a voice from the start; it has the first place, which no other takes.
+
+        Args:
+            marks: Of its utterances, shape (utterances, directions).
+        """
+        self._mean[:, 0] = marks.mean(axis=0)
+        self._count[:, 0] = min(len(marks), MEMORY)
+        self._heard_at[:, 0] = np.iinfo(np.int64).max
+
+    def match(self, mark: Mark) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The likeliest voice of each session, and how likely it is that it speaks.
+
+        Args:
+            mark: Of an utterance in each session, shape (sessions, directions).
+
+        Returns:
+            Its place among `VOICES`, and a probability that is 0 where nobody was heard before:
+            shape (sessions,) both.
+        """
+        odds = self._model.odds(mark[:, None], self._mean, self._count)
+        place = odds.argmax(axis=1)
+        return place, 1 / (1 + np.exp(-np.maximum(odds[self._rows, place], -500)))
+
+    def add(
+        self, mark: Mark, heard: NDArray[np.bool_] | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Learn from an utterance in each session.
+
+        Args:
+            mark: As for `match`.
+            heard: In which sessions there was one, shape (sessions,); None: in all.
+
+        Returns:
+            The place that its voice has, and whether that is a new voice, which may have taken the
+            place of another: shape (sessions,) both.
+        """
+        place, probability = self.match(mark)
+        new = probability < 0.5  # noqa: PLR2004 - likelier somebody else
+        place = np.where(new, self._heard_at.argmin(axis=1), place)
+        heard = np.ones(len(mark), bool) if heard is None else heard
+        self._count[self._rows[new & heard], place[new & heard]] = 0
+        rows, places = self._rows[heard], place[heard]
+        count = np.minimum(self._count[rows, places] + 1, MEMORY)
+        self._count[rows, places] = count
+        step = (mark[heard] - self._mean[rows, places]) / count[:, None]
+        self._mean[rows, places] += step
+        self._heard_at[rows, places] = np.maximum(self._heard_at[rows, places], self._now)
+        self._now += 1
+        return place, new
