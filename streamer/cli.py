@@ -159,6 +159,7 @@ def _train(args: argparse.Namespace) -> int:
     result = train(
         manifest=args.manifest,
         encoder=args.encoder,
+        calibrator=args.calibrator,
         out=args.out,
         corpora=args.corpora,
         evaluations=[read_evaluation(path) for path in args.figures],
@@ -391,6 +392,12 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help="what 'streamer evaluate' wrote, for the card; may be repeated",
     )
+    train.add_argument(
+        "--calibrator",
+        metavar="FILE",
+        type=Path,
+        help="an encoder fine-tuned without some speakers, to calibrate on these",
+    )
     evaluate = _command(
         commands,
         "evaluate",
@@ -468,7 +475,7 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         type=Path,
         required=True,
-        help="Whisper's audio encoder as safetensors",
+        help="Whisper's audio encoder as safetensors, or what 'streamer finetune' made of it",
     )
     parser.add_argument(
         "--corpora", metavar="NAMES", type=_names, default=[], help="only these; all of them"

@@ -12,21 +12,27 @@ from safetensors.torch import load_file
 
 from streamer.errors import ConfigError, InputError
 from streamer.model import features
+from streamer.model.classifier import Classifier
 from streamer.training import finetune as finetune_module
 from streamer.training.corpora import Clip, leave_out, read_manifest
+from streamer.training.evaluation import evaluate
 from streamer.training.finetune import FineTuning, finetune
+from streamer.training.recipe import Recipe
 from streamer.training.recordings import Recordings
+from streamer.training.train import train
 from streamer.types import SAMPLE_RATE
 
 CHOICES = FineTuning(blocks=2, frozen=1, steps=4, batch_s=3.0, l2=1e-2)
 
 
-def tune(manifest: Path, encoder: Path, folder: Path, *, choices: FineTuning = CHOICES) -> Path:
-    """Fine-tune on all but fold 2 of corpus one; the new encoder's file."""
+def tune(
+    manifest: Path, encoder: Path, folder: Path, *without: str, choices: FineTuning = CHOICES
+) -> Path:
+    """Fine-tune on all but fold 2 of corpus one, and whatever else; the new encoder's file."""
     clips = read_manifest(manifest)
     out = folder / "tuned.safetensors"
     finetune(
-        leave_out(clips, ["one:2"]), everything=clips, encoder=encoder, out=out,
+        leave_out(clips, ["one:2", *without]), everything=clips, encoder=encoder, out=out,
         choices=choices, cache=folder / "cache", jobs=1,
     )  # fmt: skip
     return out
@@ -132,3 +138,37 @@ def test_what_is_left_out(manifest: Path):
         leave_out(clips, ["one:9"])
     with pytest.raises(ConfigError, match="nothing is left"):
         leave_out(clips, ["one", "two"])
+
+
+def test_nobody_is_tested_whom_the_encoder_has_heard(manifest: Path, encoder: Path, tmp_path: Path):
+    """Only the fold that was left out is tested; where none was, there is nothing to test."""
+    tuned = tune(manifest, encoder, tmp_path, "two")
+    recipe = Recipe(blocks=2, variations=("plain",), l2=(1e-2,))
+    result = evaluate(
+        manifest=manifest, encoder=tuned, protocol="one", recipe=recipe,
+        cache=tmp_path / "cache", jobs=1,
+    )  # fmt: skip
+    assert [fold.name for fold in result.folds] == ["2"]
+    tuned = tune(manifest, encoder, tmp_path)
+    with pytest.raises(ConfigError, match="'corpus-out': the encoder has heard somebody"):
+        evaluate(
+            manifest=manifest, encoder=tuned, protocol="corpus-out", recipe=recipe,
+            cache=tmp_path / "cache",
+        )  # fmt: skip
+
+
+def test_nobody_is_calibrated_on_whom_the_encoder_has_heard(
+    manifest: Path, encoder: Path, tmp_path: Path
+):
+    """An encoder that has heard everybody needs another one to be calibrated with."""
+    tuned, everybody = tune(manifest, encoder, tmp_path), tmp_path / "everybody.safetensors"
+    finetune(
+        read_manifest(manifest), encoder=encoder, out=everybody, choices=CHOICES,
+        cache=tmp_path / "cache", jobs=1,
+    )  # fmt: skip
+    recipe = Recipe(blocks=2, variations=("plain",), l2=(1e-2,))
+    kwargs = {"manifest": manifest, "out": tmp_path / "mine", "recipe": recipe}
+    with pytest.raises(ConfigError, match="heard every speaker"):
+        train(encoder=everybody, cache=tmp_path / "cache", **kwargs)
+    result = train(encoder=everybody, calibrator=tuned, cache=tmp_path / "cache", **kwargs)
+    assert Classifier.load(result.folder).labels == ("neutral", "happy", "sad")

@@ -13,7 +13,7 @@ from streamer.training.corpora import Clip, labels_of, read_manifest
 from streamer.training.extraction import Embedded, Extractor
 from streamer.training.metrics import Figures, Probabilities, Targets, figures
 from streamer.training.protocols import folds
-from streamer.training.recipe import Calibrated, Embed, Recipe, fit_recipe, target_indices
+from streamer.training.recipe import Calibrated, Embed, Recipe, choose, fit_recipe, target_indices
 from streamer.training.voices import Session, sessions
 
 FIGURES = "figures.json"
@@ -128,7 +128,8 @@ def evaluate(  # noqa: PLR0913 - each is a choice of the caller, all but two hav
 
     Args:
         manifest: CSV of the recordings, see `read_manifest`.
-        encoder: Whisper's encoder as safetensors.
+        encoder: Whisper's encoder as safetensors, as it came or fine-tuned. Where a fold would test
+            whom it was fine-tuned on, that fold is left out.
         protocol: A corpus of the manifest (its folds in turn), or ``corpus-out``.
         corpora: Only these take part; empty takes all.
         recipe: How to train; None for the defaults.
@@ -138,14 +139,14 @@ def evaluate(  # noqa: PLR0913 - each is a choice of the caller, all but two hav
         jobs: Recordings worked on at once; None takes every core.
 
     Raises:
-        ConfigError: An unknown protocol.
+        ConfigError: An unknown protocol, or the encoder has heard somebody of every fold.
         InputError: The manifest or a recording cannot be read.
         ModelError: The encoder cannot be read.
     """
     recipe = recipe or Recipe()
     clips = read_manifest(manifest, corpora=corpora)
-    divisions = folds(protocol, clips)
     extract = Extractor(encoder, blocks=recipe.blocks, cache=cache, jobs=jobs)
+    divisions = folds(protocol, clips, heard=extract.heard)
     learned = Embedded(clips, extract)
     rows = sorted(i for fold in divisions for i in fold.test)  # the manifest's order: see the cache
     tested = Embedded([clips[i] for i in rows], extract)
@@ -154,7 +155,9 @@ def evaluate(  # noqa: PLR0913 - each is a choice of the caller, all but two hav
     session_tests = [_SessionTest(kind, labels) for kind in Session]
     results = []
     for fold in divisions:
-        model = fit_recipe([clips[i] for i in fold.train], learned, recipe)
+        known = [clips[i] for i in fold.train]
+        choices = choose(known, learned, recipe, heard=extract.heard)
+        model = fit_recipe(known, learned, recipe, choices)
         fair = [clips[i] for i in fold.test if clips[i].emotion in model.labels]
         for test in tests:
             test.run(fair, model, tested)

@@ -13,7 +13,7 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from streamer.errors import InputError, ModelError
@@ -56,6 +56,8 @@ class Extractor:
         self.jobs = jobs or os.cpu_count() or 1
         self._cache = cache
         self._fingerprint = hashlib.sha256(weights.read_bytes()).hexdigest()
+        self.heard = _heard_by(weights)
+        """The voices that the encoder was fine-tuned on."""
 
     def __call__(self, clips: Sequence[Clip], variation: str = "plain") -> Embeddings:
         """Pooled block outputs of every clip, from the cache where they are there.
@@ -195,6 +197,12 @@ def read_mono(path: Path) -> Waveform:
 def _check_blocks(weights: Path, *, got: int, expected: int) -> None:
     if not 0 < expected <= got:
         raise ModelError(f"{weights}: got {got} blocks, expected at least {max(1, expected)}")
+
+
+def _heard_by(weights: Path) -> frozenset[tuple[str, str]]:
+    with safe_open(weights, "pt") as file:
+        metadata = file.metadata() or {}
+    return frozenset((corpus, speaker) for corpus, speaker in json.loads(metadata.get(HEARD, "[]")))
 
 
 def load_encoder(weights: Path, *, blocks: int | None = None) -> tuple[Encoder, NetworkShape]:

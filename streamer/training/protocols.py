@@ -1,7 +1,7 @@
 """Who is trained on and who is tested: speakers are never on both sides."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from streamer.errors import ConfigError
@@ -21,7 +21,9 @@ class Fold:
     test: tuple[int, ...]
 
 
-def folds(protocol: str, clips: Sequence[Clip]) -> list[Fold]:
+def folds(
+    protocol: str, clips: Sequence[Clip], *, heard: Collection[tuple[str, str]] = ()
+) -> list[Fold]:
     """The folds of a protocol.
 
     Args:
@@ -29,9 +31,10 @@ def folds(protocol: str, clips: Sequence[Clip]) -> list[Fold]:
             other corpora are trained on; without folds, five groups of its speakers.
             ``corpus-out``: each corpus in turn is tested and unheard in training.
         clips: All there are.
+        heard: Voices that the encoder was made from: a fold that would test one is left out.
 
     Raises:
-        ConfigError: An unknown protocol, or one that leaves nothing to train on.
+        ConfigError: An unknown protocol, or one that leaves nothing to train on or to test.
     """
     corpora = sorted({clip.corpus for clip in clips})
     if protocol == CORPUS_OUT:
@@ -47,8 +50,11 @@ def folds(protocol: str, clips: Sequence[Clip]) -> list[Fold]:
         raise ConfigError(
             f"got protocol {protocol!r}, expected one of: {', '.join([*corpora, CORPUS_OUT])}"
         )
-    names = sorted(set(groups.values()))
-    if len(set(names)) < 2 and len(groups) == len(clips):  # noqa: PLR2004 - train and test
+    heard_groups = {group for i, group in groups.items() if clips[i].voice in heard}
+    names = sorted(set(groups.values()) - heard_groups)
+    if not names:
+        raise ConfigError(f"protocol {protocol!r}: the encoder has heard somebody of every group")
+    if len(set(groups.values())) < 2 and len(groups) == len(clips):  # noqa: PLR2004 - train and test
         raise ConfigError(f"protocol {protocol!r}: expected at least two groups, got {names}")
     return [
         Fold(
@@ -60,16 +66,31 @@ def folds(protocol: str, clips: Sequence[Clip]) -> list[Fold]:
     ]
 
 
-def hold_out(clips: Sequence[Clip], *, seed: int = 0) -> tuple[list[int], list[int]]:
+def hold_out(
+    clips: Sequence[Clip], *, seed: int = 0, heard: Collection[tuple[str, str]] = ()
+) -> tuple[list[int], list[int]]:
     """Indices of the clips to fit, and of those to choose and calibrate on.
 
     One speaker in five of each corpus, at least one, is held out; the only one of a corpus is not.
+
+    Args:
+        clips: All there are.
+        seed: Of the choice.
+        heard: Voices that the encoder was made from: with them it is surer than it will ever be
+            again, so they are not held out.
+
+    Raises:
+        ConfigError: The encoder has heard everybody.
     """
     held: set[tuple[str, str]] = set()
     for corpus in sorted({clip.corpus for clip in clips}):
         voices = sorted({clip.voice for clip in clips if clip.corpus == corpus})
         count = max(1, len(voices) // HELD_OUT) if len(voices) > 1 else 0
-        held.update(random.Random(seed).sample(voices, count))  # noqa: S311 - no secret
+        strange = [voice for voice in voices if voice not in heard]
+        count = min(count, len(strange))
+        held.update(random.Random(seed).sample(strange, count))  # noqa: S311 - no secret
+    if heard and not held:
+        raise ConfigError("the encoder has heard every speaker: nobody is left to calibrate on")
     fitted = [i for i, clip in enumerate(clips) if clip.voice not in held]
     return fitted, [i for i, clip in enumerate(clips) if clip.voice in held]
 

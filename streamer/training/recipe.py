@@ -1,6 +1,6 @@
 """The recipe: from embedded clips to a calibrated head. Training and evaluation share it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -67,6 +67,11 @@ class Recipe:
     patience: float = 0.01
     seed: int = 0
 
+    @property
+    def handicap(self) -> float:
+        """What is added to the logits of emotions that a clip's corpus does not have."""
+        return float(np.log(self.absent)) if self.absent else -torch.inf
+
     def as_json(self) -> dict[str, object]:
         """For the manifest."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
@@ -128,39 +133,65 @@ class Calibrated:
         return _softmax(torch.from_numpy(logits))
 
 
-def fit_recipe(clips: Sequence[Clip], embed: Embed, recipe: Recipe) -> Calibrated:
-    """Choose on held-out speakers, then fit to all.
+@dataclass(frozen=True, slots=True, eq=False)
+class Choices:
+    """What was chosen on speakers that were not fitted.
+
+    Attributes:
+        l2: The penalty.
+        temperature: Divisor of the logits.
+        threshold: A lower confidence is uncertain.
+        voices: With the prior, the temperature and the caution that suit it.
+        held_out: What it was chosen on: probabilities and targets.
+    """
+
+    l2: float
+    temperature: float
+    threshold: float
+    voices: VoiceModel
+    held_out: tuple[Probabilities, Targets]
+
+
+def choose(
+    clips: Sequence[Clip],
+    embed: Embed,
+    recipe: Recipe,
+    *,
+    heard: Collection[tuple[str, str]] = (),
+) -> Choices:
+    """Fit to some of the speakers, and choose on the others.
 
     Where every corpus has a single speaker there is nobody to hold out: then the choices are made
     on what was fitted, and the confidence will be too high.
 
     Args:
-        clips: To learn from.
+        clips: All that there is to learn from.
         embed: Turns them into vectors.
         recipe: How.
+        heard: Voices that the encoder was made from.
+
+    Raises:
+        ConfigError: The encoder has heard everybody.
     """
     labels = labels_of(clips)
-    fitted, held = hold_out(clips, seed=recipe.seed)
+    fitted, held = hold_out(clips, seed=recipe.seed, heard=heard)
     judged = [clips[i] for i in held] or list(clips)
     vectors = torch.from_numpy(embed(judged, "plain"))
     targets = target_indices(judged, labels)
     weights = balanced_weights(judged, size=recipe.size)
-    absent = float(np.log(recipe.absent)) if recipe.absent else -torch.inf
-
-    examples = _examples([clips[i] for i in fitted], labels, embed, recipe, among=clips)
+    learned = [clips[i] for i in fitted]
+    examples = _examples(learned, labels, embed, recipe, among=clips)
     head, tried = None, []
     for l2 in sorted(recipe.l2, reverse=True):  # each starts where the stricter one ended
-        head = fit(examples, l2=l2, absent=absent, start=head)
+        head = fit(examples, l2=l2, absent=recipe.handicap, start=head)
         tried.append((*fit_temperature(head(vectors), targets, weights), l2, head))
-    _, temperature, l2, chosen = min(tried, key=lambda outcome: outcome[0])
-    learned = [clips[i] for i in fitted]
-    voices = fit_voices(learned, examples, chosen, l2=l2, absent=absent)
-    tuned = tune_voices(
-        voices,
+    _, temperature, l2, head = min(tried, key=lambda outcome: outcome[0])
+    voices = tune_voices(
+        fit_voices(learned, examples, head, l2=l2, absent=recipe.handicap),
         Tuning(
             clips=judged,
             embeddings=vectors.numpy(),
-            cold=chosen(vectors).double().numpy(),
+            cold=head(vectors).double().numpy(),
             temperature=temperature,
             targets=targets.numpy(),
             weights=weights.double().numpy(),
@@ -168,24 +199,34 @@ def fit_recipe(clips: Sequence[Clip], embed: Embed, recipe: Recipe) -> Calibrate
         priors=recipe.prior,
         patience=recipe.patience,
     )
-    del examples  # hundreds of megabytes, needed no more
-    probabilities = _softmax(chosen(vectors) / temperature)
+    held_out = (_softmax(head(vectors) / temperature), targets.numpy())
     threshold = choose_threshold(
-        risk_coverage(probabilities, targets.numpy()),
-        risk=recipe.risk,
-        least_coverage=recipe.least_coverage,
+        risk_coverage(*held_out), risk=recipe.risk, least_coverage=recipe.least_coverage
     )
-    everything = _examples(clips, labels, embed, recipe, among=clips)
-    head = fit(everything, l2=l2, absent=absent, start=chosen)
-    voices = fit_voices(clips, everything, head, l2=l2, absent=absent)
+    return Choices(l2, temperature, threshold, voices, held_out)
+
+
+def fit_recipe(clips: Sequence[Clip], embed: Embed, recipe: Recipe, choices: Choices) -> Calibrated:
+    """Fit to everybody, as was chosen.
+
+    Args:
+        clips: To learn from.
+        embed: Turns them into vectors.
+        recipe: How.
+        choices: From `choose`, on the same clips.
+    """
+    labels = labels_of(clips)
+    examples = _examples(clips, labels, embed, recipe, among=clips)
+    head = fit(examples, l2=choices.l2, absent=recipe.handicap)
+    voices = fit_voices(clips, examples, head, l2=choices.l2, absent=recipe.handicap)
     return Calibrated(
         labels=labels,
         head=head,
-        l2=l2,
-        temperature=temperature,
-        threshold=threshold,
-        voices=with_choices(voices, tuned),
-        held_out=(probabilities, targets.numpy()),
+        l2=choices.l2,
+        temperature=choices.temperature,
+        threshold=choices.threshold,
+        voices=with_choices(voices, choices.voices),
+        held_out=choices.held_out,
     )
 
 

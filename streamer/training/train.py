@@ -15,7 +15,7 @@ from streamer.training.corpora import read_manifest
 from streamer.training.evaluation import Evaluation
 from streamer.training.extraction import Embedded, Extractor, load_encoder
 from streamer.training.metrics import Figures, certain, figures
-from streamer.training.recipe import Calibrated, Recipe, fit_recipe
+from streamer.training.recipe import Calibrated, Recipe, choose, fit_recipe
 
 POSITIVE = ("happy",)
 NEGATIVE = ("sad", "angry", "fearful", "disgust")
@@ -42,6 +42,7 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
     manifest: Path,
     encoder: Path,
     out: Path,
+    calibrator: Path | None = None,
     corpora: Collection[str] = (),
     name: str | None = None,
     version: str = "1",
@@ -55,7 +56,9 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
 
     Args:
         manifest: CSV of the recordings, see `read_manifest`.
-        encoder: Whisper's encoder as safetensors.
+        encoder: Whisper's encoder as safetensors, as it came or fine-tuned.
+        calibrator: An encoder made like that one, but without some of the speakers: penalty,
+            temperature and threshold are chosen with it, on them. None: with ``encoder`` itself.
         out: Folder of the bundle; one that is there is replaced.
         corpora: Only these; empty takes all.
         name: What the model calls itself; None takes the name of the folder.
@@ -67,7 +70,8 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
         jobs: Recordings worked on at once; None takes every core.
 
     Raises:
-        ConfigError: An evaluation is of another recipe or other corpora.
+        ConfigError: An evaluation is of another recipe or other corpora, or there is nobody to
+            calibrate on whom the encoder has not heard.
         InputError: The manifest or a recording cannot be read.
         ModelError: The encoder cannot be read.
     """
@@ -81,7 +85,13 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
                 f"expected {recipe} on {taught}"
             )
     extract = Extractor(encoder, blocks=recipe.blocks, cache=cache, jobs=jobs)
-    model = fit_recipe(clips, Embedded(clips, extract), recipe)
+    judge = (
+        Extractor(calibrator, blocks=recipe.blocks, cache=cache, jobs=jobs)
+        if calibrator
+        else extract
+    )
+    choices = choose(clips, Embedded(clips, judge), recipe, heard=judge.heard)
+    model = fit_recipe(clips, Embedded(clips, extract), recipe, choices)
     held_out = figures(*model.held_out, model.labels)
     answered, right = certain(*model.held_out, model.threshold)
     network = _assemble(encoder, model, blocks=recipe.blocks)
