@@ -477,7 +477,7 @@ class Timeline {
 }
 
 function correction(rows, row) {
-  return row in rows.corrected ? `corrected, heard as ${DATA.verdicts[rows.heard[row]].name}` : null;
+  return row in rows.corrected ? `heard as ${DATA.verdicts[rows.heard[row]].name}` : null;
 }
 
 function describe(rows, row) {
@@ -495,20 +495,21 @@ function columns(s, zoom) {
     if (rows.percent[row] === null) return [];
     return [el("span", { class: "sure", "--c": DATA.verdicts[rows.verdict[row]].colour, "--part": `${rows.percent[row]}%`, "aria-hidden": "true" }), `${rows.percent[row]} %`];
   };
-  const told = (row) => [
-    row in rows.alert ? el("span", { class: "alarm" }, `alert: ${rows.alert[row]} `) : null,
-    [rows.note[row], correction(rows, row)].filter(Boolean).join("; "),
-  ];
+  const told = (row) => {
+    const rest = [rows.note[row], correction(rows, row)].filter(Boolean).join("; ");
+    const alert = row in rows.alert ? `alert: ${rows.alert[row]} ` : "";
+    return el("span", { title: alert + rest || null }, alert ? el("span", { class: "alarm" }, alert) : null, rest);
+  };
   const all = [
     { title: "#", width: "2.6rem", kind: "number wide", cell: (row) => String(rows.number[row]) },
     { title: "start", width: "4.8rem", narrow: "4.6rem", kind: "number", cell: (row) => el("button", { class: "time", title: "show on the timeline", onclick: () => zoom(row) }, clock(rows.start[row], true)) },
     s.clock_s === null ? null : { title: "time of day", width: "5rem", kind: "number wide", cell: (row) => clock((s.clock_s + rows.start[row]) % 86400) },
     s.channels.length > 1 ? { title: "channel", width: "5.5rem", kind: "wide", cell: (row) => s.channels[rows.channel[row]].name } : null,
     { title: "length", width: "3.4rem", kind: "number wide", cell: (row) => `${(rows.end[row] - rows.start[row]).toFixed(1)} s` },
-    { title: "emotion", width: "minmax(12rem, 1fr)", narrow: "1fr", cell: (row) => [letter(rows.verdict[row]), el("span", {}, describe(rows, row))] },
+    { title: "emotion", width: "minmax(11.5rem, 1fr)", narrow: "1fr", cell: (row) => [letter(rows.verdict[row]), el("span", {}, describe(rows, row))] },
     { title: "confidence", width: "6.6rem", narrow: "2.8rem", cell: sure },
     { title: "mood", width: "9rem", narrow: "2.8rem", cell: (row) => (rows.mood[row] === null ? "" : [rail(rows.mood[row]), ` ${signed(rows.mood[row])}`]) },
-    [rows.alert, rows.note, rows.corrected].some(any) ? { title: "alert, note", width: "minmax(7rem, 1.5fr)", kind: "wide", cell: told } : null,
+    [rows.alert, rows.note, rows.corrected].some(any) ? { title: "alert, note", width: "minmax(7rem, 3fr)", kind: "wide", cell: told } : null,
     { title: "dBFS", width: "2.6rem", kind: "number wide screen", cell: (row) => (rows.level[row] === null ? "" : String(rows.level[row]).replace("-", "−")) },
     { title: "ended by", width: "6rem", kind: "wide screen", cell: (row) => rows.ending[row] },
     any(rows.audio) ? { title: "play", width: "2.4rem", narrow: "2rem", kind: "screen", cell: (row) => (row in rows.audio ? player(rows.audio[row], rows.number[row]) : "") } : null,
