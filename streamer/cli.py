@@ -95,6 +95,18 @@ def _file(args: argparse.Namespace) -> int:
     )
 
 
+def _report(args: argparse.Namespace) -> int:
+    import webbrowser
+
+    from streamer.report.make import make
+
+    code = make(args.logs, args.out, audio=args.audio)
+    print(args.out)
+    if args.open and not webbrowser.open(args.out.resolve().as_uri()):
+        print("streamer: no browser found; open the page by hand", file=sys.stderr)
+    return code
+
+
 def _devices(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
@@ -333,6 +345,32 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_output(file)
     _add_model(file)
+
+    report = _command(
+        commands,
+        "report",
+        _report,
+        "make a page of logged sessions that people read and print",
+        "streamer report calls.csv -o calls.html --open",
+        config=False,
+    )
+    report.add_argument(
+        "logs", nargs="+", metavar="CSV", type=Path, help="a log, or a folder of them"
+    )
+    report.add_argument(
+        *("-o", "--out"),
+        metavar="PATH",
+        type=Path,
+        default=Path("report.html"),
+        help="one HTML file with all in it: report.html",
+    )
+    report.add_argument(
+        "--audio",
+        metavar="DIR",
+        type=Path,
+        help="saved utterances, as SESSION-UTTERANCE.flac, to be played from the page",
+    )
+    report.add_argument("--open", action="store_true", help="show it in a browser")
 
     _command(
         commands, "devices", _devices, "list the input devices", "streamer devices", config=False

@@ -29,7 +29,10 @@ def deaf():
 
 def test_every_command_has_help_with_an_example():
     """So that nobody has to guess."""
-    commands = ("run", "file", "devices", "check", "bench", "train", "evaluate", "config show")
+    commands = (
+        *("run", "file", "report", "devices", "check", "bench", "train", "evaluate"),
+        "config show",
+    )
     for command in ([], *(command.split() for command in commands)):
         result = streamer(*command, "--help")
         assert result.returncode == 0

@@ -1,0 +1,147 @@
+"""What a logged session comes to: shares of the speaking time, mood, and where the mood goes."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.outputs.log_reader import NO_SPEECH, LoggedSession, LoggedUtterance
+
+FEWEST = 8
+"""Judged utterances from which on a trend is looked for."""
+
+SURE = 2.0
+"""A slope of so many standard errors is a trend; less may well be chance."""
+
+LEAST_CHANGE = 0.1
+"""Of mood from the first to the last utterance; less is of no interest to anybody."""
+
+POINTS = 200
+"""Of a smoothed curve."""
+
+WINDOW = 0.06
+"""Width (standard deviation) of the smoothing, as part of the session..."""
+
+NARROWEST_S = 10.0
+"""...but at least this, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """The straight line through the moods, by least squares weighted by speaking time.
+
+    Attributes:
+        start: Mood on the line at the first utterance.
+        end: Mood on the line at the last one.
+        clear: True where the line rises or falls more than chance explains.
+    """
+
+    start: float
+    end: float
+    clear: bool
+
+    @classmethod
+    def through(cls, utterances: Sequence[LoggedUtterance]) -> Self | None:
+        """The trend of judged utterances; None where they are too few or at one time."""
+        if len(utterances) < FEWEST:
+            return None
+        times, moods, weights = _weighted(utterances)
+        centred = times - np.average(times, weights=weights)
+        spread = float(weights @ centred**2)
+        if spread == 0:
+            return None
+        mean = float(np.average(moods, weights=weights))
+        slope = float(weights @ (centred * moods)) / spread
+        left = moods - mean - slope * centred
+        # the robust (sandwich) standard error: weights here are importance, not precision
+        error = math.sqrt(float((weights * centred) ** 2 @ left**2)) / spread
+        start, end = np.clip(mean + slope * centred[[0, -1]], -1, 1).tolist()
+        clear = abs(slope) > SURE * error and abs(end - start) >= LEAST_CHANGE
+        return cls(start, end, clear)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What some utterances come to. What was no speech counts nowhere but in ``no_speech``.
+
+    Attributes:
+        utterances: How many, without those that were no speech.
+        no_speech: How many were none.
+        speech_s: Speaking time, in seconds.
+        shares: Speaking time by verdict, in seconds.
+        mood: Mean over the speaking time, from -1 to 1; None where nothing was judged.
+        trend: Where the mood goes.
+        curve: The mood smoothed over time: pairs of a time in seconds and a mood.
+    """
+
+    utterances: int
+    no_speech: int
+    speech_s: float
+    shares: Mapping[str, float]
+    mood: float | None
+    trend: Trend | None
+    curve: tuple[tuple[float, float], ...]
+
+    @classmethod
+    def of(cls, utterances: Sequence[LoggedUtterance]) -> Self:
+        """The figures of utterances in the order of their start."""
+        spoken = [u for u in utterances if u.verdict != NO_SPEECH]
+        judged = [u for u in spoken if u.mood is not None]
+        shares: Counter[str] = Counter()
+        for utterance in spoken:
+            shares[utterance.verdict] += utterance.duration_s  # type: ignore[assignment]
+        mood = None
+        if judged:
+            _, moods, weights = _weighted(judged)
+            mood = float(np.average(moods, weights=weights))
+        return cls(
+            utterances=len(spoken),
+            no_speech=len(utterances) - len(spoken),
+            speech_s=sum(u.duration_s for u in spoken),
+            shares=dict(shares),
+            mood=mood,
+            trend=Trend.through(judged),
+            curve=_smoothed(judged),
+        )
+
+    def share(self, verdict: str) -> float:
+        """Part of the speaking time, from 0 to 1."""
+        return self.shares.get(verdict, 0.0) / self.speech_s if self.speech_s else 0.0
+
+
+def channels(session: LoggedSession) -> dict[str, Figures]:
+    """The figures of each channel, in the order in which they first speak."""
+    names = dict.fromkeys(u.channel for u in session.utterances)
+    return {
+        name: Figures.of([u for u in session.utterances if u.channel == name]) for name in names
+    }
+
+
+def _weighted(
+    utterances: Sequence[LoggedUtterance],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Starts in seconds, rising, moods and weights; shape (utterances,) each."""
+    times = np.array([u.start_s for u in utterances])
+    moods = np.array([u.mood for u in utterances], dtype=np.float64)
+    # a weight above 0 also for what a spreadsheet has rounded to no length at all
+    weights = np.array([max(u.duration_s, 1e-3) for u in utterances])
+    return times, moods, weights
+
+
+def _smoothed(utterances: Sequence[LoggedUtterance]) -> tuple[tuple[float, float], ...]:
+    """The kernel regression of Nadaraya and Watson (1964), Gaussian, weighted by speaking time."""
+    if not utterances:
+        return ()
+    times, moods, weights = _weighted(utterances)
+    first, last = float(times[0]), float(times[-1])
+    width = max(NARROWEST_S, WINDOW * (last - first))
+    at = np.linspace(first, last, POINTS if last > first else 1)
+    away = ((at[:, None] - times) / width) ** 2 / 2
+    away -= away.min(axis=1, keepdims=True)  # in a long silence the nearest one still counts
+    near = weights * np.exp(-away)
+    curve = near @ moods / near.sum(axis=1)
+    return tuple(zip(at.tolist(), curve.tolist(), strict=True))

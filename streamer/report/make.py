@@ -1,0 +1,117 @@
+"""From logs to a page on disk: a bad one stops no other, and nothing of the user's is lost."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from streamer.errors import InputError, OutputError
+from streamer.outputs.log_reader import LoggedSession, Skipped, read_log
+from streamer.report.page import MARK, Audio, page
+
+HEAD = 2000
+"""Bytes in which a page says what made it."""
+
+SHOWN = 5
+"""Skipped lines that are shown on stderr; the page lists them all."""
+
+
+def make(paths: Sequence[Path], out: Path, *, audio: Path | None = None) -> int:
+    """Write one page about all sessions of these logs.
+
+    Args:
+        paths: CSV logs, and folders of them.
+        out: The page; a report that is there is replaced, anything else is left alone.
+        audio: A folder of saved utterances.
+
+    Returns:
+        The exit code: 1 where a whole file could not be read.
+
+    Raises:
+        InputError: There is no such file or folder, or nothing in them can be read.
+        OutputError: The page cannot be written.
+    """
+    _check(out)
+    sessions: list[LoggedSession] = []
+    skipped: list[Skipped] = []
+    unread: dict[Path, InputError] = {}
+    for path in dict.fromkeys(log for given in paths for log in _logs_in(given)):
+        try:
+            found, lines = read_log(path)
+        except InputError as error:
+            unread[path] = error
+        else:
+            sessions += found
+            skipped += lines
+    if not sessions:
+        raise InputError("; ".join(map(str, unread.values())))
+    _tell([*map(str, unread.values()), *(f"skipped {one}" for one in skipped)])
+    left_out = [str(one) for one in (*unread.values(), *skipped)]
+    _write(out, page(sessions, left_out, _saved(audio, out) if audio else None))
+    return 1 if unread else 0
+
+
+def _logs_in(path: Path) -> Iterator[Path]:
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder")
+    if not path.is_dir():
+        yield path
+        return
+    found = sorted(p for p in path.rglob("*") if p.suffix.lower() == ".csv" and p.is_file())
+    if not found:
+        raise InputError(f"{path}: no CSV files in this folder")
+    yield from found
+
+
+def _tell(left_out: Sequence[str]) -> None:
+    for one in left_out[:SHOWN]:
+        print(f"streamer: {one}", file=sys.stderr)
+    if len(left_out) > SHOWN:
+        print(f"streamer: {len(left_out) - SHOWN} more of these; see the page", file=sys.stderr)
+
+
+def _saved(folder: Path, out: Path) -> Audio:
+    try:
+        names = frozenset(entry.name for entry in folder.iterdir())
+        relative = os.path.relpath(folder.resolve(), out.resolve().parent)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read: {error.strerror}") from error
+    except ValueError:  # Windows: on another drive
+        return Audio(folder.resolve().as_uri(), names)
+    return Audio(quote(Path(relative).as_posix()), names)
+
+
+def _check(out: Path) -> None:
+    """Raises OutputError where the page must not go."""
+    if out.is_dir():
+        raise OutputError(f"{out}: is a folder, expected the name of a page, as report.html")
+    if not out.exists():
+        return
+    try:
+        with out.open("rb") as file:
+            head = file.read(HEAD)
+    except OSError as error:
+        raise OutputError(f"{out}: cannot be replaced: {error.strerror}") from error
+    if not out.is_file() or MARK.encode() not in head:
+        raise OutputError(f"{out}: exists and is no report; choose another name with -o")
+
+
+def _write(out: Path, text: str) -> None:
+    """Whole or not at all: the page that is there stays until the new one is on disk."""
+    draft = None
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", newline="\n", dir=out.parent, prefix=out.name, delete=False
+        ) as file:
+            draft = Path(file.name)
+            file.write(text)
+        draft.chmod(0o644)
+        draft.replace(out)
+    except OSError as error:
+        if draft is not None:
+            with suppress(OSError):
+                draft.unlink()
+        raise OutputError(f"{out}: cannot be written: {error.strerror}") from error

@@ -1,0 +1,233 @@
+"""The page: figures and rows as JSON, in a template with all that it needs inside.
+
+Nothing from a log is ever markup: it travels as JSON, which the page's script reads and sets as
+text, and the page's policy lets no other script run and nothing come from the network.
+"""
+
+import base64
+import hashlib
+import html
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from importlib import resources
+from string import Template
+from typing import TypeAlias
+from urllib.parse import quote
+
+from streamer.dashboard.glyphs import COLOURS, LETTERS
+from streamer.dashboard.glyphs import UNCERTAIN as UNCERTAIN_LETTER
+from streamer.dashboard.glyphs import UNJUDGED as UNJUDGED_LETTER
+from streamer.outputs.log_reader import (
+    NO_SPEECH,
+    NOT_JUDGED,
+    LoggedSession,
+    LoggedUtterance,
+)
+from streamer.outputs.summary import UNCERTAIN
+from streamer.report.figures import POINTS, Figures, channels
+from streamer.report.words import count, duration, words
+from streamer.types import EMOTIONS
+
+Json: TypeAlias = Mapping[str, object]
+
+MARK = "streamer report"
+"""The page's generator: a file that says so is a report and may be replaced."""
+
+VERDICTS = (*EMOTIONS, UNCERTAIN, NOT_JUDGED, NO_SPEECH)
+"""What a row may count as; rows hold the place in this list."""
+
+MOST_LEFT_OUT = 200
+"""Files and lines left out that are listed one by one."""
+
+SPARK = 40
+"""Points of the small curve in the overview."""
+
+ASSETS = resources.files("streamer.report") / "assets"
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """Saved utterances, named ``<session>-<utterance>.flac``.
+
+    Attributes:
+        folder: Its address as the page finds it: relative to the page, percent-encoded.
+        names: The files in it.
+    """
+
+    folder: str
+    names: frozenset[str]
+
+    def of(self, session: LoggedSession, utterance: LoggedUtterance) -> str:
+        """The address of an utterance's recording; empty where there is none."""
+        name = f"{session.id}-{utterance.number}.flac"
+        return f"{self.folder}/{quote(name)}" if name in self.names else ""
+
+
+def page(
+    sessions: Sequence[LoggedSession], left_out: Sequence[str], audio: Audio | None = None
+) -> str:
+    """The page of these sessions, the lowest mood first.
+
+    Args:
+        sessions: One is shown at once; several have an overview before them.
+        left_out: What could not be read, a file or a line each; the page says so.
+        audio: Saved utterances that can be played.
+    """
+    figures = [Figures.of(session.utterances) for session in sessions]
+    pairs = sorted(zip(sessions, figures, strict=True), key=lambda pair: _by_mood(pair[1]))
+    data = {
+        "verdicts": [_legend(verdict) for verdict in VERDICTS],
+        "overview": _overview(figures),
+        "sessions": [_session(session, whole, audio) for session, whole in pairs],
+        "left_out": left_out[:MOST_LEFT_OUT],
+        "left_out_count": len(left_out),
+    }
+    style, script, charts = map(_asset, ("report.css", "report.js", "echarts.min.js"))
+    title = _title(sessions[0]) if len(sessions) == 1 else count(len(sessions), "session")
+    return Template(_asset("report.html")).substitute(
+        title=html.escape(f"{title} · {MARK}"),
+        generator=MARK,
+        policy=_policy(scripts=(charts, script)),
+        style=style,
+        charts=charts,
+        script=script,
+        data=_embedded(data),
+    )
+
+
+@cache
+def _asset(name: str) -> str:
+    return (ASSETS / name).read_text(encoding="utf-8")
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    """These scripts and no other; no network; recordings from beside the page."""
+    digests = (base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in scripts)
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "
+        "media-src 'self' file:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _embedded(data: Json) -> str:
+    """JSON that may stand in a script element: nothing in it can end the element."""
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for letter in "<>&\u2028\u2029":  # in JSON they occur only within strings
+        text = text.replace(letter, f"\\u{ord(letter):04x}")
+    return text
+
+
+def _by_mood(figures: Figures) -> float:
+    return math.inf if figures.mood is None else figures.mood
+
+
+def _legend(verdict: str) -> Json:
+    """How a verdict is shown: its word, its letter, its colour (the page's own grey for none)."""
+    others = {UNCERTAIN: UNCERTAIN_LETTER, NOT_JUDGED: UNJUDGED_LETTER, NO_SPEECH: "·"}
+    style = COLOURS.get(verdict)
+    return {
+        "name": verdict.replace("_", " "),
+        "letter": LETTERS.get(verdict) or others[verdict],
+        "colour": style.color.name if style is not None and style.color is not None else None,
+    }
+
+
+def _title(session: LoggedSession) -> str:
+    return session.source or session.id
+
+
+def _overview(figures: Sequence[Figures]) -> str:
+    speech = duration(sum(f.speech_s for f in figures))
+    said = f"{count(len(figures), 'session')}, {speech} of speech. The lowest mood comes first"
+    falling = sum(
+        f.trend is not None and f.trend.clear and f.trend.end < f.trend.start for f in figures
+    )
+    return f"{said}; in {falling} of them the mood falls." if falling else f"{said}."
+
+
+def _session(session: LoggedSession, whole: Figures, audio: Audio | None) -> Json:
+    by_channel = channels(session)
+    return {
+        "id": session.id,
+        "title": _title(session),
+        "model": session.model,
+        "file": str(session.path),
+        "began": _moment(session.began),
+        "clock_s": _since_midnight(session.began),
+        "span_s": round(max(u.end_s for u in session.utterances), 2),
+        "words": words(session, whole, by_channel),
+        **_figures(whole),
+        "curve": _curve(whole)[:: POINTS // SPARK],
+        "channels": [
+            {"name": name, **_figures(figures), "curve": _curve(figures)}
+            for name, figures in by_channel.items()
+        ],
+        "rows": _rows(session, [*by_channel], audio),
+    }
+
+
+def _moment(began: datetime | None) -> str:
+    return "" if began is None else began.strftime("%a %d %b %Y, %H:%M")
+
+
+def _since_midnight(began: datetime | None) -> float | None:
+    if began is None:
+        return None
+    midnight = began.replace(hour=0, minute=0, second=0, microsecond=0)
+    return round((began - midnight).total_seconds(), 1)
+
+
+def _figures(figures: Figures) -> Json:
+    trend = figures.trend
+    return {
+        "utterances": figures.utterances,
+        "no_speech": figures.no_speech,
+        "speech_s": round(figures.speech_s, 3),
+        "shares": [round(figures.share(verdict), 4) for verdict in VERDICTS],
+        "mood": None if figures.mood is None else round(figures.mood, 3),
+        "trend": None if trend is None else [round(trend.start, 3), round(trend.end, 3)],
+        "clear": trend is not None and trend.clear,
+    }
+
+
+def _curve(figures: Figures) -> list[list[float]]:
+    return [[round(at, 1), round(mood, 3)] for at, mood in figures.curve]
+
+
+def _rows(session: LoggedSession, names: Sequence[str], audio: Audio | None) -> Json:
+    """The utterances, column by column; what few rows have by the row's place."""
+    rows = session.utterances
+
+    def sparse(values: Sequence[str]) -> Json:
+        return {str(place): value for place, value in enumerate(values) if value}
+
+    return {
+        "number": [u.number for u in rows],
+        "channel": [names.index(u.channel) for u in rows],
+        "start": [round(u.start_s, 2) for u in rows],
+        "end": [round(u.end_s, 2) for u in rows],
+        "verdict": [VERDICTS.index(u.verdict) for u in rows],
+        "heard": [VERDICTS.index(u.emotion or NOT_JUDGED) for u in rows],
+        "percent": [None if u.confidence is None else round(100 * u.confidence) for u in rows],
+        "mood": [None if u.mood is None else round(u.mood, 2) for u in rows],
+        "profile": [
+            [round(100 * u.probabilities.get(emotion, 0)) for emotion in EMOTIONS]
+            if u.probabilities
+            else None
+            for u in rows
+        ],
+        "level": [
+            None if u.level_dbfs is None or math.isinf(u.level_dbfs) else round(u.level_dbfs)
+            for u in rows
+        ],
+        "ending": [u.end_reason.replace("_", " ") for u in rows],
+        "corrected": sparse(["yes" if u.label is not None else "" for u in rows]),
+        "alert": sparse([u.alert for u in rows]),
+        "note": sparse([u.note for u in rows]),
+        "audio": sparse([audio.of(session, u) for u in rows] if audio else []),
+    }

@@ -1,0 +1,112 @@
+"""A session in a few sentences, for somebody who has no time for pictures."""
+
+from collections.abc import Mapping
+
+from streamer.outputs.log_reader import NOT_JUDGED, LoggedSession
+from streamer.outputs.summary import UNCERTAIN
+from streamer.report.figures import Figures
+
+TONES = ((0.1, "balanced"), (0.3, "slightly {}"), (0.6, "{}"), (2.0, "strongly {}"))
+"""How a mood is called, by what its size is below."""
+
+OF_NOTE = 0.1
+"""Part of the speaking time from which on an emotion is named."""
+
+NAMED = 3
+"""Emotions and alerts that are named at most."""
+
+LOW = 0.25
+"""A stretch whose mood lies so far below the mean is pointed at."""
+
+
+def words(session: LoggedSession, whole: Figures, channels: Mapping[str, Figures]) -> list[str]:
+    """The session in sentences, a channel each; what is to be kept in mind comes last."""
+    span = max(u.end_s for u in session.utterances)
+    utterances = count(whole.utterances, "utterance")
+    said = [f"{duration(whole.speech_s)} of speech in {utterances}, within {duration(span)}."]
+    for name, figures in channels.items():
+        if figures.utterances:
+            said.append(_channel(name.capitalize() if len(channels) > 1 else "Heard", figures))
+    said += [_alerts(session)] if any(u.alert for u in session.utterances) else []
+    if caveats := _caveats(whole):
+        said.append(caveats)
+    return said
+
+
+def duration(seconds: float) -> str:
+    """A length of time as people say it."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def clock(seconds: float) -> str:
+    """A time from the start of the stream as h:mm:ss."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}"
+
+
+def count(number: int, thing: str) -> str:
+    """So many of them."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def percent(share: float) -> str:
+    """A share of 1 in percent."""
+    return f"{100 * share:.0f} %"
+
+
+def tone(mood: float) -> str:
+    """A mood as a word."""
+    name = next(name for below, name in TONES if abs(mood) < below)
+    return name.format("negative" if mood < 0 else "positive")
+
+
+def signed(mood: float) -> str:
+    """A mood as a number, with a true minus sign."""
+    return f"{mood:+.2f}".replace("-", "−")  # noqa: RUF001 - the sign that people read
+
+
+def _channel(name: str, figures: Figures) -> str:
+    shares = {
+        verdict: figures.share(verdict)
+        for verdict in sorted(figures.shares, key=lambda v: -figures.shares[v])
+        if verdict not in (UNCERTAIN, NOT_JUDGED)
+    }
+    named = [f"{v} ({percent(s)})" for v, s in [*shares.items()][:NAMED] if s >= OF_NOTE]
+    heard = f"above all {', '.join(named)}" if named else "no emotion stands out"
+    if figures.mood is None:
+        return f"{name}: nothing was judged."
+    said = f"{name}: {heard}. The mood is {tone(figures.mood)} ({signed(figures.mood)})"
+    trend = figures.trend
+    if trend is not None and trend.clear:
+        moves = "rises" if trend.end > trend.start else "falls"
+        said += f" and {moves} from {signed(trend.start)} to {signed(trend.end)}"
+    elif trend is not None:
+        said += " and shows no clear trend"
+    at, lowest = min(figures.curve, key=lambda point: point[1])
+    if lowest < figures.mood - LOW:
+        said += f"; it is lowest around {clock(at)} ({signed(lowest)})"
+    return said + "."
+
+
+def _alerts(session: LoggedSession) -> str:
+    alerts = [u for u in session.utterances if u.alert]
+    named = [f"{u.alert} ({u.channel}, {clock(u.start_s)})" for u in alerts[:NAMED]]
+    more = f" and {len(alerts) - NAMED} more" if len(alerts) > NAMED else ""
+    return f"{count(len(alerts), 'alert')}: {', '.join(named)}{more}."
+
+
+def _caveats(whole: Figures) -> str:
+    said = []
+    if whole.share(UNCERTAIN):
+        said.append(f"{percent(whole.share(UNCERTAIN))} of the speech is uncertain")
+    if whole.share(NOT_JUDGED):
+        said.append(f"{percent(whole.share(NOT_JUDGED))} was not judged")
+    if whole.no_speech:
+        said.append(f"{count(whole.no_speech, 'sound')} turned out to be no speech, not counted")
+    sentence = "; ".join(said)
+    return f"{sentence[0].upper()}{sentence[1:]}." if said else ""
