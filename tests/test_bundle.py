@@ -22,10 +22,12 @@ from streamer.model.bundle import (
     Mood,
     Network,
     Source,
+    Speech,
     Voices,
     find_bundle,
 )
 from streamer.model.network import EmotionNet
+from streamer.model.speech import SpeechModel
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -40,6 +42,7 @@ def small_bundle() -> Bundle:
         network=Network(mels=80, width=8, heads=2, blocks=2, positions=20),
         calibration=Calibration(temperature=1.5, threshold=0.4),
         baseline=Voices(prior=2.0, temperature=1.2),
+        speech=Speech(threshold=0.3),
         mood=Mood(positive=("happy",), negative=("angry",)),
         sources=(Source(name="nobody", licence="MIT"),),
         training={"seed": 0},
@@ -52,7 +55,8 @@ def small_bundle() -> Bundle:
         for shape in ((labels, width), (labels,), (labels, labels))
     )
     voices = VoiceModel(weight=weight, bias=bias, means=means, prior=2.0, temperature=1.2)
-    return Bundle(manifest, EmotionNet(manifest.shape).eval(), "# small\n", voices)
+    speech = SpeechModel(weight[:1], bias[:1], threshold=0.3)
+    return Bundle(manifest, EmotionNet(manifest.shape).eval(), "# small\n", voices, speech)
 
 
 @pytest.fixture
@@ -104,11 +108,32 @@ def test_what_is_known_about_voices_is_loaded(folder: Path):
     assert (loaded.prior, loaded.temperature) == (saved.prior, saved.temperature)
 
 
+def test_what_is_no_speech_is_loaded(folder: Path):
+    """To the last digit."""
+    saved, loaded = small_bundle().speech, bundle.load(folder).speech
+    assert saved is not None
+    assert loaded is not None
+    assert np.array_equal(loaded.weight, saved.weight)
+    assert np.array_equal(loaded.bias, saved.bias)
+    assert loaded.threshold == saved.threshold
+
+
+def test_a_bundle_of_the_second_format_is_read(folder: Path):
+    """It takes everything for speech, and knows voices."""
+    edit_weights(folder, lambda t: [t.pop(f"speech.{name}") for name in ("weight", "bias")])
+    edit_manifest(folder, lambda content: content.update(format=2))
+    edit_manifest(folder, lambda content: content.pop("speech"))
+    loaded = bundle.load(folder)
+    assert loaded.speech is None
+    assert loaded.voices is not None
+
+
 def test_a_bundle_of_the_first_format_is_read(folder: Path):
-    """It knows nothing about voices, and judges as it did."""
+    """It knows nothing about voices or other sounds, and judges as it did."""
     edit_weights(folder, lambda t: [t.pop(f"baseline.{name}") for name in bundle.VOICE_ARRAYS])
+    edit_weights(folder, lambda t: [t.pop(f"speech.{name}") for name in ("weight", "bias")])
     edit_manifest(folder, lambda content: content.update(format=1))
-    edit_manifest(folder, lambda content: content.pop("baseline"))
+    edit_manifest(folder, lambda content: [content.pop(name) for name in ("baseline", "speech")])
     loaded = bundle.load(folder)
     assert loaded.voices is None
     assert torch.equal(loaded.network.head.weight, small_bundle().network.head.weight)
@@ -175,6 +200,10 @@ def damage(name: str) -> Callable[[Path], object]:
         "odd voices": lambda f: edit_weights(
             f, lambda t: t.update({"baseline.means": torch.zeros(3, 7)})
         ),
+        "odd speech": lambda f: edit_weights(
+            f, lambda t: t.update({"speech.bias": torch.zeros(2)})
+        ),
+        "speech unasked": lambda f: edit_manifest(f, lambda c: c.pop("speech")),
         "voices unasked": lambda f: edit_manifest(f, lambda c: c.pop("baseline")),
         "surplus tensor": lambda f: edit_weights(f, lambda t: t.update(more=torch.zeros(1))),
     }[name]
@@ -186,9 +215,9 @@ def damage(name: str) -> Callable[[Path], object]:
         ("no manifest", "not a model bundle: expected bundle.json"),
         ("bad JSON", "cannot be read as JSON"),
         ("not UTF-8", "cannot be read as JSON"),
-        ("a list", "got format None, expected a number up to 2"),
-        ("no format", "got format None, expected a number up to 2"),
-        ("newer format", "got format 3, expected 2: .* update streamer"),
+        ("a list", "got format None, expected a number up to 3"),
+        ("no format", "got format None, expected a number up to 3"),
+        ("newer format", "got format 4, expected 3: .* update streamer"),
         ("unknown key", "colour: .*got 'red'"),
         ("missing key", "calibration: Field required"),
         ("foreign network", "network.kind: .*whisper-encoder.*, got 'lstm'"),
@@ -211,6 +240,8 @@ def damage(name: str) -> Callable[[Path], object]:
         ("NaN", "head.bias: got NaN"),
         ("no voices", "tensor baseline.means is missing"),
         ("odd voices", r"baseline.means: got \(3, 7\) .*, expected \(3, 3\)"),
+        ("odd speech", r"speech.bias: got \(2,\) .*, expected \(1,\)"),
+        ("speech unasked", "no place for: .*speech.bias"),
         ("voices unasked", "no place for: .*baseline.bias"),
         ("surplus tensor", r"no place for: \['more'\]"),
     ],

@@ -39,8 +39,7 @@ class Summary:
             shares = (f"{name} {n / speech:.0%}" for name, n in self._samples.most_common())
             lines.append("of the speaking time: " + ", ".join(shares))
         if self.no_speech:
-            plural = "" if self.no_speech == 1 else "s"
-            lines.append(f"not counted: {self.no_speech} sound{plural} that were no speech")
+            lines.append(f"not counted: {self.no_speech} without speech")
         lost = self._counters
         if lost.gaps or lost.overruns or lost.unjudged:
             lines.append(
