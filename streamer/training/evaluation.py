@@ -227,7 +227,7 @@ def evaluate_no_speech(  # noqa: PLR0913 - as `evaluate`
     recipe = recipe or Recipe()
     clips = some_of_each(read_manifest(manifest, corpora=corpora), SPEECH_CLIPS)
     extract = Extractor(encoder, blocks=recipe.blocks, cache=cache, jobs=jobs)
-    heard = all_sounds(sounds, cache=cache).clips
+    heard = all_sounds(sounds, made_up=recipe.made_up, cache=cache).clips
     spoken, quiet, passed = (
         Material(part, Embedded(part, extract))
         for part in (clips, heard, let_through(heard, cache=cache))

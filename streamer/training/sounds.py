@@ -23,7 +23,6 @@ from streamer.training.noise import FAMILIES, white
 from streamer.types import NO_SPEECH, SAMPLE_RATE, Pcm
 
 MADE_UP, COLLECTED = "made-up sounds", "collected sounds"  # the corpora
-EACH = 60  # made-up sounds of each family
 LENGTHS_S = (0.5, 6.0)
 LEVEL_DBFS, ROOM_DBFS = -26.0, -70.0  # of a sound that the VAD is asked about, and around it
 AROUND_S = 1.5
@@ -45,18 +44,19 @@ class Sounds:
     sources: tuple[Source, ...] = ()
 
 
-def all_sounds(collected: Path | None, *, cache: Path) -> Sounds:
+def all_sounds(collected: Path | None, *, made_up: int, cache: Path) -> Sounds:
     """The made-up sounds, and the collected ones where there are some.
 
     Args:
         collected: As for `read_sounds`; None for none.
+        made_up: So many of each family.
         cache: Folder for the made-up sounds.
 
     Raises:
         InputError: As `read_sounds`.
     """
     recorded = read_sounds(collected) if collected else Sounds(())
-    return Sounds((*make_up(cache), *recorded.clips), recorded.sources)
+    return Sounds((*make_up(cache, each=made_up), *recorded.clips), recorded.sources)
 
 
 def read_sounds(where: Path) -> Sounds:
@@ -93,7 +93,7 @@ def read_sounds(where: Path) -> Sounds:
     return Sounds(tuple(clips), tuple(sources[package] for package in sorted(sources)))
 
 
-def make_up(cache: Path, *, each: int = EACH) -> list[Clip]:
+def make_up(cache: Path, *, each: int) -> list[Clip]:
     """So many sounds of each family, the same every time; written where they are not there."""
     clips = []
     for family, make in FAMILIES.items():

@@ -89,12 +89,11 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
     extract = Extractor(encoder, blocks=recipe.blocks, cache=cache, jobs=jobs)
     embedded = Embedded(clips, extract)
     model = fit_recipe(clips, embedded, recipe)
-    heard = all_sounds(sounds, cache=cache)
-    speech = fit_speech(
-        Material(clips, embedded),
-        Material(heard.clips, Embedded(heard.clips, extract)),
-        forms=recipe.variations,
-    )
+    heard = all_sounds(sounds, made_up=recipe.made_up, cache=cache)
+    quiet = Material(heard.clips, Embedded(heard.clips, extract))
+    speech = None
+    if heard.clips:
+        speech = fit_speech(Material(clips, embedded), quiet, forms=recipe.variations)
     held_out = figures(*model.held_out, model.labels)
     answered, right = certain(*model.held_out, model.threshold)
     network = _assemble(encoder, model, blocks=recipe.blocks)
@@ -110,7 +109,7 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
         ),
         calibration=Calibration(temperature=model.temperature, threshold=model.threshold),
         baseline=Voices(prior=model.voices.prior, temperature=model.voices.temperature),
-        speech=Speech(threshold=speech.threshold),
+        speech=speech and Speech(threshold=speech.threshold),
         mood=Mood(
             positive=tuple(label for label in POSITIVE if label in model.labels),
             negative=tuple(label for label in NEGATIVE if label in model.labels),
