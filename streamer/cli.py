@@ -166,6 +166,7 @@ def _finetune(args: argparse.Namespace) -> int:
 
 def _train(args: argparse.Namespace) -> int:
     from streamer.training.evaluation import read_evaluation
+    from streamer.training.speech import read_speech_figures
     from streamer.training.train import train
 
     result = train(
@@ -175,6 +176,8 @@ def _train(args: argparse.Namespace) -> int:
         out=args.out,
         corpora=args.corpora,
         evaluations=[read_evaluation(path) for path in args.figures],
+        sounds=args.sounds,
+        speech_figures=read_speech_figures(args.speech_figures) if args.speech_figures else None,
         cache=args.cache,
         jobs=args.jobs,
     )
@@ -185,7 +188,10 @@ def _train(args: argparse.Namespace) -> int:
 
 def _evaluate(args: argparse.Namespace) -> int:
     from streamer.training.evaluation import evaluate
+    from streamer.training.speech import PROTOCOL
 
+    if args.protocol == PROTOCOL:
+        return _evaluate_no_speech(args)
     result = evaluate(
         manifest=args.manifest,
         encoder=args.encoder,
@@ -203,6 +209,26 @@ def _evaluate(args: argparse.Namespace) -> int:
     for kind, after in result.sessions.items():
         print(f"after {kind}: UAR {after.uar:.3f}, ECE {after.ece:.3f}")
     print(f"figures and plots in {args.out}")
+    return 0
+
+
+def _evaluate_no_speech(args: argparse.Namespace) -> int:
+    from streamer.training.evaluation import evaluate_no_speech
+
+    result = evaluate_no_speech(
+        manifest=args.manifest,
+        encoder=args.encoder,
+        corpora=args.corpora,
+        sounds=args.sounds,
+        out=args.out,
+        cache=args.cache,
+        jobs=args.jobs,
+    )
+    for form, rejected in result.false_rejections.items():
+        print(f"speech, {form}: AUROC {result.auroc[form]:.4f}, rejected {rejected:.2%}")
+    for form, found in result.found.items():
+        print(f"no speech, {form}: found {found:.1%}")
+    print(f"figures in {args.out}")
     return 0
 
 
@@ -436,6 +462,12 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help="an encoder fine-tuned without some speakers, to calibrate on these",
     )
+    train.add_argument(
+        "--speech-figures",
+        metavar="DIR",
+        type=Path,
+        help="likewise of the protocol no-speech",
+    )
     evaluate = _command(
         commands,
         "evaluate",
@@ -450,7 +482,8 @@ def _parser() -> argparse.ArgumentParser:
         "--protocol",
         metavar="NAME",
         required=True,
-        help="a corpus, tested fold by fold; or corpus-out, each corpus unheard in turn",
+        help="a corpus, tested fold by fold; corpus-out, each corpus unheard in turn; or "
+        "no-speech, speech against other sounds, both unheard",
     )
     evaluate.add_argument(
         "--variations",
@@ -517,6 +550,12 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--corpora", metavar="NAMES", type=_names, default=[], help="only these; all of them"
+    )
+    parser.add_argument(
+        "--sounds",
+        metavar="DIR|CSV",
+        type=Path,
+        help="what is no speech, as tools/collect_sounds.py collects it; made-up sounds alone",
     )
     parser.add_argument(
         "--cache",

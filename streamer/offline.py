@@ -52,9 +52,15 @@ def utterances_of(pcm: Pcm, classifier: Judge, config: Config) -> Iterator[Utter
     yield from _judged(_segments([pcm[:, np.newaxis]], config), classifier, config)
 
 
+def segments_of(pcm: Pcm, config: Config) -> Iterator[Segment]:
+    """Split one stream at 16 kHz, shape (samples,), into what would be judged."""
+    for _, segment in _segments([pcm[:, np.newaxis]], _one_stream(config)):
+        yield segment
+
+
 def has_speech(pcm: Pcm, config: Config) -> bool:
     """Whether there is an utterance in one stream at 16 kHz, shape (samples,)."""
-    return any(True for _ in _segments([pcm[:, np.newaxis]], _one_stream(config)))
+    return any(True for _ in segments_of(pcm, config))
 
 
 def whole(path: Path, seconds: float) -> Pcm | None:

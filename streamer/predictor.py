@@ -116,16 +116,19 @@ class Predictor:
             pcm = offline.whole(Path(audio), WHOLE_S)
         if pcm is None or len(pcm) > WHOLE_S * SAMPLE_RATE:
             return self._mean(audio, sample_rate, name)
-        if not offline.has_speech(pcm, self._config):
-            raise NoSpeechError(f"{name}: no speech in it")
-        return np.array(self._classifier.judge(pcm).probabilities)
+        if offline.has_speech(pcm, self._config):
+            prediction = self._classifier.judge(pcm)
+            if prediction.is_speech:
+                return np.array(prediction.probabilities)
+        raise NoSpeechError(f"{name}: no speech in it")
 
     def _mean(self, audio: Audio, sample_rate: int | None, name: str) -> NDArray[np.float64]:
         total = np.zeros(len(self.labels))
         seconds = 0.0
         for utterance in self.utterances(audio, sample_rate=sample_rate):
-            if utterance.prediction is not None:
-                total += utterance.duration_s * np.array(utterance.prediction.probabilities)
+            heard = utterance.prediction
+            if heard is not None and heard.is_speech:
+                total += utterance.duration_s * np.array(heard.probabilities)
                 seconds += utterance.duration_s
         if not seconds:
             raise NoSpeechError(f"{name}: no speech in it")

@@ -17,6 +17,9 @@ SAMPLE_RATE = 16_000
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 """The whole vocabulary, in RAVDESS order. A model may know fewer; its bundle says which."""
 
+NO_SPEECH = "no_speech"
+"""Stands in the place of an emotion where nobody speaks: noise, music, a cough."""
+
 Pcm: TypeAlias = NDArray[np.int16]
 """16-bit PCM: shape (samples,) for one channel, (samples, channels) for several."""
 
@@ -134,13 +137,18 @@ class Prediction:
         labels: The emotions that the model knows, in the order of `EMOTIONS`.
         probabilities: Calibrated, one per label, summing to 1.
         mood: P(positive) - P(negative), from -1 to 1, grouped as the bundle says.
-        uncertain: True where the confidence is below the bundle's threshold.
+        uncertain: True where the confidence is below the bundle's threshold, or nobody speaks.
+        speech: How likely it is speech at all, from 0 to 1.
+        is_speech: False where ``speech`` is below the bundle's threshold: then the probabilities
+            and the mood say nothing.
     """
 
     labels: tuple[str, ...]
     probabilities: tuple[float, ...]
     mood: float
     uncertain: bool
+    speech: float = 1.0
+    is_speech: bool = True
 
     @property
     def confidence(self) -> float:
@@ -149,8 +157,12 @@ class Prediction:
 
     @property
     def emotion(self) -> str:
-        """The label of the largest probability, certain or not."""
-        return self.labels[self.probabilities.index(self.confidence)]
+        """The label of the largest probability, certain or not; `NO_SPEECH` without speech."""
+        return (
+            NO_SPEECH
+            if not self.is_speech
+            else self.labels[self.probabilities.index(self.confidence)]
+        )
 
 
 @dataclass(frozen=True, slots=True)

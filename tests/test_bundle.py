@@ -22,11 +22,13 @@ from streamer.model.bundle import (
     Mood,
     Network,
     Source,
+    Speech,
     Voices,
     find_bundle,
 )
 from streamer.model.network import EmotionNet
 from streamer.model.speakers import SpeakerModel
+from streamer.model.speech import SpeechModel
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -41,6 +43,7 @@ def small_bundle() -> Bundle:
         network=Network(mels=80, width=8, heads=2, blocks=2, positions=20),
         calibration=Calibration(temperature=1.5, threshold=0.4),
         baseline=Voices(prior=2.0, temperature=1.2, caution=-20.0, directions=2),
+        speech=Speech(threshold=0.3),
         mood=Mood(positive=("happy",), negative=("angry",)),
         sources=(Source(name="nobody", licence="MIT"),),
         training={"seed": 0},
@@ -57,7 +60,8 @@ def small_bundle() -> Bundle:
     voices = VoiceModel(
         weight=weight, bias=bias, means=means, prior=2.0, temperature=1.2, speakers=speakers
     )
-    return Bundle(manifest, EmotionNet(manifest.shape).eval(), "# small\n", voices)
+    speech = SpeechModel(weight[:1], bias[:1], threshold=0.3)
+    return Bundle(manifest, EmotionNet(manifest.shape).eval(), "# small\n", voices, speech)
 
 
 @pytest.fixture
@@ -113,24 +117,38 @@ def test_what_is_known_about_voices_is_loaded(folder: Path):
     assert loaded.speakers.caution == saved.speakers.caution
 
 
+def test_what_is_no_speech_is_loaded(folder: Path):
+    """To the last digit."""
+    saved, loaded = small_bundle().speech, bundle.load(folder).speech
+    assert saved is not None
+    assert loaded is not None
+    assert np.array_equal(loaded.weight, saved.weight)
+    assert np.array_equal(loaded.bias, saved.bias)
+    assert loaded.threshold == saved.threshold
+
+
 def test_a_bundle_of_the_second_format_is_read(folder: Path):
-    """To it everybody is the same voice."""
+    """To it everything is speech, and everybody is the same voice."""
     edit_weights(folder, lambda t: [t.pop(f"baseline.{name}") for name in bundle.SPEAKER_ARRAYS])
+    edit_weights(folder, lambda t: [t.pop(f"speech.{name}") for name in ("weight", "bias")])
     edit_manifest(folder, lambda content: content.update(format=2))
-    edit_manifest(folder, lambda content: content["baseline"].pop("caution"))
-    edit_manifest(folder, lambda content: content["baseline"].pop("directions"))
-    voices = bundle.load(folder).voices
-    assert voices is not None
-    nothing = voices.speakers.mark(np.ones((2, 32), np.float32))
-    assert voices.speakers.odds(nothing, nothing, np.ones(2)).tolist() == [np.inf, np.inf]
+    edit_manifest(folder, lambda content: content.pop("speech"))
+    for name in ("caution", "directions"):
+        edit_manifest(folder, lambda content, name=name: content["baseline"].pop(name))
+    loaded = bundle.load(folder)
+    assert loaded.speech is None
+    assert loaded.voices is not None
+    nothing = loaded.voices.speakers.mark(np.ones((2, 32), np.float32))
+    assert loaded.voices.speakers.odds(nothing, nothing, np.ones(2)).tolist() == [np.inf, np.inf]
 
 
 def test_a_bundle_of_the_first_format_is_read(folder: Path):
-    """It knows nothing about voices, and judges as it did."""
+    """It knows nothing about voices or other sounds, and judges as it did."""
     arrays = (*bundle.VOICE_ARRAYS, *bundle.SPEAKER_ARRAYS)
     edit_weights(folder, lambda t: [t.pop(f"baseline.{name}") for name in arrays])
+    edit_weights(folder, lambda t: [t.pop(f"speech.{name}") for name in ("weight", "bias")])
     edit_manifest(folder, lambda content: content.update(format=1))
-    edit_manifest(folder, lambda content: content.pop("baseline"))
+    edit_manifest(folder, lambda content: [content.pop(name) for name in ("baseline", "speech")])
     loaded = bundle.load(folder)
     assert loaded.voices is None
     assert torch.equal(loaded.network.head.weight, small_bundle().network.head.weight)
@@ -198,6 +216,10 @@ def damage(name: str) -> Callable[[Path], object]:
         "odd voices": lambda f: edit_weights(
             f, lambda t: t.update({"baseline.means": torch.zeros(3, 7)})
         ),
+        "odd speech": lambda f: edit_weights(
+            f, lambda t: t.update({"speech.bias": torch.zeros(2)})
+        ),
+        "speech unasked": lambda f: edit_manifest(f, lambda c: c.pop("speech")),
         "voices unasked": lambda f: edit_manifest(f, lambda c: c.pop("baseline")),
         "surplus tensor": lambda f: edit_weights(f, lambda t: t.update(more=torch.zeros(1))),
     }[name]
@@ -235,6 +257,8 @@ def damage(name: str) -> Callable[[Path], object]:
         ("no voices", "tensor baseline.means is missing"),
         ("no speakers", "tensor baseline.spread is missing"),
         ("odd voices", r"baseline.means: got \(3, 7\) .*, expected \(3, 3\)"),
+        ("odd speech", r"speech.bias: got \(2,\) .*, expected \(1,\)"),
+        ("speech unasked", "no place for: .*speech.bias"),
         ("voices unasked", "no place for: .*baseline.bias"),
         ("surplus tensor", r"no place for: \['more'\]"),
     ],

@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from test_features import silence, voice
 from streamer.errors import ModelError
 from streamer.model import bundle
 from streamer.model.classifier import Classifier
-from streamer.types import EMOTIONS, SAMPLE_RATE
+from streamer.types import EMOTIONS, NO_SPEECH, SAMPLE_RATE
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -123,6 +124,40 @@ def test_uncertain_below_the_threshold():
         manifest = small.manifest.model_copy(update={"calibration": calibration})
         judged = Classifier(bundle.Bundle(manifest, small.network, "")).judge(voice(0.3))
         assert judged.uncertain is uncertain
+
+
+def taking_for_speech(threshold: float) -> Classifier:
+    """A small model that asks for so much likeness to speech."""
+    small = small_bundle()
+    assert small.speech is not None
+    return Classifier(replace(small, speech=replace(small.speech, threshold=threshold)))
+
+
+def test_what_is_no_speech_has_no_emotion():
+    """Its probabilities are as they would have been, but it is uncertain."""
+    spoken, other = (taking_for_speech(threshold).judge(voice(0.3)) for threshold in (0.0, 1.1))
+    assert spoken.is_speech
+    assert spoken.emotion in spoken.labels
+    assert (other.is_speech, other.emotion, other.uncertain) == (False, NO_SPEECH, True)
+    assert other.probabilities == spoken.probabilities
+    assert 0 < other.speech == spoken.speech < 1
+
+
+def test_a_voice_is_not_learned_from_what_is_no_speech():
+    """A door has no voice."""
+    for threshold, learned in ((0.0, 1), (1.1, 0)):
+        judging = taking_for_speech(threshold)
+        baseline = judging.new_baseline()
+        assert baseline is not None
+        judging.judge(voice(0.3), baseline, learn=True)
+        assert baseline.utterances == learned
+
+
+def test_an_older_bundle_takes_everything_for_speech():
+    """It was never told what else there is."""
+    noise = np.random.default_rng(0).standard_normal(3000).astype(np.float32)
+    heard = Classifier(replace(small_bundle(), speech=None)).judge(noise)
+    assert (heard.is_speech, heard.speech) == (True, 1.0)
 
 
 def test_it_warms_up(classifier: Classifier):

@@ -6,14 +6,17 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from streamer.errors import OutputError
 from streamer.outputs.csv_log import CsvLog
+from streamer.outputs.lines import plain
 from streamer.outputs.row import Session, columns, row
-from streamer.types import EMOTIONS, EndReason, Prediction, Utterance
+from streamer.outputs.summary import Summary
+from streamer.types import EMOTIONS, NO_SPEECH, EndReason, Prediction, Utterance
 
 SESSION = Session("s-1", "call, one.wav", "default", EMOTIONS, 1_700_000_000.0)
 COLUMNS = columns(EMOTIONS)
@@ -94,6 +97,22 @@ def test_an_utterance_without_a_verdict_has_its_row(tmp_path):
         "",
         "true",
     )
+
+
+def test_what_is_no_speech_is_a_row_without_a_mood():
+    """Whoever sums up a column counts nobody's emotion."""
+    spoken = utterance()
+    assert spoken.prediction is not None
+    door = replace(spoken, prediction=replace(spoken.prediction, is_speech=False))
+    values = row(door, SESSION)
+    assert (values["emotion"], values["mood"], values["uncertain"]) == (NO_SPEECH, None, True)
+    assert values["neutral"] == 0.3
+    assert "no speech" in plain(door)
+    summary = Summary()
+    summary.add(spoken)
+    expected = summary.lines()
+    summary.add(door)
+    assert summary.lines() == [*expected, "not counted: 1 without speech"]
 
 
 def test_sessions_append(tmp_path):

@@ -119,6 +119,13 @@ def test_bars_move_towards_the_newest_prediction():
     assert bar(advance(snapshot, 60), "happy") == pytest.approx(0.8)
 
 
+def test_bars_fall_where_nobody_speaks():
+    """Probabilities of what is no speech say nothing."""
+    door = replace(HAPPY, is_speech=False)
+    snapshot = folded(rolling(1, HAPPY), rolling(1, door), smoothing_s=0)
+    assert bar(advance(snapshot, 1), "happy") == 0
+
+
 def test_frames_do_not_change_where_bars_are():
     """Many short steps end where one long step does."""
     start = folded(rolling(1, HAPPY), level(1), level(1.1, -40))

@@ -246,6 +246,18 @@ def test_uncertain_says_so():
     assert "sad 40 %" in text
 
 
+def test_what_is_no_speech_says_so():
+    """In the verdict, in the row, and nowhere an emotion or a mood."""
+    door = replace(heard("sad", mood=-0.5), is_speech=False)
+    row = Utterance(9, "mix", 0, 16_000, door, -20.0, EndReason.SILENCE, 90.0, 9.0)
+    snapshot = fold(fold(Snapshot(NAME, "default"), StateChanged(State.LISTENING), 0), row, 1)
+    text = "\n".join(drawn(advance(snapshot, 2), 120, 30))
+    assert " NO SPEECH " in text
+    assert "no speech" in text
+    assert "SAD" not in text
+    assert "-0.50" not in text
+
+
 def test_what_was_lost_is_on_every_screen():
     """In all sizes, with the help open too."""
     for width in range(40, 201, 8):

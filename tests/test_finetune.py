@@ -143,7 +143,7 @@ def test_what_is_left_out(manifest: Path):
 def test_nobody_is_tested_whom_the_encoder_has_heard(manifest: Path, encoder: Path, tmp_path: Path):
     """Only the fold that was left out is tested; where none was, there is nothing to test."""
     tuned = tune(manifest, encoder, tmp_path, "two")
-    recipe = Recipe(blocks=2, variations=("plain",), l2=(1e-2,))
+    recipe = Recipe(blocks=2, variations=("plain",), l2=(1e-2,), made_up=0)
     result = evaluate(
         manifest=manifest, encoder=tuned, protocol="one", recipe=recipe,
         cache=tmp_path / "cache", jobs=1,
@@ -166,7 +166,7 @@ def test_nobody_is_calibrated_on_whom_the_encoder_has_heard(
         read_manifest(manifest), encoder=encoder, out=everybody, choices=CHOICES,
         cache=tmp_path / "cache", jobs=1,
     )  # fmt: skip
-    recipe = Recipe(blocks=2, variations=("plain",), l2=(1e-2,))
+    recipe = Recipe(blocks=2, variations=("plain",), l2=(1e-2,), made_up=0)
     kwargs = {"manifest": manifest, "out": tmp_path / "mine", "recipe": recipe}
     with pytest.raises(ConfigError, match="heard every speaker"):
         train(encoder=everybody, cache=tmp_path / "cache", **kwargs)

@@ -1,6 +1,7 @@
 """From a manifest of recordings to a bundle that judges, and to honest figures."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from safetensors.torch import save_file
 from streamer.errors import ConfigError, InputError, ModelError
 from streamer.model.classifier import Classifier
 from streamer.training.corpora import Clip, labels_of, read_manifest
-from streamer.training.evaluation import evaluate, read_evaluation
+from streamer.training.evaluation import evaluate, evaluate_no_speech, read_evaluation
 from streamer.training.extraction import Extractor
 from streamer.training.head import (
     Examples,
@@ -31,13 +32,15 @@ from streamer.training.metrics import (
     figures,
     risk_coverage,
 )
+from streamer.training.noise import FAMILIES, white
 from streamer.training.protocols import folds, hold_out
 from streamer.training.recipe import Recipe
+from streamer.training.speech import read_speech_figures
 from streamer.training.train import train
 from streamer.types import SAMPLE_RATE
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
-RECIPE = Recipe(blocks=2, variations=("plain",), l2=(1e-2,))
+RECIPE = Recipe(blocks=2, variations=("plain",), l2=(1e-2,), made_up=0)
 
 
 def clips_of(counts: Mapping[tuple[str, str, str], int]) -> list[Clip]:
@@ -75,9 +78,11 @@ def test_only_some_corpora(manifest: Path, encoder: Path, tmp_path: Path):
     """What is left out is not learned."""
     result = train(
         manifest=manifest, encoder=encoder, out=tmp_path / "mine", corpora=["two"],
-        recipe=RECIPE, cache=tmp_path / "cache", jobs=1, name="pair", version="7",
+        recipe=RECIPE, cache=tmp_path / "cache", jobs=1, name="pair",
+        version="7",
     )  # fmt: skip
     assert result.manifest.labels == ("neutral", "happy")
+    assert result.manifest.speech is None
     assert (result.manifest.name, result.manifest.version) == ("pair", "7")
     assert "No protocol was run" in (result.folder / "README.md").read_text()
 
@@ -87,7 +92,7 @@ def test_training_is_repeatable(manifest: Path, encoder: Path, tmp_path: Path):
     first, second = (
         train(
             manifest=manifest, encoder=encoder, out=tmp_path / "same",
-            recipe=Recipe(blocks=1, l2=(1e-2,)), cache=tmp_path / cache, jobs=2,
+            recipe=Recipe(blocks=1, l2=(1e-2,), made_up=1), cache=tmp_path / cache, jobs=2,
         ).manifest.files["model.safetensors"]
         for cache in ("cache", "another")
     )  # fmt: skip
@@ -110,6 +115,26 @@ def test_an_evaluation_is_written_down(manifest: Path, encoder: Path, tmp_path: 
     for name in ("confusion", "reliability", "risk-coverage"):
         picture = (tmp_path / "out" / f"{name}.png").read_bytes()
         assert picture.startswith(b"\x89PNG")
+
+
+def test_what_is_no_speech_is_learned_and_measured(manifest: Path, encoder: Path, tmp_path: Path):
+    """Figures of the protocol go into the card, the packages with their licences too."""
+    soundfile.write(tmp_path / "hiss.wav", 0.1 * white(np.random.default_rng(0), 9999), SAMPLE_RATE)
+    listing = "path,package,licence\nhiss.wav,winds,CC0\n"
+    (tmp_path / "manifest.csv").write_text(listing)
+    asked = {
+        "manifest": manifest, "encoder": encoder, "recipe": replace(RECIPE, made_up=1),
+        "sounds": tmp_path, "cache": tmp_path / "cache", "jobs": 1,
+    }  # fmt: skip
+    measured = evaluate_no_speech(**asked, out=tmp_path / "figures")
+    assert measured.sounds == len(FAMILIES) + 1
+    assert read_speech_figures(tmp_path / "figures") == measured
+    result = train(**asked, out=tmp_path / "mine", speech_figures=measured)
+    assert result.manifest.speech is not None
+    assert result.manifest.sources[-1].licence == "CC0"
+    card = (result.folder / "README.md").read_text()
+    assert "| sounds of winds |  | CC0 |" in card
+    assert "taken for no speech" in card
 
 
 @pytest.mark.parametrize(

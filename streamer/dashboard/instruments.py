@@ -134,6 +134,8 @@ def _verdict(snapshot: Snapshot, channel: Channel, glyphs: Glyphs) -> Text:
         return styled((f"listening{glyphs.ellipsis} speak" if waiting else glyphs.ellipsis, DIM))
     percent = as_percent(prediction.confidence)
     when = f"  #{channel.number}" if channel.final else "  so far"
+    if not prediction.is_speech:
+        return styled((" NO SPEECH ", BADGE), (when, DIM))
     if prediction.uncertain:
         badge: Cell = (" UNCERTAIN ", BADGE)
         return styled(badge, (f"  {prediction.emotion} {percent.strip()}", DIM), (when, DIM))
@@ -142,7 +144,7 @@ def _verdict(snapshot: Snapshot, channel: Channel, glyphs: Glyphs) -> Text:
 
 
 def _mood(channel: Channel) -> Text:
-    if channel.prediction is None:
+    if channel.prediction is None or not channel.prediction.is_speech:
         return Text()
     return styled(("mood ", DIM), f"{channel.prediction.mood:+.2f}")
 

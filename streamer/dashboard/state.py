@@ -371,8 +371,11 @@ def _age(channel: Channel, before: float, now: float, share: float) -> Channel:
 
 
 def _targets(prediction: Prediction | None) -> tuple[float, ...]:
-    """One probability per entry of `EMOTIONS`: 0 for those that the model does not know."""
-    if prediction is None:
+    """One probability per entry of `EMOTIONS`: 0 for those that the model does not know.
+
+    All are 0 where nobody speaks.
+    """
+    if prediction is None or not prediction.is_speech:
         return (0.0,) * len(EMOTIONS)
     known = dict(zip(prediction.labels, prediction.probabilities, strict=True))
     return tuple(known.get(emotion, 0.0) for emotion in EMOTIONS)

@@ -19,7 +19,7 @@ from streamer.dashboard.glyphs import (
 from streamer.dashboard.pieces import as_clock, as_dbfs, as_percent, clip, painted, step, styled
 from streamer.dashboard.sizes import NARROW, WIDE
 from streamer.dashboard.state import Mark, Snapshot
-from streamer.types import EMOTIONS, SAMPLE_RATE, State, Utterance
+from streamer.types import EMOTIONS, SAMPLE_RATE, Prediction, State, Utterance
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +59,22 @@ def _emotion(utterance: Utterance, _glyphs: Glyphs) -> Text:
     prediction = utterance.prediction
     if prediction is None:
         return styled((f"{UNJUDGED} not judged", DIM))
+    if not prediction.is_speech:
+        return styled((f"{UNJUDGED} no speech", DIM))
     if prediction.uncertain:
         return styled(f"{UNCERTAIN} uncertain ", (prediction.emotion, DIM))
     style = COLOURS[prediction.emotion]
     return styled((LETTERS[prediction.emotion], style + BOLD), f" {prediction.emotion}")
 
 
-def _confidence(utterance: Utterance, _glyphs: Glyphs) -> Text:
+def _spoken(utterance: Utterance) -> Prediction | None:
+    """What was heard, if somebody spoke."""
     prediction = utterance.prediction
+    return prediction if prediction is not None and prediction.is_speech else None
+
+
+def _confidence(utterance: Utterance, _glyphs: Glyphs) -> Text:
+    prediction = _spoken(utterance)
     if prediction is None:
         return Text()
     return styled((as_percent(prediction.confidence), DIM if prediction.uncertain else PLAIN))
@@ -74,7 +82,7 @@ def _confidence(utterance: Utterance, _glyphs: Glyphs) -> Text:
 
 def _profile(utterance: Utterance, glyphs: Glyphs) -> Text:
     """All probabilities, a cell each."""
-    prediction = utterance.prediction
+    prediction = _spoken(utterance)
     if prediction is None:
         return Text()
     known = dict(zip(prediction.labels, prediction.probabilities, strict=True))
@@ -82,13 +90,13 @@ def _profile(utterance: Utterance, glyphs: Glyphs) -> Text:
 
 
 def _feeling(utterance: Utterance, _glyphs: Glyphs) -> Text:
-    prediction = utterance.prediction
+    prediction = _spoken(utterance)
     return Text() if prediction is None else styled(f"{prediction.mood:+.2f}")
 
 
 def _scale(utterance: Utterance, glyphs: Glyphs) -> Text:
     """The mood as a place between negative and positive."""
-    prediction = utterance.prediction
+    prediction = _spoken(utterance)
     if prediction is None:
         return Text()
     half = COLUMNS["scale"].width // 2

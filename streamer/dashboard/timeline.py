@@ -99,6 +99,8 @@ def _signature(
     """Letter, line and colour of an utterance."""
     if prediction is None:
         return unknown, glyphs.doubt, DIM
+    if not prediction.is_speech:
+        return UNJUDGED, glyphs.doubt, DIM
     if prediction.uncertain:
         return UNCERTAIN, glyphs.doubt, DIM
     return LETTERS[prediction.emotion], glyphs.run, COLOURS[prediction.emotion]

@@ -39,12 +39,14 @@ from streamer.model import features
 from streamer.model.baseline import VoiceModel
 from streamer.model.network import EmotionNet, NetworkShape
 from streamer.model.speakers import SpeakerModel
+from streamer.model.speech import SpeechModel
 from streamer.types import EMOTIONS
 
 FORMAT = 3
 """Raised whenever a bundle could no longer be read by an older program.
 
-1: the network alone. 2: may also hold what is known about voices. 3: may also tell them apart.
+1: the network alone. 2: may also hold what is known about voices. 3: may also tell them apart,
+and speech from other sounds.
 """
 
 MANIFEST, WEIGHTS, CARD = "bundle.json", "model.safetensors", "README.md"
@@ -55,6 +57,9 @@ VOICE_ARRAYS = ("weight", "bias", "means")
 
 SPEAKER_ARRAYS = ("projection", "spread")
 """Likewise those of its `SpeakerModel`."""
+
+SPEECH_WEIGHT, SPEECH_BIAS = "speech.weight", "speech.bias"
+"""The tensors of a `SpeechModel`."""
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 MODEL_FOLDERS = (_PACKAGE / "models", _PACKAGE.parent / "models")
@@ -99,6 +104,12 @@ class Voices(_Part):
     directions: int = Field(0, ge=0)
 
 
+class Speech(_Part):
+    """The scalar of `SpeechModel`; its arrays are among the weights."""
+
+    threshold: float = Field(ge=0, le=1)
+
+
 class Mood(_Part):
     """Which emotions are good to hear and which are not; the others count for neither."""
 
@@ -126,6 +137,7 @@ class Manifest(_Part):
         network: Which net, and how large.
         calibration: From logits to probabilities, and from these to "uncertain".
         baseline: How voices are learned; None where they are not.
+        speech: What is too little like speech; None where everything is taken for speech.
         mood: The grouping behind `Prediction.mood`.
         sources: What went into the weights, each with its licence.
         training: How it was trained, for people and for a repetition.
@@ -140,6 +152,7 @@ class Manifest(_Part):
     network: Network
     calibration: Calibration
     baseline: Voices | None = None
+    speech: Speech | None = None
     mood: Mood
     sources: tuple[Source, ...]
     training: dict[str, JsonValue] = {}
@@ -177,12 +190,15 @@ class Bundle:
         card: Its README, for people.
         voices: What is known about voices in general, as the manifest's ``baseline`` says; None
             where nothing is.
+        speech: Tells speech from other sounds, as the manifest's ``speech`` says; None where
+            nothing does.
     """
 
     manifest: Manifest
     network: EmotionNet
     card: str
     voices: VoiceModel | None = None
+    speech: SpeechModel | None = None
 
 
 def find_bundle(name_or_path: str | Path) -> Path:
@@ -226,7 +242,9 @@ def load(folder: Path) -> Bundle:
     except (OSError, SafetensorError, UnicodeDecodeError) as error:
         raise ModelError(f"{folder}: cannot be read: {error}") from error
     voices = _build_voices(tensors, manifest, folder / WEIGHTS)
-    return Bundle(manifest, _build_network(tensors, manifest, folder / WEIGHTS), card, voices)
+    speech = _build_speech(tensors, manifest, folder / WEIGHTS)
+    network = _build_network(tensors, manifest, folder / WEIGHTS)
+    return Bundle(manifest, network, card, voices, speech)
 
 
 def save(bundle: Bundle, folder: Path) -> None:
@@ -254,6 +272,9 @@ def save(bundle: Bundle, folder: Path) -> None:
                     for name in SPEAKER_ARRAYS
                     for array in [getattr(bundle.voices.speakers, name)]
                 }
+        if bundle.speech is not None:
+            state[SPEECH_WEIGHT] = torch.from_numpy(bundle.speech.weight).contiguous()
+            state[SPEECH_BIAS] = torch.from_numpy(bundle.speech.bias).contiguous()
         save_file(state, new / WEIGHTS)
         (new / WEIGHTS).chmod(0o644)  # safetensors leaves it to its owner alone
         (new / CARD).write_text(bundle.card, encoding="utf-8")
@@ -370,6 +391,16 @@ def _build_voices(tensors: dict[str, Tensor], manifest: Manifest, path: Path) ->
         temperature=described.temperature,
         speakers=speakers,
     )
+
+
+def _build_speech(tensors: dict[str, Tensor], manifest: Manifest, path: Path) -> SpeechModel | None:
+    """Take what tells speech from other sounds out of ``tensors``, if the manifest speaks of it."""
+    if manifest.speech is None:
+        return None
+    _check_tensor(tensors, SPEECH_WEIGHT, (1, manifest.shape.features), path)
+    _check_tensor(tensors, SPEECH_BIAS, (1,), path)
+    weight, bias = (tensors.pop(name).float().numpy() for name in (SPEECH_WEIGHT, SPEECH_BIAS))
+    return SpeechModel(weight, bias, manifest.speech.threshold)
 
 
 def _check_tensor(

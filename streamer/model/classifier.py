@@ -3,6 +3,7 @@
 Without a `Baseline`, the same samples get the same answer, always.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Self, TypeAlias
 
@@ -29,6 +30,7 @@ class Classifier:
         self._manifest = bundle.manifest
         self._network = bundle.network
         self._voices = bundle.voices
+        self._speech = bundle.speech
         index = {label: i for i, label in enumerate(self.labels)}
         self._positive = [index[label] for label in bundle.manifest.mood.positive]
         self._negative = [index[label] for label in bundle.manifest.mood.negative]
@@ -81,7 +83,8 @@ class Classifier:
             pcm: Mono at `SAMPLE_RATE`, shape (samples,), int16 or float32. Of more than 30 s the
                 first 30 s are judged. Digital silence, or nothing at all, gets a flat answer.
             baseline: Of the voice, from `new_baseline`; None judges as if nobody knew it.
-            learn: Let the baseline learn from this piece, once it is judged: a whole utterance.
+            learn: Let the baseline learn from this piece, once it is judged, if it is speech: a
+                whole utterance.
 
         Raises:
             TypeError: It is no array, or of another dtype.
@@ -89,7 +92,7 @@ class Classifier:
         """
         embedding = self.embed(pcm)
         prediction = self.judge_embedding(embedding, baseline)
-        if learn and baseline is not None and embedding is not None:
+        if learn and baseline is not None and embedding is not None and prediction.is_speech:
             baseline.observe(embedding, self._logits(embedding))
         return prediction
 
@@ -125,7 +128,14 @@ class Classifier:
             logits = baseline.adapt(embedding, logits, temperature=calibration.temperature)
         probabilities = torch.from_numpy(logits).softmax(dim=0).numpy()
         uncertain = bool(probabilities.max() < calibration.threshold)
-        return self._prediction(probabilities, uncertain=uncertain)
+        prediction = self._prediction(probabilities, uncertain=uncertain)
+        if self._speech is None:
+            return prediction
+        speech = float(self._speech(embedding))
+        is_speech = speech >= self._speech.threshold
+        return replace(
+            prediction, speech=speech, is_speech=is_speech, uncertain=uncertain or not is_speech
+        )
 
     def _logits(self, embedding: Embedding) -> NDArray[np.float64]:
         """Of the cold head, shape (labels,)."""

@@ -23,6 +23,8 @@ def plain(utterance: Utterance) -> str:
     heard = utterance.prediction
     if heard is None:
         verdict = "not judged: too much waits"
+    elif not heard.is_speech:
+        verdict = "no speech"
     else:
         verdict = f"{heard.emotion} {heard.confidence:4.0%}  mood {heard.mood:+.2f}"
         if heard.uncertain:

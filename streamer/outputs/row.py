@@ -72,7 +72,10 @@ def row(utterance: Utterance, session: Session) -> dict[str, Value]:
 
 
 def verdict(heard: Prediction | None, labels: Sequence[str]) -> dict[str, Value]:
-    """What was heard, by column; without a prediction, empty cells and uncertain."""
+    """What was heard, by column; without a prediction, empty cells and uncertain.
+
+    Where nobody speaks there is no mood: whoever averages the column does not count it in.
+    """
     if heard is None:
         return dict.fromkeys(("emotion", "confidence", *labels, "mood")) | {"uncertain": True}
     return {
@@ -82,7 +85,7 @@ def verdict(heard: Prediction | None, labels: Sequence[str]) -> dict[str, Value]
             label: round(probability, 4)
             for label, probability in zip(labels, heard.probabilities, strict=True)
         },
-        "mood": round(heard.mood, 4),
+        "mood": round(heard.mood, 4) if heard.is_speech else None,
         "uncertain": heard.uncertain,
     }
 

@@ -12,12 +12,15 @@ class Summary:
 
     def __init__(self) -> None:
         self.utterances = 0
+        self.no_speech = 0
         self._samples: Counter[str] = Counter()  # of speech, by emotion
         self._counters = Counters()
 
     def add(self, event: Event) -> None:
         """Count an event in."""
         match event:
+            case Utterance() if event.prediction is not None and not event.prediction.is_speech:
+                self.no_speech += 1
             case Utterance():
                 self.utterances += 1
                 heard = event.prediction
@@ -35,6 +38,8 @@ class Summary:
         if speech:
             shares = (f"{name} {n / speech:.0%}" for name, n in self._samples.most_common())
             lines.append("of the speaking time: " + ", ".join(shares))
+        if self.no_speech:
+            lines.append(f"not counted: {self.no_speech} without speech")
         lost = self._counters
         if lost.gaps or lost.overruns or lost.unjudged:
             lines.append(

@@ -14,6 +14,15 @@ from streamer.training.extraction import Embedded, Extractor
 from streamer.training.metrics import Figures, Probabilities, Targets, figures
 from streamer.training.protocols import folds
 from streamer.training.recipe import Calibrated, Embed, Recipe, choose, fit_recipe, target_indices
+from streamer.training.sounds import all_sounds, let_through
+from streamer.training.speech import (
+    SPEECH_CLIPS,
+    Material,
+    SpeechFigures,
+    evaluate_speech,
+    some_of_each,
+    write_speech_figures,
+)
 from streamer.training.voices import Session, sessions
 
 FIGURES = "figures.json"
@@ -186,6 +195,47 @@ def evaluate(  # noqa: PLR0913 - each is a choice of the caller, all but two hav
         (out / FIGURES).write_bytes(_JSON.dump_json(evaluation, indent=2) + b"\n")
         plots.draw_all(*tests[0].shipped(), labels, out=out)
     return evaluation
+
+
+def evaluate_no_speech(  # noqa: PLR0913 - as `evaluate`
+    *,
+    manifest: Path,
+    encoder: Path,
+    corpora: Collection[str] = (),
+    recipe: Recipe | None = None,
+    sounds: Path | None = None,
+    out: Path | None = None,
+    cache: Path = Path(".cache/features"),
+    jobs: int | None = None,
+) -> SpeechFigures:
+    """How well speech is told from noise, music and other sounds, all of them unheard.
+
+    Args:
+        manifest: As for `evaluate`, and so are all others but ``sounds``.
+        encoder: Likewise.
+        corpora: Likewise.
+        recipe: Likewise: in which forms speech and sounds are learned from.
+        sounds: What is no speech, see `read_sounds`; None takes the made-up sounds alone.
+        out: Likewise.
+        cache: Likewise.
+        jobs: Likewise.
+
+    Raises:
+        InputError: A manifest or a recording cannot be read.
+        ModelError: The encoder cannot be read.
+    """
+    recipe = recipe or Recipe()
+    clips = some_of_each(read_manifest(manifest, corpora=corpora), SPEECH_CLIPS)
+    extract = Extractor(encoder, blocks=recipe.blocks, cache=cache, jobs=jobs)
+    heard = all_sounds(sounds, made_up=recipe.made_up, cache=cache).clips
+    spoken, quiet, passed = (
+        Material(part, Embedded(part, extract))
+        for part in (clips, heard, let_through(heard, cache=cache))
+    )
+    result = evaluate_speech(spoken, quiet, passed, forms=recipe.variations)
+    if out is not None:
+        write_speech_figures(result, out / FIGURES)
+    return result
 
 
 class _Test:

@@ -53,6 +53,8 @@ class Recipe:
         least_coverage: At least this share of the answers is not called uncertain.
         prior: What is tried on held-out speakers as the `VoiceModel`'s prior.
         patience: How much accuracy the baseline may cost in any kind of session.
+        made_up: Sounds of each family that are synthesised to learn what is no speech; with 0, and
+             no collected ones, that is not learned.
         seed: Of the choice of held-out speakers.
     """
 
@@ -65,6 +67,7 @@ class Recipe:
     least_coverage: float = 0.5
     prior: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0, 16.0)
     patience: float = 0.01
+    made_up: int = 60
     seed: int = 0
 
     @property

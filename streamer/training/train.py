@@ -8,7 +8,7 @@ import torch
 
 from streamer.errors import ConfigError
 from streamer.model import bundle, features
-from streamer.model.bundle import Bundle, Calibration, Manifest, Mood, Network, Voices
+from streamer.model.bundle import Bundle, Calibration, Manifest, Mood, Network, Speech, Voices
 from streamer.model.network import EmotionNet
 from streamer.training.card import sources_of, write_card
 from streamer.training.corpora import read_manifest
@@ -16,6 +16,8 @@ from streamer.training.evaluation import Evaluation
 from streamer.training.extraction import Embedded, Extractor, load_encoder
 from streamer.training.metrics import Figures, certain, figures
 from streamer.training.recipe import Calibrated, Recipe, choose, fit_recipe
+from streamer.training.sounds import all_sounds
+from streamer.training.speech import Material, SpeechFigures, fit_speech
 
 POSITIVE = ("happy",)
 NEGATIVE = ("sad", "angry", "fearful", "disgust")
@@ -48,6 +50,8 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
     version: str = "1",
     recipe: Recipe | None = None,
     evaluations: Sequence[Evaluation] = (),
+    sounds: Path | None = None,
+    speech_figures: SpeechFigures | None = None,
     notes: str = "",
     cache: Path = Path(".cache/features"),
     jobs: int | None = None,
@@ -65,6 +69,8 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
         version: Likewise.
         recipe: How to train; None for the defaults.
         evaluations: Figures for the card; of the same recipe and corpora, or they say nothing.
+        sounds: What is no speech, see `read_sounds`; None takes the made-up sounds alone.
+        speech_figures: How well these are told from speech, for the card.
         notes: Markdown for the end of the card.
         cache: Folder for the encoder's output.
         jobs: Recordings worked on at once; None takes every core.
@@ -85,13 +91,19 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
                 f"expected {recipe} on {taught}"
             )
     extract = Extractor(encoder, blocks=recipe.blocks, cache=cache, jobs=jobs)
+    embedded = Embedded(clips, extract)
     judge = (
         Extractor(calibrator, blocks=recipe.blocks, cache=cache, jobs=jobs)
         if calibrator
         else extract
     )
     choices = choose(clips, Embedded(clips, judge), recipe, heard=judge.heard)
-    model = fit_recipe(clips, Embedded(clips, extract), recipe, choices)
+    model = fit_recipe(clips, embedded, recipe, choices)
+    heard = all_sounds(sounds, made_up=recipe.made_up, cache=cache)
+    quiet = Material(heard.clips, Embedded(heard.clips, extract))
+    speech = None
+    if heard.clips:
+        speech = fit_speech(Material(clips, embedded), quiet, forms=recipe.variations)
     held_out = figures(*model.held_out, model.labels)
     answered, right = certain(*model.held_out, model.threshold)
     network = _assemble(encoder, model, blocks=recipe.blocks)
@@ -112,17 +124,19 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
             caution=model.voices.speakers.caution,
             directions=len(model.voices.speakers.spread),
         ),
+        speech=speech and Speech(threshold=speech.threshold),
         mood=Mood(
             positive=tuple(label for label in POSITIVE if label in model.labels),
             negative=tuple(label for label in NEGATIVE if label in model.labels),
         ),
-        sources=sources_of(clips),
+        sources=(*sources_of(clips), *heard.sources),
         training={
             **recipe.as_json(),
             "chosen_l2": model.l2,
             "held_out": {"certain": round(answered, 4), "certain_and_right": round(right, 4)},
             "corpora": list(taught),
             "clips": len(clips),
+            "sounds": len(heard.clips),
         },
     )  # fmt: skip
     card = write_card(
@@ -131,9 +145,10 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
         held_out,
         certain=(answered, right),
         evaluations=evaluations,
+        speech_figures=speech_figures,
         notes=notes,
     )
-    bundle.save(Bundle(description, network, card, model.voices), out)
+    bundle.save(Bundle(description, network, card, model.voices, speech), out)
     return TrainingResult(folder=out, manifest=bundle.load(out).manifest, held_out=held_out)
 
 
