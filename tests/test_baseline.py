@@ -9,7 +9,6 @@ from test_bundle import small_bundle
 from test_features import voice
 
 from streamer.model.baseline import Baseline, Heard, VoiceModel
-from streamer.model.bundle import Bundle
 from streamer.model.classifier import Classifier
 from streamer.model.speakers import MEMORY, VOICES, SpeakerModel
 from streamer.training.corpora import Clip
@@ -202,7 +201,7 @@ def test_silence_is_nobody():
 def test_a_bundle_without_voices_has_no_baseline():
     """It judges as it always did."""
     small = small_bundle()
-    old = Classifier(Bundle(small.manifest, small.network, ""))
+    old = Classifier(replace(small, voices=None))
     assert old.new_baseline() is None
     assert old.judge(voice(0.3), None, learn=True) == Classifier(small).judge(voice(0.3))
 
