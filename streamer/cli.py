@@ -47,7 +47,6 @@ def _run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from streamer.audio.sources import native_stderr_muted
-    from streamer.channel import channel_names
     from streamer.dashboard.board import Board
     from streamer.dashboard.screen import usable
     from streamer.outputs.lines import JsonLines, PlainLines
@@ -62,7 +61,7 @@ def _run(args: argparse.Namespace) -> int:
         pipeline = Pipeline(_source(args, config), _loader(config), config)
         board = lines = None
         if with_board:
-            board = Board(console, config.dashboard, channel_names(config))
+            board = Board(console, config.dashboard, config.audio.streams)
         else:
             lines = JsonLines() if args.json else PlainLines()
         session = LiveSession(
