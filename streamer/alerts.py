@@ -6,6 +6,7 @@ disagree, and not raised anew before it is cleared and has cooled down.
 """
 
 from collections import deque
+from dataclasses import replace
 
 from streamer.config import AlertRule, Config
 from streamer.mood import RunningMood, counted
@@ -27,13 +28,15 @@ class Watch:
             for name in channels
         }
 
-    def add(self, utterance: Utterance) -> list[MoodChanged | Alert]:
-        """The mood of its channel after an utterance, and the alerts that it raises."""
+    def add(self, utterance: Utterance) -> list[Utterance | MoodChanged | Alert]:
+        """An utterance that knows what it raised, the mood after it, then the alerts themselves."""
         mood = self._moods[utterance.channel].add(utterance)
         if mood is None:
-            return []
-        alerts = [alarm.add(utterance, mood.mood) for alarm in self._alarms[utterance.channel]]
-        return [mood, *(alert for alert in alerts if alert is not None)]
+            return [utterance]
+        raised = [alarm.add(utterance, mood.mood) for alarm in self._alarms[utterance.channel]]
+        alerts = [alert for alert in raised if alert is not None]
+        utterance = replace(utterance, alerts=tuple(alert.rule for alert in alerts))
+        return [utterance, mood, *alerts]
 
 
 class Alarm:

@@ -61,11 +61,11 @@ def _run(args: argparse.Namespace) -> int:
         pipeline = Pipeline(_source(args, config), _loader(config), config)
         board = lines = None
         if with_board:
-            board = Board(console, config.dashboard, config.audio.streams)
+            board = Board(console, config.dashboard, config.audio.streams, bell=config.alerts.bell)
         else:
             lines = JsonLines() if args.json else PlainLines()
         session = LiveSession(
-            pipeline, csv=_csv(config), board=board, lines=lines, duration=args.duration
+            pipeline, config, csv=_csv(config), board=board, lines=lines, duration=args.duration
         )
         stack.callback(_print_summary, session, sys.stderr if args.json else sys.stdout)
         if board is not None:
@@ -88,7 +88,9 @@ def _file(args: argparse.Namespace) -> int:
         [Path(path) for path in args.paths],
         _loader(config)(),
         config,
+        split=not args.mono,
         csv=_csv(config),
+        summary=args.summary,
         jobs=args.jobs,
         json=args.json,
     )
@@ -118,9 +120,11 @@ def _devices(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> int:
     from streamer.audio.sources import native_stderr_muted
-    from streamer.check import check
+    from streamer.check import check, check_alert
 
     config = _config(args)
+    if args.alert is not None:
+        return check_alert(config, args.alert)
     with native_stderr_muted():
         return check(config, _loader(config), DEMO)
 
@@ -310,7 +314,16 @@ def _parser() -> argparse.ArgumentParser:
         "--channels",
         metavar="NAMES",
         type=_names,
-        help="independent channels, as agent,customer; without it all are mixed to one",
+        help="independent channels, as agent,customer; of a stereo recording: left,right",
+    )
+    file.add_argument(
+        "--mono", action="store_true", help="mix a stereo recording to one channel instead"
+    )
+    file.add_argument(
+        "--summary",
+        metavar="PATH",
+        type=Path,
+        help="append a row per recording and channel to this CSV: speaking time, shares, mood",
     )
     _add_output(file)
     _add_model(file)
@@ -322,6 +335,9 @@ def _parser() -> argparse.ArgumentParser:
         commands, "check", _check, "say whether this machine is ready", "streamer check"
     )
     check.add_argument("--device", metavar="INDEX|NAME", help="input device to be checked")
+    check.add_argument(
+        "--alert", metavar="NAME", help="only send a test alert of this rule, and say what happens"
+    )
     _add_model(check)
 
     bench = _command(

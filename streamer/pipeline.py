@@ -1,4 +1,4 @@
-"""The live path, and the only room that starts threads: wires them, bounds them, watches them.
+"""The live path: the room that starts its threads, wires them, bounds them, watches them.
 
 source -> capture thread -> ring -> segmenter thread -> backlog -> worker -> events -> main thread
 

@@ -167,6 +167,7 @@ class Utterance:
         end_reason: Why it ended.
         latency_ms: From the capture of its last speech sample to this row; None off the live path.
         compute_ms: What judging it cost the worker.
+        alerts: Names of the rules that it raised an alert by; told by the main thread.
     """
 
     number: int
@@ -178,6 +179,7 @@ class Utterance:
     end_reason: EndReason
     latency_ms: float | None
     compute_ms: float
+    alerts: tuple[str, ...] = ()
 
     @property
     def start_s(self) -> float:

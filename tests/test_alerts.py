@@ -9,7 +9,7 @@ from said import said
 
 from streamer.alerts import Alarm, Watch
 from streamer.config import AlertRule, Config
-from streamer.types import Alert, MoodChanged
+from streamer.types import Alert, MoodChanged, Utterance
 
 LETTERS = {"A": "angry", "N": "neutral", "S": "sad"}
 
@@ -158,9 +158,11 @@ def test_a_rule_may_name_its_channel():
 def test_the_mood_comes_first_and_the_alert_knows_it():
     """So that whoever is told can say both."""
     rules = [{"name": "low", "mood_below": -0.5}]
-    mood, alert = watch(["mono2"], rules).add(said(1, "sad", channel="mono2", mood=-0.7))
+    utterance, mood, alert = watch(["mono2"], rules).add(said(1, "sad", channel="mono2", mood=-0.7))
+    assert isinstance(utterance, Utterance)
     assert isinstance(mood, MoodChanged)
     assert isinstance(alert, Alert)
+    assert utterance.alerts == ("low",)
     assert mood.mood == alert.mood == pytest.approx(-0.7)
     assert alert.text == "low: mono2, mood at most -0.50 (#1)"
 
