@@ -144,7 +144,8 @@ def _model(load: Callable[[], Model]) -> str:
 def _live_path(config: Config, load: Callable[[], Model], recording: Path) -> str:
     """Play speech through the pipeline and say how late its predictions are."""
     block_s = config.audio.block_ms / 1000
-    pipeline = Pipeline(FileSource(recording, block_s=block_s), load, config)
+    # The recording has one channel, whatever the device has.
+    pipeline = Pipeline(FileSource(recording, block_s=block_s), load, config.one_stream())
     pipeline.start()
     onsets: dict[int, int] = {}
     rolling: defaultdict[int, list[RollingPrediction]] = defaultdict(list)

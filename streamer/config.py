@@ -291,6 +291,11 @@ class Config(_Section):
     output: OutputConfig = OutputConfig()
     dashboard: DashboardConfig = DashboardConfig()
 
+    def one_stream(self) -> Self:
+        """The same, but all channels mixed to one."""
+        audio = self.audio.model_copy(update={"channels": (), "analyse": None})
+        return self.model_copy(update={"audio": audio})
+
     @field_validator("alerts")
     @classmethod
     def _watch_channels_that_are_there(

@@ -11,6 +11,7 @@ from itertools import permutations
 from typing import TypeAlias
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from streamer.types import SAMPLE_RATE, Pcm
@@ -25,8 +26,9 @@ LAGS = np.arange(-3, 4)
 BAND_HZ = (150, 3800)
 """Where the telephone carries speech."""
 
-MEMORY_HOPS = 12
-"""Time constant of the averages. Fewer frames make chance look like coherence."""
+WINDOW_HOPS = 20
+"""Frames that are averaged: fewer make chance look like coherence, and with more a channel is
+credited for too long with what somebody said in it before."""
 
 EXPLAINED = 0.55
 """From this part of a channel's power on, explained by another channel, it is crosstalk."""
@@ -34,13 +36,12 @@ EXPLAINED = 0.55
 EQUAL_DB = 3.0
 """Levels this close say nothing about whose sound it is."""
 
-Spectrum: TypeAlias = NDArray[np.complex64]
-Power: TypeAlias = NDArray[np.float32]
+Spectra: TypeAlias = NDArray[np.complex64]
 
 _BINS = slice(*(round(hz * FRAME_SAMPLES / SAMPLE_RATE) for hz in BAND_HZ))
 _WINDOW = np.hanning(FRAME_SAMPLES).astype(np.float32)
-_KEEP = np.float32(np.exp(-1 / MEMORY_HOPS))
 _REACH = int(LAGS.max())
+_JUDGED = slice(_REACH, _REACH + WINDOW_HOPS)
 _TINY = np.float32(1e-3)  # in LSB²: keeps digital silence from explaining anything
 
 
@@ -55,7 +56,7 @@ class _Pair:
 class CrosstalkGate:
     """Say of each sample of several channels whether it is another channel's sound.
 
-    It remembers the last tenths of a second: give it all channels, in order. What it says about a
+    It remembers the last quarter of a second: give it all channels, in order. What it says about a
     sample comes from the samples before the hop that it lies in, so it never depends on how the
     stream was cut into blocks.
 
@@ -71,12 +72,10 @@ class CrosstalkGate:
     def reset(self) -> None:
         """Forget what was heard: there is a hole in the stream."""
         bins = _BINS.stop - _BINS.start
-        spectra = (self._channels, 2 * _REACH + 1, bins)
+        hops = WINDOW_HOPS + 2 * _REACH
         self._pending: Pcm = np.zeros((0, self._channels), np.int16)
         self._newest = np.zeros((FRAME_SAMPLES, self._channels), np.float32)
-        self._spectra: Spectrum = np.zeros(spectra, np.complex64)  # of the last hops, newest first
-        self._powers: Power = np.zeros(spectra, np.float32)  # averages, as of the last hops
-        self._crosses: Spectrum = np.zeros((len(self._pairs), len(LAGS), bins), np.complex64)
+        self._spectra: Spectra = np.zeros((self._channels, hops, bins), np.complex64)
         self._verdict = np.zeros(self._channels, np.bool_)
         self._hops = 0
 
@@ -103,26 +102,31 @@ class CrosstalkGate:
         come before that of the channel that explains it.
         """
         self._newest = np.concatenate((self._newest[HOP_SAMPLES:], hop.astype(np.float32)))
-        spectra = np.fft.rfft(self._newest * _WINDOW[:, np.newaxis], axis=0)[_BINS].T
-        self._spectra = np.roll(self._spectra, 1, axis=1)
-        self._spectra[:, 0] = spectra
-        self._powers = np.roll(self._powers, 1, axis=1)
-        self._powers[:, 0] = _KEEP * self._powers[:, 1] + np.square(np.abs(spectra))
+        self._spectra = np.roll(self._spectra, 1, axis=1)  # the newest first
+        self._spectra[:, 0] = np.fft.rfft(self._newest * _WINDOW[:, np.newaxis], axis=0)[_BINS].T
+        power = np.square(np.abs(self._spectra))
+        loudness = 10 * np.log10(power[:, :WINDOW_HOPS].sum(axis=(1, 2)) + _TINY)
         self._hops += 1
-        loudness = 10 * np.log10(self._powers[:, 0].sum(axis=1) + _TINY)
         self._verdict = np.zeros(self._channels, np.bool_)
-        for index, pair in enumerate(self._pairs):
-            cross = self._crosses[index]
-            cross *= _KEEP
-            cross += self._spectra[pair.heard_in, _REACH] * self._spectra[pair.source].conj()
+        if self._hops < WINDOW_HOPS:  # before there is something to average, all is coherent
+            return
+        for pair in self._pairs:
             louder = loudness[pair.source] - loudness[pair.heard_in]
             owned = louder > EQUAL_DB or (louder >= -EQUAL_DB and pair.source < pair.heard_in)
-            # Until the averages are averages, anything is coherent.
-            if owned and self._hops > MEMORY_HOPS and self._explained(cross, pair) > EXPLAINED:
+            if owned and _explained(self._spectra[pair.heard_in], self._spectra[pair.source]):
                 self._verdict[pair.heard_in] = True
 
-    def _explained(self, cross: Spectrum, pair: _Pair) -> float:
-        """The part of a channel's power that the other one explains at the likeliest delay."""
-        coherent = np.square(np.abs(cross)) / (self._powers[pair.source] + _TINY)
-        total = self._powers[pair.heard_in, _REACH].sum() + _TINY
-        return float(coherent.sum(axis=1).max() / total)
+
+def _explained(heard: Spectra, source: Spectra) -> bool:
+    """Whether one channel explains the other at some delay.
+
+    Args:
+        heard: The channel that is judged, shape (hops, bins), the newest first.
+        source: The other one, likewise.
+    """
+    judged = heard[_JUDGED]
+    delayed = sliding_window_view(source, WINDOW_HOPS, axis=0)  # (delays, bins, hops)
+    cross = np.einsum("hb,dbh->db", judged, delayed.conj())
+    coherent = np.square(np.abs(cross)) / (np.square(np.abs(delayed)).sum(axis=2) + _TINY)
+    total = np.square(np.abs(judged)).sum() + _TINY
+    return bool(coherent.sum(axis=1).max() > EXPLAINED * total)

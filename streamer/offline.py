@@ -48,13 +48,13 @@ def utterances(
 
 def utterances_of(pcm: Pcm, classifier: Judge, config: Config) -> Iterator[Utterance]:
     """Split one stream at 16 kHz, shape (samples,), into utterances and judge each."""
-    config = _one_stream(config)
+    config = config.one_stream()
     yield from _judged(_segments([_one(pcm)], config), classifier, config)
 
 
 def has_speech(pcm: Pcm, config: Config) -> bool:
     """Whether there is an utterance in one stream at 16 kHz, shape (samples,)."""
-    return any(True for _ in _segments([_one(pcm)], _one_stream(config)))
+    return any(True for _ in _segments([_one(pcm)], config.one_stream()))
 
 
 def whole(path: Path, seconds: float) -> Pcm | None:
@@ -102,9 +102,3 @@ def _segments(blocks: Iterable[Intaken], config: Config) -> Iterator[tuple[str, 
 def _one(pcm: Pcm) -> Intaken:
     """One stream, shape (samples,), in which nothing can be crosstalk."""
     return np.stack((pcm, np.zeros_like(pcm)), axis=1)
-
-
-def _one_stream(config: Config) -> Config:
-    """The same, but all channels mixed to one."""
-    audio = config.audio.model_copy(update={"channels": (), "analyse": None})
-    return config.model_copy(update={"audio": audio})

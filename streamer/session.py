@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -204,13 +204,18 @@ class LiveSession:
 
     def _end(self) -> None:
         """Everything has been heard: close the log, wait for what is still to be delivered."""
-        if self._lines is not None and self._session is not None:
-            self._lines.end(self._summary.rows(self._session))
-        try:
+        with ExitStack() as stack:  # each of these is tried, whatever becomes of the others
+            stack.callback(self._deliver_rest)
             if self._log is not None:
-                self._log.close()
-        finally:
-            self._undelivered = self._deliveries.close()
+                stack.callback(self._log.close)
+            if self._lines is not None and self._session is not None:
+                self._lines.end(self._summary.rows(self._session))
+
+    def _deliver_rest(self) -> None:
+        if self._board is not None and self._deliveries.waiting:
+            self._board.fold(Notice("waiting for alerts to be delivered", urgent=True))
+            self._board.draw()
+        self._undelivered = self._deliveries.close()
 
     def _act_on(self, key: str | None) -> None:
         match key:

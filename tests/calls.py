@@ -17,6 +17,9 @@ AGENT = (0, 2, 4, 6)
 EARLIER_S = 2.6
 """By how much the customer's side is shifted: then some utterances overlap."""
 
+LENGTH_S = 31.0
+"""The rest of the recording adds nothing but time."""
+
 QUIET = 32_768 * 10 ** (-66 / 20)
 DELAY = 12 * SAMPLE_RATE // 1000
 LEFT, RIGHT = "agent", "customer"
@@ -37,13 +40,15 @@ def said() -> list[Said]:
         rows = [(float(row["start_s"]), float(row["end_s"])) for row in csv.DictReader(file)]
     agent = [Said(LEFT, *rows[index]) for index in AGENT]
     others = [row for index, row in enumerate(rows) if index not in AGENT]
-    return agent + [Said(RIGHT, start - EARLIER_S, end - EARLIER_S) for start, end in others]
+    customer = [Said(RIGHT, start - EARLIER_S, end - EARLIER_S) for start, end in others]
+    return [one for one in agent + customer if one.end < LENGTH_S - 0.5]
 
 
 def sides() -> NDArray[np.float64]:
     """Without crosstalk, shape (samples, 2): agent on the left, customer on the right."""
     demo, _ = soundfile.read(DEMO, dtype="int16")
-    both = QUIET * np.random.default_rng(5).standard_normal((len(demo), 2))
+    samples = round(LENGTH_S * SAMPLE_RATE)
+    both = QUIET * np.random.default_rng(5).standard_normal((samples, 2))
     for one in said():
         column, later = (0, 0.0) if one.channel == LEFT else (1, EARLIER_S)
         start, end = (round(s * SAMPLE_RATE) for s in (one.start - 0.1, one.end + 0.15))

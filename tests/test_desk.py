@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import socket
 import time
 
 import numpy as np
@@ -14,7 +15,9 @@ from fakes import LABELS, FakeModel, ScriptedSource, silence, speech
 from hooks import SECRET
 
 from streamer.batch import analyse
+from streamer.check import _alerts
 from streamer.config import Config
+from streamer.errors import DeliveryError
 from streamer.outputs import delivery
 from streamer.outputs.lines import JsonLines
 from streamer.outputs.webhook import SIGNATURE, signature
@@ -222,3 +225,16 @@ def test_check_says_which_rules_there_are(tmp_path):
     result = streamer("check", "--alert", "angry customer", cwd=tmp_path)
     assert result.returncode == 0
     assert b"nobody is told" in result.stdout
+
+
+def test_check_names_who_cannot_be_told():
+    """The key, what was got, and what is expected."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    with pytest.raises(DeliveryError, match=f"alerts.webhook_url: got {url}, expected a host that"):
+        _alerts(config(f"{url}/hook"))
+    lost = Config.model_validate({"alerts": {"command": ["no-such-program"]}})
+    with pytest.raises(DeliveryError, match=r"alerts\.command: got 'no-such-program', expected"):
+        _alerts(lost)
+    assert _alerts(Config()) == "1 rule, nobody else is told"

@@ -57,7 +57,7 @@ class Delivery:
         self._receiver = receiver
         self._retry_s = retry_s
         self._back_off_s = back_off_s
-        self._waiting: queue.Queue[Mapping[str, Value] | None] = queue.Queue()
+        self._queue: queue.Queue[Mapping[str, Value] | None] = queue.Queue()
         self._lock = threading.Lock()
         self._pending: list[Mapping[str, Value]] = []
         self._troubles: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -75,7 +75,13 @@ class Delivery:
         if full:
             self._trouble(message, f"{MOST_WAITING} alerts wait already")
         else:
-            self._waiting.put(message)
+            self._queue.put(message)
+
+    @property
+    def waiting(self) -> int:
+        """How many messages are not delivered yet."""
+        with self._lock:
+            return len(self._pending)
 
     def troubles(self) -> list[str]:
         """What was given up since the last call, a line each."""
@@ -84,7 +90,7 @@ class Delivery:
     def close(self) -> None:
         """Say that nothing more comes, and that time is short. Returns at once."""
         self._closing.set()
-        self._waiting.put(None)
+        self._queue.put(None)
 
     def join(self, timeout_s: float) -> None:
         """Wait for what is not delivered yet; what is not by then is given up."""
@@ -98,7 +104,7 @@ class Delivery:
     # --- delivery thread ------------------------------------------------------------------------
 
     def _work(self) -> None:
-        while (message := self._waiting.get()) is not None and not self._abandoned.is_set():
+        while (message := self._queue.get()) is not None and not self._abandoned.is_set():
             failure = self._try(message)
             with self._lock:
                 if message not in self._pending:  # given up meanwhile, and told so
@@ -149,6 +155,11 @@ class Deliveries:
         """Tell everybody; returns at once."""
         for delivery in self._all:
             delivery.put(message(alert, session))
+
+    @property
+    def waiting(self) -> int:
+        """How many messages are not delivered yet."""
+        return sum(delivery.waiting for delivery in self._all)
 
     def troubles(self) -> list[str]:
         """What was given up since the last call, a line each."""
