@@ -124,26 +124,27 @@ def test_it_looks_back_only():
     assert np.array_equal(CrosstalkGate(2)(stereo[:9000]), marks[:9000])
 
 
+def foreign_s(row):
+    """For how long a row goes on beside what is said in its own channel."""
+    name, start, end = row
+    own = [min(end, one.end) - max(start, one.start) for one in said() if one.channel == name]
+    return end - start - sum(part for part in own if part > 0)
+
+
 @pytest.mark.parametrize("crosstalk_db", [None, -15, -25, -40])
 def test_a_call_has_its_utterances_on_the_right_channels(crosstalk_db):
     """Made from the bundled recording, with both sides speaking at once now and then."""
-    truth = said()
     rows = utterances(call(crosstalk_db))
-    for name, start, end in rows:
-        assert any(one.channel == name and one.start < end and start < one.end for one in truth)
-    for one in truth:
+    assert max(foreign_s(row) for row in rows) < 0.5
+    for one in said():
         parts = [min(e, one.end) - max(s, one.start) for n, s, e in rows if n == one.channel]
         assert sum(part for part in parts if part > 0) > 0.75 * (one.end - one.start)
 
 
-def test_without_the_gate_that_call_has_rows_from_crosstalk(monkeypatch):
+def test_without_the_gate_the_other_side_is_in_the_rows(monkeypatch):
     """Or the test above would prove nothing."""
     monkeypatch.setattr(CrosstalkGate, "__call__", lambda _, pcm: np.zeros(pcm.shape, bool))
-    truth = said()
-    assert any(
-        all(one.channel != name or one.start >= end or start >= one.end for one in truth)
-        for name, start, end in utterances(call(-25))
-    )
+    assert sum(foreign_s(row) for row in utterances(call(-25))) > 3
 
 
 def test_a_channel_that_is_switched_off_is_not_heard_but_its_crosstalk_is_known():
