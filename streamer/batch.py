@@ -4,10 +4,11 @@ import os
 import queue
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,15 +16,20 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from streamer import offline
+from streamer.alerts import Watch
 from streamer.audio.sources import Recording
 from streamer.config import Config
 from streamer.errors import InputError, StreamerError
 from streamer.outputs.csv_log import CsvLog
+from streamer.outputs.delivery import Deliveries
 from streamer.outputs.lines import JsonLines
 from streamer.outputs.row import Session, columns, row
-from streamer.outputs.summary import Summary
+from streamer.outputs.summary import Summary, summary_columns
 from streamer.pipeline import Model
-from streamer.types import Utterance
+from streamer.types import Alert, MoodChanged, Utterance
+
+STEREO = ("left", "right")
+"""What the channels of a stereo recording are called that nobody named."""
 
 SUFFIXES = frozenset(
     (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64")
@@ -38,14 +44,17 @@ class _Read:
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
+    """An utterance, and what follows from it."""
+
     session: Session
-    utterance: Utterance
+    events: list[Utterance | MoodChanged | Alert]
 
 
 @dataclass(frozen=True, slots=True)
 class _Done:
     path: Path
-    summary: Summary
+    session: Session
+    summary: Summary | None  # None where nothing of it could be read
     error: BaseException | None
 
 
@@ -57,7 +66,9 @@ def analyse(  # noqa: PLR0913 - what the command line has to say
     model: Model,
     config: Config,
     *,
+    split: bool = True,
     csv: Path | None,
+    summary: Path | None = None,
     jobs: int | None = None,
     json: bool = False,
 ) -> int:
@@ -66,8 +77,11 @@ def analyse(  # noqa: PLR0913 - what the command line has to say
     Args:
         paths: Recordings, and folders of them.
         model: Judges them; shared by all jobs.
-        config: For the channels, the voice-activity detector and the segmenter.
+        config: For the channels (without names, those of a stereo recording are `STEREO`), the
+            voice-activity detector, the segmenter, the mood and the alerts.
+        split: Take the two channels of a stereo recording for two streams, named or not.
         csv: Rows are appended here; None for nowhere.
+        summary: What each channel of each recording comes to is appended here; None for nowhere.
         jobs: Recordings at once; None for one per core.
         json: Write a line of JSON per utterance to stdout instead of a line per recording.
 
@@ -83,13 +97,19 @@ def analyse(  # noqa: PLR0913 - what the command line has to say
     stopped = threading.Event()
     with ExitStack() as stack:
         log = stack.enter_context(CsvLog(csv, columns(model.labels))) if csv else None
+        table = (
+            stack.enter_context(CsvLog(summary, summary_columns(model.labels))) if summary else None
+        )
+        deliveries = Deliveries(config.alerts)
+        stack.callback(_close, deliveries)
         progress = stack.enter_context(_progress(sum(map(_seconds, recordings))))
         pool = ThreadPoolExecutor(jobs or os.cpu_count())
         stack.callback(pool.shutdown, cancel_futures=True)
         stack.callback(stopped.set)  # called before the shutdown, which waits
+        configure = _with_stereo_named if split else _as_it_is
         for path in recordings:
-            pool.submit(_judge, path, model, config, reports, stopped)
-        results = _Results(log, JsonLines() if json else None, progress)
+            pool.submit(_judge, path, model, partial(configure, config), reports, stopped)
+        results = _Results(log, table, JsonLines() if json else None, deliveries, progress)
         for _ in recordings:
             while not results.take(reports.get()):
                 pass
@@ -102,10 +122,19 @@ def analyse(  # noqa: PLR0913 - what the command line has to say
 class _Results:
     """Writes what the jobs report, on the main thread."""
 
-    def __init__(self, log: CsvLog | None, lines: JsonLines | None, progress: Progress) -> None:
+    def __init__(
+        self,
+        log: CsvLog | None,
+        table: CsvLog | None,
+        lines: JsonLines | None,
+        deliveries: Deliveries,
+        progress: Progress,
+    ) -> None:
         self.failures = 0
         self._log = log
+        self._table = table
         self._lines = lines
+        self._deliveries = deliveries
         self._progress = progress
 
     def take(self, report: _Report) -> bool:
@@ -113,24 +142,47 @@ class _Results:
         match report:
             case _Read(seconds):
                 self._progress.advance(self._progress.task_ids[0], seconds)
-            case _Judged(session, utterance):
-                if self._log is not None:
-                    self._log.add(row(utterance, session))
-                    self._log.flush()
-                if self._lines is not None:
-                    self._lines.write(utterance, session)
-            case _Done(path, summary, error):
-                if self._lines is None:
-                    print(f"{path}: {'; '.join(summary.lines())}")
+            case _Judged(session, events):
+                for event in events:
+                    self._take(event, session)
+            case _Done(error=error):
+                self._summarise(report)
                 if error is not None:
                     self._fail(error)
+        for trouble in self._deliveries.troubles():
+            self._say(trouble)
         return isinstance(report, _Done)
+
+    def _take(self, event: Utterance | MoodChanged | Alert, session: Session) -> None:
+        if isinstance(event, Utterance) and self._log is not None:
+            self._log.add(row(event, session))
+            self._log.flush()
+        if self._lines is not None:
+            self._lines.write(event, session)
+        if isinstance(event, Alert):
+            self._deliveries.put(event, session)
+
+    def _summarise(self, report: _Done) -> None:
+        if report.summary is None:
+            return
+        rows = report.summary.rows(report.session)
+        if self._table is not None:
+            for values in rows:
+                self._table.add(values)
+            self._table.flush()
+        if self._lines is not None:
+            self._lines.end(rows)
+        else:
+            print(f"{report.path}: {'; '.join(report.summary.lines())}")
 
     def _fail(self, error: BaseException) -> None:
         if not isinstance(error, StreamerError):
             raise error
         self.failures += 1
-        self._progress.console.print(f"streamer: {error}", markup=False, highlight=False)
+        self._say(str(error))
+
+    def _say(self, text: str) -> None:
+        self._progress.console.print(f"streamer: {text}", markup=False, highlight=False)
 
 
 def _recordings_in(path: Path) -> Iterator[Path]:
@@ -148,26 +200,50 @@ def _recordings_in(path: Path) -> Iterator[Path]:
 def _judge(
     path: Path,
     model: Model,
-    config: Config,
+    configure: Callable[[Path], Config],
     reports: "queue.SimpleQueue[_Report]",
     stopped: threading.Event,
 ) -> None:
     """Judge one recording. On a thread of the pool: torch and libsndfile let go of the GIL."""
     session = Session.begin(source=str(path), model=model.name, labels=model.labels)
-    summary = Summary()
+    summary: Summary | None = None
     failure: BaseException | None = None
     try:
+        config = configure(path)
+        watch = Watch(config)
         found = offline.utterances(
             path, model, config, progress=lambda seconds: reports.put(_Read(seconds))
         )
+        summary = Summary(config.audio.streams)
         for utterance in found:
-            summary.add(utterance)
-            reports.put(_Judged(session, utterance))
+            events = watch.add(utterance)
+            for event in events:
+                summary.add(event)
+            reports.put(_Judged(session, events))
             if stopped.is_set():
                 break
     except Exception as error:  # noqa: BLE001 - the main thread reports it
         failure = error
-    reports.put(_Done(path, summary, failure))
+    reports.put(_Done(path, session, summary, failure))
+
+
+def _with_stereo_named(config: Config, path: Path) -> Config:
+    """Two channels that nobody named are two streams all the same."""
+    with Recording(path) as recording:
+        if config.audio.channels or recording.info.channels != len(STEREO):
+            return config
+    audio = config.audio.model_copy(update={"channels": STEREO})
+    return config.model_copy(update={"audio": audio})
+
+
+def _as_it_is(config: Config, _path: Path) -> Config:
+    return config
+
+
+def _close(deliveries: Deliveries) -> None:
+    """Wait for what is not delivered yet; what was given up is said."""
+    for trouble in deliveries.close():
+        print(f"streamer: {trouble}", file=sys.stderr)
 
 
 def _seconds(path: Path) -> float:

@@ -1,13 +1,16 @@
-"""One channel of a stream: its voice activity, its utterances, its level."""
+"""The channels of a stream: what comes in for them; their voice activity, utterances and level."""
 
 import time
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from typing import Protocol, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamer.audio.level import clips, peak_dbfs, rms_dbfs
+from streamer.audio.resample import StreamConverter
 from streamer.config import Config
+from streamer.crosstalk import CrosstalkGate
 from streamer.model.baseline import Baseline
 from streamer.segmenter import Segmenter
 from streamer.types import (
@@ -17,6 +20,7 @@ from streamer.types import (
     Pcm,
     Prediction,
     Segment,
+    SourceInfo,
     SpeechStart,
     Utterance,
     Window,
@@ -25,6 +29,10 @@ from streamer.vad import VoiceActivityDetector
 
 LEVEL_SAMPLES = SAMPLE_RATE // 10
 """A level is measured over a tenth of a second."""
+
+Intaken: TypeAlias = Pcm
+"""PCM of each analysed channel, then for each of them where it is crosstalk (1) and where not (0):
+shape (samples, 2 * channels)."""
 
 
 class Judge(Protocol):
@@ -39,6 +47,70 @@ class Judge(Protocol):
         """For a voice that nobody knows yet; None where voices are not learned."""
 
 
+class Intake:
+    """From what a source delivers to what is analysed.
+
+    The only place that hears a channel which is switched off: for as long as a block takes, to
+    tell its crosstalk from what is said in the others.
+
+    Args:
+        info: The source.
+        config: Which channels there are, and which are analysed.
+
+    Raises:
+        InputError: More channels are named than come in.
+    """
+
+    def __init__(self, info: SourceInfo, config: Config) -> None:
+        names, streams = config.audio.channels, config.audio.streams
+        self._converter = StreamConverter(info.sample_rate, info.channels, names)
+        self._gate = CrosstalkGate(self._converter.streams)
+        self._analysed = [names.index(name) for name in streams] if names else [0]
+
+    def samples_out(self, samples: int) -> int:
+        """How many samples at `SAMPLE_RATE` last as long as ``samples`` of the source's."""
+        return self._converter.samples_out(samples)
+
+    def convert(self, pcm: Pcm) -> Intaken:
+        """Take the next block, shape (samples, channels)."""
+        return self._gated(self._converter.convert(pcm))
+
+    def flush(self) -> Intaken:
+        """What filters still hold; the next block comes after a hole in the stream."""
+        rest = self._gated(self._converter.flush())
+        self._gate.reset()
+        return rest
+
+    def _gated(self, pcm: Pcm) -> Intaken:
+        crosstalk = self._gate(pcm)
+        return np.hstack((pcm[:, self._analysed], crosstalk[:, self._analysed].astype(np.int16)))
+
+
+class Ear:
+    """A voice-activity detector that pays no attention to crosstalk.
+
+    Args:
+        detector: Asked about every frame, since it has to know the noise.
+    """
+
+    def __init__(self, detector: Callable[[Pcm], bool]) -> None:
+        self._detector = detector
+        self._crosstalk: NDArray[np.bool_] = np.zeros(0, np.bool_)
+
+    def expect(self, crosstalk: NDArray[np.bool_]) -> None:
+        """Say which of the next samples are crosstalk, shape (samples,)."""
+        self._crosstalk = np.concatenate((self._crosstalk, crosstalk))
+
+    def __call__(self, frame: Pcm) -> bool:
+        """Whether somebody speaks in the next frame, and in this channel."""
+        here, self._crosstalk = self._crosstalk[: len(frame)], self._crosstalk[len(frame) :]
+        return self._detector(frame) and 2 * int(here.sum()) < len(frame)
+
+    def skip(self) -> None:
+        """Frames begin anew: there is a hole in the stream."""
+        self._crosstalk = self._crosstalk[:0]
+
+
 class Channel:
     """Segments one channel and measures how loud it is.
 
@@ -50,11 +122,20 @@ class Channel:
     def __init__(self, name: str, config: Config) -> None:
         self.name = name
         vad = VoiceActivityDetector(config.vad)
-        self._segmenter = Segmenter(config.segmenter, config.rolling, vad.frame_samples, vad)
+        self._ear = Ear(vad)
+        self._segmenter = Segmenter(config.segmenter, config.rolling, vad.frame_samples, self._ear)
         self._unmeasured: Pcm = np.zeros(0, np.int16)
 
-    def push(self, pcm: Pcm) -> Iterator[LevelMeasured | SpeechStart | Window | Segment]:
-        """What follows from the next samples, shape (samples,), in order."""
+    def push(
+        self, pcm: Pcm, crosstalk: Pcm | None = None
+    ) -> Iterator[LevelMeasured | SpeechStart | Window | Segment]:
+        """What follows from the next samples, in order.
+
+        Args:
+            pcm: Shape (samples,).
+            crosstalk: Likewise, not 0 where it is another channel's sound; None for nowhere.
+        """
+        self._ear.expect(np.zeros(len(pcm), np.bool_) if crosstalk is None else crosstalk != 0)
         while len(pcm):
             missing = LEVEL_SAMPLES - len(self._unmeasured)
             piece, pcm = pcm[:missing], pcm[missing:]
@@ -66,10 +147,12 @@ class Channel:
 
     def close(self, reason: EndReason) -> Iterator[SpeechStart | Window | Segment]:
         """End the open utterance, if there is one."""
+        self._ear.skip()
         yield from self._segmenter.close(reason)
 
     def skip(self, samples: int) -> Iterator[SpeechStart | Window | Segment]:
         """Pass over a hole in the stream; an open utterance ends before it."""
+        self._ear.skip()
         yield from self._segmenter.skip(samples)
 
     def _measure(self, pcm: Pcm) -> LevelMeasured:
@@ -118,10 +201,5 @@ def new_baselines(classifier: Judge, config: Config) -> dict[str, Baseline]:
     """A baseline per channel; none where the model has none, or the configuration wants none."""
     if not config.baseline.enabled:
         return {}
-    made = {name: classifier.new_baseline() for name in channel_names(config)}
+    made = {name: classifier.new_baseline() for name in config.audio.streams}
     return {name: baseline for name, baseline in made.items() if baseline is not None}
-
-
-def channel_names(config: Config) -> tuple[str, ...]:
-    """The channels to be told apart; without names, one that all are mixed to."""
-    return config.audio.channels or ("mono",)

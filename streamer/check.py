@@ -2,21 +2,29 @@
 
 import os
 import platform
+import shutil
+import socket
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 
 from streamer.audio.level import rms_dbfs
 from streamer.audio.sources import FileSource, MicrophoneSource, find_device
 from streamer.config import Config
-from streamer.errors import OutputError, StreamerError
+from streamer.errors import ConfigError, DeliveryError, OutputError, StreamerError
+from streamer.outputs.delivery import Receiver, message, receivers
+from streamer.outputs.row import Session, Value
 from streamer.pipeline import Model, Pipeline
 from streamer.types import (
+    EMOTIONS,
     SAMPLE_RATE,
+    Alert,
     Pcm,
     RollingPrediction,
     ThreadFailed,
@@ -47,8 +55,47 @@ def check(config: Config, load: Callable[[], Model], recording: Path) -> int:
         "device": lambda: _device(config),
         "model": lambda: _model(load),
         "live path": lambda: _live_path(config, load, recording),
+        "alerts": lambda: _alerts(config),
         "log": lambda: _log(config),
     }
+    return _report(parts)
+
+
+def check_alert(config: Config, name: str) -> int:
+    """Send a test alert of a rule to everybody who is told, once; print what becomes of it.
+
+    Args:
+        config: The rules, and whom to tell.
+        name: Of the rule.
+
+    Returns:
+        The exit code: 0 where everybody took it, or nobody is to be told.
+
+    Raises:
+        ConfigError: There is no such rule.
+    """
+    names = [rule.name for rule in config.alerts.rules]
+    if name not in names:
+        allowed = ", ".join(names) or "nothing: alerts.rules is empty"
+        raise ConfigError(f"--alert: got {name!r}, allowed: {allowed}")
+    found = receivers(config.alerts)
+    if not found:
+        print("nobody is told: neither alerts.webhook_url nor alerts.command is set")
+        return 0
+    alert = Alert(name, config.audio.streams[0], 1, 0, EMOTIONS[0], 1.0, 0.0, "this is a test")
+    session = Session.begin(source="streamer check", model="none", labels=EMOTIONS)
+    sent = message(alert, session, test=True)
+    return _report({one.name: partial(_deliver, one, sent) for one in found})
+
+
+def _deliver(receiver: Receiver, sent: Mapping[str, Value]) -> str:
+    started = time.perf_counter()
+    answer = receiver.deliver(sent)
+    return f"{answer}, {(time.perf_counter() - started) * 1000:.0f} ms"
+
+
+def _report(parts: Mapping[str, Callable[[], str]]) -> int:
+    """Print a line per part; returns the exit code of the first thing amiss."""
     exit_code = 0
     for name, part in parts.items():
         try:
@@ -97,7 +144,8 @@ def _model(load: Callable[[], Model]) -> str:
 def _live_path(config: Config, load: Callable[[], Model], recording: Path) -> str:
     """Play speech through the pipeline and say how late its predictions are."""
     block_s = config.audio.block_ms / 1000
-    pipeline = Pipeline(FileSource(recording, block_s=block_s), load, config)
+    # The recording has one channel, whatever the device has.
+    pipeline = Pipeline(FileSource(recording, block_s=block_s), load, config.one_stream())
     pipeline.start()
     onsets: dict[int, int] = {}
     rolling: defaultdict[int, list[RollingPrediction]] = defaultdict(list)
@@ -133,6 +181,28 @@ def _live_path(config: Config, load: Callable[[], Model], recording: Path) -> st
 
 def _spread(values_ms: list[float]) -> str:
     return f"{statistics.median(values_ms):.0f} ms (at most {max(values_ms):.0f})"
+
+
+def _alerts(config: Config) -> str:
+    """Who is told, and whether the webhook's host can be connected to; nothing is sent."""
+    alerts = config.alerts
+    told = [receiver.name for receiver in receivers(alerts)]
+    if alerts.webhook_url is not None:
+        parts = urlsplit(alerts.webhook_url)
+        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+        try:
+            socket.create_connection((parts.hostname, port), alerts.timeout_s).close()
+        except OSError as error:
+            got = f"{parts.scheme}://{parts.netloc}"
+            raise DeliveryError(
+                f"alerts.webhook_url: got {got}, expected a host that can be reached: {error}"
+            ) from error
+    if alerts.command and shutil.which(alerts.command[0]) is None:
+        raise DeliveryError(
+            f"alerts.command: got {alerts.command[0]!r}, expected a program that can be run"
+        )
+    rules = f"{len(alerts.rules)} rule{'' if len(alerts.rules) == 1 else 's'}"
+    return f"{rules}, told to {', '.join(told)}" if told else f"{rules}, nobody else is told"
 
 
 def _log(config: Config) -> str:

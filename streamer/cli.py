@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from streamer.session import LiveSession
 
 Command: TypeAlias = Callable[[argparse.Namespace], int]
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - typeshed's name
 
 INTERRUPTED = 130
 DEMO = Path(__file__).parent / "recordings" / "demo.flac"
@@ -47,7 +48,6 @@ def _run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from streamer.audio.sources import native_stderr_muted
-    from streamer.channel import channel_names
     from streamer.dashboard.board import Board
     from streamer.dashboard.screen import usable
     from streamer.outputs.lines import JsonLines, PlainLines
@@ -62,11 +62,11 @@ def _run(args: argparse.Namespace) -> int:
         pipeline = Pipeline(_source(args, config), _loader(config), config)
         board = lines = None
         if with_board:
-            board = Board(console, config.dashboard, channel_names(config))
+            board = Board(console, config.dashboard, config.audio.streams, bell=config.alerts.bell)
         else:
             lines = JsonLines() if args.json else PlainLines()
         session = LiveSession(
-            pipeline, csv=_csv(config), board=board, lines=lines, duration=args.duration
+            pipeline, config, csv=_csv(config), board=board, lines=lines, duration=args.duration
         )
         stack.callback(_print_summary, session, sys.stderr if args.json else sys.stdout)
         if board is not None:
@@ -89,7 +89,9 @@ def _file(args: argparse.Namespace) -> int:
         [Path(path) for path in args.paths],
         _loader(config)(),
         config,
+        split=not args.mono,
         csv=_csv(config),
+        summary=args.summary,
         jobs=args.jobs,
         json=args.json,
     )
@@ -131,9 +133,11 @@ def _devices(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> int:
     from streamer.audio.sources import native_stderr_muted
-    from streamer.check import check
+    from streamer.check import check, check_alert
 
     config = _config(args)
+    if args.alert is not None:
+        return check_alert(config, args.alert)
     with native_stderr_muted():
         return check(config, _loader(config), DEMO)
 
@@ -367,7 +371,16 @@ def _parser() -> argparse.ArgumentParser:
         "--channels",
         metavar="NAMES",
         type=_names,
-        help="independent channels, as agent,customer; without it all are mixed to one",
+        help="independent channels, as agent,customer; of a stereo recording: left,right",
+    )
+    file.add_argument(
+        "--mono", action="store_true", help="mix a stereo recording to one channel instead"
+    )
+    file.add_argument(
+        "--summary",
+        metavar="PATH",
+        type=Path,
+        help="append a row per recording and channel to this CSV: speaking time, shares, mood",
     )
     _add_output(file)
     _add_model(file)
@@ -405,6 +418,9 @@ def _parser() -> argparse.ArgumentParser:
         commands, "check", _check, "say whether this machine is ready", "streamer check"
     )
     check.add_argument("--device", metavar="INDEX|NAME", help="input device to be checked")
+    check.add_argument(
+        "--alert", metavar="NAME", help="only send a test alert of this rule, and say what happens"
+    )
     _add_model(check)
 
     bench = _command(
@@ -413,6 +429,23 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--json", action="store_true", help="one line of JSON instead of a table")
     _add_model(bench)
 
+    _add_training_commands(commands)
+
+    config = commands.add_parser(
+        "config", help="show the configuration", description="The configuration."
+    )
+    config_commands = config.add_subparsers(required=True, metavar="COMMAND", title="commands")
+    _command(
+        config_commands,
+        "show",
+        _config_show,
+        "list every value and where it came from",
+        "STREAMER_VAD_FRAME_MS=30 streamer config show",
+    )
+    return parser
+
+
+def _add_training_commands(commands: Commands) -> None:
     finetune = _command(
         commands,
         "finetune",
@@ -496,22 +529,9 @@ def _parser() -> argparse.ArgumentParser:
         "--out", metavar="DIR", type=Path, required=True, help="figures.json and plots"
     )
 
-    config = commands.add_parser(
-        "config", help="show the configuration", description="The configuration."
-    )
-    config_commands = config.add_subparsers(required=True, metavar="COMMAND", title="commands")
-    _command(
-        config_commands,
-        "show",
-        _config_show,
-        "list every value and where it came from",
-        "STREAMER_VAD_FRAME_MS=30 streamer config show",
-    )
-    return parser
-
 
 def _command(  # noqa: PLR0913 - a command has a name, a job, a help and an example
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    commands: Commands,
     name: str,
     command: Command,
     description: str,

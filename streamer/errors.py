@@ -11,6 +11,14 @@ class OutputError(StreamerError):
     """A result could not be written: the disk is full, the file is read-only, or not ours."""
 
 
+class DeliveryError(StreamerError):
+    """Nobody took an alert; ``worth_retrying`` where that may change."""
+
+    def __init__(self, text: str, *, worth_retrying: bool = True) -> None:
+        super().__init__(text)
+        self.worth_retrying = worth_retrying
+
+
 class ConfigError(StreamerError):
     """A flag, an environment variable or a configuration file says what is not allowed."""
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from streamer.audio.resample import StreamConverter
 from streamer.audio.sources import Recording
-from streamer.channel import Channel, Judge, channel_names, judge, new_baselines
+from streamer.channel import Channel, Intake, Intaken, Judge, judge, new_baselines
 from streamer.config import Config
 from streamer.types import EndReason, Pcm, Segment, Utterance
 
@@ -35,26 +35,26 @@ def utterances(
     """
     with Recording(path) as recording:
         info = recording.info
-        converter = StreamConverter(info.sample_rate, info.channels, config.audio.channels)
+        intake = Intake(info, config)
 
-        def converted() -> Iterator[Pcm]:
+        def taken() -> Iterator[Intaken]:
             for block in recording.blocks(BLOCK_S):
-                yield converter.convert(block)
+                yield intake.convert(block)
                 progress(len(block) / info.sample_rate)
-            yield converter.flush()
+            yield intake.flush()
 
-        yield from _judged(_segments(converted(), config), classifier, config)
+        yield from _judged(_segments(taken(), config), classifier, config)
 
 
 def utterances_of(pcm: Pcm, classifier: Judge, config: Config) -> Iterator[Utterance]:
     """Split one stream at 16 kHz, shape (samples,), into utterances and judge each."""
-    config = _one_stream(config)
-    yield from _judged(_segments([pcm[:, np.newaxis]], config), classifier, config)
+    config = config.one_stream()
+    yield from _judged(_segments([_one(pcm)], config), classifier, config)
 
 
 def segments_of(pcm: Pcm, config: Config) -> Iterator[Segment]:
     """Split one stream at 16 kHz, shape (samples,), into what would be judged."""
-    for _, segment in _segments([pcm[:, np.newaxis]], _one_stream(config)):
+    for _, segment in _segments([_one(pcm)], config.one_stream()):
         yield segment
 
 
@@ -86,17 +86,17 @@ def _judged(
         yield judge(classifier, channel, segment, baselines.get(channel))
 
 
-def _segments(blocks: Iterable[Pcm], config: Config) -> Iterator[tuple[str, Segment]]:
+def _segments(blocks: Iterable[Intaken], config: Config) -> Iterator[tuple[str, Segment]]:
     """Name of the channel and segment, in the order in which they end.
 
     Args:
-        blocks: Shape (samples, channels) each, at `SAMPLE_RATE`.
+        blocks: As they come from an `Intake`.
         config: For the voice-activity detector and the segmenter.
     """
-    channels = [Channel(name, config) for name in channel_names(config)]
+    channels = [Channel(name, config) for name in config.audio.streams]
     for pcm in blocks:
         for index, channel in enumerate(channels):
-            for event in channel.push(pcm[:, index]):
+            for event in channel.push(pcm[:, index], pcm[:, len(channels) + index]):
                 if isinstance(event, Segment):
                     yield channel.name, event
     for channel in channels:
@@ -105,5 +105,6 @@ def _segments(blocks: Iterable[Pcm], config: Config) -> Iterator[tuple[str, Segm
                 yield channel.name, event
 
 
-def _one_stream(config: Config) -> Config:
-    return config.model_copy(update={"audio": config.audio.model_copy(update={"channels": ()})})
+def _one(pcm: Pcm) -> Intaken:
+    """One stream, shape (samples,), in which nothing can be crosstalk."""
+    return np.stack((pcm, np.zeros_like(pcm)), axis=1)

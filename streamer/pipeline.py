@@ -1,4 +1,4 @@
-"""The live path, and the only room that starts threads: wires them, bounds them, watches them.
+"""The live path: the room that starts its threads, wires them, bounds them, watches them.
 
 source -> capture thread -> ring -> segmenter thread -> backlog -> worker -> events -> main thread
 
@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from streamer.audio.resample import StreamConverter
 from streamer.audio.ring import Chunk, RingBuffer
 from streamer.audio.sources import MIN_SILENT_BLOCKS, MIN_SILENT_S, POLL_S, Source
 from streamer.backlog import Backlog, Job
-from streamer.channel import Channel, Judge, channel_names, judge, new_baselines
+from streamer.channel import Channel, Intake, Judge, judge, new_baselines
 from streamer.config import Config
 from streamer.errors import DeviceLostError, InputError
 from streamer.model.baseline import Baseline
@@ -93,8 +92,8 @@ class Pipeline:
         self._source = source
         self._load = load
         self._config = config
-        self._channels = [Channel(name, config) for name in channel_names(config)]
-        self._ring = RingBuffer(round(config.audio.ring_s * SAMPLE_RATE), len(self._channels))
+        self._channels = [Channel(name, config) for name in config.audio.streams]
+        self._ring = RingBuffer(round(config.audio.ring_s * SAMPLE_RATE), 2 * len(self._channels))
         self._backlog = Backlog()
         self._clock = _Clock(0, time.monotonic())
         self._stop = threading.Event()
@@ -177,27 +176,27 @@ class Pipeline:
 
     def _listen(self, info: SourceInfo) -> SourceInfo | None:
         """Capture until the source ends (None) or was lost and found again."""
-        converter = StreamConverter(info.sample_rate, info.channels, self._config.audio.channels)
+        intake = Intake(info, self._config)
         try:
             while not self._stop.is_set():
                 block = self._source.read()
                 if block is None:
                     break
-                self._store(block, converter)
+                self._store(block, intake)
         except DeviceLostError as error:
             self._loss = f"{info.name}: {error}"
-            self._ring.write(converter.flush())
+            self._ring.write(intake.flush())
             self._source.close()
             return self._reopen(info)
-        self._ring.write(converter.flush())
+        self._ring.write(intake.flush())
         return None
 
-    def _store(self, block: Block, converter: StreamConverter) -> None:
+    def _store(self, block: Block, intake: Intake) -> None:
         self._overruns += block.overrun
-        lost = converter.samples_out(block.lost)
+        lost = intake.samples_out(block.lost)
         if lost:
-            self._ring.write(converter.flush())
-        pcm = converter.convert(block.pcm)
+            self._ring.write(intake.flush())
+        pcm = intake.convert(block.pcm)
         while not self._live and not self._ring.wait_for_room(len(pcm), POLL_S):
             if self._stop.is_set():
                 return
@@ -263,7 +262,8 @@ class Pipeline:
             if paused:
                 self._report(channel, channel.skip(len(chunk.pcm)))
             else:
-                self._report(channel, channel.push(chunk.pcm[:, index]))
+                crosstalk = chunk.pcm[:, len(self._channels) + index]
+                self._report(channel, channel.push(chunk.pcm[:, index], crosstalk))
 
     def _close(self, reason: EndReason) -> None:
         for channel in self._channels:

@@ -2,20 +2,25 @@
 
 import queue
 import signal
+import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from streamer.alerts import Watch
+from streamer.config import Config
 from streamer.dashboard.board import Board
 from streamer.dashboard.state import Notice
 from streamer.errors import OutputError
 from streamer.outputs.csv_log import CsvLog
-from streamer.outputs.row import Session, columns, row
+from streamer.outputs.delivery import Deliveries
+from streamer.outputs.row import Session, Value, columns, row
 from streamer.outputs.summary import Summary
 from streamer.pipeline import Pipeline
 from streamer.types import (
+    Alert,
     Event,
     ModelLoaded,
     SourceOpened,
@@ -41,28 +46,36 @@ class Lines(Protocol):
     def write(self, event: Event, session: Session | None) -> None:
         """Write the line of an event that has one."""
 
+    def end(self, rows: Iterable[Mapping[str, Value]]) -> None:
+        """Take what each channel came to, at the end."""
+
 
 class LiveSession:
     """Runs a pipeline until it ends, is stopped by the user, or its time is up.
 
     Args:
         pipeline: Not started yet.
+        config: For the channels, their mood and the alerts.
         csv: Where rows go; None for nowhere.
         board: The dashboard, entered; None where there is no terminal for one.
         lines: Where lines go; None beside a dashboard.
         duration: In seconds from the first listening; None for no end.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - where it listens, and each place where something is to be seen
         self,
         pipeline: Pipeline,
+        config: Config,
         *,
         csv: Path | None,
         board: Board | None,
         lines: Lines | None,
         duration: float | None,
     ) -> None:
-        self._summary = Summary()
+        self._summary = Summary(config.audio.streams)
+        self._watch = Watch(config)
+        self._deliveries = Deliveries(config.alerts)
+        self._undelivered: list[str] = []
         self._pipeline = pipeline
         self._csv = csv
         self._board = board
@@ -91,15 +104,14 @@ class LiveSession:
             finally:
                 self._pipeline.stop()
                 self._pipeline.join()
-                if self._log is not None:
-                    self._log.close()
+                self._end()
         if self._failure is not None:
             raise self._failure
 
     def summary(self) -> list[str]:
         """What the session came to, in lines for people."""
         where = [f"rows in {self._csv}"] if self._log is not None else []
-        return [*self._summary.lines(), *where]
+        return [*self._summary.lines(), *where, *self._undelivered]
 
     def stop(self) -> None:
         """End the open utterance, judge and write what waits, then end."""
@@ -122,6 +134,8 @@ class LiveSession:
             self.stop()
         if self._log is not None and self._log.waiting and now >= self._retry_at:
             self._write(self._log)
+        for trouble in self._deliveries.troubles():
+            self._warn(trouble)
         if self._board is not None:
             self._act_on(self._board.key())
             self._board.draw()
@@ -137,10 +151,23 @@ class LiveSession:
                 self._begin(event)
             case StateChanged(state=State.LISTENING) if self._duration and not self._ends_at:
                 self._ends_at = time.monotonic() + self._duration
-            case Utterance() if self._log is not None and self._session is not None:
-                self._log.add(row(event, self._session))
+            case Utterance() if self._session is not None:
+                self._judged(event, self._session)
+                return
+        self._show(event)
+
+    def _judged(self, utterance: Utterance, session: Session) -> None:
+        """Take in an utterance and what follows from it."""
+        for event in self._watch.add(utterance):
+            if isinstance(event, Utterance) and self._log is not None:
+                self._log.add(row(event, session))
                 self._write(self._log)
-        # Only now, when the row is on disk, may anybody see it.
+            self._show(event)  # only now, when the row is on disk, may anybody see it
+            if isinstance(event, Alert):
+                self._deliveries.put(event, session)
+
+    def _show(self, event: Event) -> None:
+        """Show everybody what happened."""
         self._summary.add(event)
         if self._lines is not None:
             self._lines.write(event, self._session)
@@ -167,6 +194,28 @@ class LiveSession:
             self._retry_at = time.monotonic() + RETRY_S
             if self._board is not None:
                 self._board.fold(Notice(f"{error} ({log.waiting} rows wait)", urgent=True))
+
+    def _warn(self, text: str) -> None:
+        """Say what went wrong outside."""
+        if self._board is not None:
+            self._board.fold(Notice(text, urgent=True))
+        else:
+            sys.stderr.write(f"streamer: {text}\n")
+
+    def _end(self) -> None:
+        """Everything has been heard: close the log, wait for what is still to be delivered."""
+        with ExitStack() as stack:  # each of these is tried, whatever becomes of the others
+            stack.callback(self._deliver_rest)
+            if self._log is not None:
+                stack.callback(self._log.close)
+            if self._lines is not None and self._session is not None:
+                self._lines.end(self._summary.rows(self._session))
+
+    def _deliver_rest(self) -> None:
+        if self._board is not None and self._deliveries.waiting:
+            self._board.fold(Notice("waiting for alerts to be delivered", urgent=True))
+            self._board.draw()
+        self._undelivered = self._deliveries.close()
 
     def _act_on(self, key: str | None) -> None:
         match key:

@@ -20,6 +20,9 @@ EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "s
 NO_SPEECH = "no_speech"
 """Stands in the place of an emotion where nobody speaks: noise, music, a cough."""
 
+UNCERTAIN = "uncertain"
+"""Stands there in sums, where the confidence is too low."""
+
 Pcm: TypeAlias = NDArray[np.int16]
 """16-bit PCM: shape (samples,) for one channel, (samples, channels) for several."""
 
@@ -179,6 +182,7 @@ class Utterance:
         end_reason: Why it ended.
         latency_ms: From the capture of its last speech sample to this row; None off the live path.
         compute_ms: What judging it cost the worker.
+        alerts: Names of the rules that it raised an alert by; told by the main thread.
     """
 
     number: int
@@ -190,6 +194,7 @@ class Utterance:
     end_reason: EndReason
     latency_ms: float | None
     compute_ms: float
+    alerts: tuple[str, ...] = ()
 
     @property
     def start_s(self) -> float:
@@ -301,6 +306,53 @@ class VoiceLearned:
 
 
 @dataclass(frozen=True, slots=True)
+class MoodChanged:
+    """The running mood of a channel, after an utterance.
+
+    Attributes:
+        channel: The channel's name.
+        number: Running number of the utterance in its channel, from 1.
+        mood: From -1 to 1: what was heard lately, weighted by length and confidence.
+        trend: How far that is above what was heard for longer; below 0 it gets worse.
+    """
+
+    channel: str
+    number: int
+    mood: float
+    trend: float
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A rule's condition has come to hold on a channel.
+
+    Attributes:
+        rule: The rule's name.
+        channel: The channel's name.
+        utterance: Running number of the utterance that raised it.
+        position: Where that utterance ends, in samples.
+        emotion: What was heard in it.
+        confidence: How surely.
+        mood: The channel's running mood after it.
+        reason: The condition in a few words, for people.
+    """
+
+    rule: str
+    channel: str
+    utterance: int
+    position: int
+    emotion: str
+    confidence: float
+    mood: float
+    reason: str
+
+    @property
+    def text(self) -> str:
+        """The alert in a line, for people."""
+        return f"{self.rule}: {self.channel}, {self.reason} (#{self.utterance})"
+
+
+@dataclass(frozen=True, slots=True)
 class Counters:
     """What was lost or late so far, and what waits. Never resets within a session.
 
@@ -338,7 +390,9 @@ Event: TypeAlias = (
     | RollingPrediction
     | Utterance
     | VoiceLearned
+    | MoodChanged
+    | Alert
     | Counters
     | ThreadFailed
 )
-"""What the pipeline tells the main thread."""
+"""What happens: told by the pipeline, and by the main thread itself what follows from that."""

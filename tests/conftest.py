@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import soundfile
 from corpora import encoder, manifest  # noqa: F401 - fixtures
+from hooks import Server
 from virtual_microphone import VirtualMicrophone, missing
 
 from streamer.cli import DEMO
@@ -128,3 +129,18 @@ def run(tmp_path: Path) -> Iterator[Callable[..., Running]]:
     for running in started:
         running.process.kill()
         running.process.communicate()
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Server]]:
+    """Start servers; ended with the test."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    started = []
+
+    def start(*answers: int | threading.Event) -> Server:
+        started.append(Server(*answers))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.close()

@@ -22,9 +22,11 @@ from streamer.dashboard.view import render
 from streamer.types import (
     EMOTIONS,
     SAMPLE_RATE,
+    Alert,
     Counters,
     EndReason,
     LevelMeasured,
+    MoodChanged,
     Prediction,
     RollingPrediction,
     State,
@@ -84,6 +86,8 @@ def spoken(name: str, number: int, phase: int, tick: int) -> list[Input]:
         events.append(
             Utterance(number + 1, name, start, end, judged, -22.5, reason, latency_ms, 22.0)
         )
+        if judged is not None:
+            events.append(MoodChanged(name, number + 1, verdict.mood / 2, -0.04 * number))
         events.append(VoiceLearned(name, number + 1 - (number >= 4)))
     return events
 
@@ -104,6 +108,11 @@ LOST = fold(
 UNCERTAIN = advance(fold(TALKING, RollingPrediction("mix", 8, 0, heard("sad", 0.4), 1, 1), 75), 76)
 CLIPPED = fold(TALKING, LevelMeasured("mix", 75 * SAMPLE_RATE, -3.0, 0.0, True, True), 75)  # noqa: FBT003
 NOTICED = fold(TALKING, Notice("emotions.csv cannot be written: disk full", urgent=True), 75)
+ANGRY = Alert(
+    "angry customer", "customer", 7, 75 * SAMPLE_RATE, "angry", 0.87, -0.4,
+    "angry in 2 of the last 3 utterances",
+)  # fmt: skip
+ALERTED = fold(fold(TWO, replace(ANGRY, rule="low mood"), 74), ANGRY, 75)
 LONG = replace(
     TALKING,
     device="マイク配列 (デジタルマイク向けインテル® スマート・サウンド・テクノロジー)\x1b[31m\n2",
@@ -114,6 +123,9 @@ FEW = replace(TALKING, labels=("neutral", "happy", "sad", "angry"))
 HELP = fold(TALKING, Action.HELP, 75)
 
 FRAMES = {
+    "alerted-60": (ALERTED, 60, 24),
+    "alerted-100": (fold(TALKING, ANGRY, 75), 100, 24),
+    "alerted-160": (ALERTED, 160, 50),
     "clipped": (CLIPPED, 80, 24),
     "empty": (EMPTY, 80, 24),
     "few": (FEW, 100, 30),
@@ -135,7 +147,7 @@ FRAMES = {
     "uncertain": (UNCERTAIN, 80, 24),
     "warming-up": (WARMING_UP, 100, 24),
 }
-SNAPSHOTS = [TALKING, TWO, EMPTY, WARMING_UP, LOST, LONG, HELP]
+SNAPSHOTS = [TALKING, TWO, EMPTY, WARMING_UP, LOST, LONG, HELP, ALERTED]
 
 
 def drawn(snapshot: Snapshot, width: int, height: int, *, ascii: bool = False) -> list[str]:  # noqa: A002
@@ -218,7 +230,16 @@ def test_nothing_jumps(size: tuple[int, int]):
         wanted = ("level ", "voice ", *(f"{LETTERS[e]} {e} " for e in EMOTIONS), "now", "emotion ")
         return [next(i for i, line in enumerate(lines) if want in line) for want in wanted]
 
-    for other in (EMPTY, LOST, UNCERTAIN, CLIPPED, NOTICED, LONG, WARMING_UP):
+    for other in (
+        EMPTY,
+        LOST,
+        fold(TALKING, ANGRY, 75),
+        UNCERTAIN,
+        CLIPPED,
+        NOTICED,
+        LONG,
+        WARMING_UP,
+    ):
         assert places(other) == places(TALKING)
 
 
@@ -256,6 +277,18 @@ def test_what_is_no_speech_says_so():
     assert "no speech" in text
     assert "SAD" not in text
     assert "-0.50" not in text
+
+
+def test_an_alert_is_on_every_screen_until_it_is_acknowledged():
+    """Only a lost device is worse; clearing the screen is no acknowledgement."""
+    for width in range(40, 201, 8):
+        for height in (12, 24, 50):
+            text = "\n".join(drawn(ALERTED, width, height))
+            assert "ALERT angry" in text
+            assert "+1  press a" in text
+    cleared = fold(ALERTED, Action.CLEAR, 76)
+    assert "ALERT angry customer" in "\n".join(drawn(cleared, 100, 24))
+    assert "ALERT" not in "\n".join(drawn(fold(cleared, Action.ACKNOWLEDGE, 77), 100, 24))
 
 
 def test_what_was_lost_is_on_every_screen():

@@ -12,12 +12,22 @@ from streamer.config import DashboardConfig
 from streamer.dashboard.keys import Keys
 from streamer.dashboard.screen import Screen
 from streamer.dashboard.state import ACTIONS, Channel, Input, Snapshot, advance, fold
+from streamer.types import Alert
 
 
 class Board:
-    """Keeps the Snapshot, draws it and reads keys, within its ``with`` block."""
+    """Keeps the Snapshot, draws it and reads keys, within its ``with`` block.
 
-    def __init__(self, console: Console, config: DashboardConfig, channels: Iterable[str]) -> None:
+    Args:
+        console: The terminal.
+        config: How it is drawn.
+        channels: Names of the channels that are analysed.
+        bell: Ring the terminal's bell for an alert.
+    """
+
+    def __init__(
+        self, console: Console, config: DashboardConfig, channels: Iterable[str], *, bell: bool
+    ) -> None:
         self._snapshot = Snapshot(
             smoothing_s=config.smoothing_s,
             channels=tuple(map(Channel, channels)),
@@ -25,6 +35,7 @@ class Board:
         )
         self._screen = Screen(console)
         self._keys = Keys(suspended=self._screen.hide, resumed=self._screen.unhide)
+        self._bell = bell
         self._period_s = 1 / config.fps
         self._next_frame = 0.0
         self._stack = ExitStack()
@@ -45,6 +56,8 @@ class Board:
     def fold(self, event: Input) -> None:
         """Take in what happened; it is on screen with the next frame."""
         self._snapshot = fold(self._snapshot, event, time.monotonic())
+        if self._bell and isinstance(event, Alert):
+            self._screen.ring()
 
     def draw(self) -> None:
         """Draw a frame if one is due."""

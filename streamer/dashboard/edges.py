@@ -6,7 +6,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from streamer.dashboard.glyphs import ALARM, BADGE, BOLD, DIM, GOOD, PLAIN, WARN, Cell, Glyphs
-from streamer.dashboard.pieces import as_clock, clip, flowed, spread, styled
+from streamer.dashboard.pieces import as_clock, clip, fill, flowed, spread, styled
 from streamer.dashboard.sizes import WORDY
 from streamer.dashboard.state import Snapshot
 from streamer.types import SAMPLE_RATE, State
@@ -49,7 +49,10 @@ def banner(snapshot: Snapshot, width: int, glyphs: Glyphs) -> Text:
     notice = snapshot.notice
     if snapshot.state is State.LOST:
         text = f"device lost: {snapshot.detail}" if snapshot.detail else "device lost"
-        return styled((f" {clip(text, width - 2, glyphs)} ".ljust(width), ALARM))
+        return _shout(text, "", width, glyphs)
+    if snapshot.alerts:
+        more = f"+{len(snapshot.alerts) - 1}  " if len(snapshot.alerts) > 1 else ""
+        return _shout(f"ALERT {snapshot.alerts[-1].text}", f"{more}press a", width, glyphs)
     if notice is not None and notice.urgent:
         return styled((f" {clip(notice.text, width - 2, glyphs)} ".ljust(width), BADGE))
     if notice is not None:
@@ -63,6 +66,12 @@ def banner(snapshot: Snapshot, width: int, glyphs: Glyphs) -> Text:
     text = clip(text, width - 6, glyphs)
     rest = width - 4 - cell_len(text)
     return styled((glyphs.rule * 2 + " ", DIM), (text, style), (" " + glyphs.rule * rest, DIM))
+
+
+def _shout(text: str, right: str, width: int, glyphs: Glyphs) -> Text:
+    """A sentence across the screen that cannot be overlooked."""
+    room = max(0, width - 3 - cell_len(right))
+    return styled((f" {fill(clip(text, room, glyphs), room)} {right} ", ALARM))
 
 
 def status(snapshot: Snapshot, width: int) -> list[Text]:

@@ -47,6 +47,8 @@ class Glyphs:
         across: Parts of a cell filled from the left.
         up: Parts of a cell filled from the bottom.
         steps: As ``up``, where a single cell stands for a number.
+        trends: Falling, steady, rising.
+        over: Stands before a mean over time.
     """
 
     across: str
@@ -63,15 +65,17 @@ class Glyphs:
     dot: str
     ellipsis: str
     middle: str
+    trends: str
+    over: str
 
 
 UNICODE = Glyphs(
     across=" ▏▎▍▌▋▊▉█", up=" ▁▂▃▄▅▆▇█", steps="▁▂▃▄▅▆▇█", peak="▎", rule="─", run="━", doubt="╌",
     on="●", off="○", pause="‖", mark="▲", dot="·", ellipsis="…",
-    middle="┼",
+    middle="┼", trends="↘→↗", over="ø",
 )  # fmt: skip
 ASCII = Glyphs(
     across=" #", up=" .:#", steps="0123456789", peak="|", rule="-", run="=", doubt=".",
     on="*", off="o", pause="=", mark="^", dot="-", ellipsis="...",
-    middle="+",
+    middle="+", trends="\\=/", over="avg",
 )  # fmt: skip

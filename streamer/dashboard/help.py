@@ -15,6 +15,7 @@ def help_page(glyphs: Glyphs) -> list[Text]:
     rows: list[tuple[str, list[Cell | str]]] = [
         ("q", ["stop; the open utterance still gets its row"]),
         ("space", ["pause, and go on"]),
+        ("a", ["acknowledge the alerts"]),
         ("m", [f"set a mark ({glyphs.mark}) in the timeline and the table"]),
         ("c", ["clear the screen; CSV and counters stay"]),
         ("b", ["a new voice: forget the learned one"]),
@@ -24,7 +25,7 @@ def help_page(glyphs: Glyphs) -> list[Text]:
         ("", letters[8:]),
         ("", [(UNCERTAIN, BOLD), " uncertain  ", (UNJUDGED, BOLD), " not judged"]),
         ("learned", ["utterances that the voice is learned from"]),
-        ("mood", ["from -1 (negative) to +1 (positive)"]),
+        ("mood", [f"from -1 to +1; {glyphs.over} the running one, {glyphs.trends} its trend"]),
         ("latency", ["from the last sound of an utterance to its row"]),
         ("rtf", ["real-time factor: computing per second of speech"]),
         ("overruns", ["the device or the analysis fell behind"]),
@@ -32,4 +33,4 @@ def help_page(glyphs: Glyphs) -> list[Text]:
         ("late", ["partial predictions that newer ones replaced"]),
         ("unjudged", ["rows without a verdict: the model fell behind"]),
     ]
-    return [Text(), *(styled((f"{name:>8}  ", BOLD), *parts) for name, parts in rows)]
+    return [styled((f"{name:>8}  ", BOLD), *parts) for name, parts in rows]

@@ -30,7 +30,7 @@ from streamer.dashboard.pieces import (
     step,
     styled,
 )
-from streamer.dashboard.sizes import NARROW, ROOMY
+from streamer.dashboard.sizes import MOODY, NARROW, ROOMY
 from streamer.dashboard.state import Channel, Snapshot
 from streamer.types import EMOTIONS, State
 
@@ -39,6 +39,9 @@ INSTRUMENT_LINES = 3 + len(EMOTIONS)
 
 LOUD_DBFS = -18.0
 TOO_LOUD_DBFS = -6.0
+STEADY = 0.05
+"""A trend this small is none."""
+
 CLIP_S = 3.0
 """How long the clip flag stays."""
 
@@ -51,7 +54,9 @@ def instrument(
     level = styled(("level  ", DIM))
     level.append_text(_meter(snapshot, channel, width - len(level), glyphs))
     voice = styled(("voice  ", DIM), _voice(snapshot, channel, glyphs), "   ", _known(channel))
-    verdict = spread(_verdict(snapshot, channel, glyphs), _mood(channel), width)
+    mood = _mood(channel)
+    mood.append_text(_running(channel, glyphs))
+    verdict = spread(_verdict(snapshot, channel, glyphs), mood, width)
     bars = _bars(snapshot, channel, width, glyphs)
     return [*gap, level, voice, *gap, verdict, *gap, *bars]
 
@@ -72,9 +77,11 @@ def strip(
     verdict = _verdict(snapshot, channel, glyphs)
     if width < NARROW - len(EMOTIONS) * 3:
         return [*gap, line, verdict]
-    columns: list[Cell | str] = []
+    columns: list[Cell | str | Text] = []
     for emotion, shown in zip(EMOTIONS, channel.shown, strict=True):
         columns += [(LETTERS[emotion], DIM), (step(shown, glyphs), COLOURS[emotion]), " "]
+    if width >= MOODY:
+        columns = [_running(channel, glyphs), "  ", *columns]
     return [*gap, line, spread(verdict, styled(*columns[:-1]), width)]
 
 
@@ -146,7 +153,16 @@ def _verdict(snapshot: Snapshot, channel: Channel, glyphs: Glyphs) -> Text:
 def _mood(channel: Channel) -> Text:
     if channel.prediction is None or not channel.prediction.is_speech:
         return Text()
-    return styled(("mood ", DIM), f"{channel.prediction.mood:+.2f}")
+    return styled(("mood ", DIM), f"{channel.prediction.mood:+.2f}  ")
+
+
+def _running(channel: Channel, glyphs: Glyphs) -> Text:
+    """The running mood and where it goes; always as wide."""
+    mood = channel.mood
+    if mood is None:
+        return styled(" " * (len(glyphs.over) + 8))
+    trend = glyphs.trends[1 + (mood.trend > STEADY) - (mood.trend < -STEADY)]
+    return styled((f"{glyphs.over} ", DIM), f"{mood.mood:+.2f} ", (trend, BOLD))
 
 
 def _bars(snapshot: Snapshot, channel: Channel, width: int, glyphs: Glyphs) -> list[Text]:

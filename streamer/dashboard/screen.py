@@ -59,6 +59,12 @@ class Screen:
         except OSError:
             self.hide()
 
+    def ring(self) -> None:
+        """Ring the terminal's bell, where it is in front of somebody."""
+        if self._live is not None:
+            with suppress(OSError):
+                self._console.bell()
+
     def hide(self) -> None:
         """Give the terminal back for a while, as when the program is suspended."""
         live, self._live = self._live, None

@@ -6,6 +6,9 @@ MARGIN = 1
 ROOMY = 50
 """From here on the meter has a second number, and the time axis more of them."""
 
+MOODY = 62
+"""From here on a channel of several has its running mood beside its verdict."""
+
 NARROW = 80 - 2 * MARGIN
 """Below, the table's columns stand close together."""
 

@@ -14,10 +14,12 @@ from typing import TypeAlias
 from streamer.types import (
     EMOTIONS,
     SAMPLE_RATE,
+    Alert,
     Counters,
     Event,
     LevelMeasured,
     ModelLoaded,
+    MoodChanged,
     Prediction,
     RollingPrediction,
     SourceOpened,
@@ -34,6 +36,9 @@ TIMELINE_S = 60
 
 TABLE_ROWS = 200
 """Utterances and marks that are remembered; more do not fit on any screen."""
+
+ALERTS = 100
+"""Alerts that wait to be acknowledged; an older one has been overlooked for long enough."""
 
 COSTS = 100
 """Utterances over which latency and real-time factor are measured."""
@@ -65,6 +70,7 @@ class Action(Enum):
     Stopping and pausing are the pipeline's; they come back as a `StateChanged`.
     """
 
+    ACKNOWLEDGE = "a"
     MARK = "m"
     CLEAR = "c"
     HELP = "?"
@@ -76,7 +82,7 @@ ACTIONS = {action.value: action for action in Action}
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A sentence for the user: an alert, a CSV that cannot be written.
+    """A sentence for the user: a CSV that cannot be written, an alert that cannot be delivered.
 
     Attributes:
         text: One line.
@@ -170,6 +176,7 @@ class Channel:
         open: Utterances without a row, oldest first; seldom more than one.
         levels: The last `TIMELINE_S`, oldest first.
         known: Utterances from which the voice is known; None where voices are not learned.
+        mood: The running mood; None before the first utterance that counts.
     """
 
     name: str
@@ -188,6 +195,7 @@ class Channel:
     open: tuple[OpenUtterance, ...] = ()
     levels: tuple[Level, ...] = ()
     known: int | None = None
+    mood: MoodChanged | None = None
 
     @property
     def since_s(self) -> float:
@@ -215,6 +223,7 @@ class Snapshot:
         counters: What was lost or late.
         costs: Of the last `COSTS` utterances.
         rolling: The rolling predictions of the last `RATE_S`.
+        alerts: Alerts that nobody has acknowledged, the newest last.
         notice: The sentence to be read now.
         notice_at: When it came.
         help: True while the help is open.
@@ -235,6 +244,7 @@ class Snapshot:
     counters: Counters = NOTHING_LOST
     costs: tuple[Cost, ...] = ()
     rolling: tuple[Rolled, ...] = ()
+    alerts: tuple[Alert, ...] = ()
     notice: Notice | None = None
     notice_at: float = -math.inf
     help: bool = False
@@ -332,6 +342,11 @@ def fold(snapshot: Snapshot, event: Input, now: float) -> Snapshot:  # noqa: C90
         case VoiceLearned():
             channel = replace(_channel(snapshot, event.channel), known=event.utterances)
             return _with_channel(snapshot, channel)
+        case MoodChanged():
+            channel = replace(_channel(snapshot, event.channel), mood=event)
+            return _with_channel(snapshot, channel)
+        case Alert():
+            return replace(snapshot, alerts=(*snapshot.alerts[1 - ALERTS :], event))
         case Counters():
             return replace(snapshot, counters=event)
         case ModelLoaded():
@@ -346,6 +361,8 @@ def fold(snapshot: Snapshot, event: Input, now: float) -> Snapshot:  # noqa: C90
             if urgent and not event.urgent:  # what somebody has to act on is not talked over
                 return snapshot
             return replace(snapshot, notice=event, notice_at=now)
+        case Action.ACKNOWLEDGE:
+            return replace(snapshot, alerts=())
         case Action.MARK:
             mark = Mark(snapshot.marks + 1, snapshot.position)
             return replace(_with_row(snapshot, mark), marks=mark.number)
@@ -472,7 +489,7 @@ def _judged(snapshot: Snapshot, event: Utterance) -> Snapshot:
 
 
 def _cleared(snapshot: Snapshot) -> Snapshot:
-    """Empty the screen; what was lost in this session and how fast it runs stays known."""
+    """Empty the screen; losses, speed, moods and alerts to be acknowledged stay known."""
     return replace(
         snapshot,
         channels=tuple(
@@ -485,6 +502,7 @@ def _cleared(snapshot: Snapshot) -> Snapshot:
                 since=channel.since,
                 open=channel.open,
                 known=channel.known,
+                mood=channel.mood,
             )
             for channel in snapshot.channels
         ),

@@ -3,14 +3,16 @@
 import json
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import TextIO
 
-from streamer.outputs.row import Session, Value, row, verdict
+from streamer.outputs.row import Session, Value, alert_cells, row, verdict
 from streamer.types import (
     SAMPLE_RATE,
+    Alert,
     Event,
+    MoodChanged,
     RollingPrediction,
     SourceOpened,
     StateChanged,
@@ -49,8 +51,13 @@ class PlainLines:
                 self._print(plain(event))
             case SourceOpened():
                 self._print(f"source: {event.info.name}")
+            case Alert():
+                self._print(f"ALERT {event.text}")
             case StateChanged():
                 self._print(f"{event.state}{f': {event.detail}' if event.detail else ''}")
+
+    def end(self, rows: Iterable[Mapping[str, Value]]) -> None:
+        """Nothing: the summary for people is printed after everything else."""
 
     def _print(self, line: str) -> None:
         print(line, file=self._file, flush=True)
@@ -79,8 +86,25 @@ class JsonLines:
                         "latency_ms": round(event.latency_ms),
                     },
                 )
+            case MoodChanged():
+                self._print(
+                    "mood",
+                    {
+                        "channel": event.channel,
+                        "utterance": event.number,
+                        "mood": round(event.mood, 4),
+                        "trend": round(event.trend, 4),
+                    },
+                )
+            case Alert():
+                self._print("alert", alert_cells(event))
             case StateChanged():
                 self._print("state", asdict(event))
+
+    def end(self, rows: Iterable[Mapping[str, Value]]) -> None:
+        """Write what each channel came to."""
+        for values in rows:
+            self._print("summary", values)
 
     def _print(self, kind: str, values: Mapping[str, Value]) -> None:
         finite = {

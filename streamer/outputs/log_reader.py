@@ -13,11 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from streamer.errors import InputError
-from streamer.outputs.summary import UNCERTAIN
-from streamer.types import EMOTIONS
-
-NO_SPEECH = "no_speech"
-"""In place of an emotion: what was cut out was no speech."""
+from streamer.types import EMOTIONS, NO_SPEECH, UNCERTAIN
 
 NOT_JUDGED = "not judged"
 

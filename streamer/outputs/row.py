@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Self, TypeAlias
 
-from streamer.types import Prediction, Utterance
+from streamer.types import SAMPLE_RATE, Alert, Prediction, Utterance
 
 Value: TypeAlias = str | int | float | bool | None
 """What a cell may hold; None is an empty cell."""
@@ -57,12 +57,12 @@ def row(utterance: Utterance, session: Session) -> dict[str, Value]:
         "session": session.id,
         "utterance": utterance.number,
         "channel": utterance.channel,
-        "started_at": _wall_clock(session, utterance.start_s),
+        "started_at": wall_clock(session, utterance.start_s),
         "start_s": round(utterance.start_s, 3),
         "end_s": round(utterance.end_s, 3),
         "duration_s": round(utterance.duration_s, 3),
         **verdict(utterance.prediction, session.labels),
-        "alert": None,
+        "alert": "; ".join(utterance.alerts) or None,
         "level_dbfs": round(utterance.level_dbfs, 1),
         "latency_ms": None if utterance.latency_ms is None else round(utterance.latency_ms),
         "end_reason": utterance.end_reason.value,
@@ -90,7 +90,22 @@ def verdict(heard: Prediction | None, labels: Sequence[str]) -> dict[str, Value]
     }
 
 
-def _wall_clock(session: Session, seconds: float) -> str | None:
+def alert_cells(alert: Alert) -> dict[str, Value]:
+    """An alert as flat values, as lines of JSON and messages have it."""
+    return {
+        "rule": alert.rule,
+        "reason": alert.reason,
+        "channel": alert.channel,
+        "utterance": alert.utterance,
+        "at_s": round(alert.position / SAMPLE_RATE, 3),
+        "emotion": alert.emotion,
+        "confidence": round(alert.confidence, 4),
+        "mood": round(alert.mood, 4),
+    }
+
+
+def wall_clock(session: Session, seconds: float) -> str | None:
+    """Time of day so long after the start of the stream, in ISO 8601; None where nobody knows."""
     if session.epoch is None:
         return None
     moment = datetime.fromtimestamp(session.epoch + seconds, UTC).astimezone()

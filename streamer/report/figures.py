@@ -9,7 +9,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.outputs.log_reader import NO_SPEECH, LoggedSession, LoggedUtterance
+from streamer.outputs.log_reader import LoggedSession, LoggedUtterance
+from streamer.types import NO_SPEECH
 
 FEWEST = 8
 """Judged utterances from which on a trend is looked for."""

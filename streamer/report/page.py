@@ -22,15 +22,13 @@ from streamer.dashboard.glyphs import COLOURS, LETTERS
 from streamer.dashboard.glyphs import UNCERTAIN as UNCERTAIN_LETTER
 from streamer.dashboard.glyphs import UNJUDGED as UNJUDGED_LETTER
 from streamer.outputs.log_reader import (
-    NO_SPEECH,
     NOT_JUDGED,
     LoggedSession,
     LoggedUtterance,
 )
-from streamer.outputs.summary import UNCERTAIN
 from streamer.report.figures import POINTS, Figures, channels
 from streamer.report.words import count, duration, words
-from streamer.types import EMOTIONS
+from streamer.types import EMOTIONS, NO_SPEECH, UNCERTAIN
 
 Json: TypeAlias = Mapping[str, object]
 

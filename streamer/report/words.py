@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from streamer.outputs.log_reader import NOT_JUDGED, LoggedSession
-from streamer.outputs.summary import UNCERTAIN
 from streamer.report.figures import Figures
+from streamer.types import UNCERTAIN
 
 TONES = ((0.1, "balanced"), (0.3, "slightly {}"), (0.6, "{}"), (2.0, "strongly {}"))
 """How a mood is called, by what its size is below."""
