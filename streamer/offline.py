@@ -7,7 +7,7 @@ import numpy as np
 
 from streamer.audio.resample import StreamConverter
 from streamer.audio.sources import Recording
-from streamer.channel import Channel, Judge, channel_names, judge, new_baselines
+from streamer.channel import Channel, Judge, channel_names, judge, new_baselines, speech_of
 from streamer.config import Config
 from streamer.types import EndReason, Pcm, Segment, Utterance
 
@@ -52,9 +52,15 @@ def utterances_of(pcm: Pcm, classifier: Judge, config: Config) -> Iterator[Utter
     yield from _judged(_segments([pcm[:, np.newaxis]], config), classifier, config)
 
 
+def speech_in(pcm: Pcm, config: Config) -> Iterator[Pcm]:
+    """The utterances in one stream at 16 kHz, shape (samples,), without the silence around them."""
+    for _, segment in _segments([pcm[:, np.newaxis]], _one_stream(config)):
+        yield speech_of(segment)
+
+
 def has_speech(pcm: Pcm, config: Config) -> bool:
     """Whether there is an utterance in one stream at 16 kHz, shape (samples,)."""
-    return any(True for _ in _segments([pcm[:, np.newaxis]], _one_stream(config)))
+    return any(True for _ in speech_in(pcm, config))
 
 
 def whole(path: Path, seconds: float) -> Pcm | None:
