@@ -11,7 +11,10 @@ from streamer.audio.level import clips, peak_dbfs, rms_dbfs
 from streamer.audio.resample import StreamConverter
 from streamer.config import Config
 from streamer.crosstalk import CrosstalkGate
+from streamer.errors import ConfigError
+from streamer.model import enrolment
 from streamer.model.baseline import Baseline
+from streamer.model.enrolment import Enrolment
 from streamer.segmenter import Segmenter
 from streamer.types import (
     SAMPLE_RATE,
@@ -43,8 +46,8 @@ class Judge(Protocol):
     ) -> Prediction:
         """The emotion in ``pcm``, shape (samples,), in a voice; learns from it afterwards."""
 
-    def new_baseline(self) -> Baseline | None:
-        """For a voice that nobody knows yet; None where voices are not learned."""
+    def new_baseline(self, enrolment: Enrolment | None = None) -> Baseline | None:
+        """For voices that nobody knows yet, or one; None where voices are not learned."""
 
 
 class Intake:
@@ -198,8 +201,32 @@ def judge(
 
 
 def new_baselines(classifier: Judge, config: Config) -> dict[str, Baseline]:
-    """A baseline per channel; none where the model has none, or the configuration wants none."""
+    """A baseline per channel; none where the model has none, or the configuration wants none.
+
+    Raises:
+        ConfigError: A speaker was not enrolled, or is said to be on a channel that there is not.
+        InputError: What is known of a speaker cannot be read.
+        ModelError: A speaker was enrolled with another model.
+    """
     if not config.baseline.enabled:
         return {}
-    made = {name: classifier.new_baseline() for name in config.audio.streams}
+    enrolled = {channel: enrolment.load(name) for channel, name in _speakers(config).items()}
+    made = {name: classifier.new_baseline(enrolled.get(name)) for name in config.audio.streams}
     return {name: baseline for name, baseline in made.items() if baseline is not None}
+
+
+def _speakers(config: Config) -> dict[str, str]:
+    """Who is enrolled on which channel."""
+    channels = config.audio.streams
+    speakers = {}
+    for entry in config.baseline.speakers:
+        channel, _, name = entry.rpartition("=")
+        if not channel and len(channels) == 1:
+            channel = channels[0]
+        if channel not in channels or channel in speakers:
+            raise ConfigError(
+                f"baseline.speakers: got {entry!r}, expected a speaker for each channel at most, "
+                f"as CHANNEL=NAME, of the channels {', '.join(channels)}"
+            )
+        speakers[channel] = name
+    return speakers

@@ -109,6 +109,29 @@ def _report(args: argparse.Namespace) -> int:
     return code
 
 
+def _enrol(args: argparse.Namespace) -> int:
+    from streamer.audio.sources import MicrophoneSource, find_device, native_stderr_muted
+    from streamer.enrol import enrol, read, record
+    from streamer.model import enrolment
+
+    config = _config(args)
+    enrolment.check_name(args.name)
+    if args.input is not None:
+        pcm = read(Path(args.input))
+    else:
+        with native_stderr_muted():
+            find_device(config.audio.device)
+            print(f"speak for {args.duration:g} s, as you usually do", file=sys.stderr)
+            source = MicrophoneSource(
+                config.audio.device, channels=1, block_s=config.audio.block_ms / 1000
+            )
+            pcm = record(source, args.duration)
+    known = enrol(args.name, pcm, _loader(config)(), config)
+    path = enrolment.save(known)
+    print(f"{known.speaker}: {len(known.utterances)} utterances, {known.seconds:.1f} s, in {path}")
+    return 0
+
+
 def _devices(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
@@ -262,9 +285,12 @@ def _loaded_config(args: argparse.Namespace) -> "LoadedConfig":
             ("audio.device", "device"),
             ("output.csv", "csv"),
             ("audio.channels", "channels"),
+            ("baseline.speakers", "speakers"),
         )
         if given.get(flag) is not None and not isinstance(given[flag], int)
     }
+    if given.get("speakers"):
+        flags["baseline.enabled"] = True
     if given.get("no_csv"):
         flags["output.csv"] = None
     return load(file=args.config, flags=flags)
@@ -352,6 +378,13 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--duration", metavar="S", type=_positive_float, help="stop after so many seconds"
     )
+    run.add_argument(
+        "--speaker",
+        metavar="NAME",
+        dest="speakers",
+        action="append",
+        help="an enrolled voice to expect; with channels, CHANNEL=NAME each",
+    )
     run.add_argument("--no-dashboard", action="store_true", help="plain lines, also on a terminal")
     _add_output(run)
     _add_model(run)
@@ -410,6 +443,20 @@ def _parser() -> argparse.ArgumentParser:
         help="saved utterances, as SESSION-UTTERANCE.flac, to be played from the page",
     )
     report.add_argument("--open", action="store_true", help="show it in a browser")
+    enrol = _command(
+        commands,
+        "enrol",
+        _enrol,
+        "learn a voice from a few seconds of ordinary speech",
+        "streamer enrol anna",
+    )
+    enrol.add_argument("name", metavar="NAME", help="whose voice it is, for 'run --speaker NAME'")
+    enrol.add_argument("--device", metavar="INDEX|NAME", help="input device to listen to")
+    enrol.add_argument("--input", metavar="FILE", help="a recording of the voice, and nobody else")
+    enrol.add_argument(
+        "--duration", metavar="S", type=_positive_float, default=20.0, help="how long to listen: 20"
+    )
+    _add_model(enrol)
 
     _command(
         commands, "devices", _devices, "list the input devices", "streamer devices", config=False

@@ -7,7 +7,7 @@ import numpy as np
 
 from streamer.audio.resample import StreamConverter
 from streamer.audio.sources import Recording
-from streamer.channel import Channel, Intake, Intaken, Judge, judge, new_baselines
+from streamer.channel import Channel, Intake, Intaken, Judge, judge, new_baselines, speech_of
 from streamer.config import Config
 from streamer.types import EndReason, Pcm, Segment, Utterance
 
@@ -56,6 +56,12 @@ def segments_of(pcm: Pcm, config: Config) -> Iterator[Segment]:
     """Split one stream at 16 kHz, shape (samples,), into what would be judged."""
     for _, segment in _segments([_one(pcm)], config.one_stream()):
         yield segment
+
+
+def speech_in(pcm: Pcm, config: Config) -> Iterator[Pcm]:
+    """The utterances in one stream at 16 kHz, shape (samples,), without the silence around them."""
+    for segment in segments_of(pcm, config):
+        yield speech_of(segment)
 
 
 def has_speech(pcm: Pcm, config: Config) -> bool:

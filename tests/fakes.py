@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from streamer.model.baseline import Baseline, VoiceModel
+from streamer.model.enrolment import Enrolment
 from streamer.model.speakers import SpeakerModel
 from streamer.types import EMOTIONS, SAMPLE_RATE, Block, Pcm, Prediction, SourceInfo
 
@@ -62,9 +63,9 @@ class FakeModel:
     def warm_up(self) -> None:
         """Nothing to warm up."""
 
-    def new_baseline(self) -> Baseline:
+    def new_baseline(self, enrolment: Enrolment | None = None) -> Baseline:
         """One that changes no answer."""
-        return Baseline(NO_VOICE)
+        return Baseline(NO_VOICE, enrolment.heard if enrolment else ())
 
     def judge(
         self, pcm: Pcm, baseline: Baseline | None = None, *, learn: bool = False

@@ -117,7 +117,9 @@ def conversation(people: list[float], enrolled: Sequence[Heard] = ()) -> Baselin
 
 def observe(baseline: Baseline, embedding: np.ndarray) -> Heard:
     """Learn from an utterance."""
-    return baseline.observe(embedding, embedding[:EMOTIONS].astype(np.float64))
+    cold = embedding[:EMOTIONS].astype(np.float64)
+    baseline.observe(embedding, cold)
+    return PAIR.hear(embedding, cold)
 
 
 def judged(baseline: Baseline, embedding: np.ndarray) -> np.ndarray:

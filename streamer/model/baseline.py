@@ -38,6 +38,21 @@ EVENNESS = 8.0  # utterances, of all emotions alike, that are added to a session
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Heard:
+    """What is kept of an utterance.
+
+    Attributes:
+        cold: What the cold head says to it, shape (labels,).
+        warm: What the warm head says to it, likewise.
+        mark: Where it lies among the voices, shape (directions,).
+    """
+
+    cold: Logits
+    warm: Logits
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class VoiceModel:
     """What is known about voices in general; it travels in the bundle.
 
@@ -65,6 +80,10 @@ class VoiceModel:
         """
         logits: Logits = (embedding @ self.weight.T + self.bias).astype(np.float64)
         return logits
+
+    def hear(self, embedding: NDArray[np.float32], cold: Logits) -> Heard:
+        """What is kept of an utterance, shape (features,), and of the cold head's word on it."""
+        return Heard(cold, self.warm(embedding), self.speakers.mark(embedding))
 
     def trust(self, utterances: NDArray[np.float64] | float) -> NDArray[np.float64]:
         """How far a voice is known after so many utterances: from 0 to 1."""
@@ -99,21 +118,6 @@ def mix(cold: Logits, warm: Logits, voice: Logits, trust: NDArray[np.float64]) -
     """Logits of a voice that is known as far as ``trust`` (0 to 1) says; shapes broadcast."""
     mixed: Logits = (1 - trust) * cold + trust * (warm - voice)
     return mixed
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Heard:
-    """What is kept of an utterance.
-
-    Attributes:
-        cold: What the cold head says to it, shape (labels,).
-        warm: What the warm head says to it, likewise.
-        mark: Where it lies among the voices, shape (directions,).
-    """
-
-    cold: Logits
-    warm: Logits
-    mark: Mark
 
 
 class Baseline:
@@ -154,20 +158,21 @@ class Baseline:
         scaled: Logits = logits / ((1 - trust) * temperature + trust * self._model.temperature)
         return scaled
 
-    def observe(self, embedding: NDArray[np.float32], cold: Logits) -> Heard:
+    def observe(self, embedding: NDArray[np.float32], cold: Logits) -> None:
         """Learn from an utterance that is over, after it was judged.
 
         Args:
             embedding: Of the whole utterance, shape (features,).
             cold: What the cold head says to it, shape (labels,).
-
-        Returns:
-            What is kept of it.
         """
-        mark = self._model.speakers.mark(embedding)
-        heard = Heard(cold, self._model.warm(embedding), mark)
-        self._learn(heard)
-        return heard
+        heard = self._model.hear(embedding, cold)
+        place, new = self._register.add(heard.mark[None])
+        self._last = int(place[0])
+        past = self._pasts[self._last]
+        if new[0]:
+            past.clear()
+        past.append(heard)
+        self._shifts[self._last] = self._estimate(past)
 
     def reset(self) -> None:
         """Forget the voices: other people speak from now on."""
@@ -179,15 +184,6 @@ class Baseline:
             self._register.enrol(np.stack([heard.mark for heard in self._enrolled]))
             self._pasts[0].extend(self._enrolled)
             self._shifts[0] = self._estimate(self._pasts[0])
-
-    def _learn(self, heard: Heard) -> None:
-        place, new = self._register.add(heard.mark[None])
-        self._last = int(place[0])
-        past = self._pasts[self._last]
-        if new[0]:
-            past.clear()
-        past.append(heard)
-        self._shifts[self._last] = self._estimate(past)
 
     def _estimate(self, past: Collection[Heard]) -> Logits:
         cold, warm = np.stack([each.cold for each in past]), np.stack([each.warm for each in past])

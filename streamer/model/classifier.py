@@ -11,9 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from streamer.errors import ModelError
 from streamer.model import features
-from streamer.model.baseline import Baseline
-from streamer.model.bundle import Bundle, find_bundle, load
+from streamer.model.baseline import Baseline, Heard
+from streamer.model.bundle import WEIGHTS, Bundle, find_bundle, load
+from streamer.model.enrolment import Enrolment
 from streamer.types import SAMPLE_RATE, Prediction
 
 WARM_UP_S = (0.5, 1.0, 3.0, 8.0)
@@ -66,9 +68,39 @@ class Classifier:
         for seconds in WARM_UP_S:
             self.judge(noise[: round(seconds * SAMPLE_RATE)].astype(np.float32))
 
-    def new_baseline(self) -> Baseline | None:
-        """For a voice that nobody knows yet; None where the bundle knows nothing about voices."""
-        return None if self._voices is None else Baseline(self._voices)
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the bundle's weights; empty for a bundle that was never on disk."""
+        return self._manifest.files.get(WEIGHTS, "")
+
+    def new_baseline(self, enrolment: Enrolment | None = None) -> Baseline | None:
+        """For voices that nobody knows yet; None where the bundle knows nothing about voices.
+
+        Args:
+            enrolment: A voice that is known from the start.
+
+        Raises:
+            ModelError: It was enrolled with another model.
+        """
+        if enrolment is not None and enrolment.weights != self.digest:
+            raise ModelError(
+                f"speaker {enrolment.speaker!r} was enrolled with model {enrolment.model} "
+                f"({enrolment.weights[:12]}), got {self.name} ({self.digest[:12]}): enrol again"
+            )
+        if self._voices is None:
+            return None
+        return Baseline(self._voices, enrolment.heard if enrolment else ())
+
+    def hear(self, pcm: NDArray[np.generic]) -> Heard | None:
+        """What a baseline keeps of an utterance; None for silence, or where it learns no voices.
+
+        Args:
+            pcm: As for `judge`, with the same errors.
+        """
+        embedding = self.embed(pcm)
+        if embedding is None or self._voices is None:
+            return None
+        return self._voices.hear(embedding, self._logits(embedding))
 
     def judge(
         self,
