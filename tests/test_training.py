@@ -168,7 +168,8 @@ def test_what_is_no_speech_is_learned_and_measured(manifest: Path, encoder: Path
     listing = "path,package,licence\nhiss.wav,winds,CC0\n"
     (tmp_path / "manifest.csv").write_text(listing)
     asked = {
-        "manifest": manifest, "encoder": encoder, "recipe": replace(RECIPE, made_up=1), "sounds": tmp_path,
+        "manifest": manifest, "encoder": encoder,
+        "recipe": replace(RECIPE, made_up=1), "sounds": tmp_path,
         "cache": tmp_path / "cache", "jobs": 1,
     }  # fmt: skip
     measured = evaluate_no_speech(**asked, out=tmp_path / "figures")
