@@ -40,7 +40,7 @@ def small_bundle() -> Bundle:
         version="1",
         labels=("neutral", "happy", "angry"),
         features=features.PARAMETERS,
-        network=Network(mels=80, width=8, heads=2, blocks=2, positions=20),
+        network=Network(mels=80, width=8, heads=2, blocks=2, positions=1500),
         calibration=Calibration(temperature=1.5, threshold=0.4),
         baseline=Voices(prior=2.0, temperature=1.2, caution=-20.0, directions=2),
         speech=Speech(threshold=0.3),

@@ -254,7 +254,7 @@ def _no_speech(manifest: Manifest, result: SpeechFigures | None) -> str:
         clicks: where its score is below {manifest.speech.threshold:.3f}, no emotion is named. It
         was fitted to {manifest.training.get("sounds")} sounds, made up (`training/noise.py`) or
         from the packages above, against speech in the same forms; the threshold lets through
-        99.8 % of the speech of speakers held out, in each of these forms."""
+        at least 99.8 % of the speech of speakers held out, in each of these forms."""
     )
     if result is None:
         return f"## What is no speech\n\n{text}"

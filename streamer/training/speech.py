@@ -35,6 +35,8 @@ TESTED = (
 SPEECH_CLIPS = 3000
 """Of speech so many are learned from, as many of each corpus: more make no difference."""
 L2 = 0.01
+HIGHEST = 0.3
+"""The threshold is never above this score: a sound taken for speech costs less than the reverse."""
 FALSE_REJECTIONS = 0.002
 """Of speech of speakers held out, in every form, so much may be taken for something else."""
 
@@ -134,7 +136,7 @@ def fit_speech(speech: Material, sounds: Material, *, forms: Sequence[str]) -> S
     judged = held if held.clips else speech
     trial = _fit(fitted, sounds, forms)
     threshold = min(float(np.quantile(trial(judged(form)), FALSE_REJECTIONS)) for form in forms)
-    return replace(_fit(speech, sounds, forms), threshold=min(0.5, threshold))
+    return replace(_fit(speech, sounds, forms), threshold=min(HIGHEST, threshold))
 
 
 def evaluate_speech(
