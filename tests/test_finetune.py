@@ -172,3 +172,15 @@ def test_nobody_is_calibrated_on_whom_the_encoder_has_heard(
         train(encoder=everybody, cache=tmp_path / "cache", **kwargs)
     result = train(encoder=everybody, calibrator=tuned, cache=tmp_path / "cache", **kwargs)
     assert Classifier.load(result.folder).labels == ("neutral", "happy", "sad")
+    assert "fine-tuned in 4 steps" in (result.folder / "README.md").read_text()
+
+
+def test_what_the_encoder_has_heard_is_a_source(manifest: Path, encoder: Path, tmp_path: Path):
+    """Also where the head was fitted to other recordings: the licences of both bind."""
+    tuned = tune(manifest, encoder, tmp_path)
+    result = train(
+        manifest=manifest, encoder=tuned, corpora=["one"], out=tmp_path / "mine",
+        recipe=Recipe(blocks=2, variations=("plain",), l2=(1e-2,), made_up=0),
+        cache=tmp_path / "cache",
+    )  # fmt: skip
+    assert [source.name for source in result.manifest.sources][1:] == ["one", "two"]

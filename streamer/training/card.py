@@ -62,10 +62,9 @@ PUBLIC_CORPORA: Mapping[str, Source] = MappingProxyType(
 )
 
 
-def sources_of(clips: Sequence[Clip]) -> tuple[Source, ...]:
+def sources_of(corpora: Sequence[str]) -> tuple[Source, ...]:
     """The encoder and the corpora, each with its licence as far as it is known."""
     unknown = "not stated: ask whoever made the recordings"
-    corpora = sorted({clip.corpus for clip in clips})
     return (
         ENCODER,
         *(PUBLIC_CORPORA.get(name, Source(name=name, licence=unknown)) for name in corpora),
@@ -77,6 +76,7 @@ def write_card(  # noqa: PLR0913 - a card says many things
     clips: Sequence[Clip],
     held_out: Figures,
     *,
+    corpora: Sequence[str],
     certain: tuple[float, float],
     evaluations: Sequence[Evaluation] = (),
     speech_figures: SpeechFigures | None = None,
@@ -89,6 +89,7 @@ def write_card(  # noqa: PLR0913 - a card says many things
         clips: What it was trained on.
         held_out: Figures on the speakers that its penalty, temperature and threshold were chosen
             on: a little too good, and all there is without a protocol.
+        corpora: Of these, and of what the encoder was fine-tuned on.
         certain: On those speakers, the share of answers that is not called uncertain, and how
             many of these are right.
         evaluations: Of the same recipe by protocol.
@@ -96,7 +97,7 @@ def write_card(  # noqa: PLR0913 - a card says many things
         notes: More, in Markdown: what it is not good for.
     """
     parts = [
-        _head(manifest, clips),
+        _head(manifest, clips, corpora),
         _measured(held_out, evaluations),
         _voices(evaluations),
         *(_table_of_forms(evaluation) for evaluation in evaluations if len(evaluation.scores) > 1),
@@ -108,9 +109,9 @@ def write_card(  # noqa: PLR0913 - a card says many things
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
-def _head(manifest: Manifest, clips: Sequence[Clip]) -> str:
+def _head(manifest: Manifest, clips: Sequence[Clip], corpora: Sequence[str]) -> str:
     counts = Counter(clip.corpus for clip in clips)
-    named = ["", *sorted(counts)]
+    named = ["", *corpora]
     of_speech, of_sounds = manifest.sources[: len(named)], manifest.sources[len(named) :]
     text = _paragraph(
         f"""Tells apart {", ".join(manifest.labels)} in a piece of speech. Trained on {len(clips)}
@@ -118,7 +119,7 @@ def _head(manifest: Manifest, clips: Sequence[Clip]) -> str:
         every licence below; where one of them says NC or research, there is no commercial use."""
     )
     rows = "\n".join(
-        f"| {_link(source)} | {counts[name] if name else ''} | {source.licence} |"
+        f"| {_link(source)} | {counts[name] or ''} | {source.licence} |"
         for name, source in [
             *zip(named, of_speech, strict=True),
             *(("", source) for source in of_sounds),
@@ -145,7 +146,7 @@ def _measured(held_out: Figures, evaluations: Sequence[Evaluation]) -> str:
         """This model has heard every speaker of its corpora, so it cannot be tested on them. The
         figures are those of the same recipe, trained anew for each fold on the other speakers and
         corpora, with penalty, temperature and threshold chosen on training speakers held out for
-        that. UAR (the mean of the folds), WA and F1 are over the emotions that the tested corpus
+        that; an encoder that was fine-tuned had heard neither. UAR (the mean of the folds), WA and F1 are over the emotions that the tested corpus
         has; "all" lets the model answer with any emotion that it knows, as a user meets it, and so
         do ECE and Brier score."""
     )
@@ -285,7 +286,7 @@ def _no_speech(manifest: Manifest, result: SpeechFigures | None) -> str:
 def _recipe(manifest: Manifest, certain: tuple[float, float]) -> str:
     calibration = manifest.calibration
     text = _paragraph(
-        f"""The conv stem and the first {manifest.network.blocks} blocks of the encoder, frozen;
+        f"""{_body(manifest)};
         mean and standard deviation over time of each block's output; one linear layer, by
         logistic regression, in which every emotion of a corpus weighs the same. The penalty
         ({manifest.training.get("chosen_l2")}), the temperature ({calibration.temperature:.2f}) and
@@ -308,6 +309,17 @@ def _recipe(manifest: Manifest, certain: tuple[float, float]) -> str:
         )
         text = f"{text}\n\n{voices}"
     return f"## How it works, and what was chosen on whom\n\n{text}"
+
+
+def _body(manifest: Manifest) -> str:
+    tuned = manifest.training.get("finetuning")
+    if not isinstance(tuned, dict) or not tuned:
+        return (
+            f"The conv stem and the first {manifest.network.blocks} blocks of the encoder, frozen"
+        )
+    return f"""The conv stem and the first {manifest.network.blocks} blocks of the encoder, of which
+        all above block {tuned["frozen"]} were fine-tuned in {tuned["steps"]} steps on speech cut
+        short, degraded, and partly seen in chunks (`streamer finetune`)"""
 
 
 def _paragraph(text: str) -> str:

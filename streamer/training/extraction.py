@@ -12,6 +12,7 @@ import numpy as np
 import soundfile
 import torch
 from numpy.typing import NDArray
+from pydantic import JsonValue
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
@@ -25,7 +26,9 @@ from streamer.training.corpora import Clip
 from streamer.types import SAMPLE_RATE
 
 HEAD_WIDTH = 64  # of every Whisper model's attention heads; the weights do not tell
-HEARD = "heard"  # in the metadata of a fine-tuned encoder: whose voices it was made from
+HEARD, FINETUNING = "heard", "finetuning"
+"""In the metadata of a fine-tuned encoder: whose voices it was made from, and how."""
+
 BATCH = 32  # recordings that are embedded at once
 UNUSED = "ln_post"  # the layer norm after the last block, which has no part in this net
 
@@ -56,8 +59,12 @@ class Extractor:
         self.jobs = jobs or os.cpu_count() or 1
         self._cache = cache
         self._fingerprint = hashlib.sha256(weights.read_bytes()).hexdigest()
-        self.heard = _heard_by(weights)
+        metadata = _metadata(weights)
+        voices = json.loads(metadata.get(HEARD, "[]"))
+        self.heard = frozenset((corpus, speaker) for corpus, speaker in voices)
         """The voices that the encoder was fine-tuned on."""
+        self.finetuning: dict[str, JsonValue] = json.loads(metadata.get(FINETUNING, "{}"))
+        """How that was done; empty for an encoder that is as it came."""
 
     def __call__(self, clips: Sequence[Clip], variation: str = "plain") -> Embeddings:
         """Pooled block outputs of every clip, from the cache where they are there.
@@ -199,10 +206,9 @@ def _check_blocks(weights: Path, *, got: int, expected: int) -> None:
         raise ModelError(f"{weights}: got {got} blocks, expected at least {max(1, expected)}")
 
 
-def _heard_by(weights: Path) -> frozenset[tuple[str, str]]:
+def _metadata(weights: Path) -> dict[str, str]:
     with safe_open(weights, "pt") as file:
-        metadata = file.metadata() or {}
-    return frozenset((corpus, speaker) for corpus, speaker in json.loads(metadata.get(HEARD, "[]")))
+        return dict(file.metadata() or {})
 
 
 def load_encoder(weights: Path, *, blocks: int | None = None) -> tuple[Encoder, NetworkShape]:

@@ -32,6 +32,7 @@ from streamer.model.network import Encoder, pool, states_of
 from streamer.training.augment import degrade
 from streamer.training.corpora import Clip, labels_of
 from streamer.training.extraction import (
+    FINETUNING,
     HEARD,
     Embedded,
     Embeddings,
@@ -215,7 +216,7 @@ class _Run:
         heard = sorted({clip.voice for clip in clips})
         self._provenance = {
             HEARD: json.dumps(heard),
-            "finetuning": json.dumps(asdict(choices)),
+            FINETUNING: json.dumps(asdict(choices)),
             "from": hashlib.sha256(encoder.read_bytes()).hexdigest(),
         }
         names = "\n".join(clip.name for clip in clips)

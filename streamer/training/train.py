@@ -108,6 +108,7 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
     answered, right = certain(*model.held_out, model.threshold)
     network = _assemble(encoder, model, blocks=recipe.blocks)
     shape = extract.shape
+    corpora = sorted({*taught, *(corpus for corpus, _ in extract.heard)})
     description = Manifest(
         name=name or out.name,
         version=version,
@@ -129,12 +130,13 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
             positive=tuple(label for label in POSITIVE if label in model.labels),
             negative=tuple(label for label in NEGATIVE if label in model.labels),
         ),
-        sources=(*sources_of(clips), *heard.sources),
+        sources=(*sources_of(corpora), *heard.sources),
         training={
             **recipe.as_json(),
             "chosen_l2": model.l2,
             "held_out": {"certain": round(answered, 4), "certain_and_right": round(right, 4)},
-            "corpora": list(taught),
+            "corpora": corpora,
+            "finetuning": extract.finetuning,
             "clips": len(clips),
             "sounds": len(heard.clips),
         },
@@ -143,6 +145,7 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
         description,
         clips,
         held_out,
+        corpora=corpora,
         certain=(answered, right),
         evaluations=evaluations,
         speech_figures=speech_figures,
