@@ -146,9 +146,9 @@ def _measured(held_out: Figures, evaluations: Sequence[Evaluation]) -> str:
         """This model has heard every speaker of its corpora, so it cannot be tested on them. The
         figures are those of the same recipe, trained anew for each fold on the other speakers and
         corpora, with penalty, temperature and threshold chosen on training speakers held out for
-        that; an encoder that was fine-tuned had heard neither. UAR (the mean of the folds), WA and F1 are over the emotions that the tested corpus
-        has; "all" lets the model answer with any emotion that it knows, as a user meets it, and so
-        do ECE and Brier score."""
+        that; an encoder that was fine-tuned had heard neither. UAR (the mean of the folds), WA and
+        F1 are over the emotions that the tested corpus has; "all" lets the model answer with any
+        emotion that it knows, as a user meets it, and so do ECE and Brier score."""
     )
     plain = [(evaluation, evaluation.scores["plain"]) for evaluation in evaluations]
     rows = "\n".join(
@@ -290,10 +290,10 @@ def _recipe(manifest: Manifest, certain: tuple[float, float]) -> str:
         mean and standard deviation over time of each block's output; one linear layer, by
         logistic regression, in which every emotion of a corpus weighs the same. The penalty
         ({manifest.training.get("chosen_l2")}), the temperature ({calibration.temperature:.2f}) and
-        the threshold of "uncertain" ({calibration.threshold:.2f}) were chosen on one in five
-        speakers of each corpus, after which the head was fitted to all. On those speakers
-        {1 - certain[0]:.0%} of the answers are called uncertain, and of the others
-        {certain[1]:.0%} are right. `mood` is P({" or ".join(manifest.mood.positive)}) -
+        the threshold of "uncertain" ({calibration.threshold:.2f}) were chosen on up to one in
+        five speakers of each corpus, whom neither head nor encoder had heard, after which the head
+        was fitted to all. On those speakers {1 - certain[0]:.0%} of the answers are
+        called uncertain, and of the others {certain[1]:.0%} are right. `mood` is P({" or ".join(manifest.mood.positive)}) -
         P({" or ".join(manifest.mood.negative)})."""
     )
     if manifest.baseline is not None:
@@ -314,9 +314,7 @@ def _recipe(manifest: Manifest, certain: tuple[float, float]) -> str:
 def _body(manifest: Manifest) -> str:
     tuned = manifest.training.get("finetuning")
     if not isinstance(tuned, dict) or not tuned:
-        return (
-            f"The conv stem and the first {manifest.network.blocks} blocks of the encoder, frozen"
-        )
+        return f"The conv stem and {manifest.network.blocks} blocks of the encoder, frozen"
     return f"""The conv stem and the first {manifest.network.blocks} blocks of the encoder, of which
         all above block {tuned["frozen"]} were fine-tuned in {tuned["steps"]} steps on speech cut
         short, degraded, and partly seen in chunks (`streamer finetune`)"""
