@@ -293,8 +293,8 @@ def _recipe(manifest: Manifest, certain: tuple[float, float]) -> str:
         the threshold of "uncertain" ({calibration.threshold:.2f}) were chosen on up to one in
         five speakers of each corpus, whom neither head nor encoder had heard, after which the head
         was fitted to all. On those speakers {1 - certain[0]:.0%} of the answers are
-        called uncertain, and of the others {certain[1]:.0%} are right. `mood` is P({" or ".join(manifest.mood.positive)}) -
-        P({" or ".join(manifest.mood.negative)})."""
+        called uncertain, and of the others {certain[1]:.0%} are right. `mood` is
+        P({" or ".join(manifest.mood.positive)}) - P({" or ".join(manifest.mood.negative)})."""
     )
     if manifest.baseline is not None:
         voices = _paragraph(
