@@ -200,6 +200,8 @@ def _train(args: argparse.Namespace) -> int:
         manifest=args.manifest,
         encoder=args.encoder,
         calibrator=args.calibrator,
+        version=args.version,
+        notes=_text(args.notes) if args.notes else "",
         out=args.out,
         corpora=args.corpora,
         evaluations=[read_evaluation(path) for path in args.figures],
@@ -302,6 +304,13 @@ def _config(args: argparse.Namespace) -> "Config":
 
 def _csv(config: "Config") -> Path | None:
     return Path(config.output.csv) if config.output.csv else None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from error
 
 
 def _loader(config: "Config") -> "Callable[[], Classifier]":
@@ -541,6 +550,10 @@ def _add_training_commands(commands: Commands) -> None:
         metavar="FILE",
         type=Path,
         help="an encoder fine-tuned without some speakers, to calibrate on these",
+    )
+    train.add_argument("--version", metavar="V", default="1", help="of the model: 1")
+    train.add_argument(
+        "--notes", metavar="FILE", type=Path, help="Markdown for the end of the model's card"
     )
     train.add_argument(
         "--speech-figures",

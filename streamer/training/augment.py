@@ -219,6 +219,11 @@ def degraded(wave: Waveform, rng: np.random.Generator) -> Waveform:
     return degrade(wave, rng, lambda _: wave[::-1])
 
 
+def piece(wave: Waveform, rng: np.random.Generator) -> Waveform:
+    """A random piece, as `crop`, as it may reach the program, as `degraded`."""
+    return degraded(crop(wave, rng), rng)
+
+
 def noisy(wave: Waveform, rng: np.random.Generator) -> Waveform:
     """At an SNR of 10 dB, the noise of a random kind; babble as in `degraded`."""
     return in_noise(wave, background(rng, len(wave), lambda _: wave[::-1]), 10.0)
@@ -249,6 +254,7 @@ VARIATIONS: Mapping[str, Variation] = MappingProxyType(
         "plain": plain,
         "crop": crop,
         "degraded": degraded,
+        "piece": piece,
         "telephone A-law": over_telephone("ALAW"),
         "telephone mu-law": over_telephone("ULAW"),
         "noise 10 dB": noisy,

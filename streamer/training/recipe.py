@@ -59,8 +59,8 @@ class Recipe:
     """
 
     blocks: int = 3
-    variations: tuple[str, ...] = ("plain", "crop", "degraded")
-    l2: tuple[float, ...] = (0.05,)
+    variations: tuple[str, ...] = ("plain", "piece")
+    l2: tuple[float, ...] = (0.1,)
     size: float = 0.25
     absent: float = 0.03
     risk: float = 0.2
