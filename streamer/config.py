@@ -132,7 +132,7 @@ class BaselineConfig(_Section):
     """What a voice sounds like in general."""
 
     enabled: bool = Field(
-        default=False, description="learn the voices on each channel, to tell mood from voice"
+        default=True, description="learn the voices on each channel, to tell mood from voice"
     )
     speakers: tuple[str, ...] = Field(
         default=(), description="enrolled voices: a name; with channels, as agent=NAME"
