@@ -108,7 +108,7 @@ def test_what_is_no_speech_is_a_row_without_a_mood():
     assert (values["emotion"], values["mood"], values["uncertain"]) == (NO_SPEECH, None, True)
     assert values["neutral"] == 0.3
     assert "no speech" in plain(door)
-    summary = Summary()
+    summary = Summary([spoken.channel])
     summary.add(spoken)
     expected = summary.lines()
     summary.add(door)

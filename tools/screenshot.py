@@ -14,7 +14,6 @@ from pathlib import Path
 from rich.console import Console
 
 from streamer.audio.sources import FileSource
-from streamer.channel import channel_names
 from streamer.cli import DEMO
 from streamer.config import Config
 from streamer.dashboard.state import Channel, Snapshot, fold
@@ -43,7 +42,7 @@ def play(until: Callable[[Snapshot], bool]) -> Snapshot:
     pipeline = Pipeline(
         source, lambda: Classifier.load(config.model.name, threads=config.model.threads), config
     )
-    channels = tuple(map(Channel, channel_names(config)))
+    channels = tuple(map(Channel, config.audio.streams))
     snapshot = Snapshot(channels=channels, smoothing_s=config.dashboard.smoothing_s)
     pipeline.start()
     while not until(snapshot):
