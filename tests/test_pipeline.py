@@ -284,9 +284,10 @@ def test_a_window_teaches_nothing():
     assert learned.count(False) == len(of(RollingPrediction, events))
 
 
-def test_voices_are_not_learned_unless_somebody_wants_it():
+def test_voices_are_not_learned_where_nobody_wants_it():
     """Then nothing is shown either."""
-    events = run(ScriptedSource(blocks(np.concatenate((LEAD, speech(1.0), LEAD)))))
+    deaf = Config.model_validate({"baseline": {"enabled": False}})
+    events = run(ScriptedSource(blocks(np.concatenate((LEAD, speech(1.0), LEAD)))), deaf)
     assert len(of(Utterance, events)) == 1
     assert of(VoiceLearned, events) == []
 
