@@ -287,7 +287,7 @@ def test_a_window_teaches_nothing():
 def test_voices_are_not_learned_where_nobody_wants_it():
     """Then nothing is shown either."""
     deaf = Config.model_validate({"baseline": {"enabled": False}})
-    events = run(ScriptedSource(blocks(np.concatenate((LEAD, speech(1.0), LEAD)))), deaf)
+    events = run(ScriptedSource(blocks(np.concatenate((LEAD, speech(1.0), LEAD)))), config=deaf)
     assert len(of(Utterance, events)) == 1
     assert of(VoiceLearned, events) == []
 
