@@ -33,7 +33,7 @@ NARROWEST_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """The straight line through the moods, by least squares weighted by speaking time.
+    """The straight line through the moods, by least squares weighted as the mood is.
 
     Attributes:
         start: Mood on the line at the first utterance.
@@ -74,7 +74,7 @@ class Figures:
         no_speech: How many were none.
         speech_s: Speaking time, in seconds.
         shares: Speaking time by verdict, in seconds.
-        mood: Mean over the speaking time, from -1 to 1; None where nothing was judged.
+        mood: Mean weighted by length and confidence, from -1 to 1; None where nothing was judged.
         trend: Where the mood goes.
         curve: The mood smoothed over time: pairs of a time in seconds and a mood.
     """
@@ -125,11 +125,11 @@ def channels(session: LoggedSession) -> dict[str, Figures]:
 def _weighted(
     utterances: Sequence[LoggedUtterance],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Starts in seconds, rising, moods and weights; shape (utterances,) each."""
+    """Starts in seconds, rising, moods, and length times confidence; shape (utterances,) each."""
     times = np.array([u.start_s for u in utterances])
     moods = np.array([u.mood for u in utterances], dtype=np.float64)
     # a weight above 0 also for what a spreadsheet has rounded to no length at all
-    weights = np.array([max(u.duration_s, 1e-3) for u in utterances])
+    weights = np.array([max(u.duration_s * (u.confidence or 0), 1e-3) for u in utterances])
     return times, moods, weights
 
 
