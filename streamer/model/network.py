@@ -125,7 +125,7 @@ class Encoder(nn.Module):
         x = F.gelu(self.conv2(x)).transpose(1, 2)
         position = torch.arange(x.shape[1], device=x.device)
         x = x + self.positional_embedding[: x.shape[1]]
-        mask = _sight(position, position, chunk, left) if chunk else None
+        mask = _sight(position, chunk, left) if chunk else None
         if frames is not None:
             heard = position < states_of(frames)[:, None, None, None]
             mask = heard if mask is None else heard & mask
@@ -142,20 +142,19 @@ def states_of(frames: Tensor) -> Tensor:
     return (frames + 1) // 2
 
 
-def _sight(queries: Tensor, keys: Tensor, chunk: int, left: int) -> Tensor:
+def _sight(positions: Tensor, chunk: int, left: int) -> Tensor:
     """Who sees whom: true within a chunk of frames and ``left`` states back.
 
     Args:
-        queries: Positions of hidden states that look, shape (queries,).
-        keys: Positions of those that may be seen, shape (keys,).
+        positions: Of the hidden states, shape (states,).
         chunk: In frames.
         left: In states.
 
     Returns:
-        Shape (queries, keys).
+        Rows look, columns are seen: shape (states, states).
     """
-    looking = queries[:, None]
-    return (2 * keys // chunk <= 2 * looking // chunk) & (keys >= looking - left)
+    looking = positions[:, None]
+    return (2 * positions // chunk <= 2 * looking // chunk) & (positions >= looking - left)
 
 
 def pool(outputs: Sequence[Tensor], lengths: Tensor | None = None) -> Tensor:

@@ -148,7 +148,7 @@ def finetune(  # noqa: PLR0913 - each is a choice of the caller
                 torch.save(run.state(), unfinished)
                 unfinished.replace(checkpoint)
     out.parent.mkdir(parents=True, exist_ok=True)
-    save_file(run.averaged_encoder(), out, metadata=run.provenance())
+    save_file(run.averaged_encoder(), out, metadata=run.provenance)
 
 
 class _Net(nn.Module):
@@ -214,13 +214,14 @@ class _Run:
         )  # fmt: skip
         self._average = {k: v.detach().clone() for k, v in self._net.state_dict().items()}
         heard = sorted({clip.voice for clip in clips})
-        self._provenance = {
+        self.provenance = {
             HEARD: json.dumps(heard),
             FINETUNING: json.dumps(asdict(choices)),
             "from": hashlib.sha256(encoder.read_bytes()).hexdigest(),
         }
+        """What the new encoder's file says about itself."""
         names = "\n".join(clip.name for clip in clips)
-        state = json.dumps([self._provenance, names], sort_keys=True)
+        state = json.dumps([self.provenance, names], sort_keys=True)
         self.fingerprint = hashlib.sha256(state.encode()).hexdigest()[:24]
 
     def _groups(self) -> list[dict[str, Any]]:
@@ -317,10 +318,6 @@ class _Run:
             for name, value in self._average.items()
             if name.startswith(prefix)
         }
-
-    def provenance(self) -> dict[str, str]:
-        """What the new encoder's file says about itself."""
-        return self._provenance
 
 
 def _mask(mel: Tensor, rng: np.random.Generator) -> None:

@@ -92,12 +92,11 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
             )
     extract = Extractor(encoder, blocks=recipe.blocks, cache=cache, jobs=jobs)
     embedded = Embedded(clips, extract)
-    judge = (
-        Extractor(calibrator, blocks=recipe.blocks, cache=cache, jobs=jobs)
-        if calibrator
-        else extract
-    )
-    choices = choose(clips, Embedded(clips, judge), recipe, heard=judge.heard)
+    if calibrator is None:
+        choices = choose(clips, embedded, recipe, heard=extract.heard)
+    else:
+        stranger = Extractor(calibrator, blocks=recipe.blocks, cache=cache, jobs=jobs)
+        choices = choose(clips, Embedded(clips, stranger), recipe, heard=stranger.heard)
     model = fit_recipe(clips, embedded, recipe, choices)
     heard = all_sounds(sounds, made_up=recipe.made_up, cache=cache)
     quiet = Material(heard.clips, Embedded(heard.clips, extract))
