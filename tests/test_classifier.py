@@ -132,6 +132,26 @@ def taking_for_speech(threshold: float) -> Classifier:
     return Classifier(replace(small, speech=replace(small.speech, threshold=threshold)))
 
 
+def test_a_short_piece_proves_less():
+    """The shorter it is, the less sure; from two seconds on, length no longer matters."""
+    loaded = bundle.load(bundle.find_bundle("default"))
+    calibration = loaded.manifest.calibration.model_copy(update={"brevity": 1.0})
+    manifest = loaded.manifest.model_copy(update={"calibration": calibration})
+    hasty = Classifier(replace(loaded, manifest=without_brevity(loaded.manifest)))
+    careful = Classifier(replace(loaded, manifest=manifest))
+    for seconds, same in ((0.5, False), (1.5, False), (2.5, True)):
+        first, second = (each.judge(voice(seconds)) for each in (hasty, careful))
+        assert (first.confidence == second.confidence) is same
+        assert first.confidence >= second.confidence
+        assert first.emotion == second.emotion
+
+
+def without_brevity(manifest: bundle.Manifest) -> bundle.Manifest:
+    """As before format 4."""
+    calibration = manifest.calibration.model_copy(update={"brevity": 0.0})
+    return manifest.model_copy(update={"calibration": calibration})
+
+
 def test_what_is_no_speech_has_no_emotion():
     """Its probabilities are as they would have been, but it is uncertain."""
     spoken, other = (taking_for_speech(threshold).judge(voice(0.3)) for threshold in (0.0, 1.1))

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file
 
@@ -16,6 +18,7 @@ from streamer.model.classifier import Classifier
 from streamer.training import finetune as finetune_module
 from streamer.training.corpora import Clip, leave_out, read_manifest
 from streamer.training.evaluation import evaluate
+from streamer.training.extraction import read_provenance
 from streamer.training.finetune import FineTuning, finetune
 from streamer.training.recipe import Recipe
 from streamer.training.recordings import Recordings
@@ -54,7 +57,32 @@ def test_the_new_encoder_says_whom_it_has_heard(manifest: Path, encoder: Path, t
     assert ("one", "1") in heard
     assert ("two", "3") in heard
     assert not heard & {("one", "2"), ("one", "3")}
-    assert json.loads(metadata["finetuning"])["steps"] == CHOICES.steps
+    assert [choices["steps"] for choices in json.loads(metadata["finetuning"])] == [CHOICES.steps]
+
+
+def test_a_second_round_remembers_the_first(manifest: Path, encoder: Path, tmp_path: Path):
+    """Also whom only the first has heard."""
+    first = tune(manifest, encoder, tmp_path / "first")
+    second = tune(manifest, first, tmp_path / "second", "two")
+    rounds, heard = read_provenance(second).finetuning, read_provenance(second).heard
+    assert len(rounds) == 2
+    assert heard == read_provenance(first).heard
+
+
+@settings(max_examples=20, deadline=None)
+@given(hz=st.floats(300, 3000), factor=st.floats(0.9, 1.1))
+def test_a_shorter_vocal_tract_sounds_higher(hz: float, factor: float):
+    """The peak of a tone's log-mel moves to where that of a higher tone is."""
+    time = np.arange(SAMPLE_RATE // 2) / SAMPLE_RATE
+
+    def peak(mel: torch.Tensor) -> float:
+        loud = (mel.mean(1) - mel.mean(1).max() + 0.5).clamp(min=0)
+        return float(loud @ torch.arange(len(loud)).float() / loud.sum())
+
+    low, high = (
+        features.log_mel(np.sin(2 * np.pi * f * time).astype(np.float32)) for f in (hz, hz * factor)
+    )
+    assert peak(finetune_module._warped(low, factor)) == pytest.approx(peak(high), abs=1.0)
 
 
 def test_the_loss_falls(manifest: Path, encoder: Path, tmp_path: Path):

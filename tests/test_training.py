@@ -65,10 +65,10 @@ def test_a_bundle_comes_out_and_judges(manifest: Path, encoder: Path, tmp_path: 
     )  # fmt: skip
     classifier = Classifier.load(result.folder)
     assert (classifier.name, classifier.labels) == ("mine-1", ("neutral", "happy", "sad"))
-    time = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+    time, rng = np.arange(SAMPLE_RATE) / SAMPLE_RATE, np.random.default_rng(7)
     for emotion, hz in {"neutral": 310, "happy": 1180, "sad": 3100}.items():
-        tone = (0.02 * np.sin(2 * np.pi * hz * time)).astype(np.float32)
-        assert classifier.judge(tone).emotion == emotion
+        tone = np.sin(2 * np.pi * hz * time) + 0.05 * rng.standard_normal(len(time))
+        assert classifier.judge((0.02 * tone).astype(np.float32)).emotion == emotion
     card = (result.folder / "README.md").read_text()
     assert "licence" in card[:500]
     assert "| one | 2 |" in card
@@ -232,6 +232,13 @@ def test_speakers_are_held_out_of_each_corpus(manifest: Path):
     assert {corpus for corpus, _ in voices} == {"one", "two"}
     assert len(voices) == 2
     assert not voices & {clips[i].voice for i in fitted}
+
+
+def test_a_corpus_weighs_by_its_voices():
+    """Three voices to one, to the power asked for."""
+    clips = clips_of({("a", x, "sad"): 1 for x in "xyz"} | {("b", "y", "sad"): 3})
+    weights = balanced_weights(clips, voices=0.5)
+    assert float(weights[:3].sum() / weights[3:].sum()) == pytest.approx(3**0.5, rel=1e-5)
 
 
 @pytest.mark.parametrize(("size", "ratio"), [(0.0, 2.0), (0.5, 2**0.5), (1.0, 1.0)])

@@ -42,11 +42,11 @@ from streamer.model.speakers import SpeakerModel
 from streamer.model.speech import SpeechModel
 from streamer.types import EMOTIONS
 
-FORMAT = 3
+FORMAT = 4
 """Raised whenever a bundle could no longer be read by an older program.
 
 1: the network alone. 2: may also hold what is known about voices. 3: may also tell them apart,
-and speech from other sounds.
+and speech from other sounds. 4: may also trust short pieces less.
 """
 
 MANIFEST, WEIGHTS, CARD = "bundle.json", "model.safetensors", "README.md"
@@ -86,10 +86,14 @@ class Network(_Part):
 
 
 class Calibration(_Part):
-    """Logits are divided by ``temperature``; a confidence below ``threshold`` is uncertain."""
+    """Logits are divided by ``temperature``; a confidence below ``threshold`` is uncertain.
+
+    Those of short pieces are divided once more, see `hesitation`.
+    """
 
     temperature: float = Field(gt=0)
     threshold: float = Field(ge=0, le=1)
+    brevity: float = Field(0.0, ge=0)
 
 
 class Voices(_Part):
@@ -144,7 +148,7 @@ class Manifest(_Part):
         files: SHA-256 of every other file.
     """
 
-    format: Literal[1, 2, 3] = 3
+    format: Literal[1, 2, 3, 4] = 4
     name: Annotated[str, StringConstraints(min_length=1)]
     version: str
     labels: tuple[str, ...] = Field(min_length=2)

@@ -15,7 +15,9 @@ from streamer.errors import ModelError
 from streamer.model import features
 from streamer.model.baseline import Baseline, Heard
 from streamer.model.bundle import WEIGHTS, Bundle, find_bundle, load
+from streamer.model.calibration import hesitation
 from streamer.model.enrolment import Enrolment
+from streamer.model.features import Waveform
 from streamer.types import SAMPLE_RATE, Prediction
 
 WARM_UP_S = (0.5, 1.0, 3.0, 8.0)
@@ -30,7 +32,7 @@ class Classifier:
 
     def __init__(self, bundle: Bundle) -> None:
         self._manifest = bundle.manifest
-        self._network = bundle.network
+        self._network = bundle.network.quickest()
         self._voices = bundle.voices
         self._speech = bundle.speech
         index = {label: i for i, label in enumerate(self.labels)}
@@ -97,9 +99,10 @@ class Classifier:
         Args:
             pcm: As for `judge`, with the same errors.
         """
-        embedding = self.embed(pcm)
-        if embedding is None or self._voices is None:
+        wave = features.prepare(pcm)
+        if wave is None or self._voices is None:
             return None
+        embedding = self._embed(wave)
         return self._voices.hear(embedding, self._logits(embedding))
 
     def judge(
@@ -122,42 +125,30 @@ class Classifier:
             TypeError: It is no array, or of another dtype.
             ValueError: It is not mono, or holds NaN or infinity.
         """
-        embedding = self.embed(pcm)
-        prediction = self.judge_embedding(embedding, baseline)
-        if learn and baseline is not None and embedding is not None and prediction.is_speech:
+        wave = features.prepare(pcm)
+        if wave is None:
+            return self._prediction(np.full(len(self.labels), 1 / len(self.labels)), uncertain=True)
+        embedding = self._embed(wave)
+        prediction = self._judge(embedding, len(wave) / SAMPLE_RATE, baseline)
+        if learn and baseline is not None and prediction.is_speech:
             baseline.observe(embedding, self._logits(embedding))
         return prediction
 
-    def embed(self, pcm: NDArray[np.generic]) -> Embedding | None:
-        """What the network makes of a piece of speech; None for digital silence.
-
-        Args:
-            pcm: As for `judge`, with the same errors.
-        """
-        wave = features.prepare(pcm)
-        if wave is None:
-            return None
+    def _embed(self, wave: Waveform) -> Embedding:
+        """What the network makes of prepared speech."""
         with torch.inference_mode():
             embedding: Embedding = self._network.embed(features.log_mel(wave)[None])[0].numpy()
         return embedding
 
-    def judge_embedding(
-        self, embedding: Embedding | None, baseline: Baseline | None = None
-    ) -> Prediction:
-        """What is heard in a piece of speech that was embedded before.
-
-        Args:
-            embedding: From `embed`, shape (features,); None gets a flat answer.
-            baseline: As for `judge`.
-        """
-        if embedding is None:
-            return self._prediction(np.full(len(self.labels), 1 / len(self.labels)), uncertain=True)
+    def _judge(self, embedding: Embedding, seconds: float, baseline: Baseline | None) -> Prediction:
+        """What is heard in a piece of speech of so many seconds."""
         calibration = self._manifest.calibration
         logits = self._logits(embedding)
         if baseline is None:
             logits = logits / calibration.temperature
         else:
             logits = baseline.adapt(embedding, logits, temperature=calibration.temperature)
+        logits = logits / hesitation(seconds, calibration.brevity)
         probabilities = torch.from_numpy(logits).softmax(dim=0).numpy()
         uncertain = bool(probabilities.max() < calibration.threshold)
         prediction = self._prediction(probabilities, uncertain=uncertain)

@@ -13,7 +13,7 @@ from streamer.training.corpora import Clip, labels_of, read_manifest
 from streamer.training.extraction import Embedded, Extractor
 from streamer.training.metrics import Figures, Probabilities, Targets, figures
 from streamer.training.protocols import folds
-from streamer.training.recipe import Calibrated, Embed, Recipe, choose, fit_recipe, target_indices
+from streamer.training.recipe import Calibrated, Recipe, choose, fit_recipe, target_indices
 from streamer.training.sounds import all_sounds, let_through
 from streamer.training.speech import (
     SPEECH_CLIPS,
@@ -249,15 +249,17 @@ class _Test:
         self._own: list[Probabilities] = []
         self._all: list[Probabilities] = []
 
-    def run(self, clips: Sequence[Clip], model: Calibrated, embed: Embed) -> None:
+    def run(self, clips: Sequence[Clip], model: Calibrated, embed: Embedded) -> None:
         """Judge the clips of a fold, and remember what came out."""
         vectors = embed(clips, self.variation)
-        own = _widen(model.probabilities(vectors, among=labels_of(clips)), model, self._labels)
+        seconds = embed.seconds(clips, self.variation)
+        among = labels_of(clips)
+        own = _widen(model.probabilities(vectors, seconds, among=among), model, self._labels)
         targets = target_indices(clips, self._labels).numpy()
         self.uars.append(figures(own, targets, self._labels).uar)
         self._clips += clips
         self._own.append(own)
-        self._all.append(_widen(model.probabilities(vectors), model, self._labels))
+        self._all.append(_widen(model.probabilities(vectors, seconds), model, self._labels))
 
     def shipped(self) -> tuple[Probabilities, Targets]:
         """All folds together, with all emotions possible."""
@@ -285,16 +287,17 @@ class _SessionTest:
         self._clips: list[Clip] = []
         self._all: list[list[Probabilities]] = [[] for _ in range(DRAWS)]
 
-    def run(self, clips: Sequence[Clip], model: Calibrated, embed: Embed) -> None:
+    def run(self, clips: Sequence[Clip], model: Calibrated, embed: Embedded) -> None:
         """Judge the clips of a fold, and remember what came out."""
-        vectors = embed(clips, "plain")
+        vectors, seconds = embed(clips, "plain"), embed.seconds(clips, "plain")
         targets = target_indices(clips, self._labels).numpy()
         uars = []
         for seed, everything in enumerate(self._all):
             past = sessions(clips, self.kind, seed=seed)
-            own = model.warm_probabilities(vectors, past, among=labels_of(clips))
+            own = model.warm_probabilities(vectors, seconds, past, among=labels_of(clips))
             uars.append(figures(_widen(own, model, self._labels), targets, self._labels).uar)
-            everything.append(_widen(model.warm_probabilities(vectors, past), model, self._labels))
+            free = model.warm_probabilities(vectors, seconds, past)
+            everything.append(_widen(free, model, self._labels))
         self._uars.append(float(np.mean(uars)))
         self._clips += clips
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,20 +21,20 @@ from safetensors.torch import load_file
 from streamer.errors import InputError, ModelError
 from streamer.model import features
 from streamer.model.features import Waveform
-from streamer.model.network import Encoder, NetworkShape, pool, states_of
+from streamer.model.network import Encoder, NetworkShape, multiplies_bfloat16, pool, states_of
 from streamer.training.augment import VARIATIONS
 from streamer.training.corpora import Clip
 from streamer.types import SAMPLE_RATE
 
 HEAD_WIDTH = 64  # of every Whisper model's attention heads; the weights do not tell
-HEARD, FINETUNING = "heard", "finetuning"
-"""In the metadata of a fine-tuned encoder: whose voices it was made from, and how."""
-
+_HEARD, _FINETUNING = "heard", "finetuning"  # in the metadata of a fine-tuned encoder
 BATCH = 32  # recordings that are embedded at once
 UNUSED = "ln_post"  # the layer norm after the last block, which has no part in this net
 
 Embeddings = NDArray[np.float32]
 """One pooled vector per clip: shape (clips, 2 * blocks * width)."""
+Seconds = NDArray[np.float32]
+"""How long each clip is, without the silence at its ends: shape (clips,)."""
 
 
 class Extractor:
@@ -56,15 +57,13 @@ class Extractor:
         blocks = self.shape.blocks if blocks is None else blocks
         _check_blocks(weights, got=self.shape.blocks, expected=blocks)
         self._kept = 2 * self.shape.width * blocks
+        self._width = 2 * self.shape.width * self.shape.blocks + 1
         self.jobs = jobs or os.cpu_count() or 1
         self._cache = cache
         self._fingerprint = hashlib.sha256(weights.read_bytes()).hexdigest()
-        metadata = _metadata(weights)
-        voices = json.loads(metadata.get(HEARD, "[]"))
-        self.heard = frozenset((corpus, speaker) for corpus, speaker in voices)
-        """The voices that the encoder was fine-tuned on."""
-        self.finetuning: dict[str, JsonValue] = json.loads(metadata.get(FINETUNING, "{}"))
-        """How that was done; empty for an encoder that is as it came."""
+        provenance = read_provenance(weights)
+        self.heard = provenance.heard
+        self.finetuning = provenance.finetuning
 
     def __call__(self, clips: Sequence[Clip], variation: str = "plain") -> Embeddings:
         """Pooled block outputs of every clip, from the cache where they are there.
@@ -76,17 +75,26 @@ class Extractor:
         Raises:
             InputError: A recording cannot be read, or is not mono at `SAMPLE_RATE`.
         """
-        result = np.empty((len(clips), self._kept), np.float32)
+        return self._columns(clips, variation, slice(self._kept))
+
+    def seconds(self, clips: Sequence[Clip], variation: str = "plain") -> Seconds:
+        """How long every clip is; as for `__call__`, with which it shares the work."""
+        return self._columns(clips, variation, slice(-1, None))[:, 0]
+
+    def _columns(
+        self, clips: Sequence[Clip], variation: str, columns: slice
+    ) -> NDArray[np.float32]:
+        result = np.empty((len(clips), len(range(self._width)[columns])), np.float32)
         for corpus in sorted({clip.corpus for clip in clips}):
             rows = [row for row, clip in enumerate(clips) if clip.corpus == corpus]
-            embedded = self._corpus([clips[row] for row in rows], variation, corpus)
-            result[rows] = embedded[:, : self._kept]
+            result[rows] = self._corpus([clips[row] for row in rows], variation, corpus)[:, columns]
         return result
 
-    def _corpus(self, clips: Sequence[Clip], variation: str, corpus: str) -> Embeddings:
+    def _corpus(self, clips: Sequence[Clip], variation: str, corpus: str) -> NDArray[np.float32]:
+        """Vectors and, in the last column, seconds: shape (clips, width)."""
         file = self._cache / f"{self._key(clips, variation)}.npy"
         if file.is_file():
-            kept: Embeddings = np.load(file, mmap_mode="r", allow_pickle=False)
+            kept: NDArray[np.float32] = np.load(file, mmap_mode="r", allow_pickle=False)
             return kept
         before = torch.get_num_threads()
         torch.set_num_threads(1)  # many recordings at once scale better than many threads each
@@ -98,9 +106,7 @@ class Extractor:
                 ThreadPoolExecutor(self.jobs) as workers,
             ):
                 task = progress.add_task(f"{corpus}: {variation}", total=len(clips))
-                result = np.empty(
-                    (len(clips), 2 * self.shape.width * self.shape.blocks), np.float32
-                )
+                result = np.empty((len(clips), self._width), np.float32)
                 for rows, vectors in workers.map(
                     lambda rows: (rows, self._embed([clips[row] for row in rows], variation)),
                     _batches(clips),
@@ -116,19 +122,20 @@ class Extractor:
         return result
 
     @torch.inference_mode()
-    def _embed(self, clips: Sequence[Clip], variation: str) -> Embeddings:
-        mel, frames = features.log_mel_batch([_varied(clip, variation) for clip in clips])
+    def _embed(self, clips: Sequence[Clip], variation: str) -> NDArray[np.float32]:
+        waves = [_varied(clip, variation) for clip in clips]
+        mel, frames = features.log_mel_batch(waves)
         with precision(torch.device("cpu")):
             outputs = self.encoder(mel, frames=frames)
         pooled = pool([output.float() for output in outputs], states_of(frames))
-        vectors: Embeddings = pooled.numpy()
-        return vectors
+        seconds = [len(wave) / SAMPLE_RATE for wave in waves]
+        return np.column_stack([pooled.numpy(), np.array(seconds, np.float32)])
 
     def _key(self, clips: Sequence[Clip], variation: str) -> str:
         """Differs with everything that the vectors depend on, except the code itself."""
         state = {
             "encoder": self._fingerprint,
-            "blocks": self.shape.blocks,
+            "columns": self._width,
             "features": features.PARAMETERS,
             "variation": variation,
             "clips": [(clip.name, clip.path.stat().st_size) for clip in clips],
@@ -138,8 +145,8 @@ class Extractor:
 
 def precision(device: torch.device) -> AbstractContextManager[None]:
     """Half precision (bfloat16) where the processor multiplies that several times faster."""
-    quick = device.type == "cuda" or torch.cpu.get_capabilities().get("amx_bf16", False)
-    return torch.autocast(device.type, torch.bfloat16, enabled=bool(quick))
+    quick = device.type == "cuda" or multiplies_bfloat16()
+    return torch.autocast(device.type, torch.bfloat16, enabled=quick)
 
 
 def _varied(clip: Clip, variation: str) -> Waveform:
@@ -179,7 +186,14 @@ class Embedded:
         """Shape (clips, 2 * blocks * width), as `Extractor` gives it."""
         if variation not in self._vectors:
             self._vectors[variation] = self._extract(self._clips, variation)
-        return self._vectors[variation][[self._rows[clip.name] for clip in clips]]
+        return self._vectors[variation][self._places(clips)]
+
+    def seconds(self, clips: Sequence[Clip], variation: str) -> Seconds:
+        """Shape (clips,), as `Extractor.seconds` gives it."""
+        return self._extract.seconds(self._clips, variation)[self._places(clips)]
+
+    def _places(self, clips: Sequence[Clip]) -> list[int]:
+        return [self._rows[clip.name] for clip in clips]
 
 
 def read_mono(path: Path) -> Waveform:
@@ -206,9 +220,33 @@ def _check_blocks(weights: Path, *, got: int, expected: int) -> None:
         raise ModelError(f"{weights}: got {got} blocks, expected at least {max(1, expected)}")
 
 
-def _metadata(weights: Path) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What an encoder's file says about how it was made.
+
+    Attributes:
+        heard: The voices that it was fine-tuned on.
+        finetuning: The choices of each round; none for an encoder that is as it came.
+    """
+
+    heard: frozenset[tuple[str, str]]
+    finetuning: tuple[dict[str, JsonValue], ...]
+
+    def metadata(self) -> dict[str, str]:
+        """For the file."""
+        return {
+            _HEARD: json.dumps(sorted(self.heard)),
+            _FINETUNING: json.dumps(self.finetuning),
+        }
+
+
+def read_provenance(weights: Path) -> Provenance:
+    """What an encoder's file, safetensors, says about itself."""
     with safe_open(weights, "pt") as file:
-        return dict(file.metadata() or {})
+        metadata: dict[str, str] = file.metadata() or {}
+    voices = json.loads(metadata.get(_HEARD, "[]"))
+    rounds = json.loads(metadata.get(_FINETUNING, "[]"))
+    return Provenance(frozenset((corpus, name) for corpus, name in voices), tuple(rounds))
 
 
 def load_encoder(weights: Path, *, blocks: int | None = None) -> tuple[Encoder, NetworkShape]:

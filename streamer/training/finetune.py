@@ -14,6 +14,7 @@ import json
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +33,13 @@ from streamer.model.network import Encoder, pool, states_of
 from streamer.training.augment import degrade
 from streamer.training.corpora import Clip, labels_of
 from streamer.training.extraction import (
-    FINETUNING,
-    HEARD,
     Embedded,
     Embeddings,
     Extractor,
+    Provenance,
     load_encoder,
     precision,
+    read_provenance,
 )
 from streamer.training.head import Examples, Head, balanced_weights, fit, known_labels
 from streamer.training.recipe import target_indices
@@ -52,6 +53,7 @@ CHUNK_FRAMES, LEFT_STATES = 25, 75  # a quarter of a second at a time, and 1.5 s
 LEVEL_DB = 3.0  # speech is brought to one level, but not always to exactly that
 MASK_MELS, MASK_SHARE = 15, 1 / 6  # SpecAugment: at most so many bands, such a share of the time
 MASKED = 0.5  # of the clips, each
+WARPED = 0.5  # of the clips
 NEVER = 1e-9  # a weight instead of 0, whose logarithm would be no number
 GRADIENT = 1.0  # longest step of all weights together
 KEEP_EVERY = 100  # steps, until the next checkpoint
@@ -75,6 +77,8 @@ class FineTuning:
         chunked: Share of the batches that are seen in chunks.
         averaged: The running average of the weights forgets this much at each step.
         size: As in `Recipe`.
+        voices: How much more a corpus of many voices weighs: their number to this power.
+        warp: Vocal tracts are made at most so much longer or shorter.
         absent: As in `Recipe`.
         l2: Of the first linear head.
         seed: Of everything random.
@@ -84,15 +88,17 @@ class FineTuning:
     frozen: int = 1
     steps: int = 4000
     batch_s: float = 70.0
-    rate: float = 2.5e-4
+    rate: float = 2e-4
     decay: float = 0.7
     head_rate: float = 3e-4
     weight_decay: float = 0.05
     smoothing: float = 0.1
     dropout: float = 0.3
-    chunked: float = 0.35
+    chunked: float = 0.0
     averaged: float = 0.002
     size: float = 0.35
+    voices: float = 0.35
+    warp: float = 0.1
     absent: float = 0.03
     l2: float = 0.05
     seed: int = 0
@@ -148,7 +154,7 @@ def finetune(  # noqa: PLR0913 - each is a choice of the caller
                 torch.save(run.state(), unfinished)
                 unfinished.replace(checkpoint)
     out.parent.mkdir(parents=True, exist_ok=True)
-    save_file(run.averaged_encoder(), out, metadata=run.provenance)
+    save_file(run.averaged_encoder(), out, metadata=run.metadata)
 
 
 class _Net(nn.Module):
@@ -192,7 +198,7 @@ class _Run:
         labels = labels_of(clips)
         targets = target_indices(clips, labels)
         known = known_labels(clips, labels)
-        weights = balanced_weights(clips, size=choices.size)
+        weights = balanced_weights(clips, size=choices.size, voices=choices.voices)
         vectors = torch.from_numpy(embeddings)
         mean = weights @ vectors
         deviation = (weights @ (vectors - mean).square()).sqrt().clamp(min=1e-6)
@@ -213,15 +219,13 @@ class _Run:
             total_steps=choices.steps + 1, pct_start=0.15, div_factor=10, final_div_factor=20,
         )  # fmt: skip
         self._average = {k: v.detach().clone() for k, v in self._net.state_dict().items()}
-        heard = sorted({clip.voice for clip in clips})
-        self.provenance = {
-            HEARD: json.dumps(heard),
-            FINETUNING: json.dumps(asdict(choices)),
-            "from": hashlib.sha256(encoder.read_bytes()).hexdigest(),
-        }
+        before = read_provenance(encoder)
+        self.metadata = Provenance(
+            before.heard | {clip.voice for clip in clips}, (*before.finetuning, asdict(choices))
+        ).metadata() | {"from": hashlib.sha256(encoder.read_bytes()).hexdigest()}
         """What the new encoder's file says about itself."""
         names = "\n".join(clip.name for clip in clips)
-        state = json.dumps([self.provenance, names], sort_keys=True)
+        state = json.dumps([self.metadata, names], sort_keys=True)
         self.fingerprint = hashlib.sha256(state.encode()).hexdigest()[:24]
 
     def _groups(self) -> list[dict[str, Any]]:
@@ -270,6 +274,8 @@ class _Run:
         waves = [self._heard(row, round(seconds * SAMPLE_RATE)) for row in rows]
         mel, frames = features.log_mel_batch(waves)
         for row, length in zip(mel, frames.tolist(), strict=True):
+            if rng.random() < WARPED:
+                row[:] = _warped(row, 1 + rng.uniform(-1, 1) * self._choices.warp)
             _mask(row[:, :length], rng)
         return rows, mel, frames
 
@@ -327,6 +333,27 @@ def _mask(mel: Tensor, rng: np.random.Generator) -> None:
             width = int(rng.integers(1, most, endpoint=True))
             begin = int(rng.integers(mel.shape[axis] - width, endpoint=True))
             mel.narrow(axis, begin, width).fill_(float(mel.mean()))
+
+
+def _warped(mel: Tensor, factor: float) -> Tensor:
+    """As from a vocal tract so many times shorter: all frequencies higher, (mels, frames).
+
+    Jaitly & Hinton 2013, "Vocal tract length perturbation (VTLP) improves speech recognition".
+    """
+    hz = _band_centres(len(mel))
+    source = np.interp(hz / factor, hz, np.arange(len(hz)))
+    below = torch.from_numpy(source.astype(np.int64)).clamp(max=len(mel) - 2)
+    share = (torch.from_numpy(source).float() - below)[:, None]
+    return mel[below].lerp(mel[below + 1], share)
+
+
+@cache
+def _band_centres(mels: int) -> NDArray[np.float64]:
+    """In Hz; slaney's scale is linear up to 1 kHz and logarithmic from there."""
+    step = np.log(6.4) / 27
+    top = 15 + np.log(SAMPLE_RATE / 2 / 1000) / step
+    scale = np.linspace(0, top, mels + 2)[1:-1]
+    return np.where(scale < 15, scale * 200 / 3, 1000 * np.exp((scale - 15) * step))  # noqa: PLR2004
 
 
 def _plain_attention() -> AbstractContextManager[None]:

@@ -78,18 +78,23 @@ def known_labels(
     return torch.stack([rows[clip.corpus] for clip in clips])
 
 
-def balanced_weights(clips: Sequence[Clip], *, size: float = 0.0) -> Tensor:
+def balanced_weights(clips: Sequence[Clip], *, size: float = 0.0, voices: float = 0.0) -> Tensor:
     """Weights of the clips, shape (clips,), summing to 1.
 
     Args:
         clips: Within a corpus, every emotion weighs the same, however many clips it has.
         size: How a corpus weighs: by its number of clips to this power; at 0, all the same.
+        voices: Likewise, by its number of voices.
     """
     cells = Counter((clip.corpus, clip.emotion) for clip in clips)
     emotions = Counter(corpus for corpus, _ in cells)
     clips_in = Counter(clip.corpus for clip in clips)
+    voices_in = Counter(corpus for corpus, _ in {clip.voice for clip in clips})
     shares = {
-        (corpus, emotion): clips_in[corpus] ** size / emotions[corpus] / count
+        (corpus, emotion): clips_in[corpus] ** size
+        * voices_in[corpus] ** voices
+        / emotions[corpus]
+        / count
         for (corpus, emotion), count in cells.items()
     }
     weights = torch.tensor([shares[clip.corpus, clip.emotion] for clip in clips])

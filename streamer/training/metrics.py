@@ -26,6 +26,7 @@ class Figures:
         recalls: By emotion, of those that occur.
         ece: Expected calibration error: how far confidence and accuracy are apart, on average.
         brier: Mean over the clips of the summed squared errors of the probabilities (0 to 2).
+        confident_half: Share of what is right among the half with the highest confidence.
     """
 
     clips: int
@@ -35,6 +36,7 @@ class Figures:
     recalls: Mapping[str, float]
     ece: float
     brier: float
+    confident_half: float
 
 
 def figures(probabilities: Probabilities, targets: Targets, labels: Sequence[str]) -> Figures:
@@ -44,6 +46,7 @@ def figures(probabilities: Probabilities, targets: Targets, labels: Sequence[str
     hits, actual, predicted = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
     recalls = {labels[i]: float(hits[i] / actual[i]) for i in occurring.tolist()}
     truth = np.eye(len(labels))[targets]
+    curve = risk_coverage(probabilities, targets)
     return Figures(
         clips=len(targets),
         uar=float(np.mean(list(recalls.values()))),
@@ -52,6 +55,7 @@ def figures(probabilities: Probabilities, targets: Targets, labels: Sequence[str
         recalls=recalls,
         ece=ece(probabilities, targets),
         brier=float(np.square(probabilities - truth).sum(axis=1).mean()),
+        confident_half=float(1 - curve.risk[(len(targets) - 1) // 2]),
     )
 
 

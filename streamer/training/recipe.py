@@ -1,15 +1,17 @@
 """The recipe: from embedded clips to a calibrated head. Training and evaluation share it."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 from streamer.model.baseline import VoiceModel
+from streamer.model.calibration import hesitation
 from streamer.training.corpora import Clip, labels_of
-from streamer.training.extraction import Embeddings
+from streamer.training.extraction import Embedded, Embeddings, Seconds
 from streamer.training.head import (
     Examples,
     Head,
@@ -34,8 +36,7 @@ from streamer.training.voices import (
     with_choices,
 )
 
-Embed = Callable[[Sequence[Clip], str], Embeddings]
-"""Clips and the name of a variation -> one vector per clip; `Extractor` is one."""
+BREVITIES = np.linspace(0.0, 2.0, 41)  # that are tried
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +90,7 @@ class Calibrated:
         head: Fitted to everybody, with the chosen penalty.
         l2: The chosen penalty.
         temperature: Divisor of the logits.
+        brevity: How much less short pieces are trusted, see `hesitation`.
         threshold: A lower confidence is uncertain.
         voices: What is known about voices in general.
         held_out: What the choices were made on: probabilities and targets.
@@ -98,30 +100,40 @@ class Calibrated:
     head: Head
     l2: float
     temperature: float
+    brevity: float
     threshold: float
     voices: VoiceModel
     held_out: tuple[Probabilities, Targets]
 
-    def probabilities(self, embeddings: Embeddings, *, among: Sequence[str] = ()) -> Probabilities:
+    def probabilities(
+        self, embeddings: Embeddings, seconds: Seconds, *, among: Sequence[str] = ()
+    ) -> Probabilities:
         """Calibrated probabilities, shape (clips, labels).
 
         Args:
             embeddings: Shape (clips, features).
+            seconds: How long the clips are, shape (clips,).
             among: Only these emotions are possible; empty allows all.
         """
         logits = self.head(torch.from_numpy(embeddings)) / self.temperature
         if among:
             impossible = torch.tensor([label not in among for label in self.labels])
             logits = logits.masked_fill(impossible, -torch.inf)
-        return _softmax(logits)
+        return _softmax(logits / self._hesitation(seconds))
 
     def warm_probabilities(
-        self, embeddings: Embeddings, past: Sessions, *, among: Sequence[str] = ()
+        self,
+        embeddings: Embeddings,
+        seconds: Seconds,
+        past: Sessions,
+        *,
+        among: Sequence[str] = (),
     ) -> Probabilities:
         """As `probabilities`, each clip after its past, with a baseline that learned from that.
 
         Args:
             embeddings: Shape (clips, features).
+            seconds: As for `probabilities`.
             past: Which of these go before each.
             among: As for `probabilities`.
         """
@@ -133,7 +145,10 @@ class Calibrated:
             temperature=self.temperature,
             among=[self.labels.index(label) for label in among if label in self.labels],
         )
-        return _softmax(torch.from_numpy(logits))
+        return _softmax(torch.from_numpy(logits) / self._hesitation(seconds))
+
+    def _hesitation(self, seconds: Seconds) -> Tensor:
+        return torch.from_numpy(hesitation(seconds.astype(np.float64), self.brevity)[:, None])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,6 +158,7 @@ class Choices:
     Attributes:
         l2: The penalty.
         temperature: Divisor of the logits.
+        brevity: How much less short pieces are trusted, see `hesitation`.
         threshold: A lower confidence is uncertain.
         voices: With the prior, the temperature and the caution that suit it.
         held_out: What it was chosen on: probabilities and targets.
@@ -150,6 +166,7 @@ class Choices:
 
     l2: float
     temperature: float
+    brevity: float
     threshold: float
     voices: VoiceModel
     held_out: tuple[Probabilities, Targets]
@@ -157,7 +174,7 @@ class Choices:
 
 def choose(
     clips: Sequence[Clip],
-    embed: Embed,
+    embed: Embedded,
     recipe: Recipe,
     *,
     heard: Collection[tuple[str, str]] = (),
@@ -202,14 +219,42 @@ def choose(
         priors=recipe.prior,
         patience=recipe.patience,
     )
-    held_out = (_softmax(head(vectors) / temperature), targets.numpy())
+    brevity = _fit_brevity(judged, embed, head, temperature, targets, weights, recipe)
+    seconds = embed.seconds(judged, "plain").astype(np.float64)
+    hesitant = temperature * torch.from_numpy(hesitation(seconds, brevity)[:, None])
+    held_out = (_softmax(head(vectors) / hesitant), targets.numpy())
     threshold = choose_threshold(
         risk_coverage(*held_out), risk=recipe.risk, least_coverage=recipe.least_coverage
     )
-    return Choices(l2, temperature, threshold, voices, held_out)
+    return Choices(l2, temperature, brevity, threshold, voices, held_out)
 
 
-def fit_recipe(clips: Sequence[Clip], embed: Embed, recipe: Recipe, choices: Choices) -> Calibrated:
+def _fit_brevity(  # noqa: PLR0913, PLR0917 - what is judged, and by what
+    clips: Sequence[Clip],
+    embed: Embedded,
+    head: Head,
+    temperature: float,
+    targets: Tensor,
+    weights: Tensor,
+    recipe: Recipe,
+) -> float:
+    """With the least weighted cross-entropy over all forms of clips that were not fitted."""
+    logits = [head(torch.from_numpy(embed(clips, form))) for form in recipe.variations]
+    seconds = [embed.seconds(clips, form).astype(np.float64) for form in recipe.variations]
+
+    def loss(brevity: float) -> float:
+        divisors = (hesitation(lengths, brevity)[:, None] * temperature for lengths in seconds)
+        return sum(
+            float(weights.double() @ F.cross_entropy(each / divisor, targets, reduction="none"))
+            for each, divisor in zip(logits, map(torch.from_numpy, divisors), strict=True)
+        )
+
+    return float(min(BREVITIES, key=loss))
+
+
+def fit_recipe(
+    clips: Sequence[Clip], embed: Embedded, recipe: Recipe, choices: Choices
+) -> Calibrated:
     """Fit to everybody, as was chosen.
 
     Args:
@@ -227,6 +272,7 @@ def fit_recipe(clips: Sequence[Clip], embed: Embed, recipe: Recipe, choices: Cho
         head=head,
         l2=choices.l2,
         temperature=choices.temperature,
+        brevity=choices.brevity,
         threshold=choices.threshold,
         voices=with_choices(voices, choices.voices),
         held_out=choices.held_out,
@@ -242,7 +288,7 @@ def target_indices(clips: Sequence[Clip], labels: Sequence[str]) -> Tensor:
 def _examples(
     clips: Sequence[Clip],
     labels: Sequence[str],
-    embed: Embed,
+    embed: Embedded,
     recipe: Recipe,
     *,
     among: Sequence[Clip],

@@ -5,7 +5,7 @@ of sounds, and the speakers, are held out in turn.
 """
 
 import random
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -21,7 +21,6 @@ from streamer.training.corpora import Clip
 from streamer.training.extraction import Embeddings
 from streamer.training.head import Examples, fit
 from streamer.training.protocols import hold_out
-from streamer.training.recipe import Embed
 
 PROTOCOL = "no-speech"
 FOLDS = 5
@@ -53,7 +52,7 @@ class Material:
     """Clips, and what turns them into vectors."""
 
     clips: Sequence[Clip]
-    embed: Embed
+    embed: Callable[[Sequence[Clip], str], Embeddings]
 
     def __call__(self, form: str) -> Embeddings:
         """Shape (clips, features)."""

@@ -117,7 +117,9 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
             mels=shape.mels, width=shape.width, heads=shape.heads,
             blocks=recipe.blocks, positions=shape.positions,
         ),
-        calibration=Calibration(temperature=model.temperature, threshold=model.threshold),
+        calibration=Calibration(
+            temperature=model.temperature, threshold=model.threshold, brevity=model.brevity
+        ),
         baseline=Voices(
             prior=model.voices.prior,
             temperature=model.voices.temperature,
@@ -135,7 +137,7 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
             "chosen_l2": model.l2,
             "held_out": {"certain": round(answered, 4), "certain_and_right": round(right, 4)},
             "corpora": corpora,
-            "finetuning": extract.finetuning,
+            "finetuning": list(extract.finetuning),
             "clips": len(clips),
             "sounds": len(heard.clips),
         },
