@@ -14,14 +14,22 @@ pcm.!default { type pulse }
 ctl.!default { type pulse }
 """
 
+PLACES = {
+    1: "mono",
+    2: "front-left,front-right",
+    4: "front-left,front-right,rear-left,rear-right",
+}
+"""Where ALSA takes so many channels to be; another map would be mixed."""
+
 NEEDS = ("pulseaudio", "pactl", "paplay")
 
 
 class VirtualMicrophone:
     """A sink that recordings are played into, and a source that repeats what the sink hears."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, channels: int = 1) -> None:
         self._folder = folder
+        self._channels = channels
         self._socket = folder / "native"
         alsa = folder / "asound.conf"
         alsa.write_text(ALSA_CONFIG)
@@ -61,11 +69,14 @@ class VirtualMicrophone:
     def plug_in(self) -> None:
         """Make the source appear."""
         self._pactl(
-            "load-module", "module-null-sink", "sink_name=speaker", "rate=16000", "channels=1"
-        )
+            "load-module", "module-null-sink", "sink_name=speaker", "rate=16000",
+            *self._map("channel_map"),
+        )  # fmt: skip
         self._pactl(
-            "load-module", "module-remap-source", "source_name=microphone", "master=speaker.monitor"
-        )
+            "load-module", "module-remap-source", "source_name=microphone",
+            "master=speaker.monitor", "remix=no",
+            *self._map("channel_map"), *self._map("master_channel_map")[1:],
+        )  # fmt: skip
 
     def unplug(self) -> None:
         """Take the source away, and all others, so that the server cannot offer another one."""
@@ -75,8 +86,30 @@ class VirtualMicrophone:
     def play(self, recording: Path) -> None:
         """Play a recording to its end."""
         subprocess.run(
-            ["paplay", "--device=speaker", str(recording)], env=self.env, check=True, timeout=120
+            [
+                "paplay",
+                "--device=speaker",
+                "--no-remix",
+                f"--channel-map={PLACES[self._channels]}",
+                str(recording),
+            ],
+            env=self.env,
+            check=True,
+            timeout=600,
         )
+
+    def listen(self) -> "subprocess.Popen[bytes]":
+        """A second listener: 16-bit PCM at 16 kHz, channels interleaved, on its standard output."""
+        return subprocess.Popen(
+            ["parec", "--device=microphone", "--raw", "--format=s16le", "--rate=16000",
+             f"--channels={self._channels}", f"--channel-map={PLACES[self._channels]}",
+             "--latency-msec=5"],
+            env=self.env, stdout=subprocess.PIPE,
+        )  # fmt: skip
+
+    def _map(self, key: str) -> tuple[str, str]:
+        """The channels, for a module."""
+        return f"channels={self._channels}", f"{key}={PLACES[self._channels]}"
 
     def _pactl(self, *args: str, check: bool = True) -> "subprocess.CompletedProcess[bytes]":
         return subprocess.run(["pactl", *args], env=self.env, check=check, capture_output=True)
