@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from streamer.audio.sources import Source
     from streamer.config import Config, LoadedConfig
     from streamer.model.classifier import Classifier
+    from streamer.outputs.saved_audio import AudioFolder
     from streamer.session import LiveSession
 
 Command: TypeAlias = Callable[[argparse.Namespace], int]
@@ -51,22 +52,37 @@ def _run(args: argparse.Namespace) -> int:
     from streamer.dashboard.board import Board
     from streamer.dashboard.screen import usable
     from streamer.outputs.lines import JsonLines, PlainLines
+    from streamer.outputs.saved_audio import AudioWriter
     from streamer.pipeline import Pipeline
     from streamer.session import LiveSession
 
     config = _config(args)
     console = Console()
+    folder = _audio_folder(args)
+    recording = folder is not None
     with_board = not args.json and not args.no_dashboard and usable(console)
     with ExitStack() as stack:
         stack.enter_context(native_stderr_muted())
-        pipeline = Pipeline(_source(args, config), _loader(config), config)
+        pipeline = Pipeline(_source(args, config), _loader(config), config, record=recording)
         board = lines = None
         if with_board:
-            board = Board(console, config.dashboard, config.audio.streams, bell=config.alerts.bell)
+            board = Board(
+                console,
+                config.dashboard,
+                config.audio.streams,
+                bell=config.alerts.bell,
+                recording=recording,
+            )
         else:
             lines = JsonLines() if args.json else PlainLines()
         session = LiveSession(
-            pipeline, config, csv=_csv(config), board=board, lines=lines, duration=args.duration
+            pipeline,
+            config,
+            csv=_csv(config),
+            audio=AudioWriter(folder) if folder is not None else None,
+            board=board,
+            lines=lines,
+            duration=args.duration,
         )
         stack.callback(_print_summary, session, sys.stderr if args.json else sys.stdout)
         if board is not None:
@@ -85,6 +101,7 @@ def _file(args: argparse.Namespace) -> int:
     from streamer.batch import analyse
 
     config = _config(args)
+    audio = _audio_folder(args)  # before the model, which takes a while
     return analyse(
         [Path(path) for path in args.paths],
         _loader(config)(),
@@ -92,6 +109,7 @@ def _file(args: argparse.Namespace) -> int:
         split=not args.mono,
         csv=_csv(config),
         summary=args.summary,
+        audio=audio,
         jobs=args.jobs,
         json=args.json,
     )
@@ -306,6 +324,13 @@ def _csv(config: "Config") -> Path | None:
     return Path(config.output.csv) if config.output.csv else None
 
 
+def _audio_folder(args: argparse.Namespace) -> "AudioFolder | None":
+    """Where the sound of utterances is kept, if that is asked for."""
+    from streamer.outputs.saved_audio import AudioFolder
+
+    return AudioFolder(args.save_audio) if args.save_audio is not None else None
+
+
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
@@ -449,7 +474,7 @@ def _parser() -> argparse.ArgumentParser:
         "--audio",
         metavar="DIR",
         type=Path,
-        help="saved utterances, as SESSION-UTTERANCE.flac, to be played from the page",
+        help="saved utterances, from --save-audio, to be played from the page",
     )
     report.add_argument("--open", action="store_true", help="show it in a browser")
     enrol = _command(
@@ -654,6 +679,12 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--csv", metavar="PATH", help="append a row per utterance to this file")
     where.add_argument("--no-csv", action="store_true", help="write no CSV")
     parser.add_argument("--json", action="store_true", help="one line of JSON per event on stdout")
+    parser.add_argument(
+        "--save-audio",
+        metavar="DIR",
+        type=Path,
+        help="keep the sound of each utterance there, as FLAC named by its row",
+    )
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
