@@ -233,6 +233,27 @@ def _train(args: argparse.Namespace) -> int:
     return 0
 
 
+def _adapt(args: argparse.Namespace) -> int:
+    from streamer.training.adapt import adapt
+
+    model = _config(args).model.name
+    result = adapt(args.logs, audio=args.audio, base=model, out=args.out, version=args.version)
+    counts = ", ".join(f"{label} {count}" for label, count in result.labels.items())
+    trial = result.trial
+    print(f"{sum(result.labels.values())} labelled utterances: {counts}")
+    print(f"on {result.left_out} left out in turn:")
+    for name, each in ((result.base, trial.before), ("adapted", trial.after)):
+        print(f"  {name}: UAR {each.uar:.3f}, accuracy {each.wa:.3f}, ECE {each.ece:.3f}")
+    gain = f"log loss lower by {trial.gain:.3f}, standard error {trial.error:.3f}"
+    if result.folder is None:
+        raise StreamerError(
+            f"adapted, it is not better than {result.base} by more than chance explains "
+            f"({gain}): nothing was written; label more utterances"
+        )
+    print(f"better ({gain}); the model is in {result.folder}")
+    return 0
+
+
 def _evaluate(args: argparse.Namespace) -> int:
     from streamer.training.evaluation import evaluate
     from streamer.training.speech import PROTOCOL
@@ -586,6 +607,33 @@ def _add_training_commands(commands: Commands) -> None:
         type=Path,
         help="likewise of the protocol no-speech",
     )
+    adapt = _command(
+        commands,
+        "adapt",
+        _adapt,
+        "make a model better at one's own recordings, from utterances labelled by hand",
+        "streamer adapt calls.csv --audio calls-audio --out my-model",
+    )
+    adapt.add_argument(
+        "logs",
+        nargs="+",
+        metavar="CSV",
+        type=Path,
+        help="logs with the columns label and, where known, speaker filled in",
+    )
+    adapt.add_argument(
+        "--audio", metavar="DIR", type=Path, required=True, help="saved by --save-audio"
+    )
+    adapt.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        required=True,
+        help="the new bundle; one there is replaced",
+    )
+    adapt.add_argument("--version", metavar="V", default="1", help="of the new model: 1")
+    _add_model(adapt)
+
     evaluate = _command(
         commands,
         "evaluate",
