@@ -24,9 +24,10 @@ from streamer.outputs.csv_log import CsvLog
 from streamer.outputs.delivery import Deliveries
 from streamer.outputs.lines import JsonLines
 from streamer.outputs.row import Session, columns, row
+from streamer.outputs.saved_audio import AudioFolder, file_name
 from streamer.outputs.summary import Summary, summary_columns
 from streamer.pipeline import Model
-from streamer.types import Alert, MoodChanged, Utterance
+from streamer.types import Alert, MoodChanged, Segment, Utterance
 
 STEREO = ("left", "right")
 """What the channels of a stereo recording are called that nobody named."""
@@ -40,6 +41,11 @@ SUFFIXES = frozenset(
 @dataclass(frozen=True, slots=True)
 class _Read:
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,7 @@ class _Done:
     error: BaseException | None
 
 
-_Report: TypeAlias = _Read | _Judged | _Done
+_Report: TypeAlias = _Read | _Trouble | _Judged | _Done
 
 
 def analyse(  # noqa: PLR0913 - what the command line has to say
@@ -69,6 +75,7 @@ def analyse(  # noqa: PLR0913 - what the command line has to say
     split: bool = True,
     csv: Path | None,
     summary: Path | None = None,
+    audio: AudioFolder | None = None,
     jobs: int | None = None,
     json: bool = False,
 ) -> int:
@@ -82,11 +89,12 @@ def analyse(  # noqa: PLR0913 - what the command line has to say
         split: Take the two channels of a stereo recording for two streams, named or not.
         csv: Rows are appended here; None for nowhere.
         summary: What each channel of each recording comes to is appended here; None for nowhere.
+        audio: The sound of each utterance is kept there; None for nowhere.
         jobs: Recordings at once; None for one per core.
         json: Write a line of JSON per utterance to stdout instead of a line per recording.
 
     Returns:
-        The exit code: 1 where a recording could not be read to its end.
+        The exit code: 1 where a recording could not be read to its end, or sound not be kept.
 
     Raises:
         InputError: There is no such file, or no recording in a folder.
@@ -108,7 +116,7 @@ def analyse(  # noqa: PLR0913 - what the command line has to say
         stack.callback(stopped.set)  # called before the shutdown, which waits
         configure = _with_stereo_named if split else _as_it_is
         for path in recordings:
-            pool.submit(_judge, path, model, partial(configure, config), reports, stopped)
+            pool.submit(_judge, path, model, partial(configure, config), audio, reports, stopped)
         results = _Results(log, table, JsonLines() if json else None, deliveries, progress)
         for _ in recordings:
             while not results.take(reports.get()):
@@ -116,7 +124,10 @@ def analyse(  # noqa: PLR0913 - what the command line has to say
     if results.failures:
         count = f"{results.failures} of {len(recordings)}"
         print(f"streamer: {count} recordings could not be read to their end", file=sys.stderr)
-    return 1 if results.failures else 0
+    if audio is not None:
+        for line in audio.summary():
+            print(line, file=sys.stderr)
+    return 1 if results.failures or (audio is not None and audio.lost) else 0
 
 
 class _Results:
@@ -142,6 +153,8 @@ class _Results:
         match report:
             case _Read(seconds):
                 self._progress.advance(self._progress.task_ids[0], seconds)
+            case _Trouble(text):
+                self._say(text)
             case _Judged(session, events):
                 for event in events:
                     self._take(event, session)
@@ -197,10 +210,11 @@ def _recordings_in(path: Path) -> Iterator[Path]:
     yield from found
 
 
-def _judge(
+def _judge(  # noqa: PLR0913, PLR0917 - as many things meet here
     path: Path,
     model: Model,
     configure: Callable[[Path], Config],
+    audio: AudioFolder | None,
     reports: "queue.SimpleQueue[_Report]",
     stopped: threading.Event,
 ) -> None:
@@ -208,11 +222,18 @@ def _judge(
     session = Session.begin(source=str(path), model=model.name, labels=model.labels)
     summary: Summary | None = None
     failure: BaseException | None = None
+
+    def keep(channel: str, segment: Segment) -> None:
+        if audio is not None:
+            audio.save(file_name(session.id, channel, segment.utterance), segment.pcm)
+            for trouble in audio.troubles():
+                reports.put(_Trouble(trouble))
+
     try:
         config = configure(path)
         watch = Watch(config)
         found = offline.utterances(
-            path, model, config, progress=lambda seconds: reports.put(_Read(seconds))
+            path, model, config, progress=lambda seconds: reports.put(_Read(seconds)), keep=keep
         )
         summary = Summary(config.audio.streams)
         for utterance in found:

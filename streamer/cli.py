@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from streamer.audio.sources import Source
     from streamer.config import Config, LoadedConfig
     from streamer.model.classifier import Classifier
+    from streamer.outputs.saved_audio import AudioFolder
     from streamer.session import LiveSession
 
 Command: TypeAlias = Callable[[argparse.Namespace], int]
@@ -51,22 +52,37 @@ def _run(args: argparse.Namespace) -> int:
     from streamer.dashboard.board import Board
     from streamer.dashboard.screen import usable
     from streamer.outputs.lines import JsonLines, PlainLines
+    from streamer.outputs.saved_audio import AudioWriter
     from streamer.pipeline import Pipeline
     from streamer.session import LiveSession
 
     config = _config(args)
     console = Console()
+    folder = _audio_folder(args)
+    recording = folder is not None
     with_board = not args.json and not args.no_dashboard and usable(console)
     with ExitStack() as stack:
         stack.enter_context(native_stderr_muted())
-        pipeline = Pipeline(_source(args, config), _loader(config), config)
+        pipeline = Pipeline(_source(args, config), _loader(config), config, record=recording)
         board = lines = None
         if with_board:
-            board = Board(console, config.dashboard, config.audio.streams, bell=config.alerts.bell)
+            board = Board(
+                console,
+                config.dashboard,
+                config.audio.streams,
+                bell=config.alerts.bell,
+                recording=recording,
+            )
         else:
             lines = JsonLines() if args.json else PlainLines()
         session = LiveSession(
-            pipeline, config, csv=_csv(config), board=board, lines=lines, duration=args.duration
+            pipeline,
+            config,
+            csv=_csv(config),
+            audio=AudioWriter(folder) if folder is not None else None,
+            board=board,
+            lines=lines,
+            duration=args.duration,
         )
         stack.callback(_print_summary, session, sys.stderr if args.json else sys.stdout)
         if board is not None:
@@ -85,6 +101,7 @@ def _file(args: argparse.Namespace) -> int:
     from streamer.batch import analyse
 
     config = _config(args)
+    audio = _audio_folder(args)  # before the model, which takes a while
     return analyse(
         [Path(path) for path in args.paths],
         _loader(config)(),
@@ -92,6 +109,7 @@ def _file(args: argparse.Namespace) -> int:
         split=not args.mono,
         csv=_csv(config),
         summary=args.summary,
+        audio=audio,
         jobs=args.jobs,
         json=args.json,
     )
@@ -215,6 +233,27 @@ def _train(args: argparse.Namespace) -> int:
     return 0
 
 
+def _adapt(args: argparse.Namespace) -> int:
+    from streamer.training.adapt import adapt
+
+    model = _config(args).model.name
+    result = adapt(args.logs, audio=args.audio, base=model, out=args.out, version=args.version)
+    counts = ", ".join(f"{label} {count}" for label, count in result.labels.items())
+    trial = result.trial
+    print(f"{sum(result.labels.values())} labelled utterances: {counts}")
+    print(f"on {result.left_out} left out in turn:")
+    for name, each in ((result.base, trial.before), ("adapted", trial.after)):
+        print(f"  {name}: UAR {each.uar:.3f}, accuracy {each.wa:.3f}, ECE {each.ece:.3f}")
+    gain = f"log loss lower by {trial.gain:.3f}, standard error {trial.error:.3f}"
+    if result.folder is None:
+        raise StreamerError(
+            f"adapted, it is not better than {result.base} by more than chance explains "
+            f"({gain}): nothing was written; label more utterances"
+        )
+    print(f"better ({gain}); the model is in {result.folder}")
+    return 0
+
+
 def _evaluate(args: argparse.Namespace) -> int:
     from streamer.training.evaluation import evaluate
     from streamer.training.speech import PROTOCOL
@@ -304,6 +343,13 @@ def _config(args: argparse.Namespace) -> "Config":
 
 def _csv(config: "Config") -> Path | None:
     return Path(config.output.csv) if config.output.csv else None
+
+
+def _audio_folder(args: argparse.Namespace) -> "AudioFolder | None":
+    """Where the sound of utterances is kept, if that is asked for."""
+    from streamer.outputs.saved_audio import AudioFolder
+
+    return AudioFolder(args.save_audio) if args.save_audio is not None else None
 
 
 def _text(path: Path) -> str:
@@ -449,7 +495,7 @@ def _parser() -> argparse.ArgumentParser:
         "--audio",
         metavar="DIR",
         type=Path,
-        help="saved utterances, as SESSION-UTTERANCE.flac, to be played from the page",
+        help="saved utterances, from --save-audio, to be played from the page",
     )
     report.add_argument("--open", action="store_true", help="show it in a browser")
     enrol = _command(
@@ -561,6 +607,33 @@ def _add_training_commands(commands: Commands) -> None:
         type=Path,
         help="likewise of the protocol no-speech",
     )
+    adapt = _command(
+        commands,
+        "adapt",
+        _adapt,
+        "make a model better at one's own recordings, from utterances labelled by hand",
+        "streamer adapt calls.csv --audio calls-audio --out my-model",
+    )
+    adapt.add_argument(
+        "logs",
+        nargs="+",
+        metavar="CSV",
+        type=Path,
+        help="logs with the columns label and, where known, speaker filled in",
+    )
+    adapt.add_argument(
+        "--audio", metavar="DIR", type=Path, required=True, help="saved by --save-audio"
+    )
+    adapt.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        required=True,
+        help="the new bundle; one there is replaced",
+    )
+    adapt.add_argument("--version", metavar="V", default="1", help="of the new model: 1")
+    _add_model(adapt)
+
     evaluate = _command(
         commands,
         "evaluate",
@@ -654,6 +727,12 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--csv", metavar="PATH", help="append a row per utterance to this file")
     where.add_argument("--no-csv", action="store_true", help="write no CSV")
     parser.add_argument("--json", action="store_true", help="one line of JSON per event on stdout")
+    parser.add_argument(
+        "--save-audio",
+        metavar="DIR",
+        type=Path,
+        help="keep the sound of each utterance there, as FLAC named by its row",
+    )
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:

@@ -21,6 +21,7 @@ def utterances(
     config: Config,
     *,
     progress: Callable[[float], None] = lambda _: None,
+    keep: Callable[[str, Segment], None] = lambda _channel, _segment: None,
 ) -> Iterator[Utterance]:
     """Split a recording into utterances and judge each.
 
@@ -29,6 +30,7 @@ def utterances(
         classifier: Judges them.
         config: For the channels, the voice-activity detector and the segmenter.
         progress: Told how many seconds more were read.
+        keep: Given the name of the channel and what is judged next.
 
     Raises:
         InputError: It cannot be read, or breaks off; what came before was yielded.
@@ -43,7 +45,7 @@ def utterances(
                 progress(len(block) / info.sample_rate)
             yield intake.flush()
 
-        yield from _judged(_segments(taken(), config), classifier, config)
+        yield from _judged(_segments(taken(), config), classifier, config, keep)
 
 
 def utterances_of(pcm: Pcm, classifier: Judge, config: Config) -> Iterator[Utterance]:
@@ -84,11 +86,15 @@ def whole(path: Path, seconds: float) -> Pcm | None:
 
 
 def _judged(
-    segments: Iterable[tuple[str, Segment]], classifier: Judge, config: Config
+    segments: Iterable[tuple[str, Segment]],
+    classifier: Judge,
+    config: Config,
+    keep: Callable[[str, Segment], None] = lambda _channel, _segment: None,
 ) -> Iterator[Utterance]:
     """Judge in order, each channel with a voice of its own that is learned on the way."""
     baselines = new_baselines(classifier, config)
     for channel, segment in segments:
+        keep(channel, segment)
         yield judge(classifier, channel, segment, baselines.get(channel))
 
 

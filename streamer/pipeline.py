@@ -28,6 +28,7 @@ from streamer.types import (
     Event,
     LevelMeasured,
     ModelLoaded,
+    Recorded,
     RollingPrediction,
     Segment,
     SourceInfo,
@@ -82,16 +83,20 @@ class Pipeline:
         source: What to listen to.
         load: Loads the model; called on the worker, so that the screen is there meanwhile.
         config: For every room on the way.
+        record: Tell the sound of every utterance, too, as `Recorded`.
 
     Attributes:
         events: What happens, for the main thread. After the last one comes None.
     """
 
-    def __init__(self, source: Source, load: Callable[[], Model], config: Config) -> None:
-        self.events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+    def __init__(
+        self, source: Source, load: Callable[[], Model], config: Config, *, record: bool = False
+    ) -> None:
+        self.events: queue.SimpleQueue[Event | Recorded | None] = queue.SimpleQueue()
         self._source = source
         self._load = load
         self._config = config
+        self._record = record
         self._channels = [Channel(name, config) for name in config.audio.streams]
         self._ring = RingBuffer(round(config.audio.ring_s * SAMPLE_RATE), 2 * len(self._channels))
         self._backlog = Backlog()
@@ -311,6 +316,8 @@ class Pipeline:
         while (job := self._backlog.get()) is not None:
             self._forget_if_asked()
             self.events.put(self._judge(classifier, job))
+            if self._record and isinstance(job.piece, Segment):
+                self.events.put(Recorded(job.channel, job.piece.utterance, job.piece.pcm))
             self._forget_if_asked()  # what was judged meanwhile was the old voice
             if isinstance(job.piece, Segment) and job.channel in self._baselines:
                 utterances = self._baselines[job.channel].utterances

@@ -17,12 +17,14 @@ from streamer.errors import OutputError
 from streamer.outputs.csv_log import CsvLog
 from streamer.outputs.delivery import Deliveries
 from streamer.outputs.row import Session, Value, columns, row
+from streamer.outputs.saved_audio import AudioWriter, file_name
 from streamer.outputs.summary import Summary
 from streamer.pipeline import Pipeline
 from streamer.types import (
     Alert,
     Event,
     ModelLoaded,
+    Recorded,
     SourceOpened,
     State,
     StateChanged,
@@ -57,6 +59,7 @@ class LiveSession:
         pipeline: Not started yet.
         config: For the channels, their mood and the alerts.
         csv: Where rows go; None for nowhere.
+        audio: Where the sound of utterances goes, if the pipeline records; None for nowhere.
         board: The dashboard, entered; None where there is no terminal for one.
         lines: Where lines go; None beside a dashboard.
         duration: In seconds from the first listening; None for no end.
@@ -68,6 +71,7 @@ class LiveSession:
         config: Config,
         *,
         csv: Path | None,
+        audio: AudioWriter | None = None,
         board: Board | None,
         lines: Lines | None,
         duration: float | None,
@@ -78,6 +82,7 @@ class LiveSession:
         self._undelivered: list[str] = []
         self._pipeline = pipeline
         self._csv = csv
+        self._audio = audio
         self._board = board
         self._lines = lines
         self._duration = duration
@@ -111,7 +116,8 @@ class LiveSession:
     def summary(self) -> list[str]:
         """What the session came to, in lines for people."""
         where = [f"rows in {self._csv}"] if self._log is not None else []
-        return [*self._summary.lines(), *where, *self._undelivered]
+        kept = self._audio.summary() if self._audio is not None else []
+        return [*self._summary.lines(), *where, *kept, *self._undelivered]
 
     def stop(self) -> None:
         """End the open utterance, judge and write what waits, then end."""
@@ -134,14 +140,14 @@ class LiveSession:
             self.stop()
         if self._log is not None and self._log.waiting and now >= self._retry_at:
             self._write(self._log)
-        for trouble in self._deliveries.troubles():
+        for trouble in self._troubles():
             self._warn(trouble)
         if self._board is not None:
             self._act_on(self._board.key())
             self._board.draw()
         return self._stopped_at is None or now < self._stopped_at + STOP_TIMEOUT_S
 
-    def _take(self, event: Event) -> None:
+    def _take(self, event: Event | Recorded) -> None:
         match event:
             case ThreadFailed():
                 self._failure = self._failure or event.error
@@ -154,6 +160,9 @@ class LiveSession:
             case Utterance() if self._session is not None:
                 self._judged(event, self._session)
                 return
+            case Recorded():
+                self._keep(event)
+                return
         self._show(event)
 
     def _judged(self, utterance: Utterance, session: Session) -> None:
@@ -165,6 +174,12 @@ class LiveSession:
             self._show(event)  # only now, when the row is on disk, may anybody see it
             if isinstance(event, Alert):
                 self._deliveries.put(event, session)
+
+    def _keep(self, recorded: Recorded) -> None:
+        """Have the sound of an utterance saved, whose row is on disk by now."""
+        if self._audio is not None and self._session is not None:
+            name = file_name(self._session.id, recorded.channel, recorded.number)
+            self._audio.put(name, recorded.pcm)
 
     def _show(self, event: Event) -> None:
         """Show everybody what happened."""
@@ -195,6 +210,11 @@ class LiveSession:
             if self._board is not None:
                 self._board.fold(Notice(f"{error} ({log.waiting} rows wait)", urgent=True))
 
+    def _troubles(self) -> list[str]:
+        """What went wrong outside since the last call, a line each."""
+        kept = self._audio.troubles() if self._audio is not None else []
+        return [*self._deliveries.troubles(), *kept]
+
     def _warn(self, text: str) -> None:
         """Say what went wrong outside."""
         if self._board is not None:
@@ -208,8 +228,15 @@ class LiveSession:
             stack.callback(self._deliver_rest)
             if self._log is not None:
                 stack.callback(self._log.close)
+            if self._audio is not None:
+                stack.callback(self._close_audio, self._audio)
             if self._lines is not None and self._session is not None:
                 self._lines.end(self._summary.rows(self._session))
+
+    def _close_audio(self, audio: AudioWriter) -> None:
+        audio.close()
+        for trouble in audio.troubles():
+            self._warn(trouble)
 
     def _deliver_rest(self) -> None:
         if self._board is not None and self._deliveries.waiting:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from streamer.errors import InputError, OutputError
 from streamer.outputs.log_reader import LoggedSession, LoggedUtterance
+from streamer.outputs.saved_audio import file_name
 from streamer.report.figures import Figures, channels
 from streamer.report.make import make
 from streamer.report.page import _embedded, page
@@ -303,11 +304,11 @@ def test_saved_utterances_are_found_from_the_page(tmp_path):
     """By an address relative to it; others have none."""
     path = log(tmp_path / "a.csv", [row(1, session="s #1"), row(2, session="s #1")])
     (tmp_path / "saved calls").mkdir()
-    (tmp_path / "saved calls" / "s #1-2.flac").touch()
+    (tmp_path / "saved calls" / file_name("s #1", "mono", 2)).touch()
     (tmp_path / "pages").mkdir()
     make([path], tmp_path / "pages" / "out.html", audio=tmp_path / "saved calls")
     (got,) = data((tmp_path / "pages" / "out.html").read_text(encoding="utf-8"))["sessions"]
-    assert got["rows"]["audio"] == {"1": "../saved%20calls/s%20%231-2.flac"}
+    assert got["rows"]["audio"] == {"1": "../saved%20calls/s%2520%25231-mono-2.flac"}
     with pytest.raises(InputError, match="none: cannot be read"):
         make([path], tmp_path / "out.html", audio=tmp_path / "none")
 
@@ -427,7 +428,7 @@ def test_the_overview_leads_to_each_session(browser, tmp_path):
 
 def test_a_saved_utterance_is_played(browser, tmp_path):
     """From beside the page, without a network."""
-    soundfile.write(tmp_path / "s-1-1.flac", np.zeros(16_000), 16_000)
+    soundfile.write(tmp_path / file_name("s-1", "mono", 1), np.zeros(16_000), 16_000)
     out = tmp_path / "out.html"
     make([log(tmp_path / "a.csv", [row(1), row(2)])], out, audio=tmp_path)
     browser.show(out)

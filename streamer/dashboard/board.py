@@ -23,10 +23,17 @@ class Board:
         config: How it is drawn.
         channels: Names of the channels that are analysed.
         bell: Ring the terminal's bell for an alert.
+        recording: Whether the sound of utterances is kept.
     """
 
     def __init__(
-        self, console: Console, config: DashboardConfig, channels: Iterable[str], *, bell: bool
+        self,
+        console: Console,
+        config: DashboardConfig,
+        channels: Iterable[str],
+        *,
+        bell: bool,
+        recording: bool = False,
     ) -> None:
         self._snapshot = Snapshot(
             smoothing_s=config.smoothing_s,
@@ -36,6 +43,7 @@ class Board:
         self._screen = Screen(console)
         self._keys = Keys(suspended=self._screen.hide, resumed=self._screen.unhide)
         self._bell = bell
+        self._recording = recording
         self._period_s = 1 / config.fps
         self._next_frame = 0.0
         self._stack = ExitStack()

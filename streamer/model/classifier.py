@@ -99,10 +99,9 @@ class Classifier:
         Args:
             pcm: As for `judge`, with the same errors.
         """
-        wave = features.prepare(pcm)
-        if wave is None or self._voices is None:
+        embedding = self.embed(pcm)
+        if embedding is None or self._voices is None:
             return None
-        embedding = self._embed(wave)
         return self._voices.hear(embedding, self._logits(embedding))
 
     def judge(
@@ -134,8 +133,16 @@ class Classifier:
             baseline.observe(embedding, self._logits(embedding))
         return prediction
 
+    def embed(self, pcm: NDArray[np.generic]) -> Embedding | None:
+        """What the network makes of a piece of speech; None for digital silence.
+
+        Args:
+            pcm: As for `judge`, with the same errors.
+        """
+        wave = features.prepare(pcm)
+        return None if wave is None else self._embed(wave)
+
     def _embed(self, wave: Waveform) -> Embedding:
-        """What the network makes of prepared speech."""
         with torch.inference_mode():
             embedding: Embedding = self._network.embed(features.log_mel(wave)[None])[0].numpy()
         return embedding

@@ -58,6 +58,7 @@ class LoggedUtterance:
         note: What somebody wrote down there; empty for nothing.
         level_dbfs: RMS level of the speech; None where it is not known.
         end_reason: Why it ended; empty where it is not known.
+        speaker: Who speaks, where somebody wrote that down; else empty.
     """
 
     number: int
@@ -74,6 +75,7 @@ class LoggedUtterance:
     note: str
     level_dbfs: float | None
     end_reason: str
+    speaker: str = ""
 
     @property
     def duration_s(self) -> float:
@@ -244,6 +246,7 @@ def _utterance(row: _Row) -> LoggedUtterance:
         note=row.get("note", ""),
         level_dbfs=_number(row, "level_dbfs", -math.inf, 0) if row.get("level_dbfs") else None,
         end_reason=row.get("end_reason", ""),
+        speaker=row.get("speaker", "").strip(),
     )
 
 

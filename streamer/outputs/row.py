@@ -17,7 +17,8 @@ class Session:
     """What all rows of one run have in common.
 
     Attributes:
-        id: When it began, and four digits that tell sessions of the same second apart.
+        id: When it began, and eight digits that tell sessions of the same second apart:
+            a folder of recordings has dozens of them.
         source: What was listened to.
         model: The bundle's name.
         labels: The emotions that it knows.
@@ -37,7 +38,7 @@ class Session:
     ) -> Self:
         """A session that begins now."""
         stamp = datetime.now().astimezone().strftime("%Y%m%dT%H%M%S")
-        return cls(f"{stamp}-{token_hex(2)}", source, model, tuple(labels), epoch)
+        return cls(f"{stamp}-{token_hex(4)}", source, model, tuple(labels), epoch)
 
 
 def columns(labels: Sequence[str]) -> list[str]:

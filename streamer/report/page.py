@@ -26,6 +26,7 @@ from streamer.outputs.log_reader import (
     LoggedSession,
     LoggedUtterance,
 )
+from streamer.outputs.saved_audio import file_name
 from streamer.report.figures import POINTS, Figures, channels
 from streamer.report.words import count, duration, words
 from streamer.types import EMOTIONS, NO_SPEECH, UNCERTAIN
@@ -49,7 +50,7 @@ ASSETS = resources.files("streamer.report") / "assets"
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """Saved utterances, named ``<session>-<utterance>.flac``.
+    """Saved utterances, named as `file_name` says.
 
     Attributes:
         folder: Its address as the page finds it: relative to the page, percent-encoded.
@@ -61,7 +62,7 @@ class Audio:
 
     def of(self, session: LoggedSession, utterance: LoggedUtterance) -> str:
         """The address of an utterance's recording; empty where there is none."""
-        name = f"{session.id}-{utterance.number}.flac"
+        name = file_name(session.id, utterance.channel, utterance.number)
         return f"{self.folder}/{quote(name)}" if name in self.names else ""
 
 

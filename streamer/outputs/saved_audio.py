@@ -1,0 +1,190 @@
+"""Utterances kept as FLAC, on request: a disk that is slow or full costs recordings, never rows."""
+
+import hashlib
+import io
+import os
+import queue
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import quote
+
+import soundfile
+
+from streamer.errors import ConfigError
+from streamer.types import SAMPLE_RATE, Pcm
+
+LONGEST_PART = 80
+"""Letters of a channel's name, made safe, that a file's name has room for."""
+
+MOST_WAITING = 64
+"""Utterances that may wait for the disk, 12 s each: 25 MB at most."""
+
+EXIT_WAIT_S = 10.0
+"""How long the end waits for what is not on disk yet: a network drive may never answer."""
+
+
+def file_name(session: str, channel: str, number: int) -> str:
+    """What the recording of an utterance is called: its row's id, safe on every file system.
+
+    Letters that are special anywhere are percent-encoded, so that no two channels share a name.
+    """
+    return f"{_safe(session)}-{_safe(channel)}-{number}.flac"
+
+
+class AudioFolder:
+    """Where utterances are kept; any number of threads may share one.
+
+    Args:
+        path: Made where it does not exist, for its owner alone.
+
+    Raises:
+        ConfigError: No file can be made there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._saved = 0
+        self._lost = 0
+        self._why = ""  # the last one could not be saved; empty where it could
+        self._troubles: queue.SimpleQueue[str] = queue.SimpleQueue()
+        if path.exists() and not path.is_dir():
+            raise ConfigError(f"--save-audio: {path} is a file, expected a folder or a new name")
+        try:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=path):
+                pass
+        except OSError as error:
+            raise ConfigError(f"--save-audio: {path} cannot be written: {error.strerror}") from None
+
+    @property
+    def lost(self) -> int:
+        """How many utterances could not be saved."""
+        with self._lock:
+            return self._lost
+
+    def save(self, name: str, pcm: Pcm) -> None:
+        """Write an utterance, whole or not at all; waits for the disk. A failure is noted.
+
+        Args:
+            name: From `file_name`.
+            pcm: Shape (samples,).
+        """
+        try:
+            _write(self._path / name, pcm)
+        except OSError as error:
+            self.lose(name, error.strerror or str(error))
+        except Exception as error:  # noqa: BLE001 - told, and no reason to stop what else goes on
+            self.lose(name, repr(error))
+        else:
+            with self._lock:
+                self._saved += 1
+                self._why = ""
+
+    def lose(self, name: str, why: str) -> None:
+        """Note that an utterance is not saved; said once, until one is saved again."""
+        with self._lock:
+            self._lost += 1
+            known, self._why = self._why == why, why
+        if not known:
+            self._troubles.put(f"{self._path / name}: audio not saved: {why}")
+
+    def troubles(self) -> list[str]:
+        """What went wrong since the last call, a line each."""
+        return [self._troubles.get_nowait() for _ in range(self._troubles.qsize())]
+
+    def summary(self) -> list[str]:
+        """How many were saved, and how many were not, in lines for people."""
+        with self._lock:
+            lines = [f"audio of {_utterances(self._saved)} in {self._path}"]
+            if self._lost:
+                lines.append(f"audio of {_utterances(self._lost)} not saved")
+        return lines
+
+
+class AudioWriter:
+    """Saves utterances on a thread of its own: whoever listens never waits for the disk.
+
+    Args:
+        folder: Where to.
+    """
+
+    def __init__(self, folder: AudioFolder) -> None:
+        self._folder = folder
+        self._queue: queue.Queue[tuple[str, Pcm] | None] = queue.Queue(MOST_WAITING)
+        self._writing = ""  # its name; the thread's own while it runs
+        self._thread = threading.Thread(target=self._work, name="save audio", daemon=True)
+        self._thread.start()
+
+    def put(self, name: str, pcm: Pcm) -> None:
+        """Take an utterance; returns at once. Where too many wait already, it is lost."""
+        try:
+            self._queue.put_nowait((name, pcm))
+        except queue.Full:
+            self._folder.lose(name, f"{MOST_WAITING} utterances wait for the disk already")
+
+    def troubles(self) -> list[str]:
+        """What went wrong since the last call, a line each."""
+        return self._folder.troubles()
+
+    def summary(self) -> list[str]:
+        """How many were saved, and how many were not, in lines for people."""
+        return self._folder.summary()
+
+    def close(self, timeout_s: float = EXIT_WAIT_S) -> None:
+        """Wait a while for what is not on disk yet; what is not by then is lost."""
+        ends_at = time.monotonic() + timeout_s
+        with suppress(queue.Full):  # a disk that hangs
+            self._queue.put(None, timeout=timeout_s)
+            self._thread.join(max(0.0, ends_at - time.monotonic()))
+        if not self._thread.is_alive():
+            return
+        left = [self._writing]
+        with suppress(queue.Empty):
+            while (waiting := self._queue.get_nowait()) is not None:
+                left.append(waiting[0])
+        for name in left:
+            self._folder.lose(name, "the disk did not take it in time")
+
+    # --- its own thread -------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while (waiting := self._queue.get()) is not None:
+            self._writing, pcm = waiting
+            self._folder.save(self._writing, pcm)
+
+
+def _safe(name: str) -> str:
+    safe = quote(name, safe="")
+    if len(safe) > LONGEST_PART:
+        digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+        safe = f"{safe[: LONGEST_PART - len(digest) - 1]}~{digest}"
+    return safe
+
+
+def _write(path: Path, pcm: Pcm) -> None:
+    encoded = io.BytesIO()  # in memory first: then whatever fails next is the disk, and says why
+    soundfile.write(encoded, pcm, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+    draft = None
+    try:
+        # readable by nobody but its owner, as temporary files are
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=".", suffix=".part", delete=False
+        ) as file:
+            draft = Path(file.name)
+            file.write(encoded.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except BaseException:
+        if draft is not None:
+            with suppress(OSError):
+                draft.unlink()
+        raise
+
+
+def _utterances(count: int) -> str:
+    return f"{count} utterance{'' if count == 1 else 's'}"

@@ -1,0 +1,203 @@
+"""A model adapted to one's own recordings: both of its heads move a little, the rest stays.
+
+The same change is made to the cold head and to the warm one, in calibrated logits, so that judging
+an unknown voice and judging a known one stay one model (see `streamer/model/baseline.py`).
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import track
+
+from streamer.errors import ConfigError, InputError
+from streamer.model import bundle
+from streamer.model.baseline import VoiceModel
+from streamer.model.bundle import MANIFEST, Bundle, Source
+from streamer.model.classifier import Classifier
+from streamer.model.network import EmotionNet
+from streamer.training.card import UNKNOWN_LICENCE, write_adapted_card
+from streamer.training.change import Change, Examples, Trial, fit_change, grouped, try_change
+from streamer.training.extraction import read_mono
+from streamer.training.labelled import Labelled, read_labelled
+
+ADAPTED = "adaptation"
+"""In a manifest's ``training``: how the bundle was adapted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adaptation:
+    """What became of it.
+
+    Attributes:
+        base: Name of the model that it started from.
+        labels: How many utterances of each emotion there were.
+        left_out: What was left out as a whole to measure: speakers, sessions or utterances.
+        trial: What it is worth.
+        folder: The new bundle; None where it is not better, and nothing was written.
+    """
+
+    base: str
+    labels: Mapping[str, int]
+    left_out: str
+    trial: Trial
+    folder: Path | None = None
+
+
+def adapt(
+    logs: Sequence[Path], *, audio: Path, base: str | Path, out: Path, version: str = "1"
+) -> Adaptation:
+    """Adapt a model to labelled utterances; write a new bundle if that makes it better.
+
+    Args:
+        logs: CSVs of `streamer run` or `streamer file` with ``label`` filled in for some rows.
+            Where ``speaker`` is, too, nobody is both learned from and tested on.
+        audio: Folder of the saved utterances.
+        base: The model to start from, by name or path.
+        out: Folder of the new bundle; a bundle that is there is replaced.
+        version: Of the new model.
+
+    Raises:
+        ConfigError: The base was itself adapted, or ``out`` holds something else.
+        InputError: A log or a recording cannot be read, or the labels will not do.
+        ModelError: The base cannot be read.
+    """
+    if out.exists() and not (out / MANIFEST).is_file():
+        raise ConfigError(f"{out}: exists and is no model bundle, expected a new name")
+    old = bundle.load(bundle.find_bundle(base))
+    classifier = Classifier(old)
+    if ADAPTED in old.manifest.training:
+        raise ConfigError(
+            f"{classifier.name} was itself adapted and may know these utterances: start from the "
+            "model that it was made from, with the old labels and the new ones"
+        )
+    labelled = read_labelled(logs, audio, old.manifest.labels)
+    groups, left_out = _groups(labelled)
+    examples = _examples(labelled, groups, classifier, old)
+    counts = Counter(one.label for one in labelled)
+    result = Adaptation(
+        base=classifier.name,
+        labels={label: counts[label] for label in old.manifest.labels if label in counts},
+        left_out=left_out,
+        trial=try_change(examples, old.manifest.labels),
+    )
+    if not result.trial.is_better:
+        return result
+    change = fit_change(examples)
+    new = _changed(old, change, result, name=out.name, version=version)
+    bundle.save(new, out)
+    bundle.load(out)
+    return replace(result, folder=out)
+
+
+def _groups(labelled: Sequence[Labelled]) -> tuple[list[str], str]:
+    """What must not be learned from and tested on at once, and what that is called."""
+    if all(one.speaker for one in labelled):
+        groups, called = [one.speaker for one in labelled], "speakers"
+    else:
+        groups, called = [one.session for one in labelled], "sessions"
+    numbers = np.unique(groups, return_inverse=True)[1]
+    alone = len(np.unique(grouped(numbers))) == len(labelled)
+    return groups, "utterances" if alone else called
+
+
+def _examples(
+    labelled: Sequence[Labelled], groups: Sequence[str], classifier: Classifier, base: Bundle
+) -> Examples:
+    """What the model makes of the utterances, as if nobody had spoken before."""
+    embeddings = []
+    for one in track(labelled, "listening", transient=True):
+        embedding = classifier.embed(read_mono(one.path))
+        if embedding is None:
+            raise InputError(f"{one.path}: is silent, expected speech")
+        embeddings.append(embedding)
+    heard = torch.from_numpy(np.stack(embeddings))
+    with torch.inference_mode():
+        logits = base.network.head(heard).clone()
+    return Examples(
+        embeddings=heard,
+        logits=logits / base.manifest.calibration.temperature,
+        targets=torch.tensor([base.manifest.labels.index(one.label) for one in labelled]),
+        groups=np.unique(groups, return_inverse=True)[1],
+    )
+
+
+def _changed(
+    base: Bundle, change: Change, result: Adaptation, *, name: str, version: str
+) -> Bundle:
+    """The bundle with the change in both heads, and a card and a manifest that say so."""
+    old = base.manifest
+    calibration = old.calibration
+    manifest = old.model_copy(
+        update={
+            "name": name,
+            "version": version,
+            "calibration": calibration.model_copy(
+                update={
+                    "temperature": calibration.temperature * change.temperature,
+                    "threshold": change.threshold or calibration.threshold,
+                }
+            ),
+            "baseline": old.baseline
+            and old.baseline.model_copy(
+                update={"temperature": old.baseline.temperature * change.temperature}
+            ),
+            "sources": (*old.sources, Source(name="one's own recordings", licence=UNKNOWN_LICENCE)),
+            "training": {**old.training, ADAPTED: _as_json(result, change)},
+        }
+    )
+    return Bundle(
+        manifest=manifest,
+        network=_changed_network(base, change),
+        card=write_adapted_card(
+            manifest,
+            base.card,
+            base=result.base,
+            labels=result.labels,
+            left_out=result.left_out,
+            trial=result.trial,
+            change=change,
+        ),
+        voices=base.voices and _changed_voices(base.voices, change),
+        speech=base.speech,
+    )
+
+
+def _changed_network(base: Bundle, change: Change) -> EmotionNet:
+    scale = base.manifest.calibration.temperature  # the change is one of calibrated logits
+    with torch.random.fork_rng(devices=[]):
+        network = EmotionNet(base.manifest.shape)
+    network.load_state_dict(base.network.state_dict())
+    network.head.weight = torch.nn.Parameter(network.head.weight + scale * change.head.weight)
+    network.head.bias = torch.nn.Parameter(network.head.bias + scale * change.head.bias)
+    return network.eval().requires_grad_(requires_grad=False)
+
+
+def _changed_voices(voices: VoiceModel, change: Change) -> VoiceModel:
+    """An average voice has changed, too: by what is added, on average, in each emotion."""
+    scale = voices.temperature
+    return replace(
+        voices,
+        weight=(voices.weight + scale * change.head.weight.numpy()).astype(np.float32),
+        bias=(voices.bias + scale * change.head.bias.numpy()).astype(np.float32),
+        means=(voices.means + scale * change.means).astype(np.float32),
+        temperature=voices.temperature * change.temperature,
+    )
+
+
+def _as_json(result: Adaptation, change: Change) -> dict[str, object]:
+    trial = result.trial
+    return {
+        "base": result.base,
+        "labels": dict(result.labels),
+        "left_out": result.left_out,
+        "l2": change.l2,
+        "uar": [round(trial.before.uar, 4), round(trial.after.uar, 4)],
+        "accuracy": [round(trial.before.wa, 4), round(trial.after.wa, 4)],
+        "ece": [round(trial.before.ece, 4), round(trial.after.ece, 4)],
+        "gain": round(trial.gain, 4),
+        "error": round(trial.error, 4),
+    }
