@@ -16,12 +16,13 @@ from streamer.dashboard.state import Notice
 from streamer.errors import OutputError
 from streamer.outputs.csv_log import CsvLog
 from streamer.outputs.delivery import Deliveries
-from streamer.outputs.row import Session, Value, columns, row
+from streamer.outputs.row import Session, Value, columns, mark_row, row
 from streamer.outputs.summary import Summary
 from streamer.pipeline import Pipeline
 from streamer.types import (
     Alert,
     Event,
+    Mark,
     ModelLoaded,
     SourceOpened,
     State,
@@ -137,7 +138,7 @@ class LiveSession:
         for trouble in self._deliveries.troubles():
             self._warn(trouble)
         if self._board is not None:
-            self._act_on(self._board.key())
+            self._act_on(self._board.asked())
             self._board.draw()
         return self._stopped_at is None or now < self._stopped_at + STOP_TIMEOUT_S
 
@@ -165,6 +166,17 @@ class LiveSession:
             self._show(event)  # only now, when the row is on disk, may anybody see it
             if isinstance(event, Alert):
                 self._deliveries.put(event, session)
+
+    def _marked(self, mark: Mark) -> None:
+        """Keep a mark: like an utterance, on disk before it is on screen."""
+        if self._session is None:
+            if self._board is not None:
+                self._board.fold(Notice("nothing is heard yet: there is nothing to mark"))
+            return
+        if self._log is not None:
+            self._log.add(mark_row(mark, self._session))
+            self._write(self._log)
+        self._show(mark)
 
     def _show(self, event: Event) -> None:
         """Show everybody what happened."""
@@ -208,6 +220,8 @@ class LiveSession:
             stack.callback(self._deliver_rest)
             if self._log is not None:
                 stack.callback(self._log.close)
+            if self._board is not None:
+                stack.callback(self._act_on, self._board.finish())  # a note that is being typed
             if self._lines is not None and self._session is not None:
                 self._lines.end(self._summary.rows(self._session))
 
@@ -217,8 +231,10 @@ class LiveSession:
             self._board.draw()
         self._undelivered = self._deliveries.close()
 
-    def _act_on(self, key: str | None) -> None:
-        match key:
+    def _act_on(self, wish: str | Mark | None) -> None:
+        match wish:
+            case Mark():
+                self._marked(wish)
             case "q":
                 self.stop()
             case " ":

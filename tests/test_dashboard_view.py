@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from streamer.dashboard.glyphs import LETTERS
-from streamer.dashboard.state import Action, Channel, Input, Notice, Snapshot, advance, fold
+from streamer.dashboard.controls import press
+from streamer.dashboard.glyphs import ASCII, LETTERS, UNICODE
+from streamer.dashboard.state import Channel, Input, Notice, Snapshot, advance, fold
 from streamer.dashboard.view import render
 from streamer.types import (
     EMOTIONS,
@@ -26,6 +27,7 @@ from streamer.types import (
     Counters,
     EndReason,
     LevelMeasured,
+    Mark,
     MoodChanged,
     Prediction,
     RollingPrediction,
@@ -58,7 +60,7 @@ def minute(*names: str) -> Snapshot:
             for event in spoken(name, number, phase, tick):
                 snapshot = fold(snapshot, event, now)
         if tick == 500:
-            snapshot = fold(snapshot, Action.MARK, now)
+            snapshot = fold(snapshot, Mark(1, snapshot.position), now)
     return fold(snapshot, Counters(), 75)
 
 
@@ -120,7 +122,7 @@ LONG = replace(
     detail="a sentence that is far too long for a terminal that is sixty columns wide or less",
 )
 FEW = replace(TALKING, labels=("neutral", "happy", "sad", "angry"))
-HELP = fold(TALKING, Action.HELP, 75)
+HELP, _ = press(TALKING, "?", 0)
 
 FRAMES = {
     "alerted-60": (ALERTED, 60, 24),
@@ -154,7 +156,9 @@ def drawn(snapshot: Snapshot, width: int, height: int, *, ascii: bool = False) -
     """The lines of a frame as a terminal without colour gets them."""
     file = io.StringIO()
     console = Console(file=file, width=width, height=height, color_system=None)
-    console.print(render(snapshot, width=width, height=height, ascii=ascii), end="")
+    console.print(
+        render(snapshot, width=width, height=height, glyphs=ASCII if ascii else UNICODE), end=""
+    )
     return file.getvalue().split("\n")
 
 
@@ -286,9 +290,10 @@ def test_an_alert_is_on_every_screen_until_it_is_acknowledged():
             text = "\n".join(drawn(ALERTED, width, height))
             assert "ALERT angry" in text
             assert "+1  press a" in text
-    cleared = fold(ALERTED, Action.CLEAR, 76)
+    cleared, _ = press(ALERTED, "c", 0)
+    seen, _ = press(cleared, "a", 0)
     assert "ALERT angry customer" in "\n".join(drawn(cleared, 100, 24))
-    assert "ALERT" not in "\n".join(drawn(fold(cleared, Action.ACKNOWLEDGE, 77), 100, 24))
+    assert "ALERT" not in "\n".join(drawn(seen, 100, 24))
 
 
 def test_what_was_lost_is_on_every_screen():
