@@ -156,7 +156,7 @@ def note(snapshot: Snapshot, width: int, glyphs: Glyphs) -> Text:
     after = "  enter keeps it, esc does not"
     if width < len(before) + len(after) + LEAST_NOTE:
         before, after = f"{glyphs.mark}{snapshot.marks + 1}: ", "  enter/esc"
-    room = max(0, width - cell_len(before) - len(after) - 1)
+    room = max(0, width - cell_len(before) - cell_len(glyphs.cursor) - 1 - len(after))
     text = tail(clip(draft.text, 2 * NOTE_LETTERS, glyphs), room)
     typed = styled((before, BOLD), text, (glyphs.cursor, BOLD))
     return spread(typed, styled((after, DIM)), width)

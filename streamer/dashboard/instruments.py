@@ -35,7 +35,7 @@ from streamer.dashboard.pieces import (
 )
 from streamer.dashboard.sizes import CRAMPED, MOODY, NARROW, ROOMY
 from streamer.dashboard.state import Channel, Snapshot
-from streamer.types import EMOTIONS, NO_SPEECH, UNCERTAIN, Prediction, State
+from streamer.types import EMOTIONS, UNCERTAIN, Prediction, State
 
 INSTRUMENT_LINES = 3 + len(EMOTIONS)
 """Of `instrument`, without air."""
@@ -59,7 +59,8 @@ def instrument(
     voice = styled(("voice  ", DIM), _voice(snapshot, channel, glyphs), "   ", _known(channel))
     mood = _mood(channel)
     mood.append_text(_running(channel, glyphs))
-    verdict = spread(_verdict(snapshot, channel, glyphs), mood, width)
+    said = _verdict(snapshot, channel, width - mood.cell_len - 1, glyphs)
+    verdict = spread(said, mood, width)
     faded = channel.final and not channel.speech  # what is no longer said
     bars = bars_of(channel.shown, channel.prediction, snapshot.labels, width, glyphs, faded=faded)
     return [*gap, level, voice, *gap, verdict, *gap, *bars]
@@ -83,15 +84,16 @@ def strip(
     else:  # the mood finds no room below
         room = width - line.cell_len - mood.cell_len - 1
         line.append_text(styled(_meter(snapshot, channel, room, glyphs), " ", mood))
-    verdict = _verdict(snapshot, channel, glyphs)
     if width < NARROW - len(EMOTIONS) * 3:
-        return [*gap, line, verdict]
+        return [*gap, line, _verdict(snapshot, channel, width, glyphs)]
     columns: list[Cell | str | Text] = []
     for emotion, shown in zip(EMOTIONS, channel.shown, strict=True):
         columns += [(LETTERS[emotion], DIM), (step(shown, glyphs), COLOURS[emotion]), " "]
     if width >= MOODY:
         columns = [mood, "  ", *columns]
-    return [*gap, line, spread(verdict, styled(*columns[:-1]), width)]
+    right = styled(*columns[:-1])
+    verdict = _verdict(snapshot, channel, width - right.cell_len - 1, glyphs)
+    return [*gap, line, spread(verdict, right, width)]
 
 
 def _meter(snapshot: Snapshot, channel: Channel, width: int, glyphs: Glyphs) -> Text:
@@ -145,22 +147,24 @@ def _known(channel: Channel) -> Cell | str:
             return (f"learned from {channel.known} utterances", DIM)
 
 
-def _verdict(snapshot: Snapshot, channel: Channel, glyphs: Glyphs) -> Text:
-    """What is heard, and how sure it is."""
+def _verdict(snapshot: Snapshot, channel: Channel, room: int, glyphs: Glyphs) -> Text:
+    """What is heard, and how sure it is; when it was, if there is room for that."""
     prediction = channel.prediction
     if prediction is None:
         waiting = snapshot.state is State.LISTENING and not channel.speech
         return styled((f"listening{glyphs.ellipsis} speak" if waiting else glyphs.ellipsis, DIM))
     percent = as_percent(prediction.confidence)
-    when = f"  #{channel.number}" if channel.final else "  so far"
-    if not prediction.is_speech:
-        return styled((f" {glyphs.words[NO_SPEECH].upper()} ", BADGE), (when, DIM))
     emotion = glyphs.words[prediction.emotion]
-    if prediction.uncertain:
-        badge: Cell = (f" {glyphs.words[UNCERTAIN].upper()} ", BADGE)
-        return styled(badge, (f"  {emotion} {percent.strip()}", DIM), (when, DIM))
-    badge = (f" {emotion.upper()} ", COLOURS[prediction.emotion] + BADGE)
-    return styled(badge, (f" {percent}", BOLD), (when, DIM))
+    if not prediction.is_speech:
+        verdict = styled((f" {emotion.upper()} ", BADGE))
+    elif prediction.uncertain:
+        badge = (f" {glyphs.words[UNCERTAIN].upper()} ", BADGE)
+        verdict = styled(badge, (f"  {emotion} {percent.strip()}", DIM))
+    else:
+        badge = (f" {emotion.upper()} ", COLOURS[prediction.emotion] + BADGE)
+        verdict = styled(badge, (f" {percent}", BOLD))
+    when = f"  #{channel.number}" if channel.final else "  so far"
+    return verdict if verdict.cell_len + len(when) > room else styled(verdict, (when, DIM))
 
 
 def _mood(channel: Channel) -> Text:

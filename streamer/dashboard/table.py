@@ -195,7 +195,10 @@ def table(snapshot: Snapshot, width: int, height: int, glyphs: Glyphs) -> list[T
             line = _mark(row, columns, gap, width, glyphs)
         else:
             line = _ranged([column.cell(row, glyphs) for column in columns], columns, gap)
-        lines.append(_picked(line, width, glyphs) if place == snapshot.chosen else line)
+        if place == snapshot.chosen:
+            shapes = isinstance(row, Utterance) and _before("profile", columns, gap)
+            line = _picked(line, shapes or width, width, glyphs)
+        lines.append(line)
     return lines
 
 
@@ -214,12 +217,20 @@ def _elsewhere(snapshot: Snapshot, top: int, page: int, glyphs: Glyphs) -> Text:
     return styled((f" {up} {newer} newer  {down} {older} older", BOLD), ("  esc: newest", DIM))
 
 
-def _picked(line: Text, width: int, glyphs: Glyphs) -> Text:
-    """A line that stands out, also without colour."""
+def _before(name: str, columns: Sequence[Column], gap: int) -> int:
+    """Cells to the left of a column; 0 where it is not there."""
+    if COLUMNS[name] not in columns:
+        return 0
+    return sum(column.width + gap for column in columns[: columns.index(COLUMNS[name])])
+
+
+def _picked(line: Text, shapes: int, width: int, glyphs: Glyphs) -> Text:
+    """A line that stands out, also without colour; shapes from there on are not turned around."""
     line = fitted(line, width)
     if line.plain.startswith(" "):
         line = styled(glyphs.chosen, line[1:])
-    line.stylize(CHOSEN)
+    line.stylize(CHOSEN, 0, shapes)
+    line.stylize(BOLD)
     return line
 
 
