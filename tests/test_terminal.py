@@ -34,6 +34,7 @@ LISTENING = rf"^ ● listening +{SOUND} · \S+ +0:00:\d\d$"
 BAR = r"^ .. *({}) +\d+ %".format("|".join(EMOTIONS))
 ROLLING = r"^ +[A-Z]+ .*%  so far"
 ROW = r"^ +{} +0:00:\d\d\.\d +\d\.\d s +[NCHSAFD!?] "
+CHOSEN = ROW.replace("^ +", "^ ▸ +")
 LATENCY = r"^ latency \d+ / \d+ ms"
 COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9\d|10\d)[;m]")
 SUMMARY = r"^(\d+) utterances?, \d+\.\d s of speech$"
@@ -226,7 +227,7 @@ def test_a_mark_and_its_note(terminal: Open):
     window.type("quite cross?x")
     window.press("BSpace")
     window.type(" wütend")
-    window.until(r"^ note for ▲1 at 0:00:\d\d: quite cross\? wütend█", BAR)
+    window.until(r"^ ▲1: quite cross\? wütend█", BAR)
     window.press("Enter")
     window.until(r"^ +▲1 +0:00:\d\d\.\d +mark: quite cross\? wütend$", LISTENING, whole=True)
     (mark,) = window.rows(marks=True)
@@ -235,7 +236,7 @@ def test_a_mark_and_its_note(terminal: Open):
     window.type("no")
     window.until("no█")
     window.press("Escape")
-    window.until(LISTENING, without="█$", whole=True)
+    window.until(LISTENING, without="enter/esc", whole=True)
     window.press("m")
     window.press("Enter")
     window.until(r"^ +▲2 +0:00:\d\d\.\d +mark$")
@@ -257,16 +258,16 @@ def test_rows_are_looked_at(terminal: Open, width: int, height: int):
     window.until(LISTENING, whole=True)
     window.until(ROW.format(2))
     window.press("Down")
-    window.until(rf"^ ▸{ROW.format(2)[2:]}", r"\d newer  ↓ \d+ older")
+    window.until(CHOSEN.format(2), r"\d newer  ↓ \d+ older")
     window.press("End")
-    window.until(rf"^ ▸{ROW.format(1)[2:]}")
+    window.until(CHOSEN.format(1))
     window.press("Enter")
     window.until(
         r"── #1  0:00:01\.\d to 0:00:0\d\.\d ─", "verdict", r"computed \d+ ms", "alerts +none"
     )
-    window.until(ROW.format(3), rf"^ ▸{ROW.format(1)[2:]}")  # what comes moves nothing away
+    window.until(ROW.format(3), CHOSEN.format(1))  # what comes moves nothing away
     window.press("Escape")
-    window.until(LISTENING, rf"^ ▸{ROW.format(1)[2:]}", without="verdict", whole=True)
+    window.until(LISTENING, CHOSEN.format(1), without="verdict", whole=True)
     window.press("Home")
     window.until(LISTENING, without="▸|newer", whole=True)
     window.press("q")
