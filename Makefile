@@ -1,6 +1,6 @@
 # make run    sets up everything and listens; make run ARGS="--duration 20 --csv out.csv"
 # make test   sets up everything and passes the tests
-.PHONY: help run test check lint lock clean
+.PHONY: help run test check lint lock screenshots clean
 
 help: ## show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -22,6 +22,11 @@ lint: ## style, types and the rules of who may import whom
 
 lock: ## write the versions that are installed now to requirements.lock
 	.venv/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock
+
+screenshots: ## renew the README's pictures from the real program, in two minutes at real-time pace
+	.venv/bin/python tools/screenshot.py
+	@if command -v chromium google-chrome >/dev/null; then .venv/bin/python tools/report_screenshot.py; \
+	else echo "no chromium here: docs/report.png stays as it is"; fi
 
 clean: ## remove the virtual environment and all caches
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

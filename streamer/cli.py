@@ -332,6 +332,8 @@ def _loaded_config(args: argparse.Namespace) -> "LoadedConfig":
     }
     if given.get("speakers"):
         flags["baseline.enabled"] = True
+    if given.get("ascii"):
+        flags["dashboard.ascii"] = True
     if given.get("no_csv"):
         flags["output.csv"] = None
     return load(file=args.config, flags=flags)
@@ -441,6 +443,7 @@ def _parser() -> argparse.ArgumentParser:
         help="an enrolled voice to expect; with channels, CHANNEL=NAME each",
     )
     run.add_argument("--no-dashboard", action="store_true", help="plain lines, also on a terminal")
+    run.add_argument("--ascii", action="store_true", help="a dashboard of nothing but ASCII")
     _add_output(run)
     _add_model(run)
 

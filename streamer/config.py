@@ -148,6 +148,12 @@ class MoodConfig(_Section):
 
 
 Emotion = Literal["neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised"]
+Label = Literal[Emotion, "uncertain", "no_speech"]
+"""What has a label on the screen: an emotion, or what stands in its place."""
+
+Language = Literal["en", "de", "es", "fr", "pl", "zh"]
+
+LONGEST_LABEL = 16
 
 
 class AlertRule(_Section):
@@ -278,6 +284,17 @@ class DashboardConfig(_Section):
 
     fps: int = Field(6, ge=1, le=30, description="frames per second; 4 to 8 are plenty")
     smoothing_s: float = Field(0.4, ge=0, le=5, description="time constant of the bars")
+    ascii: bool = Field(default=False, description="draw with nothing but ASCII")
+    language: Language = Field("en", description="of the labels on the screen")
+    labels: dict[Label, str] = Field({}, description="labels of your own, as {angry: livid}")
+
+    @field_validator("labels")
+    @classmethod
+    def _fit(cls, labels: dict[Label, str]) -> dict[Label, str]:
+        for name, text in labels.items():
+            if not text.strip() or not text.isprintable() or len(text) > LONGEST_LABEL:
+                raise ValueError(f"for {name}, a text on one line of 1 to {LONGEST_LABEL} letters")
+        return labels
 
 
 class Config(_Section):
@@ -523,6 +540,8 @@ def _describe(schema: Mapping[str, Any]) -> str:
     text = words[schema["type"]]
     if "$ref" in schema.get("items", {}):
         text = "a list of rules"
+    if "propertyNames" in schema:
+        text = f"a text for any of {', '.join(schema['propertyNames']['enum'])}"
     if "minimum" in schema:
         text += f" from {schema['minimum']} to {schema.get('maximum', 'as many as there are')}"
     if schema["type"] == "string" and "minLength" in schema:

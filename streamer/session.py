@@ -16,13 +16,14 @@ from streamer.dashboard.state import Notice
 from streamer.errors import OutputError
 from streamer.outputs.csv_log import CsvLog
 from streamer.outputs.delivery import Deliveries
-from streamer.outputs.row import Session, Value, columns, row
+from streamer.outputs.row import Session, Value, columns, mark_row, row
 from streamer.outputs.saved_audio import AudioWriter, file_name
 from streamer.outputs.summary import Summary
 from streamer.pipeline import Pipeline
 from streamer.types import (
     Alert,
     Event,
+    Mark,
     ModelLoaded,
     Recorded,
     SourceOpened,
@@ -143,7 +144,7 @@ class LiveSession:
         for trouble in self._troubles():
             self._warn(trouble)
         if self._board is not None:
-            self._act_on(self._board.key())
+            self._act_on(self._board.asked())
             self._board.draw()
         return self._stopped_at is None or now < self._stopped_at + STOP_TIMEOUT_S
 
@@ -180,6 +181,17 @@ class LiveSession:
         if self._audio is not None and self._session is not None:
             name = file_name(self._session.id, recorded.channel, recorded.number)
             self._audio.put(name, recorded.pcm)
+
+    def _marked(self, mark: Mark) -> None:
+        """Keep a mark: like an utterance, on disk before it is on screen."""
+        if self._session is None:
+            if self._board is not None:
+                self._board.fold(Notice("nothing is heard yet: there is nothing to mark"))
+            return
+        if self._log is not None:
+            self._log.add(mark_row(mark, self._session))
+            self._write(self._log)
+        self._show(mark)
 
     def _show(self, event: Event) -> None:
         """Show everybody what happened."""
@@ -230,6 +242,8 @@ class LiveSession:
                 stack.callback(self._log.close)
             if self._audio is not None:
                 stack.callback(self._close_audio, self._audio)
+            if self._board is not None:
+                stack.callback(self._act_on, self._board.finish())  # a note that is being typed
             if self._lines is not None and self._session is not None:
                 self._lines.end(self._summary.rows(self._session))
 
@@ -244,8 +258,10 @@ class LiveSession:
             self._board.draw()
         self._undelivered = self._deliveries.close()
 
-    def _act_on(self, key: str | None) -> None:
-        match key:
+    def _act_on(self, wish: str | Mark | None) -> None:
+        match wish:
+            case Mark():
+                self._marked(wish)
             case "q":
                 self.stop()
             case " ":

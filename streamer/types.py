@@ -368,6 +368,26 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """Somebody who listens has pressed a key: "something happened here".
+
+    Attributes:
+        number: Running number in the session, from 1.
+        position: Of the stream when the key was pressed, in samples.
+        note: What happened, in their words; may be empty.
+    """
+
+    number: int
+    position: int
+    note: str = ""
+
+    @property
+    def at_s(self) -> float:
+        """Where it is, in seconds."""
+        return self.position / SAMPLE_RATE
+
+
+@dataclass(frozen=True, slots=True)
 class Counters:
     """What was lost or late so far, and what waits. Never resets within a session.
 
@@ -407,6 +427,7 @@ Event: TypeAlias = (
     | VoiceLearned
     | MoodChanged
     | Alert
+    | Mark
     | Counters
     | ThreadFailed
 )

@@ -95,6 +95,13 @@ def test_a_flag_wins_over_the_environment_over_the_file(tmp_path):
         ("alerts: {webhook_url: 'ftp://x'}", "got 'ftp://x' from .*, allowed: http://HOST/PATH or"),
         ("alerts: {webhook_url: 'https://a:b@x'}", "allowed: .* without user and password"),
         ("alerts: {webhook_url: 'https://x:no'}", "allowed: http://HOST/PATH or"),
+        (
+            "dashboard: {language: xx}",
+            "language: got 'xx' from .*, allowed: en, de, es",
+        ),
+        ("dashboard: {labels: {cross: x}}", "labels: got 'cross' from .*, allowed: a text for any"),
+        ("dashboard: {labels: {sad: 5}}", "labels: got 5 from .*, allowed: a text for any of neu"),
+        ("dashboard: {labels: {sad: ''}}", "allowed: for sad, a text on one line of 1 to 16 let"),
         ("alerts: {command: 'a b'}", "command: got 'a b' from .*, allowed: a list of texts"),
     ],
 )

@@ -14,9 +14,9 @@ import pytest
 from streamer.errors import OutputError
 from streamer.outputs.csv_log import CsvLog
 from streamer.outputs.lines import plain
-from streamer.outputs.row import Session, columns, row
+from streamer.outputs.row import Session, columns, mark_row, row
 from streamer.outputs.summary import Summary
-from streamer.types import EMOTIONS, NO_SPEECH, EndReason, Prediction, Utterance
+from streamer.types import EMOTIONS, NO_SPEECH, EndReason, Mark, Prediction, Utterance
 
 SESSION = Session("s-1", "call, one.wav", "default", EMOTIONS, 1_700_000_000.0)
 COLUMNS = columns(EMOTIONS)
@@ -59,7 +59,7 @@ def test_a_row_holds_what_was_promised(tmp_path):
     assert path.read_text().splitlines()[0] == (
         "session,utterance,channel,started_at,start_s,end_s,duration_s,emotion,confidence,"
         "neutral,calm,happy,sad,angry,fearful,disgust,surprised,"
-        "mood,uncertain,alert,level_dbfs,latency_ms,end_reason,source,model"
+        "mood,uncertain,alert,level_dbfs,latency_ms,end_reason,source,model,note"
     )
     (got,) = read(path)
     assert got["started_at"].startswith("2023-11-1")
@@ -82,6 +82,7 @@ def test_a_row_holds_what_was_promised(tmp_path):
         "end_reason": "silence",
         "source": "call, one.wav",
         "model": "default",
+        "note": "",
     }
     assert {key: got[key] for key in expected} == expected
 
@@ -97,6 +98,42 @@ def test_an_utterance_without_a_verdict_has_its_row(tmp_path):
         "",
         "true",
     )
+
+
+def test_a_mark_is_a_row_of_its_own(tmp_path):
+    """With its time and its note, and nothing that anybody could count or average."""
+    path = tmp_path / "rows.csv"
+    with CsvLog(path, COLUMNS) as log:
+        log.add(mark_row(Mark(2, 20_000, 'says, "no"\nagain'), SESSION))
+    (got,) = read(path)
+    assert {key: cell for key, cell in got.items() if cell} == {
+        "session": "s-1",
+        "started_at": got["started_at"],
+        "start_s": "1.25",
+        "end_s": "1.25",
+        "duration_s": "0",
+        "end_reason": "mark",
+        "source": "call, one.wav",
+        "model": "default",
+        "note": 'says, "no" again',
+    }
+    assert got["started_at"][19:23] == ".250"
+    assert mark_row(Mark(1, 0), SESSION)["note"] is None
+    summary = Summary(["mono"])
+    before = summary.lines()
+    summary.add(Mark(1, 0))
+    assert summary.lines() == before
+
+
+def test_a_log_from_before_there_were_notes_is_not_mangled(tmp_path):
+    """The columns are named, and another file is asked for."""
+    path = tmp_path / "rows.csv"
+    with CsvLog(path, COLUMNS[:-1]) as log:
+        log.add(row(utterance(), SESSION))
+    before = path.read_bytes()
+    with pytest.raises(OutputError, match=r"source, model; expected .* model, note; .*--csv"):
+        CsvLog(path, COLUMNS)
+    assert path.read_bytes() == before
 
 
 def test_what_is_no_speech_is_a_row_without_a_mood():

@@ -5,9 +5,12 @@ from itertools import combinations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from rich.cells import cell_len
 
+from streamer.config import LONGEST_LABEL, DashboardConfig, Language
 from streamer.dashboard.glyphs import ASCII, COLOURS, LETTERS, UNICODE
-from streamer.types import EMOTIONS
+from streamer.dashboard.languages import WORDS, words
+from streamer.types import EMOTIONS, NO_SPEECH, UNCERTAIN
 
 Colour = NDArray[np.float64]
 
@@ -106,4 +109,25 @@ def test_letters_differ():
 def test_ascii_has_no_other_letters():
     """For terminals without Unicode, each shape has another one."""
     for name in UNICODE.__slots__:
-        assert getattr(ASCII, name).isascii()
+        assert str(getattr(ASCII, name)).isascii()
+    assert ASCII.ascii
+    assert not UNICODE.ascii
+
+
+@pytest.mark.parametrize("language", WORDS)
+def test_every_language_has_its_words(language: Language):
+    """One for everything, none twice, none that is too wide; in ASCII what there is of them."""
+    called = words(DashboardConfig(language=language))
+    assert tuple(called) == (*EMOTIONS, UNCERTAIN, NO_SPEECH)
+    assert len(set(called.values())) == len(called)
+    assert max(map(cell_len, called.values())) <= LONGEST_LABEL
+    plain = ASCII.called(called).words
+    assert all(word and word.isascii() for word in plain.values())
+
+
+def test_labels_of_ones_own_win():
+    """Over the language; what is not given stays as it is."""
+    called = words(DashboardConfig(language="de", labels={"angry": "stinkwütend"}))
+    assert (called["angry"], called["sad"]) == ("stinkwütend", "traurig")
+    assert ASCII.called(called).words["angry"] == "stinkwutend"
+    assert ASCII.called(words(DashboardConfig(language="zh"))).words["angry"] == "angry"

@@ -1,6 +1,7 @@
 """From events to Snapshots: pure, with time as an argument."""
 
 import math
+import pickle
 from dataclasses import replace
 
 import pytest
@@ -13,10 +14,8 @@ from streamer.dashboard.state import (
     RATE_S,
     TABLE_ROWS,
     TIMELINE_S,
-    Action,
     Channel,
     Input,
-    Mark,
     Notice,
     Snapshot,
     advance,
@@ -25,9 +24,9 @@ from streamer.dashboard.state import (
 from streamer.types import (
     EMOTIONS,
     SAMPLE_RATE,
-    Counters,
     EndReason,
     LevelMeasured,
+    Mark,
     ModelLoaded,
     Prediction,
     RollingPrediction,
@@ -238,44 +237,27 @@ def test_rolling_predictions_per_second_are_those_of_speech():
 def test_memory_is_bounded():
     """A session may last for days."""
     snapshot = folded(*[UtteranceStarted("a", n, n) for n in range(100)])
-    for n in range(1, 1000):
+    size = {}
+    for n in range(1, 10_001):
         snapshot = fold(snapshot, level(n / 10), n / 10)
+        snapshot = fold(snapshot, rolling(1000 + n, SAD), n / 10)
         snapshot = fold(snapshot, utterance(1000 + n), n / 10)
+        if n in (TABLE_ROWS + 1000, 10_000):
+            size[n] = len(pickle.dumps(snapshot))
     assert len(snapshot.rows) == TABLE_ROWS
-    assert snapshot.rows[-1] == utterance(1999)
+    assert snapshot.rows[-1] == utterance(11_000)
+    assert (snapshot.seen, snapshot.oldest) == (10_000, 10_000 - TABLE_ROWS)
     assert len(snapshot.channels[0].levels) == TIMELINE_S * 10
     assert len(snapshot.channels[0].open) < 20
+    assert size[10_000] == pytest.approx(size[TABLE_ROWS + 1000], rel=0.01)
 
 
-def test_marks_are_numbered_and_lie_where_the_stream_is():
-    """A mark is a row among the utterances."""
-    snapshot = folded(level(3.0), Action.MARK, utterance(1), level(9.0), Action.MARK)
-    marks = [row for row in snapshot.rows if isinstance(row, Mark)]
-    assert marks == [Mark(1, 48_000), Mark(2, 144_000)]
-
-
-def test_clear_empties_the_screen_and_forgets_nothing_else():
-    """What was lost stays known; numbers go on; an open utterance stays open."""
-    lost = Counters(overruns=2)
-    before = folded(
-        level(3.0, speech=True), UtteranceStarted("a", 2, 1), utterance(1), Action.MARK, lost
-    )
-    after = fold(fold(before, Notice("no", urgent=True), 0), Action.CLEAR, 0)
-    assert after.rows == ()
-    assert after.notice is None
-    assert after.channels[0].levels == ()
-    assert after.channels[0].prediction is None
-    assert set(after.channels[0].shown) == {0.0}
-    assert (after.counters, after.costs, after.marks) == (lost, before.costs, 1)
-    assert after.channels[0].speech
-    assert after.channels[0].open == before.channels[0].open
-    assert after.position == before.position
-
-
-def test_help_opens_and_closes():
-    """The same key does both."""
-    assert folded(Action.HELP).help
-    assert not folded(Action.HELP, Action.HELP).help
+def test_a_mark_is_a_row_among_the_utterances():
+    """And the next one has the next number."""
+    mark = Mark(3, 48_000, "shouts")
+    snapshot = folded(level(3.0), utterance(1), mark)
+    assert snapshot.rows == (utterance(1), mark)
+    assert snapshot.marks == 3
 
 
 def test_a_notice_goes_by_itself_unless_it_is_urgent():
@@ -315,13 +297,13 @@ def test_folding_changes_nothing_that_was_there():
     """A frame that is being drawn is not disturbed."""
     before = folded(level(1), utterance(1))
     copy = replace(before)
-    fold(before, Action.CLEAR, 9)
+    fold(before, Mark(1, 0), 9)
     assert before == copy
 
 
 def test_what_is_known_about_a_voice_stays_until_it_is_forgotten():
-    """Clearing the screen is no change of speaker."""
-    snapshot = folded(VoiceLearned("mix", 3), Action.CLEAR)
+    """By the pipeline, which then says 0."""
+    snapshot = folded(VoiceLearned("mix", 3))
     assert [c.known for c in snapshot.channels] == [3]
     snapshot = fold(snapshot, VoiceLearned("mix", 0), 1.0)
     assert [c.known for c in snapshot.channels] == [0]

@@ -16,8 +16,11 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from streamer.dashboard.glyphs import LETTERS
-from streamer.dashboard.state import Action, Channel, Input, Notice, Snapshot, advance, fold
+from streamer.config import DashboardConfig
+from streamer.dashboard.controls import press
+from streamer.dashboard.glyphs import ASCII, LETTERS, UNICODE, Glyphs
+from streamer.dashboard.languages import words
+from streamer.dashboard.state import Channel, Input, Notice, Snapshot, advance, fold
 from streamer.dashboard.view import render
 from streamer.types import (
     EMOTIONS,
@@ -26,6 +29,7 @@ from streamer.types import (
     Counters,
     EndReason,
     LevelMeasured,
+    Mark,
     MoodChanged,
     Prediction,
     RollingPrediction,
@@ -58,7 +62,7 @@ def minute(*names: str) -> Snapshot:
             for event in spoken(name, number, phase, tick):
                 snapshot = fold(snapshot, event, now)
         if tick == 500:
-            snapshot = fold(snapshot, Action.MARK, now)
+            snapshot = fold(snapshot, Mark(1, snapshot.position), now)
     return fold(snapshot, Counters(), 75)
 
 
@@ -120,20 +124,45 @@ LONG = replace(
     detail="a sentence that is far too long for a terminal that is sixty columns wide or less",
 )
 FEW = replace(TALKING, labels=("neutral", "happy", "sad", "angry"))
-HELP = fold(TALKING, Action.HELP, 75)
+
+
+def pressed(snapshot: Snapshot, *keys: str) -> Snapshot:
+    """After these keys, on a screen with five rows."""
+    for key in keys:
+        snapshot, _ = press(snapshot, key, 5)
+    return snapshot
+
+
+HELP = pressed(TALKING, "?")
+CHOSEN = pressed(TWO, *["down"] * 4)
+DETAIL = pressed(CHOSEN, "enter")
+TYPING = pressed(ALERTED, "m", *"asks for the manager, and is wütend")
+MARKED = fold(TALKING, Mark(2, 70 * SAMPLE_RATE, "asks for the manager, " * 20), 75)
+RECORDING = replace(TALKING, recording=True)
+GERMAN = UNICODE.called(words(DashboardConfig(language="de")))
+CHINESE = UNICODE.called(words(DashboardConfig(language="zh")))
 
 FRAMES = {
     "alerted-60": (ALERTED, 60, 24),
     "alerted-100": (fold(TALKING, ANGRY, 75), 100, 24),
     "alerted-160": (ALERTED, 160, 50),
+    "chosen-60": (CHOSEN, 60, 24),
+    "chosen-200": (CHOSEN, 200, 40),
     "clipped": (CLIPPED, 80, 24),
+    "detail-60": (DETAIL, 60, 24),
+    "detail-80": (pressed(TALKING, "enter"), 80, 24),
+    "detail-160": (DETAIL, 160, 30),
+    "detail-mark": (pressed(MARKED, "enter"), 100, 30),
+    "detail-unjudged": (pressed(TALKING, *["down"] * 4, "enter"), 80, 24),
     "empty": (EMPTY, 80, 24),
     "few": (FEW, 100, 30),
     "help": (HELP, 60, 24),
     "long": (LONG, 60, 24),
     "lost": (LOST, 80, 24),
     "low": (TALKING, 80, 12),
+    "marked": (MARKED, 100, 24),
     "noticed": (NOTICED, 100, 24),
+    "recording": (RECORDING, 80, 24),
     "talking-60": (TALKING, 60, 24),
     "talking-60-high": (TALKING, 60, 50),
     "talking-80": (TALKING, 80, 24),
@@ -144,17 +173,31 @@ FRAMES = {
     "two-60": (TWO, 60, 24),
     "two-100": (TWO, 100, 30),
     "two-160": (TWO, 160, 50),
+    "talking-200": (TALKING, 200, 50),
+    "typing-60": (TYPING, 60, 24),
+    "typing-100": (TYPING, 100, 24),
     "uncertain": (UNCERTAIN, 80, 24),
     "warming-up": (WARMING_UP, 100, 24),
 }
-SNAPSHOTS = [TALKING, TWO, EMPTY, WARMING_UP, LOST, LONG, HELP, ALERTED]
+SNAPSHOTS = [
+    TALKING, TWO, EMPTY, WARMING_UP, LOST, LONG, HELP, ALERTED, CHOSEN, DETAIL, TYPING,
+    pressed(MARKED, "enter"), RECORDING,
+]  # fmt: skip
 
 
-def drawn(snapshot: Snapshot, width: int, height: int, *, ascii: bool = False) -> list[str]:  # noqa: A002
+def drawn(
+    snapshot: Snapshot,
+    width: int,
+    height: int,
+    *,
+    ascii: bool = False,  # noqa: A002
+    glyphs: Glyphs = UNICODE,
+) -> list[str]:
     """The lines of a frame as a terminal without colour gets them."""
     file = io.StringIO()
     console = Console(file=file, width=width, height=height, color_system=None)
-    console.print(render(snapshot, width=width, height=height, ascii=ascii), end="")
+    glyphs = ASCII if ascii else glyphs
+    console.print(render(snapshot, width=width, height=height, glyphs=glyphs), end="")
     return file.getvalue().split("\n")
 
 
@@ -286,9 +329,93 @@ def test_an_alert_is_on_every_screen_until_it_is_acknowledged():
             text = "\n".join(drawn(ALERTED, width, height))
             assert "ALERT angry" in text
             assert "+1  press a" in text
-    cleared = fold(ALERTED, Action.CLEAR, 76)
+    cleared = pressed(ALERTED, "c")
+    seen = pressed(cleared, "a")
     assert "ALERT angry customer" in "\n".join(drawn(cleared, 100, 24))
-    assert "ALERT" not in "\n".join(drawn(fold(cleared, Action.ACKNOWLEDGE, 77), 100, 24))
+    assert "ALERT" not in "\n".join(drawn(seen, 100, 24))
+
+
+def test_the_keys_say_what_an_alert_waits_for():
+    """As long as it does, on every width; then no more, and no other key has moved."""
+    for width in range(40, 201):
+        last, seen = (drawn(one, width, 24)[-1] for one in (ALERTED, pressed(ALERTED, "a")))
+        assert last.rstrip().endswith("a seen")
+        assert "seen" not in seen
+    assert last.startswith(seen.rstrip())
+
+
+def test_the_running_mood_is_on_every_screen():
+    """Of each channel, from 54 columns on."""
+    for width in range(54, 201):
+        text = "\n".join(drawn(TWO, width, 24))
+        assert text.count("ø -0.30 ↘") == 2
+
+
+def test_what_is_looked_at_does_not_move():
+    """Whatever comes: the same lines of the table, and how much there is that is not seen."""
+    snapshot = pressed(TWO, *["down"] * 7)
+    before = drawn(snapshot, 100, 30)
+    at = next(index for index, line in enumerate(before) if "newer" in line)
+    for number in range(8, 40):
+        row = Utterance(number, "agent", 0, 1, None, -20.0, EndReason.SILENCE, None, 1.0)
+        snapshot = fold(snapshot, row, 75)
+    after = drawn(snapshot, 100, 30)
+    assert after[at + 1 : -3] == before[at + 1 : -3]
+    assert "↑ 2 newer  ↓ 3 older" in before[at]
+    assert "↑ 34 newer  ↓ 3 older" in after[at]
+    (line,) = [line for line in after if line.startswith(" ▸")]
+    assert " 5  agent" in line
+
+
+def test_the_chosen_row_is_on_every_screen():
+    """Though it was chosen on a higher one."""
+    for height in range(14, 60):
+        if (page := render(CHOSEN, width=100, height=height).page) > 0:
+            lines = drawn(CHOSEN, 100, height)
+            assert sum(line.startswith(" ▸") for line in lines) == 1
+            at = next(index for index, line in enumerate(lines) if "newer" in line)
+            shown = [line for line in lines[at + 1 : at + 1 + page] if line.strip()]
+            assert len(shown) == min(page, len(CHOSEN.rows))
+
+
+def test_the_detail_says_everything():
+    """Of an utterance of the table, whatever the width."""
+    heard_ = replace(heard("angry", 0.7, mood=-0.6), speech=0.93)
+    row = Utterance(
+        3, "mix", 16_000, 56_000, heard_, -21.0, EndReason.GAP, 512.0, 31.0, ("low mood",)
+    )
+    snapshot = pressed(fold(TALKING, row, 75), "enter")
+    for width in (60, 80, 100, 160, 200):
+        text = "\n".join(drawn(snapshot, width, 30))
+        for wanted in (
+            "#3  0:00:01.0 to 0:00:03.5", "certain, 70 %", "mood     -0.60", "speech   93 % likely",
+            "length   2.50 s", "level    -21.0 dBFS", "latency  512 ms", "computed 31 ms",
+            "ended by gap", "alerts    low mood ", "angry       70 %",
+        ):  # fmt: skip
+            assert wanted in text
+
+
+def test_labels_in_other_languages():
+    """In every place, the English ones nowhere; a wide letter takes two cells."""
+    for glyphs, angry, unsure in ((GERMAN, "wütend", "UNSICHER"), (CHINESE, "愤怒", "不确定")):
+        for snapshot in SNAPSHOTS:
+            for width in (60, 100, 160):
+                lines = drawn(snapshot, width, 30, glyphs=glyphs)
+                assert {cell_len(line) for line in lines} == {width}
+        text = "\n".join(drawn(pressed(TALKING, "enter"), 160, 30, glyphs=glyphs))
+        assert angry in text
+        assert "angry" not in text
+        assert unsure in "\n".join(drawn(UNCERTAIN, 80, 24, glyphs=glyphs))
+    assert "W wütend" not in "\n".join(drawn(HELP, 60, 24, glyphs=GERMAN))
+    assert "A wütend" in "\n".join(drawn(HELP, 60, 24, glyphs=GERMAN))
+
+
+def test_what_is_typed_is_seen_to_its_end():
+    """However long it is; and nothing else on the screen moves."""
+    for width in (60, 80, 160):
+        lines = drawn(pressed(TALKING, "m", *("x" * 190), *"the end"), width, 24)
+        assert "the end█" in lines[-1]
+        assert lines[:-1] == drawn(TALKING, width, 24)[:-1]
 
 
 def test_what_was_lost_is_on_every_screen():

@@ -11,9 +11,11 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 
-from streamer.dashboard.keys import Keys
+from streamer.dashboard.keys import ESCAPE_S, Decoder, Keys, console_keys
 from streamer.dashboard.screen import Screen, usable
 from streamer.dashboard.state import Snapshot
 
@@ -149,6 +151,72 @@ def start() -> Iterator[list[Job]]:
         job.process.wait()
 
 
+SENT = {
+    b"q": ["q"], b" ": [" "], "ä€".encode(): ["ä", "€"], b"\r": ["enter"], b"\n": ["enter"],
+    b"\x7f": ["backspace"], b"\b": ["backspace"], b"\t": [], b"\x00": [],
+    b"\x1b[A": ["up"], b"\x1bOA": ["up"], b"\x1b[B": ["down"], b"\x1bOB": ["down"],
+    b"\x1b[5~": ["page up"], b"\x1b[6~": ["page down"],
+    b"\x1b[H": ["home"], b"\x1bOH": ["home"], b"\x1b[1~": ["home"], b"\x1b[7~": ["home"],
+    b"\x1b[F": ["end"], b"\x1bOF": ["end"], b"\x1b[4~": ["end"], b"\x1b[8~": ["end"],
+    b"\x1b[C": [], b"\x1b[1;5A": [], b"\x1b[15~": [], b"\x1bOq": [], b"\x1bq": [], b"\x1b[M": [],
+    b"\x1b\x1b[A": ["escape", "up"],
+}  # fmt: skip
+"""What terminals send, and the keys that it is."""
+
+
+@pytest.mark.parametrize("sent", SENT)
+def test_a_key_is_one_key_however_it_arrives(sent: bytes):
+    """At once, or a byte at a time over a slow line, also within a letter."""
+    assert Decoder().feed(sent, 0.0) == SENT[sent]
+    decoder = Decoder()
+    keys = []
+    for at in range(len(sent)):
+        keys += decoder.feed(sent[at : at + 1], at * ESCAPE_S / 2)
+    assert keys == SENT[sent]
+
+
+def test_an_escape_that_nothing_follows_is_the_escape_key():
+    """After a moment; what comes later is a key of its own, what was cut off is none."""
+    decoder = Decoder()
+    assert decoder.feed(b"m\x1b", 0.0) == ["m"]
+    assert decoder.feed(b"", ESCAPE_S / 2) == []
+    assert decoder.feed(b"", ESCAPE_S * 2) == ["escape"]
+    assert decoder.feed(b"\x1b", 1.0) == []
+    assert decoder.feed(b"A", 2.0) == ["escape", "A"]
+    assert decoder.feed(b"\x1b[1;", 3.0) == []
+    assert decoder.feed(b"q", 4.0) == ["q"]
+
+
+@given(sent=st.lists(st.binary(max_size=40), max_size=5))
+def test_no_bytes_upset_the_decoder(sent: list[bytes]):
+    """Nor pile up in it; a key after them is that key."""
+    decoder = Decoder()
+    for at, data in enumerate(sent):
+        for key in decoder.feed(data, float(at)):
+            assert key.isprintable()
+    decoder.feed(b"\x1b[" + b"1" * 1000, 90.0)
+    assert len(decoder._rest) <= 32
+    decoder.feed(b"", 99.0)
+    assert decoder.feed(b"\n", 100.0) == ["enter"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "keys"),
+    [
+        ("q", ["q"]),
+        ("\xe0H\xe0P\xe0I\xe0Q\xe0G\xe0O", ["up", "down", "page up", "page down", "home", "end"]),
+        ("\x00H\x00;q", ["up", "q"]),
+        ("\r\b", ["enter", "backspace"]),
+        ("q\xe0", ["q", "à"]),
+    ],
+)
+def test_a_windows_console_sends_the_same_keys(typed: str, keys: list[str]):
+    """A prefix and a code; the prefix alone is a letter."""
+    waiting = list(typed)
+    sent = console_keys(lambda: bool(waiting), lambda: waiting.pop(0))
+    assert Decoder().feed(sent.encode(), 0.0) == keys
+
+
 def test_keys_arrive_one_by_one_and_unechoed(terminal: tuple[int, int]):
     """Without Enter, in their order, and None when there is no more."""
     person, program = terminal
@@ -168,7 +236,9 @@ def test_arrows_and_function_keys_are_no_letters(terminal: tuple[int, int]):
     person, program = terminal
     with Keys(fd=program) as keys:
         os.write(person, b"\x1b[A\x1bOq\x1b[15~c\x1b[1;5Cm\x1b")
-        assert typed(keys) == "cm"
+        assert typed(keys) == "upcm"
+        time.sleep(2 * ESCAPE_S)
+        assert keys.read() == "escape"
 
 
 def test_terminal_is_restored(terminal: tuple[int, int]):

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from streamer.errors import InputError
 from streamer.outputs.csv_log import CsvLog
-from streamer.outputs.log_reader import NEEDED, NO_SPEECH, NOT_JUDGED, read_log
-from streamer.outputs.row import Session, columns, row
+from streamer.outputs.log_reader import NEEDED, NO_SPEECH, NOT_JUDGED, LoggedMark, read_log
+from streamer.outputs.row import Session, columns, mark_row, row
 from streamer.outputs.summary import UNCERTAIN
-from streamer.types import EMOTIONS, EndReason, Prediction, Utterance
+from streamer.types import EMOTIONS, EndReason, Mark, Prediction, Utterance
 
 COLUMNS = columns(EMOTIONS)
 SESSION = Session("s-1", "call, one.wav", "default", EMOTIONS, 1_700_000_000.0)
@@ -89,6 +89,25 @@ def test_rows_of_other_versions_are_read(tmp_path):
     """Fewer columns, and more, in any order."""
     got = only(write(tmp_path / "a.csv", {"new": "x", "note": "rude", "alert": "anger"} | PLAIN))
     assert (got.note, got.alert, got.level_dbfs, got.probabilities) == ("rude", "anger", None, {})
+
+
+def test_marks_are_no_utterances(tmp_path):
+    """They have their place in time and their note; one that belongs to no session is said."""
+    path = tmp_path / "rows.csv"
+    heard = Utterance(1, "a", 16_000, 40_000, None, -20.0, EndReason.SILENCE, None, 1.0)
+    with CsvLog(path, COLUMNS) as log:
+        log.add(mark_row(Mark(2, 48_000, "shouts"), SESSION))
+        log.add(row(heard, SESSION))
+        log.add(mark_row(Mark(1, 8_000), SESSION))
+        log.add(mark_row(Mark(1, 0, "lost"), Session("s-2", "", "", EMOTIONS, None)))
+    (session,), (left_out,) = read_log(path)
+    assert session.marks == (LoggedMark(0.5, ""), LoggedMark(3.0, "shouts"))
+    assert [u.number for u in session.utterances] == [1]
+    assert str(left_out).endswith("line 5: a mark in a session without utterances")
+    mark = PLAIN | {"emotion": "", "end_reason": "mark"}
+    assert len(read_log(write(tmp_path / "a.csv", PLAIN, mark))[0][0].marks) == 1
+    broken = write(tmp_path / "b.csv", PLAIN, mark | {"start_s": "x"})
+    assert "start_s: got 'x'" in str(read_log(broken)[1][0])
 
 
 @pytest.mark.parametrize("column", NEEDED)

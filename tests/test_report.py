@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.errors import InputError, OutputError
-from streamer.outputs.log_reader import LoggedSession, LoggedUtterance
+from streamer.outputs.log_reader import LoggedMark, LoggedSession, LoggedUtterance
 from streamer.outputs.saved_audio import file_name
 from streamer.report.figures import Figures, channels
 from streamer.report.make import make
@@ -209,6 +209,22 @@ def test_the_page_holds_what_the_log_says():
     assert got["left_out"] == ["a.csv, line 3: torn"]
 
 
+def test_a_mark_is_on_the_page_and_counts_nowhere():
+    """It has its place among the rows and its note; figures and words are as without it."""
+    marks = (LoggedMark(2.5, "shouts"), LoggedMark(9.0, ""))
+    two = (utterance(0, 0.5), utterance(3, -0.7, number=2))
+    (got,) = data(page([session(*two, marks=marks)], []))["sessions"]
+    (plain,) = data(page([session(*two)], []))["sessions"]
+    rows = got["rows"]
+    assert rows["number"] == [1, None, 2, None]
+    assert rows["start"] == [0, 2.5, 3, 9]
+    assert (rows["mood"], rows["channel"]) == ([0.5, None, -0.7, None], [0, None, 0, None])
+    assert rows["note"] == {"1": "shouts"}
+    assert got["span_s"] == 9
+    for same in ("words", "utterances", "speech_s", "shares", "mood", "trend"):
+        assert got[same] == plain[same]
+
+
 def test_the_page_is_whole_in_itself():
     """It names nothing to be loaded, and every emotion has a letter of its own."""
     text = page([session(utterance())], [])
@@ -366,6 +382,29 @@ def test_every_utterance_is_drawn(browser, tmp_path, dark):
     assert paper == ("rgb(22, 24, 27)" if dark else "rgb(251, 251, 249)")
     assert browser.paper().startswith(b"%PDF")
     assert browser.ask("document.documentElement.className") == ""  # as it was before
+
+
+def test_marks_are_drawn_listed_and_found(browser, tmp_path):
+    """In every channel's lane, in the events, in the table; not among the utterances' number."""
+    rows = [row(n, channel="ab"[n % 2]) for n in range(10)]
+    empty = dict.fromkeys(("utterance", "channel", "emotion", "confidence", "mood", *EMOTIONS), "")
+    mark = row(0, **empty, start_s=10.5, end_s=10.5, end_reason="mark", uncertain="")
+    out = tmp_path / "out.html"
+    make([log(tmp_path / "a.csv", [*rows, mark | {"note": "shouts"}, mark])], out)
+    browser.show(out)
+    assert [one for one in browser.ask(DRAWN) if one[0] == "flags"] == [["flags", 2]] * 2
+    lines = (
+        "[...document.querySelectorAll('{}')].map((one) => one.innerText.split(/\\s+/).join(' '))"
+    )
+    assert browser.ask(lines.format(".events li")) == ["0:00:10 mark shouts", "0:00:10 mark"]
+    assert browser.ask("document.querySelector('output').textContent") == "10 utterances"
+    found = browser.ask(lines.format(".rows tbody tr"))
+    assert len(found) == 12
+    assert found[4].startswith("0:00:10.5 ▲mark")
+    assert "shouts" in found[4]
+    assert browser.ask("view.timeline.tip(4).textContent") == "▲mark0:00:10.5shouts"
+    browser.ask("view.timeline.look(4); view.timeline.reveal(5)")
+    assert browser.ask("document.querySelector('.here').innerText").strip().startswith("0:00:10.5")
 
 
 def test_hostile_text_does_nothing(browser, tmp_path):

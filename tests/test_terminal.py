@@ -24,11 +24,17 @@ pytestmark = pytest.mark.skipif(not shutil.which("tmux"), reason="tmux is not in
 PATIENCE_S = 40
 POLL_S = 0.05
 SOUND = "call.wav"
-KEYS = "q quit · space pause · m mark · c clear · b new voice · ? help"
+KEYS = {
+    60: "q quit  space pause  m mark  ↑↓ rows  b new voice  ? help",
+    80: "q quit  space pause  m mark  ↑↓ rows  enter detail  b new voice  ? help",
+    100: "q quit · space pause · m mark · ↑↓ rows · enter detail · c clear · b new voice · ? help",
+}
+"""From each width on; alerts add one at the end."""
 LISTENING = rf"^ ● listening +{SOUND} · \S+ +0:00:\d\d$"
 BAR = r"^ .. *({}) +\d+ %".format("|".join(EMOTIONS))
 ROLLING = r"^ +[A-Z]+ .*%  so far"
 ROW = r"^ +{} +0:00:\d\d\.\d +\d\.\d s +[NCHSAFD!?] "
+CHOSEN = ROW.replace("^ +", "^ ▸ +")
 LATENCY = r"^ latency \d+ / \d+ ms"
 COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9\d|10\d)[;m]")
 SUMMARY = r"^(\d+) utterances?, \d+\.\d s of speech$"
@@ -79,6 +85,10 @@ class Terminal:
         """Press a key, as tmux calls it."""
         self._tmux("send-keys", key)
 
+    def type(self, text: str) -> None:
+        """Type letters."""
+        self._tmux("send-keys", "-l", text)
+
     def resize(self, width: int, height: int) -> None:
         """Drag the window's corner."""
         self.width, self.height = width, height
@@ -120,19 +130,20 @@ class Terminal:
         A line that is too wide would wrap, and push the header off the screen.
         """
         lines = screen.splitlines()
-        keys = KEYS if self.width > len(KEYS) + 1 else KEYS.replace("b new voice · ", "")
+        keys = KEYS[max(width for width in KEYS if width <= self.width)]
         return (
             len(lines) == self.height
             and cell_len(lines[0]) == cell_len(lines[1]) == self.width - 1
             and re.match(LISTENING, lines[0]) is not None
             and tuple(re.findall(BAR, screen, re.MULTILINE)) == EMOTIONS
-            and [line for line in lines if "q quit" in line] == [lines[-1]] == [f" {keys}"]
+            and [line for line in lines if "q quit" in line] == [lines[-1]]
+            and (lines[-1] == f" {keys}" or lines[-1].endswith(" a seen"))
         )
 
-    def rows(self) -> list[dict[str, str]]:
-        """The CSV's rows."""
+    def rows(self, *, marks: bool = False) -> list[dict[str, str]]:
+        """The CSV's rows: utterances, or marks."""
         with (self.folder / "rows.csv").open(newline="") as file:
-            return list(csv.DictReader(file))
+            return [r for r in csv.DictReader(file) if (r["end_reason"] == "mark") is marks]
 
 
 Open: TypeAlias = Callable[[int, int], Terminal]
@@ -185,23 +196,80 @@ def test_recording_to_its_end(terminal: Open, excerpt: Excerpt):
 
 
 def test_keys(terminal: Open):
-    """In a middling window: pause, mark, help and clear, then q."""
+    """In a middling window: pause, help and clear, one that means nothing, then q."""
     window = terminal(100, 30)
     window.play(DEMO)
     window.until(LISTENING, whole=True)
-    window.press("m")
-    window.until(r"^ .*▲1 ", r"^ +▲1 +0:00:\d\d\.\d +mark$")
     window.press("?")
-    window.until(r"^ +\?  this page, and back$", rf"^ {re.escape(KEYS)}$", without=BAR)
+    window.until(r"^ +enter  all about the chosen row", rf"^ {re.escape(KEYS[100])}$", without=BAR)
     window.press("?")
     window.until(BAR, whole=True)
     window.until(ROW.format(1), LATENCY)
+    for key in ("x", "7", "F5", "Left", "Tab", "M-q", "C-a"):
+        window.press(key)
+    window.until(LISTENING, ROW.format(1), whole=True)
     window.press("c")
-    window.until(LISTENING, without=f"▲1|{ROW.format(1)}", whole=True)
+    window.until(LISTENING, without=ROW.format(1), whole=True)
     window.press("Space")
     window.until(r"^ ‖ paused", "paused: space goes on")
     window.press("Space")
     window.until(LISTENING, whole=True)
+    window.press("q")
+    left_well(window)
+
+
+def test_a_mark_and_its_note(terminal: Open):
+    """Typed while the recording goes on: every key is a letter; it is in the CSV at once."""
+    window = terminal(80, 24)
+    window.play(DEMO)
+    window.until(LISTENING, whole=True)
+    window.press("m")
+    window.type("quite cross?x")
+    window.press("BSpace")
+    window.type(" wütend")
+    window.until(r"^ ▲1: quite cross\? wütend█", BAR)
+    window.press("Enter")
+    window.until(r"^ +▲1 +0:00:\d\d\.\d +mark: quite cross\? wütend$", LISTENING, whole=True)
+    (mark,) = window.rows(marks=True)
+    assert (mark["note"], mark["utterance"], mark["emotion"]) == ("quite cross? wütend", "", "")
+    window.press("m")
+    window.type("no")
+    window.until("no█")
+    window.press("Escape")
+    window.until(LISTENING, without="enter/esc", whole=True)
+    window.press("m")
+    window.press("Enter")
+    window.until(r"^ +▲2 +0:00:\d\d\.\d +mark$")
+    assert [row["note"] for row in window.rows(marks=True)] == ["quite cross? wütend", ""]
+    window.until(ROW.format(1))
+    window.press("m")
+    window.type("half a")
+    window.until("half a█")
+    window.signal(signal.SIGTERM)
+    left_well(window)
+    assert window.rows(marks=True)[-1]["note"] == "half a"
+
+
+@pytest.mark.parametrize(("width", "height"), [(60, 24), (80, 24), (100, 30), (160, 45), (200, 50)])
+def test_rows_are_looked_at(terminal: Open, width: int, height: int):
+    """On every width: down to a row, all about it, up again, and back to the newest."""
+    window = terminal(width, height)
+    window.play(DEMO)
+    window.until(LISTENING, whole=True)
+    window.until(ROW.format(2))
+    window.press("Down")
+    window.until(CHOSEN.format(2), r"\d newer  ↓ \d+ older")
+    window.press("End")
+    window.until(CHOSEN.format(1))
+    window.press("Enter")
+    window.until(
+        r"── #1  0:00:01\.\d to 0:00:0\d\.\d ─", "verdict", r"computed \d+ ms", "alerts +none"
+    )
+    window.until(ROW.format(3), CHOSEN.format(1))  # what comes moves nothing away
+    window.press("Escape")
+    window.until(LISTENING, CHOSEN.format(1), without="verdict", whole=True)
+    window.press("Home")
+    window.until(LISTENING, without="▸|newer", whole=True)
     window.press("q")
     left_well(window)
 

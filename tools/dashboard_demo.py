@@ -1,7 +1,8 @@
 """Look at the dashboard without audio or a model: ``python tools/dashboard_demo.py``.
 
-Keys work as in ``streamer run``. ``--at S`` prints one frame as it is after S seconds instead;
-``--channels agent,customer`` shows two voices; ``--speed N`` plays faster.
+Keys work as in ``streamer run``. ``--at S`` prints one frame as it is after S seconds instead,
+``--press down,down,enter`` after these keys; ``--channels agent,customer`` shows two voices;
+``--speed N`` plays faster.
 """
 
 import argparse
@@ -14,24 +15,21 @@ from pathlib import Path
 
 from rich.console import Console
 
+from streamer.config import DashboardConfig
+from streamer.dashboard.controls import press
+from streamer.dashboard.glyphs import ASCII, UNICODE, Glyphs
 from streamer.dashboard.keys import Keys
+from streamer.dashboard.languages import words
 from streamer.dashboard.screen import Screen, usable
-from streamer.dashboard.state import (
-    ACTIONS,
-    Action,
-    Channel,
-    Input,
-    Notice,
-    Snapshot,
-    advance,
-    fold,
-)
+from streamer.dashboard.state import Channel, Input, Notice, Snapshot, advance, fold
 from streamer.dashboard.view import render
 from streamer.types import (
     EMOTIONS,
+    Alert,
     Counters,
     EndReason,
     LevelMeasured,
+    Mark,
     Prediction,
     RollingPrediction,
     State,
@@ -63,9 +61,12 @@ def script(channels: tuple[str, ...], seed: int = 7) -> Iterator[tuple[float, In
             for event in voice.tick(tick):
                 yield now, event
         if tick == 250:
-            yield now, Notice("alert: customer angry for 12 s")
+            yield now, Notice("emotions.csv can be written again")
         if tick == 380:
-            yield now, Action.MARK
+            yield now, Mark(1, tick * 1600, "asks for the manager")
+        if tick == 600:
+            name, reason = channels[-1], "angry in 2 of the last 3 utterances"
+            yield now, Alert("angry caller", name, 9, tick * 1600, "angry", 0.8, -0.4, reason)
         if tick == 400:
             yield now, Counters(overruns=1, gaps=1, lost_samples=12_800, late_windows=3)
         if tick == 900:
@@ -131,7 +132,9 @@ def main() -> None:
     parser.add_argument("--at", type=float, metavar="S", help="print one frame instead")
     parser.add_argument("--size", default="100x30", help="of that frame: COLUMNSxLINES")
     parser.add_argument("--svg", type=Path, help="write that frame there")
-    parser.add_argument("--ascii", action="store_true", help="draw that frame in ASCII")
+    parser.add_argument("--press", default="", help="keys before that frame: down,enter")
+    parser.add_argument("--ascii", action="store_true", help="draw in ASCII")
+    parser.add_argument("--language", default="en", help="of the labels: de, es, fr, pl, zh")
     parser.add_argument("--channels", default="mix", help="names, separated by commas")
     parser.add_argument("--speed", type=float, default=1.0)
     parser.add_argument("--skip", type=float, default=0.0, metavar="S", help="start later")
@@ -143,22 +146,30 @@ def main() -> None:
         channels=tuple(Channel(name) for name in channels),
     )
     events = script(channels)
+    named = words(DashboardConfig.model_validate({"language": options.language}))
+    glyphs = (ASCII if options.ascii else UNICODE).called(named)
     if options.at is not None:
         width, height = map(int, options.size.split("x"))
         for at, event in events:
             if at > options.at:
                 break
             snapshot = fold(snapshot, event, at)
+        for key in filter(None, options.press.split(",")):
+            snapshot, _ = press(snapshot, key, page=5)
         console = Console(width=width, height=height, record=options.svg is not None)
-        console.print(render(snapshot, width=width, height=height, ascii=options.ascii))
+        console.print(render(snapshot, width=width, height=height, glyphs=glyphs))
         if options.svg is not None:
             console.save_svg(str(options.svg), title="streamer")
         return
-    play(snapshot, events, options.speed, options.skip)
+    play(snapshot, events, glyphs, options.speed, options.skip)
 
 
 def play(
-    snapshot: Snapshot, events: Iterator[tuple[float, Input]], speed: float, skip: float
+    snapshot: Snapshot,
+    events: Iterator[tuple[float, Input]],
+    glyphs: Glyphs,
+    speed: float,
+    skip: float,
 ) -> None:
     """The loop that ``streamer run`` has too: drain events, read keys, draw, wait."""
     console = Console()
@@ -167,7 +178,7 @@ def play(
     began = time.monotonic() - skip / speed
     at, event = next(events)
     with ExitStack() as stack:
-        screen = stack.enter_context(Screen(console))
+        screen = stack.enter_context(Screen(console, glyphs))
         keys = stack.enter_context(Keys(suspended=screen.hide, resumed=screen.unhide))
         while True:
             now = (time.monotonic() - began) * speed
@@ -176,14 +187,15 @@ def play(
                 at, event = next(events)
             snapshot = advance(snapshot, now)
             while (key := keys.read()) is not None:
-                if key == "q":
+                snapshot, wish = press(snapshot, key, screen.page)
+                if wish == "q":
                     return
-                if key == " ":
+                if wish == " ":
                     paused = snapshot.state is State.PAUSED
                     event_now = StateChanged(State.LISTENING if paused else State.PAUSED)
                     snapshot = fold(snapshot, event_now, now)
-                elif key in ACTIONS:
-                    snapshot = fold(snapshot, ACTIONS[key], now)
+                elif isinstance(wish, Mark):
+                    snapshot = fold(snapshot, wish, now)
             screen.show(snapshot)
             time.sleep(1 / FPS)
 

@@ -9,9 +9,12 @@ from typing import Self
 from rich.console import Console
 
 from streamer.config import DashboardConfig
+from streamer.dashboard.controls import Wish, finish, press
+from streamer.dashboard.glyphs import ASCII, UNICODE
 from streamer.dashboard.keys import Keys
+from streamer.dashboard.languages import words
 from streamer.dashboard.screen import Screen
-from streamer.dashboard.state import ACTIONS, Channel, Input, Snapshot, advance, fold
+from streamer.dashboard.state import Channel, Input, Snapshot, advance, fold
 from streamer.types import Alert
 
 
@@ -23,7 +26,7 @@ class Board:
         config: How it is drawn.
         channels: Names of the channels that are analysed.
         bell: Ring the terminal's bell for an alert.
-        recording: Whether the sound of utterances is kept.
+        recording: Say that utterances are kept as sound.
     """
 
     def __init__(
@@ -39,11 +42,12 @@ class Board:
             smoothing_s=config.smoothing_s,
             channels=tuple(map(Channel, channels)),
             now=time.monotonic(),
+            recording=recording,
         )
-        self._screen = Screen(console)
+        plain = config.ascii or not console.encoding.startswith("utf")
+        self._screen = Screen(console, (ASCII if plain else UNICODE).called(words(config)))
         self._keys = Keys(suspended=self._screen.hide, resumed=self._screen.unhide)
         self._bell = bell
-        self._recording = recording
         self._period_s = 1 / config.fps
         self._next_frame = 0.0
         self._stack = ExitStack()
@@ -75,8 +79,13 @@ class Board:
             self._snapshot = advance(self._snapshot, now)
             self._screen.show(self._snapshot)
 
-    def key(self) -> str | None:
-        """The oldest key pressed that is not the screen's own business; those are acted on."""
-        while (key := self._keys.read()) in ACTIONS:
-            self.fold(ACTIONS[key])
-        return key
+    def asked(self) -> Wish:
+        """What is wished for next and is not the screen's own business; that is acted on."""
+        wish: Wish = None
+        while wish is None and (key := self._keys.read()) is not None:
+            self._snapshot, wish = press(self._snapshot, key, self._screen.page)
+        return wish
+
+    def finish(self) -> Wish:
+        """The mark whose note is still being typed, at the end of everything."""
+        return finish(self._snapshot)

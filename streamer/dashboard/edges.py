@@ -1,29 +1,44 @@
 """What frames every screen: state and banner above, status and keys below."""
 
-from collections.abc import Sequence
-
 from rich.cells import cell_len
 from rich.text import Text
 
-from streamer.dashboard.glyphs import ALARM, BADGE, BOLD, DIM, GOOD, PLAIN, WARN, Cell, Glyphs
-from streamer.dashboard.pieces import as_clock, clip, fill, flowed, spread, styled
+from streamer.dashboard.controls import NOTE_LETTERS
+from streamer.dashboard.glyphs import (
+    ALARM,
+    BADGE,
+    BOLD,
+    DIM,
+    GOOD,
+    PLAIN,
+    TOO_LOUD,
+    WARN,
+    Cell,
+    Glyphs,
+)
+from streamer.dashboard.pieces import as_clock, clip, fill, flowed, spread, styled, tail
 from streamer.dashboard.sizes import WORDY
 from streamer.dashboard.state import Snapshot
 from streamer.types import SAMPLE_RATE, State
 
-KEYS = (
-    ("q", "quit"),
-    ("space", "pause"),
-    ("m", "mark"),
-    ("c", "clear"),
-    ("b", "new voice"),
-    ("?", "help"),
-)
-KEYS_WIDTH = 64
-"""What the line of all keys needs."""
+KEYS = {
+    "q": "quit",
+    "space": "pause",
+    "m": "mark",
+    "rows": "rows",
+    "enter": "detail",
+    "c": "clear",
+    "b": "new voice",
+    "?": "help",
+    "a": "seen",  # only while an alert waits for it; last, so that no other key moves
+}
+"""What each key does, in the order in which they stand."""
 
-OFTEN_WIDTH = 50
-"""What it needs without the key that is seldom pressed."""
+FIRST_TO_GO = ("c", "enter", "b", "rows", "m", "space", "a")
+"""Keys in the order in which a narrowing terminal loses them; the help has them all."""
+
+LEAST_NOTE = 30
+"""Cells for a note from which on there is room for explanations, too."""
 
 
 def header(snapshot: Snapshot, width: int, glyphs: Glyphs) -> Text:
@@ -36,12 +51,13 @@ def header(snapshot: Snapshot, width: int, glyphs: Glyphs) -> Text:
     longest = max(len(state) for state in State)
     state = styled((f"{sign} ", style), (f"{snapshot.state:{longest}}", style))
     clock = as_clock(snapshot.elapsed_s)
-    room = width - len(state) - len(clock) - 4
+    recording = f"{glyphs.on} REC  " if snapshot.recording else ""
+    room = width - len(state) - len(recording) - len(clock) - 4
     model = clip(snapshot.model, max(8, room // 3), glyphs)
     device = clip(snapshot.device, room - cell_len(model) - 3, glyphs)
     dot = f" {glyphs.dot} " if device and model else ""
     left = styled(state, "  ", (device, BOLD), (dot, DIM), (model, PLAIN))
-    return spread(left, styled((clock, BOLD)), width)
+    return spread(left, styled((recording, TOO_LOUD + BOLD), (clock, BOLD)), width)
 
 
 def banner(snapshot: Snapshot, width: int, glyphs: Glyphs) -> Text:
@@ -114,14 +130,33 @@ def status(snapshot: Snapshot, width: int) -> list[Text]:
     return lines
 
 
-def keys(width: int, glyphs: Glyphs) -> Text:
+def keys(snapshot: Snapshot, width: int, glyphs: Glyphs) -> Text:
     """What each key does; how to leave and where the help is, if there is no room for more."""
-    shown: Sequence[tuple[str, str]] = KEYS
-    if width < KEYS_WIDTH:
-        shown = [key for key in KEYS if key[0] != "b"]
-    if width < OFTEN_WIDTH:
-        shown = (KEYS[0], KEYS[-1])
+    gap = f" {glyphs.dot} " if width >= WORDY else "  "
+    shown = {key: does for key, does in KEYS.items() if key != "a" or snapshot.alerts}
+    for key in ("", *FIRST_TO_GO):
+        shown.pop(key, None)
+        names = {glyphs.arrows if key == "rows" else key: does for key, does in shown.items()}
+        if len(gap.join(f"{name} {does}" for name, does in names.items())) <= width:
+            break
     parts: list[Cell | str] = []
-    for key, does in shown:
-        parts += [(key, BOLD), (f" {does}", DIM), (f" {glyphs.dot} ", DIM)]
+    for name, does in names.items():
+        loud = name == "a"
+        parts += [(name, BADGE if loud else BOLD), (f" {does}", BOLD if loud else DIM), (gap, DIM)]
     return styled(*parts[:-1])
+
+
+def note(snapshot: Snapshot, width: int, glyphs: Glyphs) -> Text:
+    """The note that is being typed, in place of the keys: they are letters now."""
+    draft = snapshot.draft
+    if draft is None:
+        return Text()
+    clock = as_clock(draft.position / SAMPLE_RATE)
+    before = f"note for {glyphs.mark}{snapshot.marks + 1} at {clock}: "
+    after = "  enter keeps it, esc does not"
+    if width < len(before) + len(after) + LEAST_NOTE:
+        before, after = f"{glyphs.mark}{snapshot.marks + 1}: ", "  enter/esc"
+    room = max(0, width - cell_len(before) - cell_len(glyphs.cursor) - 1 - len(after))
+    text = tail(clip(draft.text, 2 * NOTE_LETTERS, glyphs), room)
+    typed = styled((before, BOLD), text, (glyphs.cursor, BOLD))
+    return spread(typed, styled((after, DIM)), width)

@@ -1,9 +1,13 @@
 """Letters, colours and shapes: what the screen is drawn with."""
 
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Self, TypeAlias
+from unicodedata import normalize
 
 from rich.style import Style
+
+from streamer.dashboard.languages import ENGLISH
 
 LETTERS = {
     "neutral": "N", "calm": "C", "happy": "H", "sad": "S",
@@ -30,6 +34,7 @@ PLAIN = Style()
 BOLD = Style(bold=True)
 DIM = Style(dim=True)
 BADGE = Style(bold=True, reverse=True)
+CHOSEN = Style(reverse=True)
 GOOD = COLOURS["calm"]
 LOUD = COLOURS["happy"]
 TOO_LOUD = COLOURS["angry"]
@@ -49,6 +54,10 @@ class Glyphs:
         steps: As ``up``, where a single cell stands for a number.
         trends: Falling, steady, rising.
         over: Stands before a mean over time.
+        arrows: To what is newer, and to what is older.
+        chosen: Stands before the chosen row.
+        cursor: Where the next letter goes.
+        words: What emotions, and what stands in their place, are called.
     """
 
     across: str
@@ -67,15 +76,34 @@ class Glyphs:
     middle: str
     trends: str
     over: str
+    arrows: str
+    chosen: str
+    cursor: str
+    words: Mapping[str, str]
+
+    @property
+    def ascii(self) -> bool:
+        """True where there is to be nothing else on the screen."""
+        return self.across.isascii()
+
+    def called(self, words: Mapping[str, str]) -> Self:
+        """The same shapes with other words."""
+        if self.ascii:  # "wütend" becomes "wutend"; what has no such form stays English
+            words = {name: _plain(word) or ENGLISH[name] for name, word in words.items()}
+        return replace(self, words=words)
 
 
 UNICODE = Glyphs(
     across=" ▏▎▍▌▋▊▉█", up=" ▁▂▃▄▅▆▇█", steps="▁▂▃▄▅▆▇█", peak="▎", rule="─", run="━", doubt="╌",
     on="●", off="○", pause="‖", mark="▲", dot="·", ellipsis="…",
-    middle="┼", trends="↘→↗", over="ø",
+    middle="┼", trends="↘→↗", over="ø", arrows="↑↓", chosen="▸", cursor="█", words=ENGLISH,
 )  # fmt: skip
 ASCII = Glyphs(
     across=" #", up=" .:#", steps="0123456789", peak="|", rule="-", run="=", doubt=".",
     on="*", off="o", pause="=", mark="^", dot="-", ellipsis="...",
-    middle="+", trends="\\=/", over="avg",
+    middle="+", trends="\\=/", over="avg", arrows="^v", chosen=">", cursor="_", words=ENGLISH,
 )  # fmt: skip
+
+
+def _plain(word: str) -> str:
+    return normalize("NFKD", word).encode("ascii", "ignore").decode().strip()

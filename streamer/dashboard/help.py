@@ -11,19 +11,19 @@ def help_page(glyphs: Glyphs) -> list[Text]:
     """Every key, letter and number that needs a word."""
     letters: list[Cell | str] = []
     for emotion in EMOTIONS:
-        letters += [(LETTERS[emotion], COLOURS[emotion] + BOLD), f" {emotion}  "]
+        letters += [(LETTERS[emotion], COLOURS[emotion] + BOLD), f" {glyphs.words[emotion]}  "]
     rows: list[tuple[str, list[Cell | str]]] = [
         ("q", ["stop; the open utterance still gets its row"]),
         ("space", ["pause, and go on"]),
         ("a", ["acknowledge the alerts"]),
-        ("m", [f"set a mark ({glyphs.mark}) in the timeline and the table"]),
+        ("m", [f"set a mark ({glyphs.mark}) with a note; it goes into the CSV"]),
+        (glyphs.arrows, ["choose a row; PgUp, PgDn, Home, End go further"]),
+        ("enter", ["all about the chosen row; esc: back to newest"]),
         ("c", ["clear the screen; CSV and counters stay"]),
         ("b", ["a new voice: forget the learned one"]),
-        ("?", ["this page, and back"]),
-        ("", []),
         ("letters", letters[:8]),
         ("", letters[8:]),
-        ("", [(UNCERTAIN, BOLD), " uncertain  ", (UNJUDGED, BOLD), " not judged"]),
+        ("", [(UNCERTAIN, BOLD), " uncertain  ", (UNJUDGED, BOLD), " not judged or no speech"]),
         ("learned", ["utterances that the voice is learned from"]),
         ("mood", [f"from -1 to +1; {glyphs.over} the running one, {glyphs.trends} its trend"]),
         ("latency", ["from the last sound of an utterance to its row"]),

@@ -1,7 +1,9 @@
 """One channel as it sounds now: its level, its voice, what is heard in it."""
 
 import math
+from collections.abc import Collection, Sequence
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from streamer.dashboard.glyphs import (
@@ -22,6 +24,7 @@ from streamer.dashboard.pieces import (
     FLOOR_DBFS,
     as_dbfs,
     as_percent,
+    bar,
     clip,
     fill,
     loudness,
@@ -30,9 +33,9 @@ from streamer.dashboard.pieces import (
     step,
     styled,
 )
-from streamer.dashboard.sizes import MOODY, NARROW, ROOMY
+from streamer.dashboard.sizes import CRAMPED, MOODY, NARROW, ROOMY
 from streamer.dashboard.state import Channel, Snapshot
-from streamer.types import EMOTIONS, State
+from streamer.types import EMOTIONS, UNCERTAIN, Prediction, State
 
 INSTRUMENT_LINES = 3 + len(EMOTIONS)
 """Of `instrument`, without air."""
@@ -56,8 +59,10 @@ def instrument(
     voice = styled(("voice  ", DIM), _voice(snapshot, channel, glyphs), "   ", _known(channel))
     mood = _mood(channel)
     mood.append_text(_running(channel, glyphs))
-    verdict = spread(_verdict(snapshot, channel, glyphs), mood, width)
-    bars = _bars(snapshot, channel, width, glyphs)
+    said = _verdict(snapshot, channel, width - mood.cell_len - 1, glyphs)
+    verdict = spread(said, mood, width)
+    faded = channel.final and not channel.speech  # what is no longer said
+    bars = bars_of(channel.shown, channel.prediction, snapshot.labels, width, glyphs, faded=faded)
     return [*gap, level, voice, *gap, verdict, *gap, *bars]
 
 
@@ -73,41 +78,50 @@ def strip(
     line.append("  ")
     if width >= NARROW and channel.known is not None:
         line.append(f"learned {channel.known:2}  ", DIM)
-    line.append_text(_meter(snapshot, channel, width - line.cell_len, glyphs))
-    verdict = _verdict(snapshot, channel, glyphs)
+    mood = _running(channel, glyphs)
+    if width >= MOODY or width < ROOMY:
+        line.append_text(_meter(snapshot, channel, width - line.cell_len, glyphs))
+    else:  # the mood finds no room below
+        room = width - line.cell_len - mood.cell_len - 1
+        line.append_text(styled(_meter(snapshot, channel, room, glyphs), " ", mood))
     if width < NARROW - len(EMOTIONS) * 3:
-        return [*gap, line, verdict]
+        return [*gap, line, _verdict(snapshot, channel, width, glyphs)]
     columns: list[Cell | str | Text] = []
     for emotion, shown in zip(EMOTIONS, channel.shown, strict=True):
         columns += [(LETTERS[emotion], DIM), (step(shown, glyphs), COLOURS[emotion]), " "]
     if width >= MOODY:
-        columns = [_running(channel, glyphs), "  ", *columns]
-    return [*gap, line, spread(verdict, styled(*columns[:-1]), width)]
+        columns = [mood, "  ", *columns]
+    right = styled(*columns[:-1])
+    verdict = _verdict(snapshot, channel, width - right.cell_len - 1, glyphs)
+    return [*gap, line, spread(verdict, right, width)]
 
 
 def _meter(snapshot: Snapshot, channel: Channel, width: int, glyphs: Glyphs) -> Text:
     """The level as a bar and a number, the held peak as a tick, the clip flag."""
     reading = as_dbfs(channel.rms_dbfs).rjust(5)
-    wordy = width >= ROOMY
-    tail = styled((reading, PLAIN), (" dBFS", DIM))
-    if wordy:
-        tail.append_text(styled(("  peak ", DIM), (as_dbfs(channel.held_dbfs).rjust(5), PLAIN)))
     clipped = snapshot.now - channel.clipped_at < CLIP_S
-    tail.append_text(styled("  ", (" CLIP ", ALARM) if clipped else "      "))
+    if width < CRAMPED:
+        tail = styled((" CLIP", ALARM) if clipped else (reading, PLAIN))
+    else:
+        tail = styled((reading, PLAIN), (" dBFS", DIM))
+        if width >= ROOMY:
+            held = as_dbfs(channel.held_dbfs).rjust(5)
+            tail.append_text(styled(("  peak ", DIM), (held, PLAIN)))
+        tail.append_text(styled("  ", (" CLIP ", ALARM) if clipped else "      "))
     cells = max(1, width - len(tail) - 2)
     full = len(glyphs.across) - 1
     filled = loudness(channel.rms_dbfs) * cells
     peak = math.ceil(loudness(channel.held_dbfs) * cells) - 1
-    bar: list[Cell] = []
+    meter: list[Cell] = []
     for index in range(cells):
         dbfs = FLOOR_DBFS * (1 - (index + 0.5) / cells)
         style = TOO_LOUD if dbfs > TOO_LOUD_DBFS else LOUD if dbfs > LOUD_DBFS else GOOD
         part = round(min(1.0, max(0.0, filled - index)) * full)
         if index == peak and part < full:
-            bar.append((glyphs.peak, style))
+            meter.append((glyphs.peak, style))
         else:
-            bar.append((glyphs.across[part], style))
-    return styled(painted(bar), "  ", tail)
+            meter.append((glyphs.across[part], style))
+    return styled(painted(meter), "  ", tail)
 
 
 def _voice(snapshot: Snapshot, channel: Channel, glyphs: Glyphs) -> Text:
@@ -133,21 +147,24 @@ def _known(channel: Channel) -> Cell | str:
             return (f"learned from {channel.known} utterances", DIM)
 
 
-def _verdict(snapshot: Snapshot, channel: Channel, glyphs: Glyphs) -> Text:
-    """What is heard, and how sure it is."""
+def _verdict(snapshot: Snapshot, channel: Channel, room: int, glyphs: Glyphs) -> Text:
+    """What is heard, and how sure it is; when it was, if there is room for that."""
     prediction = channel.prediction
     if prediction is None:
         waiting = snapshot.state is State.LISTENING and not channel.speech
         return styled((f"listening{glyphs.ellipsis} speak" if waiting else glyphs.ellipsis, DIM))
     percent = as_percent(prediction.confidence)
-    when = f"  #{channel.number}" if channel.final else "  so far"
+    emotion = glyphs.words[prediction.emotion]
     if not prediction.is_speech:
-        return styled((" NO SPEECH ", BADGE), (when, DIM))
-    if prediction.uncertain:
-        badge: Cell = (" UNCERTAIN ", BADGE)
-        return styled(badge, (f"  {prediction.emotion} {percent.strip()}", DIM), (when, DIM))
-    badge = (f" {prediction.emotion.upper()} ", COLOURS[prediction.emotion] + BADGE)
-    return styled(badge, (f" {percent}", BOLD), (when, DIM))
+        verdict = styled((f" {emotion.upper()} ", BADGE))
+    elif prediction.uncertain:
+        badge = (f" {glyphs.words[UNCERTAIN].upper()} ", BADGE)
+        verdict = styled(badge, (f"  {emotion} {percent.strip()}", DIM))
+    else:
+        badge = (f" {emotion.upper()} ", COLOURS[prediction.emotion] + BADGE)
+        verdict = styled(badge, (f" {percent}", BOLD))
+    when = f"  #{channel.number}" if channel.final else "  so far"
+    return verdict if verdict.cell_len + len(when) > room else styled(verdict, (when, DIM))
 
 
 def _mood(channel: Channel) -> Text:
@@ -165,27 +182,41 @@ def _running(channel: Channel, glyphs: Glyphs) -> Text:
     return styled((f"{glyphs.over} ", DIM), f"{mood.mood:+.2f} ", (trend, BOLD))
 
 
-def _bars(snapshot: Snapshot, channel: Channel, width: int, glyphs: Glyphs) -> list[Text]:
-    """One bar per emotion, always in the same order; those of an old verdict are dimmed."""
-    longest = max(map(len, EMOTIONS))
+def bars_of(  # noqa: PLR0913 - what is shown, and how
+    shown: Sequence[float],
+    prediction: Prediction | None,
+    known: Collection[str],
+    width: int,
+    glyphs: Glyphs,
+    *,
+    faded: bool = False,
+) -> list[Text]:
+    """One bar per emotion, always in the same order; those of an old verdict are dimmed.
+
+    Args:
+        shown: Probabilities, one per entry of `EMOTIONS`.
+        prediction: Its emotion stands out.
+        known: The emotions that the model knows.
+        width: In cells.
+        glyphs: What it is drawn with.
+        faded: True for a verdict that is old.
+    """
+    longest = max(cell_len(glyphs.words[emotion]) for emotion in EMOTIONS)
     cells = max(1, width - (2 + longest + 2 + 5 + 2))
-    full = len(glyphs.across) - 1
-    top = channel.prediction.emotion if channel.prediction is not None else None
-    faded = DIM if channel.final and not channel.speech else PLAIN
+    top = prediction.emotion if prediction is not None else None
     lines = []
-    for emotion, shown in zip(EMOTIONS, channel.shown, strict=True):
+    for emotion, share in zip(EMOTIONS, shown, strict=True):
         colour = COLOURS[emotion]
-        if emotion not in snapshot.labels:
-            lines.append(styled((f"  {emotion:{longest}}  not known to this model", DIM)))
+        name = fill(glyphs.words[emotion], longest)
+        if emotion not in known:
+            lines.append(styled((f"  {name}  not known to this model", DIM)))
             continue
-        whole, part = divmod(round(shown * cells * full), full)
-        bar = glyphs.across[full] * whole + (glyphs.across[part] if whole < cells else "")
         lines.append(
             styled(
                 (LETTERS[emotion], colour + BOLD),
-                (f" {emotion:{longest}}  ", BOLD if emotion == top else PLAIN),
-                (as_percent(shown), BOLD if emotion == top else DIM),
-                (f"  {bar}", colour + faded),
+                (f" {name}  ", BOLD if emotion == top else PLAIN),
+                (as_percent(share), BOLD if emotion == top else DIM),
+                (f"  {bar(share, cells, glyphs)}", colour + (DIM if faded else PLAIN)),
             )
         )
     return lines

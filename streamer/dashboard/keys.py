@@ -1,20 +1,113 @@
 """Keys, one at a time and without waiting; the terminal is always given back as it was."""
 
 import atexit
+import codecs
 import os
 import re
 import signal
 import sys
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
-ESCAPE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|O.|.)?", re.DOTALL)
-"""What arrows and function keys send: their letters are not our keys."""
+UP, DOWN, PAGE_UP, PAGE_DOWN = "up", "down", "page up", "page down"
+HOME, END, ENTER, BACKSPACE, ESCAPE = "home", "end", "enter", "backspace", "escape"
+"""Keys that are no letters, as `Keys.read` calls them."""
+
+NAMES = {
+    "\r": ENTER, "\n": ENTER, "\x7f": BACKSPACE, "\b": BACKSPACE,
+    "\x1b[A": UP, "\x1bOA": UP, "\x1b[B": DOWN, "\x1bOB": DOWN,
+    "\x1b[5~": PAGE_UP, "\x1b[6~": PAGE_DOWN,
+    "\x1b[H": HOME, "\x1bOH": HOME, "\x1b[1~": HOME, "\x1b[7~": HOME,
+    "\x1b[F": END, "\x1bOF": END, "\x1b[4~": END, "\x1b[8~": END,
+}  # fmt: skip
+"""What terminals send for them: xterm's own, its application mode, the Linux console, rxvt."""
+
+WINDOWS = {
+    "H": "\x1b[A", "P": "\x1b[B", "I": "\x1b[5~", "Q": "\x1b[6~", "G": "\x1b[H", "O": "\x1b[F",
+}  # fmt: skip
+"""What the Windows console sends after its prefix, and what a terminal sends for that key."""
+
+KEY = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|[^\x1b\[O])|[^\x1b]", re.DOTALL)
+"""One key: an escape sequence (of a key that we may not know), Alt and a letter, or a letter."""
+
+UNFINISHED = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|O)?")
+"""What may yet become an escape sequence."""
+
+ESCAPE_S = 0.1
+"""What follows an escape within so long belongs to it; a slow line may cut a sequence in two."""
+
+LONGEST = 32
+"""Letters of a sequence; a longer one is none that a keyboard sends."""
 
 MOST_BYTES = 1024
+
+
+class Decoder:
+    """Makes keys of what a terminal sends: bytes that may be cut anywhere, also within a letter."""
+
+    def __init__(self) -> None:
+        self._utf8 = codecs.getincrementaldecoder("utf-8")(errors="ignore")
+        self._rest = ""  # begins with an escape, or is empty
+        self._since = 0.0
+
+    def feed(self, data: bytes, now: float) -> list[str]:
+        """The keys that are whole by now, by letter or by name.
+
+        Args:
+            data: What has come since the last call; may be empty.
+            now: In monotonic seconds: an escape that nothing follows is the escape key.
+        """
+        keys: list[str] = []
+        if self._rest and now - self._since > ESCAPE_S:
+            keys += self._give_up()
+        if not data:
+            return keys
+        text, at = self._rest + self._utf8.decode(data), 0
+        self._rest = ""
+        while at < len(text):
+            key = KEY.match(text, at)
+            if key is not None:
+                at = key.end()
+                keys += _named(key[0])
+            elif UNFINISHED.fullmatch(text, at) and len(text) - at <= LONGEST:
+                self._rest, self._since = text[at:], now
+                break
+            else:  # an escape, and then another or what no sequence holds
+                at += 1
+                keys.append(ESCAPE)
+        return keys
+
+    def _give_up(self) -> list[str]:
+        """Nothing more has come: the escape key, or a sequence that means nothing to us."""
+        rest, self._rest = self._rest, ""
+        return [ESCAPE] if rest == "\x1b" else []
+
+
+def _named(key: str) -> list[str]:
+    """A key by its name, a letter as it is; nothing for keys that we do not know."""
+    if key in NAMES:
+        return [NAMES[key]]
+    return [key] if key.isprintable() else []
+
+
+def console_keys(waiting: Callable[[], bool], get: Callable[[], str]) -> str:
+    """All that was typed on a Windows console, as a terminal would send it.
+
+    Args:
+        waiting: Whether there is something to get (``msvcrt.kbhit``).
+        get: Gets it (``msvcrt.getwch``): a letter, or a prefix and then the key's code.
+    """
+    typed = ""
+    while waiting():
+        key = get()
+        # the prefix is also how the console says "à", which nothing follows
+        typed += WINDOWS.get(get(), "") if key in "\x00\xe0" and waiting() else key
+    return typed
 
 
 class Keys:
@@ -42,7 +135,8 @@ class Keys:
             resumed: Called when it is back in the foreground: show the screen.
         """
         self._terminal = _open(fd, suspended or _nothing, resumed or _nothing)
-        self._typed = ""
+        self._decoder = Decoder()
+        self._pressed: deque[str] = deque()
 
     @property
     def usable(self) -> bool:
@@ -66,11 +160,13 @@ class Keys:
             atexit.unregister(self._terminal.give_back)
 
     def read(self) -> str | None:
-        """The oldest key that was pressed and not yet read; None where there is none."""
-        if not self._typed and self._terminal is not None:
-            self._typed = ESCAPE.sub("", self._terminal.typed())
-        key, self._typed = self._typed[:1], self._typed[1:]
-        return key or None
+        """The oldest key that was pressed and not yet read; None where there is none.
+
+        A letter as it is (also the space), any other key by its name: `UP`, `ENTER`, ...
+        """
+        if not self._pressed and self._terminal is not None:
+            self._pressed += self._decoder.feed(self._terminal.typed(), time.monotonic())
+        return self._pressed.popleft() if self._pressed else None
 
 
 def _nothing() -> None:
@@ -94,16 +190,9 @@ if sys.platform == "win32":
         def give_back(self) -> None:
             """Nothing was changed."""
 
-        def typed(self) -> str:
+        def typed(self) -> bytes:
             """All that was typed since the last call."""
-            keys = ""
-            while msvcrt.kbhit():
-                key = msvcrt.getwch()
-                if key in "\x00\xe0":  # an arrow or a function key; its number follows
-                    msvcrt.getwch()
-                else:
-                    keys += key
-            return keys
+            return console_keys(msvcrt.kbhit, msvcrt.getwch).encode(errors="ignore")
 
 else:
     import select
@@ -146,30 +235,30 @@ else:
                 number, handler = self._handlers.popitem()
                 signal.signal(number, handler)
 
-        def typed(self) -> str:
+        def typed(self) -> bytes:
             """All that was typed since the last call; sleeps here after Ctrl-Z."""
             if self._to_sleep:
                 self._sleep()
             if self._ended or not self._in_foreground():
-                return ""
+                return b""
             if self._woken:
                 self._woken = False
                 try:
                     self._enter()
                 except termios.error:  # its window was closed: the kernel sends SIGCONT, too
                     self._ended = True
-                    return ""
+                    return b""
                 if self._hidden:
                     self._hidden = False
                     self._resumed()
             if not select.select([self._fd], [], [], 0)[0]:
-                return ""
+                return b""
             try:
                 data = os.read(self._fd, MOST_BYTES)
             except OSError:  # EIO: the terminal is gone
                 data = b""
             self._ended = not data  # at its end it would be "readable" for ever
-            return data.decode(errors="ignore")
+            return data
 
         def _enter(self) -> None:
             if self._before is None:

@@ -7,7 +7,7 @@ from operator import itemgetter
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from streamer.dashboard.glyphs import ASCII, Cell, Glyphs
+from streamer.dashboard.glyphs import Cell, Glyphs
 
 FLOOR_DBFS = -60.0
 """Left end of the meter and bottom of the curve; the other end is 0 dBFS."""
@@ -57,11 +57,18 @@ def fitted(text: Text, width: int) -> Text:
 def clip(text: str, width: int, glyphs: Glyphs) -> str:
     """A name from outside, made harmless and at most ``width`` cells wide."""
     text = "".join(letter if letter.isprintable() else " " for letter in text)
-    if glyphs is ASCII:
+    if glyphs.ascii:
         text = text.encode("ascii", "replace").decode()
     if cell_len(text) <= width:
         return text
     return set_cell_size(text, max(0, width - len(glyphs.ellipsis))).rstrip() + glyphs.ellipsis
+
+
+def tail(text: str, width: int) -> str:
+    """The end of a text, in at most ``width`` cells."""
+    while cell_len(text) > width:
+        text = text[1:]
+    return text
 
 
 def fill(text: str, width: int) -> str:
@@ -87,6 +94,13 @@ def as_dbfs(level: float) -> str:
 def as_percent(probability: float) -> str:
     """A probability, always as wide."""
     return f"{100 * probability:3.0f} %"
+
+
+def bar(share: float, cells: int, glyphs: Glyphs) -> str:
+    """A share as a bar; a full one is so many cells wide."""
+    full = len(glyphs.across) - 1
+    whole, part = divmod(round(share * cells * full), full)
+    return glyphs.across[full] * whole + (glyphs.across[part] if whole < cells else "")
 
 
 def as_clock(seconds: float, *, tenths: bool = False) -> str:

@@ -8,6 +8,7 @@ from typing import Self
 from rich.console import Console, ConsoleDimensions
 from rich.live import Live
 
+from streamer.dashboard.glyphs import UNICODE, Glyphs
 from streamer.dashboard.state import Snapshot
 from streamer.dashboard.view import render
 
@@ -24,12 +25,16 @@ class Screen:
 
     Main thread only. rich's own refresh thread dies of an exception in a frame and leaves the
     screen frozen, so there is none: `show` draws, and raises where drawing fails.
+
+    Attributes:
+        page: How many rows of the table there is room for.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, glyphs: Glyphs = UNICODE) -> None:
         self._console = console
-        self._ascii = not console.encoding.startswith("utf")
+        self._glyphs = glyphs
         self._live: Live | None = None
+        self.page = 0
 
     def __enter__(self) -> Self:
         self.unhide()
@@ -52,7 +57,8 @@ class Screen:
         if self._live is None:
             return
         width, height = self._measure()
-        frame = render(snapshot, width=width, height=height, ascii=self._ascii)
+        frame = render(snapshot, width=width, height=height, glyphs=self._glyphs)
+        self.page = frame.page
         try:
             # Resized since it was measured: rich crops, and the next frame fits.
             self._live.update(frame, refresh=True)

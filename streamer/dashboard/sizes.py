@@ -3,6 +3,9 @@
 MARGIN = 1
 """Left free on either side of the screen."""
 
+CRAMPED = 24
+"""Below, the meter has a number and nothing else."""
+
 ROOMY = 50
 """From here on the meter has a second number, and the time axis more of them."""
 
@@ -17,3 +20,6 @@ WORDY = 100 - 2 * MARGIN
 
 WIDE = 140 - 2 * MARGIN
 """From here on the timeline stands beside the instruments."""
+
+VAST = 190 - 2 * MARGIN
+"""From here on the table's columns stand far apart."""

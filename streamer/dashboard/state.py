@@ -7,7 +7,6 @@ microphone or a model. Only the main thread folds.
 
 import math
 from dataclasses import dataclass, replace
-from enum import Enum
 from itertools import groupby
 from typing import TypeAlias
 
@@ -18,6 +17,7 @@ from streamer.types import (
     Counters,
     Event,
     LevelMeasured,
+    Mark,
     ModelLoaded,
     MoodChanged,
     Prediction,
@@ -34,8 +34,10 @@ from streamer.types import (
 TIMELINE_S = 60
 """How far back the timeline looks, in seconds."""
 
-TABLE_ROWS = 200
-"""Utterances and marks that are remembered; more do not fit on any screen."""
+TABLE_ROWS = 2000
+"""Utterances and marks that can be scrolled back to: some hours of a busy desk, in about 2 MB.
+
+What is older is in the CSV, and `streamer report` is made for a whole day."""
 
 ALERTS = 100
 """Alerts that wait to be acknowledged; an older one has been overlooked for long enough."""
@@ -64,22 +66,6 @@ OPEN_UTTERANCES = 8
 """More without a row than these would be a pipeline that forgets utterances."""
 
 
-class Action(Enum):
-    """What the user does to the screen, and by which key.
-
-    Stopping and pausing are the pipeline's; they come back as a `StateChanged`.
-    """
-
-    ACKNOWLEDGE = "a"
-    MARK = "m"
-    CLEAR = "c"
-    HELP = "?"
-
-
-ACTIONS = {action.value: action for action in Action}
-"""Actions by their keys."""
-
-
 @dataclass(frozen=True, slots=True)
 class Notice:
     """A sentence for the user: a CSV that cannot be written, an alert that cannot be delivered.
@@ -93,21 +79,21 @@ class Notice:
     urgent: bool = False
 
 
-Input: TypeAlias = Event | Action | Notice
-"""Everything that changes the screen."""
+Input: TypeAlias = Event | Notice
+"""Everything that happens; what the user does to the screen is the business of `controls`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """The user pressed ``m``: "something happened here".
+class Draft:
+    """A mark whose note is still being typed.
 
     Attributes:
-        number: From 1.
-        position: Of the stream, in samples.
+        position: Of the stream when it was begun, in samples.
+        text: The note so far.
     """
 
-    number: int
     position: int
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,8 +204,15 @@ class Snapshot:
         detail: More about the state, for people.
         listening_since: When it first listened.
         ended_at: When it ended.
-        rows: Utterances and marks in the order in which they came, the newest last.
+        rows: Utterances and marks in the order in which they came, the newest last; of those
+            before, the last `TABLE_ROWS`.
+        seen: How many rows have ever come; the newest is row ``seen - 1``, whatever is forgotten.
+        chosen: The row that is looked at, counted like that; None where the newest are followed.
+        top: The row in the table's first line while one is chosen.
+        opened: True while all about the chosen row is shown.
         marks: How many marks were set.
+        draft: The mark whose note is being typed, if any.
+        recording: True where utterances are kept as sound.
         counters: What was lost or late.
         costs: Of the last `COSTS` utterances.
         rolling: The rolling predictions of the last `RATE_S`.
@@ -240,7 +233,13 @@ class Snapshot:
     listening_since: float | None = None
     ended_at: float | None = None
     rows: tuple[Utterance | Mark, ...] = ()
+    seen: int = 0
+    chosen: int | None = None
+    top: int = 0
+    opened: bool = False
     marks: int = 0
+    draft: Draft | None = None
+    recording: bool = False
     counters: Counters = NOTHING_LOST
     costs: tuple[Cost, ...] = ()
     rolling: tuple[Rolled, ...] = ()
@@ -260,6 +259,16 @@ class Snapshot:
     def position(self) -> int:
         """How far the stream has been heard, in samples: "now" on the timeline."""
         return max((channel.position for channel in self.channels), default=0)
+
+    @property
+    def oldest(self) -> int:
+        """The oldest row that is remembered, counted as `chosen` is."""
+        return self.seen - len(self.rows)
+
+    @property
+    def chosen_row(self) -> Utterance | Mark | None:
+        """The row that is looked at."""
+        return None if self.chosen is None else self.rows[self.chosen - self.oldest]
 
     @property
     def rolling_per_s(self) -> float:
@@ -361,15 +370,8 @@ def fold(snapshot: Snapshot, event: Input, now: float) -> Snapshot:  # noqa: C90
             if urgent and not event.urgent:  # what somebody has to act on is not talked over
                 return snapshot
             return replace(snapshot, notice=event, notice_at=now)
-        case Action.ACKNOWLEDGE:
-            return replace(snapshot, alerts=())
-        case Action.MARK:
-            mark = Mark(snapshot.marks + 1, snapshot.position)
-            return replace(_with_row(snapshot, mark), marks=mark.number)
-        case Action.CLEAR:
-            return _cleared(snapshot)
-        case Action.HELP:
-            return replace(snapshot, help=not snapshot.help)
+        case Mark():
+            return replace(_with_row(snapshot, event), marks=event.number)
 
 
 def _age(channel: Channel, before: float, now: float, share: float) -> Channel:
@@ -413,7 +415,11 @@ def _with_channel(snapshot: Snapshot, channel: Channel) -> Snapshot:
 
 
 def _with_row(snapshot: Snapshot, row: Utterance | Mark) -> Snapshot:
-    return replace(snapshot, rows=(*snapshot.rows[1 - TABLE_ROWS :], row))
+    """Add a row; what is looked at stays where it is, unless it is forgotten."""
+    added = replace(snapshot, rows=(*snapshot.rows[1 - TABLE_ROWS :], row), seen=snapshot.seen + 1)
+    if added.chosen is None or added.chosen >= added.oldest:
+        return added
+    return replace(added, chosen=added.oldest)
 
 
 def _changed(snapshot: Snapshot, event: StateChanged) -> Snapshot:
@@ -486,26 +492,3 @@ def _judged(snapshot: Snapshot, event: Utterance) -> Snapshot:
         channel = replace(channel, prediction=event.prediction, final=True, number=event.number)
     judged = replace(snapshot, costs=(*snapshot.costs[1 - COSTS :], cost))
     return _with_row(_with_channel(judged, channel), event)
-
-
-def _cleared(snapshot: Snapshot) -> Snapshot:
-    """Empty the screen; losses, speed, moods and alerts to be acknowledged stay known."""
-    return replace(
-        snapshot,
-        channels=tuple(
-            Channel(
-                channel.name,
-                position=channel.position,
-                rms_dbfs=channel.rms_dbfs,
-                level_at=channel.level_at,
-                speech=channel.speech,
-                since=channel.since,
-                open=channel.open,
-                known=channel.known,
-                mood=channel.mood,
-            )
-            for channel in snapshot.channels
-        ),
-        rows=(),
-        notice=None,
-    )

@@ -7,7 +7,9 @@ from functools import lru_cache
 from rich.text import Text
 
 from streamer.dashboard.glyphs import (
+    BADGE,
     BOLD,
+    CHOSEN,
     COLOURS,
     DIM,
     LETTERS,
@@ -16,10 +18,21 @@ from streamer.dashboard.glyphs import (
     UNJUDGED,
     Glyphs,
 )
-from streamer.dashboard.pieces import as_clock, as_dbfs, as_percent, clip, painted, step, styled
-from streamer.dashboard.sizes import NARROW, WIDE
-from streamer.dashboard.state import Mark, Snapshot
-from streamer.types import EMOTIONS, SAMPLE_RATE, Prediction, State, Utterance
+from streamer.dashboard.pieces import (
+    as_clock,
+    as_dbfs,
+    as_percent,
+    clip,
+    fitted,
+    painted,
+    spread,
+    step,
+    styled,
+)
+from streamer.dashboard.sizes import NARROW, VAST, WIDE
+from streamer.dashboard.state import Snapshot
+from streamer.types import EMOTIONS, NO_SPEECH, Mark, Prediction, State, Utterance
+from streamer.types import UNCERTAIN as UNCERTAIN_LABEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +53,7 @@ class Column:
 
 
 def _number(utterance: Utterance, _glyphs: Glyphs) -> Text:
-    return styled((f"{utterance.number}", DIM))
+    return styled((f"{utterance.number}", BADGE if utterance.alerts else DIM))
 
 
 def _name(utterance: Utterance, glyphs: Glyphs) -> Text:
@@ -55,16 +68,17 @@ def _length(utterance: Utterance, _glyphs: Glyphs) -> Text:
     return styled(f"{utterance.duration_s:.1f} s")
 
 
-def _emotion(utterance: Utterance, _glyphs: Glyphs) -> Text:
+def _emotion(utterance: Utterance, glyphs: Glyphs) -> Text:
     prediction = utterance.prediction
     if prediction is None:
         return styled((f"{UNJUDGED} not judged", DIM))
     if not prediction.is_speech:
-        return styled((f"{UNJUDGED} no speech", DIM))
+        return styled((f"{UNJUDGED} {glyphs.words[NO_SPEECH]}", DIM))
+    emotion = glyphs.words[prediction.emotion]
     if prediction.uncertain:
-        return styled(f"{UNCERTAIN} uncertain ", (prediction.emotion, DIM))
+        return styled(f"{UNCERTAIN} {glyphs.words[UNCERTAIN_LABEL]} ", (emotion, DIM))
     style = COLOURS[prediction.emotion]
-    return styled((LETTERS[prediction.emotion], style + BOLD), f" {prediction.emotion}")
+    return styled((LETTERS[prediction.emotion], style + BOLD), f" {emotion}")
 
 
 def _spoken(utterance: Utterance) -> Prediction | None:
@@ -119,6 +133,14 @@ def _ending(utterance: Utterance, _glyphs: Glyphs) -> Text:
     return styled((utterance.end_reason.replace("_", " "), DIM))
 
 
+def _computed(utterance: Utterance, _glyphs: Glyphs) -> Text:
+    return styled((f"{utterance.compute_ms:.0f} ms", DIM))
+
+
+def _alerts(utterance: Utterance, glyphs: Glyphs) -> Text:
+    return styled(clip("; ".join(utterance.alerts), COLUMNS["alert"].width, glyphs))
+
+
 COLUMNS = {
     "number": Column("#", 4, _number),
     "channel": Column("channel", 8, _name, right=False),
@@ -132,11 +154,14 @@ COLUMNS = {
     "level": Column("dBFS", 5, _loudness),
     "latency": Column("latency", 8, _latency),
     "ended": Column("ended by", 12, _ending, right=False),
+    "computed": Column("computed", 8, _computed),
+    "alert": Column("alert", 24, _alerts, right=False),
 }
 
 
 FIRST_TO_GO = (
-    "scale", "profile", "ended", "latency", "level", "mood", "length", "channel", "start", "number",
+    "computed", "alert", "scale", "profile", "ended", "latency", "level", "mood", "length",
+    "channel", "start", "number",
 )  # fmt: skip
 """Columns in the order in which a narrowing terminal loses them."""
 
@@ -144,7 +169,7 @@ FIRST_TO_GO = (
 @lru_cache(maxsize=32)
 def _columns(width: int, *, channels: bool) -> tuple[tuple[Column, ...], int]:
     """The columns that fit, and the gap between them."""
-    gap = 1 if width < NARROW else 2 if width < WIDE else 3
+    gap = 1 if width < NARROW else 2 if width < WIDE else 3 if width < VAST else 4
     names = [name for name in COLUMNS if channels or name != "channel"]
     for name in FIRST_TO_GO:
         if sum(COLUMNS[n].width + gap for n in names) - gap <= width:
@@ -155,29 +180,69 @@ def _columns(width: int, *, channels: bool) -> tuple[tuple[Column, ...], int]:
 
 
 def table(snapshot: Snapshot, width: int, height: int, glyphs: Glyphs) -> list[Text]:
-    """Utterances and marks, the newest first."""
+    """Utterances and marks, the newest first: the newest of all, or those around the chosen one."""
     columns, gap = _columns(width, channels=len(snapshot.channels) > 1)
-    titles = [styled((column.title, DIM)) for column in columns]
-    lines = [_ranged(titles, columns, gap)]
-    for row in snapshot.rows[:-height:-1]:
-        cells = [
-            _mark(column, row, glyphs) if isinstance(row, Mark) else column.cell(row, glyphs)
-            for column in columns
-        ]
-        lines.append(_ranged(cells, columns, gap))
+    titles = _ranged([styled((column.title, DIM)) for column in columns], columns, gap)
     if not snapshot.rows:
-        lines.append(styled((_waiting(snapshot.state, glyphs), DIM)))
+        return [titles, styled((_waiting(snapshot.state, glyphs), DIM))]
+    top = _top(snapshot, height - 1)
+    if snapshot.chosen is not None:
+        titles = spread(titles, _elsewhere(snapshot, top, height - 1, glyphs), width)
+    lines = [titles]
+    for place in range(top, max(snapshot.oldest, top - height + 2) - 1, -1):
+        row = snapshot.rows[place - snapshot.oldest]
+        if isinstance(row, Mark):
+            line = _mark(row, columns, gap, width, glyphs)
+        else:
+            line = _ranged([column.cell(row, glyphs) for column in columns], columns, gap)
+        if place == snapshot.chosen:
+            shapes = isinstance(row, Utterance) and _before("profile", columns, gap)
+            line = _picked(line, shapes or width, width, glyphs)
+        lines.append(line)
     return lines
 
 
-def _mark(column: Column, mark: Mark, glyphs: Glyphs) -> Text:
-    """What a mark shows in a column."""
-    cells = {
-        "#": f"{glyphs.mark}{mark.number}",
-        "start": as_clock(mark.position / SAMPLE_RATE, tenths=True),
-        "emotion": "mark",
-    }
-    return styled((cells.get(column.title, ""), BOLD))
+def _top(snapshot: Snapshot, page: int) -> int:
+    """The row in the first line; with one chosen, that one is on screen however high this is."""
+    if snapshot.chosen is None:
+        return snapshot.seen - 1
+    fullest = min(snapshot.seen - 1, snapshot.oldest + page - 1)  # no lines are left empty
+    return max(snapshot.chosen, fullest, min(snapshot.top, snapshot.chosen + page - 1))
+
+
+def _elsewhere(snapshot: Snapshot, top: int, page: int, glyphs: Glyphs) -> Text:
+    """How many rows there are above and below those on screen."""
+    newer, older = snapshot.seen - 1 - top, max(0, top - page + 1 - snapshot.oldest)
+    up, down = glyphs.arrows[0], glyphs.arrows[1]
+    return styled((f" {up} {newer} newer  {down} {older} older", BOLD), ("  esc: newest", DIM))
+
+
+def _before(name: str, columns: Sequence[Column], gap: int) -> int:
+    """Cells to the left of a column; 0 where it is not there."""
+    if COLUMNS[name] not in columns:
+        return 0
+    return sum(column.width + gap for column in columns[: columns.index(COLUMNS[name])])
+
+
+def _picked(line: Text, shapes: int, width: int, glyphs: Glyphs) -> Text:
+    """A line that stands out, also without colour; shapes from there on are not turned around."""
+    line = fitted(line, width)
+    if line.plain.startswith(" "):
+        line = styled(glyphs.chosen, line[1:])
+    line.stylize(CHOSEN, 0, shapes)
+    line.stylize(BOLD)
+    return line
+
+
+def _mark(mark: Mark, columns: Sequence[Column], gap: int, width: int, glyphs: Glyphs) -> Text:
+    """A mark in the table: its number, its time, then the note as far as there is room."""
+    before = [column for column in columns if column.title in ("#", "channel", "start", "length")]
+    cells = {"#": f"{glyphs.mark}{mark.number}", "start": as_clock(mark.at_s, tenths=True)}
+    line = _ranged([styled((cells.get(c.title, ""), BOLD)) for c in before], before, gap)
+    line.append(" " * gap * bool(before))
+    room = max(0, width - line.cell_len)
+    note = f"mark: {mark.note}" if mark.note else "mark"
+    return styled(line, (clip(note, room, glyphs), BOLD))
 
 
 def _ranged(cells: Sequence[Text], columns: Sequence[Column], gap: int) -> Text:
@@ -186,6 +251,7 @@ def _ranged(cells: Sequence[Text], columns: Sequence[Column], gap: int) -> Text:
     for column, cell in zip(columns, cells, strict=True):
         line.append(" " * gap * bool(line))
         pad = " " * max(0, column.width - cell.cell_len)
+        cell.truncate(column.width, overflow="crop")
         line.append_text(styled(pad, cell) if column.right else styled(cell, pad))
     return line
 

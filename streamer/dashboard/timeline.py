@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Self
 
 from rich.cells import cell_len
@@ -21,8 +22,8 @@ from streamer.dashboard.glyphs import (
 )
 from streamer.dashboard.pieces import clip, fill, loudness, painted, styled
 from streamer.dashboard.sizes import ROOMY
-from streamer.dashboard.state import TIMELINE_S, Channel, Mark, Snapshot
-from streamer.types import SAMPLE_RATE, Prediction, Utterance
+from streamer.dashboard.state import TIMELINE_S, Channel, Snapshot
+from streamer.types import SAMPLE_RATE, Mark, Prediction, Utterance
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +60,38 @@ def timeline(
     """The last minute: for each channel its level curve over its emotions; then the time axis."""
     gutter = 0 if len(channels) == 1 else 1 + min(10, max(cell_len(c.name) for c in channels))
     ruler = Ruler.until(snapshot.position, max(1, width - gutter))
+    rows = _recent(snapshot, ruler)
     lines = []
     for channel in channels:
-        lane = _lane(snapshot, channel, ruler, glyphs)
+        lane = _lane(rows, channel, ruler, glyphs)
         curve = _curve(channel, lane, ruler, tall, glyphs)
         lines += [styled(" " * gutter, row) for row in curve]
         name = fill(clip(channel.name, gutter - 1, glyphs), gutter) if gutter else ""
         lines.append(styled((name, DIM), painted(lane)))
-    lines.append(styled(" " * gutter, _axis(snapshot, ruler, glyphs)))
+    lines.append(styled(" " * gutter, _axis(rows, ruler, glyphs)))
     return lines
 
 
-def _lane(snapshot: Snapshot, channel: Channel, ruler: Ruler, glyphs: Glyphs) -> list[Cell]:
+def _recent(snapshot: Snapshot, ruler: Ruler) -> list[Utterance | Mark]:
+    """The rows that may be seen: hours of them are remembered, and a frame is drawn often.
+
+    They come in the order of their verdicts, which may be late, but not by a whole minute.
+    """
+    earliest = ruler.first * ruler.samples - TIMELINE_S * SAMPLE_RATE
+    return list(takewhile(lambda row: _end(row) >= earliest, reversed(snapshot.rows)))
+
+
+def _end(row: Utterance | Mark) -> int:
+    return row.position if isinstance(row, Mark) else row.end
+
+
+def _lane(
+    rows: Sequence[Utterance | Mark], channel: Channel, ruler: Ruler, glyphs: Glyphs
+) -> list[Cell]:
     """Each utterance as a letter and a line as long as it is."""
     spans = [
         (row.start, row.end, _signature(row.prediction, UNJUDGED, glyphs))
-        for row in snapshot.rows
+        for row in reversed(rows)
         if isinstance(row, Utterance) and row.channel == channel.name
     ]
     # Of an utterance without a row, the end is where it has been heard to, or what followed it.
@@ -127,7 +144,7 @@ def _curve(
     ]
 
 
-def _axis(snapshot: Snapshot, ruler: Ruler, glyphs: Glyphs) -> Text:
+def _axis(rows: Sequence[Utterance | Mark], ruler: Ruler, glyphs: Glyphs) -> Text:
     """The time axis, with the marks on it."""
     axis: list[Cell] = [(" ", DIM)] * ruler.cells
 
@@ -141,7 +158,7 @@ def _axis(snapshot: Snapshot, ruler: Ruler, glyphs: Glyphs) -> Text:
         label = f"-{seconds} s" if seconds else "now"
         at = round((1 - seconds / TIMELINE_S) * ruler.cells)
         write(label, min(at, ruler.cells - len(label)), DIM)
-    for row in snapshot.rows:
+    for row in reversed(rows):
         if isinstance(row, Mark):
             write(f"{glyphs.mark}{row.number}", ruler.cell(row.position), BOLD)
     return painted(axis)

@@ -12,8 +12,9 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 from rich.text import Text
 
-from streamer.dashboard.edges import banner, header, keys, status
-from streamer.dashboard.glyphs import ASCII, UNICODE, Glyphs
+from streamer.dashboard.detail import detail
+from streamer.dashboard.edges import banner, header, keys, note, status
+from streamer.dashboard.glyphs import UNICODE, Glyphs
 from streamer.dashboard.help import help_page
 from streamer.dashboard.instruments import INSTRUMENT_LINES, instrument, strip
 from streamer.dashboard.pieces import fitted, side_by_side
@@ -23,17 +24,26 @@ from streamer.dashboard.table import table
 from streamer.dashboard.timeline import timeline
 
 LEFT = 62
-"""Width of the instruments where the timeline stands beside them."""
+"""Least width of the instruments where the timeline stands beside them..."""
+
+LEFT_SHARE = 0.4
+"""...and the part of the screen that they take of a wider one."""
 
 GUTTER = 4
 """Between the two."""
 
 
 class Frame:
-    """Finished lines; rich has nothing left to wrap or to measure."""
+    """Finished lines; rich has nothing left to wrap or to measure.
 
-    def __init__(self, lines: Sequence[Text]) -> None:
+    Attributes:
+        lines: From top to bottom.
+        page: How many rows of the table there is room for.
+    """
+
+    def __init__(self, lines: Sequence[Text], page: int) -> None:
         self.lines = lines
+        self.page = page
 
     def __rich_console__(self, console: Console, _options: ConsoleOptions) -> RenderResult:
         """The lines as segments, without a line end after the last."""
@@ -43,53 +53,64 @@ class Frame:
             yield from line.render(console)
 
 
-def render(snapshot: Snapshot, *, width: int, height: int, ascii: bool = False) -> Frame:  # noqa: A002 - as in json.dumps
+def render(snapshot: Snapshot, *, width: int, height: int, glyphs: Glyphs = UNICODE) -> Frame:
     """Draw one frame.
 
     Args:
         snapshot: What is known.
         width: Of the terminal, in cells.
         height: Of the terminal, in lines.
-        ascii: True where the terminal cannot show Unicode.
+        glyphs: Shapes that the terminal can show, and the words of its user.
 
     Returns:
         ``height`` lines of ``width`` cells each.
     """
-    glyphs = ASCII if ascii else UNICODE
     inner = max(1, width - 2 * MARGIN)
     top = [header(snapshot, inner, glyphs), banner(snapshot, inner, glyphs)]
-    bottom = [*status(snapshot, inner), keys(inner, glyphs)]
+    last = keys if snapshot.draft is None else note
+    bottom = [*status(snapshot, inner), last(snapshot, inner, glyphs)]
     room = max(0, height - len(top) - len(bottom))
-    middle = help_page(glyphs) if snapshot.help else _body(snapshot, inner, room, glyphs)
-    middle = middle[:room]
+    middle, page = _body(snapshot, inner, room, glyphs)
+    middle = help_page(glyphs)[:room] if snapshot.help else middle[:room]
     middle += [Text()] * (room - len(middle))
     lines = [fitted(line, inner) for line in (*top, *middle, *bottom)][:height]
     for line in lines:
         line.pad_left(MARGIN)
         line.truncate(width, overflow="crop", pad=True)
-    return Frame(lines)
+    return Frame(lines, page)
 
 
-def _body(snapshot: Snapshot, width: int, height: int, glyphs: Glyphs) -> list[Text]:
-    """Instruments, timeline and table; what does not fit goes, the table first."""
+def _body(snapshot: Snapshot, width: int, height: int, glyphs: Glyphs) -> tuple[list[Text], int]:
+    """Instruments, timeline and table; what does not fit goes, the table first.
+
+    All about the chosen row stands in the place of the timeline while it is wanted; on a narrow
+    screen the instruments make room for it. Second comes how many rows the table has room for.
+    """
     channels = snapshot.channels or (Channel(""),)
     wide = width >= WIDE
-    left = LEFT if wide else width
-    if len(channels) == 1 and height >= INSTRUMENT_LINES:
+    left = max(LEFT, int(LEFT_SHARE * width)) if wide else width
+    about: list[Text] = []
+    if snapshot.opened:
+        about = detail(snapshot, width - left - GUTTER if wide else width, glyphs)
+    if len(channels) == 1 and height >= INSTRUMENT_LINES and (wide or not about):
         airy = height >= INSTRUMENT_LINES + (7 if wide else 13)
         lines = instrument(snapshot, channels[0], left, glyphs, airy=airy)
     else:
-        airy = height >= 3 * len(channels) + 12
+        airy = height >= 3 * len(channels) + 12 + len(about)
         strips = (strip(snapshot, channel, left, glyphs, airy=airy) for channel in channels)
         lines = list(chain.from_iterable(strips))
     gap = [Text()] * airy
     if wide:
         tall = max(1, (len(lines) - airy - 1) // len(channels) - 1)
-        right = timeline(snapshot, channels, width - LEFT - GUTTER, tall, glyphs)
-        lines = side_by_side(lines, [*gap, *right], LEFT + GUTTER)
+        right = about or timeline(snapshot, channels, width - left - GUTTER, tall, glyphs)
+        lines = side_by_side(lines, [*gap, *right], left + GUTTER)
+    elif about:
+        lines += [*gap, *about]
     elif (rest := height - len(lines)) > 1:
         tall = max(1, min(4, (rest - 12) // (3 * len(channels))))
         lines += [*gap, *timeline(snapshot, channels, width, tall, glyphs)]
     lines += gap
     rest = height - len(lines) - len(gap)
-    return lines + table(snapshot, width, rest, glyphs) if rest > 1 else lines
+    if rest <= 1:
+        return lines, 0
+    return lines + table(snapshot, width, rest, glyphs), rest - 1

@@ -12,6 +12,7 @@ from streamer.types import (
     SAMPLE_RATE,
     Alert,
     Event,
+    Mark,
     MoodChanged,
     RollingPrediction,
     SourceOpened,
@@ -98,6 +99,8 @@ class JsonLines:
                 )
             case Alert():
                 self._print("alert", alert_cells(event))
+            case Mark():
+                self._print("mark", {"at_s": round(event.at_s, 3), "note": event.note})
             case StateChanged():
                 self._print("state", asdict(event))
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from streamer.errors import InputError
+from streamer.outputs.row import MARK
 from streamer.types import EMOTIONS, NO_SPEECH, UNCERTAIN
 
 NOT_JUDGED = "not judged"
@@ -96,6 +97,24 @@ class LoggedUtterance:
 
 
 @dataclass(frozen=True, slots=True)
+class LoggedMark:
+    """A row of the log that is no utterance: somebody marked a moment.
+
+    Attributes:
+        start_s: When, in seconds from the start of the stream.
+        note: What they wrote down; may be empty.
+    """
+
+    start_s: float
+    note: str
+
+    @property
+    def end_s(self) -> float:
+        """The same moment."""
+        return self.start_s
+
+
+@dataclass(frozen=True, slots=True)
 class LoggedSession:
     """A session, as one file tells it.
 
@@ -106,6 +125,7 @@ class LoggedSession:
         model: Which model judged; empty where it is not known.
         began: Time of day of sample 0; None for recordings that were not played.
         utterances: By start; at least one.
+        marks: By time.
     """
 
     id: str
@@ -114,6 +134,7 @@ class LoggedSession:
     model: str
     began: datetime | None
     utterances: tuple[LoggedUtterance, ...]
+    marks: tuple[LoggedMark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,19 +176,30 @@ def read_log(path: Path) -> tuple[list[LoggedSession], list[Skipped]]:
             f"got {', '.join(header)[:200]}"
         )
     rows: dict[str, list[tuple[_Row, LoggedUtterance]]] = {}
+    marks: dict[str, list[tuple[int, LoggedMark]]] = {}
     skipped: list[Skipped] = []
     for number, cells in _records(lines, len(header)):
         try:
             row = _by_column(header, cells)
-            utterance = _utterance(row)
+            if _is_mark(row):
+                marks.setdefault(row["session"], []).append((number, _mark(row)))
+            else:
+                rows.setdefault(row["session"], []).append((row, _utterance(row)))
         except ValueError as error:
             skipped.append(Skipped(path, number, str(error)))
-        else:
-            rows.setdefault(row["session"], []).append((row, utterance))
+    skipped += [
+        Skipped(path, number, "a mark in a session without utterances")
+        for session in marks.keys() - rows.keys()
+        for number, _ in marks[session]
+    ]
     if not rows:
         left_out = f"; {skipped[0]}" if skipped else ""
         raise InputError(f"{path}: holds no utterance{left_out}")
-    return [_session(path, of_session) for of_session in rows.values()], skipped
+    sessions = [
+        _session(path, of_session, [mark for _, mark in marks.get(name, ())])
+        for name, of_session in rows.items()
+    ]
+    return sessions, sorted(skipped, key=lambda one: one.line)
 
 
 def _records(lines: Sequence[str], width: int) -> Iterator[tuple[int, list[str]]]:
@@ -206,7 +238,9 @@ def _by_column(header: Sequence[str], cells: Sequence[str]) -> _Row:
     return row
 
 
-def _session(path: Path, rows: Sequence[tuple[_Row, LoggedUtterance]]) -> LoggedSession:
+def _session(
+    path: Path, rows: Sequence[tuple[_Row, LoggedUtterance]], marks: Sequence[LoggedMark]
+) -> LoggedSession:
     first, utterance = rows[0]
     return LoggedSession(
         id=first["session"],
@@ -215,6 +249,7 @@ def _session(path: Path, rows: Sequence[tuple[_Row, LoggedUtterance]]) -> Logged
         model=first.get("model", ""),
         began=_began(first.get("started_at", ""), utterance.start_s),
         utterances=tuple(sorted((u for _, u in rows), key=lambda u: u.start_s)),
+        marks=tuple(sorted(marks, key=lambda mark: mark.start_s)),
     )
 
 
@@ -224,6 +259,15 @@ def _began(started_at: str, start_s: float) -> datetime | None:
         return datetime.fromisoformat(started_at) - timedelta(seconds=start_s)
     except (ValueError, OverflowError):
         return None
+
+
+def _is_mark(row: _Row) -> bool:
+    return row.get("end_reason") == MARK and not row["emotion"]
+
+
+def _mark(row: _Row) -> LoggedMark:
+    """Raises ValueError as `_utterance` does."""
+    return LoggedMark(_number(row, "start_s", 0, LATEST_S), row.get("note", ""))
 
 
 def _utterance(row: _Row) -> LoggedUtterance:

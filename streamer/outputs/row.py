@@ -6,10 +6,14 @@ from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Self, TypeAlias
 
-from streamer.types import SAMPLE_RATE, Alert, Prediction, Utterance
+from streamer.types import SAMPLE_RATE, Alert, Mark, Prediction, Utterance
 
 Value: TypeAlias = str | int | float | bool | None
 """What a cell may hold; None is an empty cell."""
+
+
+MARK = "mark"
+"""Stands as the end reason of a row that is no utterance, but a mark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ def columns(labels: Sequence[str]) -> list[str]:
         *("emotion", "confidence"),
         *labels,
         *("mood", "uncertain", "alert", "level_dbfs", "latency_ms", "end_reason"),
-        *("source", "model"),
+        *("source", "model", "note"),
     ]
 
 
@@ -69,6 +73,27 @@ def row(utterance: Utterance, session: Session) -> dict[str, Value]:
         "end_reason": utterance.end_reason.value,
         "source": session.source,
         "model": session.model,
+        "note": None,
+    }
+
+
+def mark_row(mark: Mark, session: Session) -> dict[str, Value]:
+    """The values of a mark's row, by column.
+
+    It is a row of its own, so that it is on disk at once and needs no utterance to stand in. It
+    has no length, no number and no verdict: whoever counts or averages finds nothing in it.
+    """
+    return {
+        **dict.fromkeys(columns(session.labels)),
+        "session": session.id,
+        "started_at": wall_clock(session, mark.at_s),
+        "start_s": round(mark.at_s, 3),
+        "end_s": round(mark.at_s, 3),
+        "duration_s": 0,
+        "end_reason": MARK,
+        "source": session.source,
+        "model": session.model,
+        "note": mark.note or None,
     }
 
 

@@ -9,7 +9,7 @@ import hashlib
 import html
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -23,9 +23,11 @@ from streamer.dashboard.glyphs import UNCERTAIN as UNCERTAIN_LETTER
 from streamer.dashboard.glyphs import UNJUDGED as UNJUDGED_LETTER
 from streamer.outputs.log_reader import (
     NOT_JUDGED,
+    LoggedMark,
     LoggedSession,
     LoggedUtterance,
 )
+from streamer.outputs.row import MARK as MARKED
 from streamer.outputs.saved_audio import file_name
 from streamer.report.figures import POINTS, Figures, channels
 from streamer.report.words import count, duration, words
@@ -36,8 +38,8 @@ Json: TypeAlias = Mapping[str, object]
 MARK = "streamer report"
 """The page's generator: a file that says so is a report and may be replaced."""
 
-VERDICTS = (*EMOTIONS, UNCERTAIN, NOT_JUDGED, NO_SPEECH)
-"""What a row may count as; rows hold the place in this list."""
+VERDICTS = (*EMOTIONS, UNCERTAIN, NOT_JUDGED, NO_SPEECH, MARKED)
+"""What a row may count as, the last one as nothing; rows hold the place in this list."""
 
 MOST_LEFT_OUT = 200
 """Files and lines left out that are listed one by one."""
@@ -127,7 +129,7 @@ def _by_mood(figures: Figures) -> float:
 
 def _legend(verdict: str) -> Json:
     """How a verdict is shown: its word, its letter, its colour (the page's own grey for none)."""
-    others = {UNCERTAIN: UNCERTAIN_LETTER, NOT_JUDGED: UNJUDGED_LETTER, NO_SPEECH: "·"}
+    others = {UNCERTAIN: UNCERTAIN_LETTER, NOT_JUDGED: UNJUDGED_LETTER, NO_SPEECH: "·", MARKED: "▲"}
     style = COLOURS.get(verdict)
     return {
         "name": verdict.replace("_", " "),
@@ -158,7 +160,7 @@ def _session(session: LoggedSession, whole: Figures, audio: Audio | None) -> Jso
         "file": str(session.path),
         "began": _moment(session.began),
         "clock_s": _since_midnight(session.began),
-        "span_s": round(max(u.end_s for u in session.utterances), 2),
+        "span_s": round(max(one.end_s for one in _moments(session)), 2),
         "words": words(session, whole, by_channel),
         **_figures(whole),
         "curve": _curve(whole)[:: POINTS // SPARK],
@@ -198,35 +200,50 @@ def _curve(figures: Figures) -> list[list[float]]:
     return [[round(at, 1), round(mood, 3)] for at, mood in figures.curve]
 
 
-def _rows(session: LoggedSession, names: Sequence[str], audio: Audio | None) -> Json:
-    """The utterances, column by column; what few rows have by the row's place."""
-    rows = session.utterances
+def _moments(session: LoggedSession) -> list[LoggedUtterance | LoggedMark]:
+    """All that has a time, in its order."""
+    moments: list[LoggedUtterance | LoggedMark] = [*session.utterances, *session.marks]
+    return sorted(moments, key=lambda one: one.start_s)
 
-    def sparse(values: Sequence[str]) -> Json:
+
+def _rows(session: LoggedSession, names: Sequence[str], audio: Audio | None) -> Json:
+    """Utterances and marks, column by column; what few rows have by the row's place."""
+    rows = _moments(session)
+
+    def each(cell: Callable[[LoggedUtterance], object]) -> list[object]:
+        """A column of which a mark has nothing."""
+        return [None if isinstance(one, LoggedMark) else cell(one) for one in rows]
+
+    def sparse(values: Sequence[object]) -> Json:
         return {str(place): value for place, value in enumerate(values) if value}
 
+    marked = VERDICTS.index(MARKED)
     return {
-        "number": [u.number for u in rows],
-        "channel": [names.index(u.channel) for u in rows],
-        "start": [round(u.start_s, 2) for u in rows],
-        "end": [round(u.end_s, 2) for u in rows],
-        "verdict": [VERDICTS.index(u.verdict) for u in rows],
-        "heard": [VERDICTS.index(u.emotion or NOT_JUDGED) for u in rows],
-        "percent": [None if u.confidence is None else round(100 * u.confidence) for u in rows],
-        "mood": [None if u.mood is None else round(u.mood, 2) for u in rows],
-        "profile": [
-            [round(100 * u.probabilities.get(emotion, 0)) for emotion in EMOTIONS]
-            if u.probabilities
-            else None
-            for u in rows
+        "number": each(lambda u: u.number),
+        "channel": each(lambda u: names.index(u.channel)),
+        "start": [round(one.start_s, 2) for one in rows],
+        "end": [round(one.end_s, 2) for one in rows],
+        "verdict": [
+            marked if isinstance(one, LoggedMark) else VERDICTS.index(one.verdict) for one in rows
         ],
-        "level": [
-            None if u.level_dbfs is None or math.isinf(u.level_dbfs) else round(u.level_dbfs)
-            for u in rows
-        ],
-        "ending": [u.end_reason.replace("_", " ") for u in rows],
-        "corrected": sparse(["yes" if u.label is not None else "" for u in rows]),
-        "alert": sparse([u.alert for u in rows]),
-        "note": sparse([u.note for u in rows]),
-        "audio": sparse([audio.of(session, u) for u in rows] if audio else []),
+        "heard": each(lambda u: VERDICTS.index(u.emotion or NOT_JUDGED)),
+        "percent": each(lambda u: None if u.confidence is None else round(100 * u.confidence)),
+        "mood": each(lambda u: None if u.mood is None else round(u.mood, 2)),
+        "profile": each(
+            lambda u: (
+                [round(100 * u.probabilities.get(emotion, 0)) for emotion in EMOTIONS]
+                if u.probabilities
+                else None
+            )
+        ),
+        "level": each(
+            lambda u: (
+                None if u.level_dbfs is None or math.isinf(u.level_dbfs) else round(u.level_dbfs)
+            )
+        ),
+        "ending": each(lambda u: u.end_reason.replace("_", " ")),
+        "corrected": sparse(each(lambda u: "yes" if u.label is not None else "")),
+        "alert": sparse(each(lambda u: u.alert)),
+        "note": sparse([one.note for one in rows]),
+        "audio": sparse(each(lambda u: audio.of(session, u))) if audio else {},
     }

@@ -5,7 +5,7 @@ const DATA = JSON.parse(document.getElementById("data").textContent);
 const ROOT = document.documentElement;
 const PAGE = document.getElementById("page");
 const UNCERTAIN = DATA.verdicts.findIndex((v) => v.name === "uncertain");
-const [NOT_JUDGED, NO_SPEECH] = [UNCERTAIN + 1, UNCERTAIN + 2];
+const [NOT_JUDGED, NO_SPEECH, MARK] = [UNCERTAIN + 1, UNCERTAIN + 2, UNCERTAIN + 3];
 const CHUNK = 25; // rows that are made, and skipped by the browser, together
 const ROW_PX = 33;
 const PRINTED = 500; // rows on paper at most
@@ -188,11 +188,12 @@ function glance(s) {
 
 function legend(s, scale) {
   const present = new Set(s.rows.verdict);
+  const marked = present.delete(MARK);
   const items = DATA.verdicts.map((v, verdict) => (present.has(verdict) ? el("li", {}, letter(verdict), v.name) : null));
   items.push(scale);
   if (size(s.rows.corrected)) items.push(el("li", {}, "line on top: corrected by hand"));
   if (size(s.rows.alert)) items.push(el("li", { class: "alarm" }, "▶ alert"));
-  if (size(s.rows.note)) items.push(el("li", {}, "▲ mark or note"));
+  if (marked || size(s.rows.note)) items.push(el("li", {}, "▲ mark or note"));
   return el("ul", { class: "legend" }, items);
 }
 
@@ -215,15 +216,20 @@ function eventList(s, reveal) {
   const rows = s.rows;
   const line = (row, kind, text) => el("li", {},
     el("button", { class: "time", onclick: () => reveal(Number(row)) }, clock(rows.start[row])),
-    el("span", { class: "wide quiet" }, s.channels[rows.channel[row]].name),
+    el("span", { class: "wide quiet" }, channelOf(s, row)),
     el("span", { class: kind === "alert" ? "alarm wide" : "quiet wide" }, kind),
     el("span", { class: kind === "alert" ? "alarm" : null }, text));
   const all = [
     ...Object.entries(rows.alert).map(([row, text]) => [Number(row), "alert", text]),
-    ...Object.entries(rows.note).map(([row, text]) => [Number(row), "note", text]),
+    ...Object.entries(rows.note).filter(([row]) => rows.verdict[row] !== MARK).map(([row, text]) => [Number(row), "note", text]),
+    ...marksOf(rows).map((row) => [row, "mark", rows.note[row] ?? ""]),
   ];
   return all.sort((a, b) => a[0] - b[0]).map((event) => line(...event));
 }
+
+// Marks are rows of no channel.
+const marksOf = (rows) => [...rows.verdict.keys()].filter((row) => rows.verdict[row] === MARK);
+const channelOf = (s, row) => s.channels[s.rows.channel[row]]?.name ?? "";
 
 // A letter in a chart, over a place.
 function sign(text, x, y, fill) {
@@ -309,7 +315,7 @@ class Timeline {
     const { start, end, channel } = this.s.rows;
     const around = 40; // seconds: enough for letters to be read
     this.chart.dispatchAction({ type: "dataZoom", startValue: Math.max(0, start[row] - around), endValue: end[row] + around });
-    if (!this.columnS) this.chart.dispatchAction({ type: "showTip", seriesIndex: 6 * channel[row], dataIndex: this.places[channel[row]].indexOf(row) });
+    if (!this.columnS && channel[row] !== null) this.chart.dispatchAction({ type: "showTip", seriesIndex: 6 * channel[row], dataIndex: this.places[channel[row]].indexOf(row) });
   }
 
   height() { return this.s.channels.length * 210 + 28; }
@@ -361,7 +367,7 @@ class Timeline {
     const places = this.places[index];
     const on = (axis) => ({ xAxisIndex: axis, yAxisIndex: axis });
     const judged = places.filter((row) => rows.mood[row] !== null && rows.verdict[row] !== NO_SPEECH);
-    const flags = places.filter((row) => row in rows.alert || row in rows.note);
+    const flags = [...places.filter((row) => row in rows.alert || row in rows.note), ...marksOf(rows)];
     const quiet = { silent: true, showSymbol: false, tooltip: { show: false }, clip: true };
     const all = { clip: true, progressive: 0 };
     const dots = (name, data, itemStyle) => ({ type: "scatter", name, ...on(mood), ...all, symbolSize: 5, data, itemStyle });
@@ -453,7 +459,7 @@ class Timeline {
       parts.push(line(top, { stroke: ink.alert, lineWidth: 1, opacity: 0.7 }));
       parts.push({ type: "polygon", shape: { points: [[x, top], [x + 11, top + 5], [x, top + 10]] }, style: { fill: ink.alert } });
     }
-    if (row in rows.note) {
+    if (row in rows.note || rows.verdict[row] === MARK) {
       parts.push({ type: "polygon", shape: { points: [[x - 5, bottom + 9], [x + 5, bottom + 9], [x, bottom + 1]] }, style: { fill: ink.ink } });
     }
     return { type: "group", children: parts };
@@ -462,6 +468,7 @@ class Timeline {
   tip(row) {
     const { rows } = this.s;
     const verdict = rows.verdict[row];
+    if (verdict === MARK) return el("div", { class: "tip" }, el("p", {}, letter(verdict), el("b", {}, "mark")), el("p", { class: "quiet" }, clock(rows.start[row], true)), el("p", {}, rows.note[row] ?? ""));
     const lines = [el("p", {}, letter(verdict), el("b", {}, describe(rows, row)), rows.percent[row] === null ? "" : `  ${rows.percent[row]} %`)];
     if (rows.profile[row]) {
       const best = rows.profile[row].map((p, emotion) => ({ p, emotion })).sort((a, b) => b.p - a.p).slice(0, 3).filter(({ p }) => p > 0);
@@ -501,17 +508,17 @@ function columns(s, zoom) {
     return el("span", { title: alert + rest || null }, alert ? el("span", { class: "alarm" }, alert) : null, rest);
   };
   const all = [
-    { title: "#", width: "2.6rem", kind: "number wide", cell: (row) => String(rows.number[row]) },
+    { title: "#", width: "2.6rem", kind: "number wide", cell: (row) => String(rows.number[row] ?? "") },
     { title: "start", width: "4.8rem", narrow: "4.6rem", kind: "number", cell: (row) => el("button", { class: "time", title: "show on the timeline", onclick: () => zoom(row) }, clock(rows.start[row], true)) },
     s.clock_s === null ? null : { title: "time of day", width: "5rem", kind: "number wide", cell: (row) => clock((s.clock_s + rows.start[row]) % 86400) },
-    s.channels.length > 1 ? { title: "channel", width: "5.5rem", kind: "wide", cell: (row) => s.channels[rows.channel[row]].name } : null,
-    { title: "length", width: "3.4rem", kind: "number wide", cell: (row) => `${(rows.end[row] - rows.start[row]).toFixed(1)} s` },
+    s.channels.length > 1 ? { title: "channel", width: "5.5rem", kind: "wide", cell: (row) => channelOf(s, row) } : null,
+    { title: "length", width: "3.4rem", kind: "number wide", cell: (row) => (rows.verdict[row] === MARK ? "" : `${(rows.end[row] - rows.start[row]).toFixed(1)} s`) },
     { title: "emotion", width: "minmax(11.5rem, 1fr)", narrow: "1fr", cell: (row) => [letter(rows.verdict[row]), el("span", {}, describe(rows, row))] },
     { title: "confidence", width: "6.6rem", narrow: "2.8rem", cell: sure },
     { title: "mood", width: "9rem", narrow: "2.8rem", cell: (row) => (rows.mood[row] === null ? "" : [rail(rows.mood[row]), ` ${signed(rows.mood[row])}`]) },
     [rows.alert, rows.note, rows.corrected].some(any) ? { title: "alert, note", width: "minmax(7rem, 3fr)", kind: "wide", cell: told } : null,
     { title: "dBFS", width: "2.6rem", kind: "number wide screen", cell: (row) => (rows.level[row] === null ? "" : String(rows.level[row]).replace("-", "−")) },
-    { title: "ended by", width: "6rem", kind: "wide screen", cell: (row) => rows.ending[row] },
+    { title: "ended by", width: "6rem", kind: "wide screen", cell: (row) => rows.ending[row] ?? "" },
     any(rows.audio) ? { title: "play", width: "2.4rem", narrow: "2rem", kind: "screen", cell: (row) => (row in rows.audio ? player(rows.audio[row], rows.number[row]) : "") } : null,
   ];
   return all.filter(Boolean);
@@ -545,12 +552,12 @@ function utterances(s, zoom) {
   const printed = shown.filter((c) => !(c.kind || "").includes("screen"));
   const grid = el("table", { class: "rows", "--wide": shown.map((c) => c.width).join(" "), "--narrow": shown.filter((c) => c.narrow).map((c) => c.narrow).join(" "), "--printed": printed.map((c) => c.width).join(" "), "aria-rowcount": rows.number.length + 1 }, head);
   const near = new IntersectionObserver((entries) => entries.filter((e) => e.isIntersecting).forEach((e) => fill(e.target)), { rootMargin: "1500px 0px" });
-  const texts = rows.number.map((number, row) => [number, clock(rows.start[row]), s.channels[rows.channel[row]].name, describe(rows, row), correction(rows, row), rows.alert[row], rows.note[row], rows.ending[row]].join(" ").toLowerCase());
+  const texts = rows.number.map((number, row) => [number, clock(rows.start[row]), channelOf(s, row), describe(rows, row), correction(rows, row), rows.alert[row], rows.note[row], rows.ending[row]].join(" ").toLowerCase());
   let matches = [];
   let chunks = [];
 
   function line(row) {
-    const doubt = rows.verdict[row] >= UNCERTAIN;
+    const doubt = rows.verdict[row] >= UNCERTAIN && rows.verdict[row] !== MARK;
     return el("tr", { class: doubt ? "doubt" : null, "data-row": row }, shown.map((c) => el("td", { class: c.kind }, c.cell(row))));
   }
 
@@ -574,7 +581,8 @@ function utterances(s, zoom) {
     }
     grid.replaceChildren(head, ...chunks);
     chunks.forEach((chunk) => near.observe(chunk));
-    found.textContent = matches.length === rows.number.length ? `${matches.length} utterances` : `${matches.length} of ${rows.number.length} utterances`;
+    const [some, all] = [matches, [...rows.number.keys()]].map((list) => list.filter((row) => rows.verdict[row] !== MARK).length);
+    found.textContent = some === all ? `${all} utterances` : `${some} of ${all} utterances`;
     paper.textContent = matches.length > PRINTED ? `The first ${PRINTED} of ${matches.length} rows; the page on the screen has them all.` : "";
   }
 

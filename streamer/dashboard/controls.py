@@ -1,0 +1,156 @@
+"""What the user does to the screen: each key makes the next Snapshot, or a wish for others.
+
+Pure, as `state` is. While a note is being typed every key belongs to it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TypeAlias
+
+from streamer.dashboard.keys import (
+    BACKSPACE,
+    DOWN,
+    END,
+    ENTER,
+    ESCAPE,
+    HOME,
+    PAGE_DOWN,
+    PAGE_UP,
+    UP,
+)
+from streamer.dashboard.state import TABLE_ROWS, Channel, Draft, Snapshot
+from streamer.types import Mark
+
+NOTE_LETTERS = 200
+"""A note may have so many: it is a line, not a letter."""
+
+Wish: TypeAlias = str | Mark | None
+"""What is not the screen's own business: a key, or a mark to be kept; it comes back as an event."""
+
+
+def press(snapshot: Snapshot, key: str, page: int) -> tuple[Snapshot, Wish]:
+    """What the screen knows after a key, and what is wished for.
+
+    Args:
+        snapshot: What it knew before.
+        key: As `Keys.read` calls it.
+        page: How many rows of the table are on screen.
+    """
+    if snapshot.draft is not None:
+        return _typed(snapshot, snapshot.draft, key)
+    moves = {
+        UP: -1,
+        DOWN: 1,
+        PAGE_UP: -page,
+        PAGE_DOWN: page,
+        HOME: -TABLE_ROWS,
+        END: TABLE_ROWS,
+    }
+    if key in moves:
+        return _moved(snapshot, moves[key], page), None
+    if key in ACTIONS:
+        return ACTIONS[key](snapshot), None
+    return snapshot, key
+
+
+def finish(snapshot: Snapshot) -> Wish:
+    """The mark that is being made when everything ends: what was typed is not lost."""
+    return None if snapshot.draft is None else _mark(snapshot, snapshot.draft)
+
+
+def _typed(snapshot: Snapshot, draft: Draft, key: str) -> tuple[Snapshot, Wish]:
+    """A key of the note that is being typed."""
+    text = draft.text
+    if key == ENTER:
+        return replace(snapshot, draft=None), _mark(snapshot, draft)
+    if key == ESCAPE:
+        return replace(snapshot, draft=None), None
+    if key == BACKSPACE:
+        text = text[:-1]
+    elif len(key) == 1:  # a letter; other keys have names
+        text = (text + key)[:NOTE_LETTERS]
+    return replace(snapshot, draft=replace(draft, text=text)), None
+
+
+def _mark(snapshot: Snapshot, draft: Draft) -> Mark:
+    return Mark(snapshot.marks + 1, draft.position, draft.text.strip())
+
+
+def _moved(snapshot: Snapshot, rows: int, page: int) -> Snapshot:
+    """Choose the row that is so many below the chosen one; the newest stands on top.
+
+    Above the newest there is none: the table follows again.
+    """
+    newest = snapshot.seen - 1
+    chosen = newest + 1 if snapshot.chosen is None else snapshot.chosen
+    chosen = max(snapshot.oldest, chosen - rows)
+    if chosen > newest:
+        return replace(snapshot, chosen=None, opened=False)
+    top = newest if snapshot.chosen is None else snapshot.top
+    top = max(chosen, min(top, chosen + max(1, page) - 1))
+    return replace(snapshot, chosen=chosen, top=top)
+
+
+def _acknowledged(snapshot: Snapshot) -> Snapshot:
+    return replace(snapshot, alerts=())
+
+
+def _begun(snapshot: Snapshot) -> Snapshot:
+    """Begin a mark: it is about now, not about when its note is finished."""
+    return replace(snapshot, draft=Draft(snapshot.position), help=False)
+
+
+def _helped(snapshot: Snapshot) -> Snapshot:
+    return replace(snapshot, help=not snapshot.help)
+
+
+def _opened(snapshot: Snapshot) -> Snapshot:
+    """All about the chosen row, or the newest one; and back."""
+    if snapshot.chosen is not None:
+        return replace(snapshot, opened=not snapshot.opened)
+    return replace(_moved(snapshot, 1, page=1), opened=bool(snapshot.rows))
+
+
+def _back(snapshot: Snapshot) -> Snapshot:
+    """Close what was opened last; with nothing open, follow the newest rows again."""
+    if snapshot.help:
+        return replace(snapshot, help=False)
+    if snapshot.opened:
+        return replace(snapshot, opened=False)
+    return replace(snapshot, chosen=None)
+
+
+def _cleared(snapshot: Snapshot) -> Snapshot:
+    """Empty the screen; losses, speed, moods and alerts to be acknowledged stay known."""
+    return replace(
+        snapshot,
+        channels=tuple(
+            Channel(
+                channel.name,
+                position=channel.position,
+                rms_dbfs=channel.rms_dbfs,
+                level_at=channel.level_at,
+                speech=channel.speech,
+                since=channel.since,
+                open=channel.open,
+                known=channel.known,
+                mood=channel.mood,
+            )
+            for channel in snapshot.channels
+        ),
+        rows=(),
+        chosen=None,
+        opened=False,
+        notice=None,
+    )
+
+
+ACTIONS: Mapping[str, Callable[[Snapshot], Snapshot]] = {
+    "a": _acknowledged,
+    "m": _begun,
+    "c": _cleared,
+    "?": _helped,
+    ENTER: _opened,
+    ESCAPE: _back,
+}
+"""What keys do that concern nobody but the screen."""
