@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from streamer import offline
-from streamer.alerts import Watch
+from streamer.alerts import Watch, check_rules
 from streamer.audio.sources import Recording
 from streamer.config import Config
 from streamer.errors import InputError, OutputError, StreamerError
@@ -92,9 +92,11 @@ def analyse(  # noqa: PLR0913 - what the command line has to say
         The exit code: 1 where a recording could not be read to its end, or rows not be written.
 
     Raises:
+        ConfigError: An alert waits for an emotion that the model does not know.
         InputError: There is no such file, or no recording in a folder.
         OutputError: A CSV cannot be opened.
     """
+    check_rules(config.alerts.rules, model.labels, model.name)
     recordings = [path for given in paths for path in _recordings_in(given)]
     reports: queue.SimpleQueue[_Report] = queue.SimpleQueue()
     stopped = threading.Event()

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
-from streamer.alerts import Watch
+from streamer.alerts import Watch, check_rules
 from streamer.config import Config
 from streamer.dashboard.board import Board
 from streamer.dashboard.state import Notice
@@ -78,6 +78,7 @@ class LiveSession:
         duration: float | None,
     ) -> None:
         self._summary = Summary(config.audio.streams)
+        self._rules = config.alerts.rules
         self._watch = Watch(config)
         self._deliveries = Deliveries(config.alerts)
         self._undelivered: list[str] = []
@@ -168,6 +169,7 @@ class LiveSession:
                 event.error.add_note(f"in the thread {event.thread!r}")
                 self._failure = self._failure or event.error
             case ModelLoaded():
+                check_rules(self._rules, event.labels, event.name)
                 self._model = event
             case SourceOpened():
                 self._begin(event)

@@ -149,8 +149,10 @@ class CsvLog:
         file = self._open()
         os.close(self._file)
         self._file = file
-        if ours.st_nlink:
-            text = "was moved or replaced; rows go on in a file of this name, the others are there"
+        if there is not None:
+            text = "was replaced; rows go on in the file that is there now"
+        elif ours.st_nlink:
+            text = "was moved; rows go on in a new file, those before are where it went"
         else:
             text = "was deleted; rows go on in a new file, those before cannot be brought back"
         self._notices.append(f"{self.path}: {text}")
