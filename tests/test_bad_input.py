@@ -35,7 +35,7 @@ def load_fuzzer() -> ModuleType:
 TARGETS = load_fuzzer().TARGETS
 
 quick = settings(
-    max_examples=25,
+    max_examples=15,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -145,14 +145,14 @@ def test_no_bytes_break_the_pipe(tmp_path, rate, channels, body):
     TARGETS["pipe"](np.array([rate, channels], np.uint32).tobytes() + body, tmp_path)
 
 
-@settings(quick, max_examples=15)
+@settings(quick, max_examples=6)
 @given(data=mutated((ROOT / "models" / "default" / "bundle.json").read_bytes()[:1500]))
 def test_no_bytes_break_the_bundle_loader(tmp_path, data):
     """As a manifest, and as weights."""
     TARGETS["bundle"](data, tmp_path)
 
 
-@settings(quick, max_examples=10)
+@settings(quick, max_examples=6)
 @given(part=parts, value=values)
 def test_no_value_breaks_the_bundle_loader(tmp_path, part, value):
     """In any place of the manifest."""
