@@ -21,7 +21,7 @@ def hook(event, args):
     if event == "open" and not (isinstance(args[2], int) and args[2] & WRITES):
         return
     if event.startswith(("open", "socket.", "subprocess.", "os.exec", "os.system", "pickle.")):
-        os.write(log, (event + " " + repr(args[0]) + "\\n").encode(errors="replace"))
+        os.write(log, f"{{event}} {{args[0]}}\\n".encode(errors="replace"))
 sys.addaudithook(hook)
 """
 
@@ -56,8 +56,7 @@ def test_no_network_and_no_audio_on_disk(tmp_path, excerpt, command):
     told = events.read_text().splitlines()
     written = {line for line in told if line.startswith("open ")}
     assert [line for line in told if line not in written] == []
-    harmless = {f"open {os.devnull!r}", f"open {str(events)!r}"}
-    assert written - harmless == {"open PosixPath('rows.csv')"}
+    assert written - {f"open {os.devnull}"} == {"open rows.csv"}
     assert [path.name for path in folder.iterdir()] == ["rows.csv"]
     assert len((folder / "rows.csv").read_text().splitlines()) > 1
 
