@@ -20,8 +20,8 @@ lint: ## style, types and the rules of who may import whom
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-lock: ## write the versions that are installed now to requirements.lock
-	.venv/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock
+lock: ## write the versions that are installed now, with hashes, to the lock files; needs uv
+	.venv/bin/python tools/lock.py
 
 screenshots: ## renew the README's pictures from the real program, in two minutes at real-time pace
 	.venv/bin/python tools/screenshot.py

@@ -6,9 +6,11 @@ disagree, and not raised anew before it is cleared and has cooled down.
 """
 
 from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from streamer.config import AlertRule, Config
+from streamer.errors import ConfigError
 from streamer.mood import RunningMood, counted
 from streamer.types import SAMPLE_RATE, Alert, MoodChanged, Utterance
 
@@ -37,6 +39,25 @@ class Watch:
         alerts = [alert for alert in raised if alert is not None]
         utterance = replace(utterance, alerts=tuple(alert.rule for alert in alerts))
         return [utterance, mood, *alerts]
+
+
+def check_rules(rules: Iterable[AlertRule], labels: Sequence[str], model: str) -> None:
+    """Let pass rules that can come true.
+
+    Args:
+        rules: They wait for emotions.
+        labels: The emotions that the model knows.
+        model: Its name.
+
+    Raises:
+        ConfigError: A rule waits for an emotion that the model never hears.
+    """
+    for rule in rules:
+        if unknown := [emotion for emotion in rule.emotions if emotion not in labels]:
+            raise ConfigError(
+                f"alerts.rules: rule {rule.name!r}: got {', '.join(unknown)}, "
+                f"allowed with the model {model}: {', '.join(labels)}"
+            )
 
 
 class Alarm:

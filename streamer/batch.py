@@ -1,4 +1,7 @@
-"""Recordings by the folder: several at once, one CSV, a progress bar; a bad one stops no other."""
+"""Recordings by the folder: several at once, one CSV, a progress bar; a bad one stops no other.
+
+Alerts stand in the CSV, and nobody is sent them: what was said long ago is no cause for alarm.
+"""
 
 import os
 import queue
@@ -16,13 +19,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from streamer import offline
-from streamer.alerts import Watch
+from streamer.alerts import Watch, check_rules
 from streamer.audio.sources import Recording
 from streamer.config import Config
-from streamer.errors import InputError, StreamerError
-from streamer.outputs.csv_log import CsvLog
-from streamer.outputs.delivery import Deliveries
+from streamer.errors import InputError, OutputError, StreamerError
+from streamer.outputs.csv_log import PatientLog
 from streamer.outputs.lines import JsonLines
+from streamer.outputs.outlet import Outlet
 from streamer.outputs.row import Session, columns, row
 from streamer.outputs.saved_audio import AudioFolder, file_name
 from streamer.outputs.summary import Summary, summary_columns
@@ -94,40 +97,49 @@ def analyse(  # noqa: PLR0913 - what the command line has to say
         json: Write a line of JSON per utterance to stdout instead of a line per recording.
 
     Returns:
-        The exit code: 1 where a recording could not be read to its end, or sound not be kept.
+        The exit code: 1 where a recording could not be read to its end, or rows or sound not be
+        written.
 
     Raises:
+        ConfigError: An alert waits for an emotion that the model does not know.
         InputError: There is no such file, or no recording in a folder.
-        OutputError: The CSV cannot be written.
+        OutputError: A CSV cannot be opened.
     """
+    check_rules(config.alerts.rules, model.labels, model.name)
     recordings = [path for given in paths for path in _recordings_in(given)]
     reports: queue.SimpleQueue[_Report] = queue.SimpleQueue()
     stopped = threading.Event()
+    unwritten: list[str] = []
     with ExitStack() as stack:
-        log = stack.enter_context(CsvLog(csv, columns(model.labels))) if csv else None
-        table = (
-            stack.enter_context(CsvLog(summary, summary_columns(model.labels))) if summary else None
-        )
-        deliveries = Deliveries(config.alerts)
-        stack.callback(_close, deliveries)
+        stack.callback(_print_all, unwritten)  # the last: the bar is gone by then
         progress = stack.enter_context(_progress(sum(map(_seconds, recordings))))
+
+        def opened(path: Path, names: Sequence[str]) -> PatientLog:
+            log = PatientLog(path, names, partial(_say, progress))
+            stack.callback(lambda: unwritten.extend(log.close()))
+            return log
+
+        log = opened(csv, columns(model.labels)) if csv else None
+        table = opened(summary, summary_columns(model.labels)) if summary else None
         pool = ThreadPoolExecutor(jobs or os.cpu_count())
         stack.callback(pool.shutdown, cancel_futures=True)
         stack.callback(stopped.set)  # called before the shutdown, which waits
         configure = _with_stereo_named if split else _as_it_is
         for path in recordings:
             pool.submit(_judge, path, model, partial(configure, config), audio, reports, stopped)
-        results = _Results(log, table, JsonLines() if json else None, deliveries, progress)
+        results = _Results(log, table, JsonLines(waits=True) if json else None, progress)
         for _ in recordings:
             while not results.take(reports.get()):
-                pass
+                if results.pointless:
+                    return OutputError.exit_code
     if results.failures:
         count = f"{results.failures} of {len(recordings)}"
         print(f"streamer: {count} recordings could not be read to their end", file=sys.stderr)
     if audio is not None:
         for line in audio.summary():
             print(line, file=sys.stderr)
-    return 1 if results.failures or (audio is not None and audio.lost) else 0
+    lost = unwritten or (audio is not None and audio.lost)
+    return OutputError.exit_code if results.failures or lost else 0
 
 
 class _Results:
@@ -135,18 +147,22 @@ class _Results:
 
     def __init__(
         self,
-        log: CsvLog | None,
-        table: CsvLog | None,
+        log: PatientLog | None,
+        table: PatientLog | None,
         lines: JsonLines | None,
-        deliveries: Deliveries,
         progress: Progress,
     ) -> None:
         self.failures = 0
         self._log = log
         self._table = table
         self._lines = lines
-        self._deliveries = deliveries
+        self._outlet = lines.outlet if lines else Outlet(sys.stdout, waits=True)
         self._progress = progress
+
+    @property
+    def pointless(self) -> bool:
+        """True once nobody is left to work for."""
+        return self._outlet.gone and self._log is None and self._table is None
 
     def take(self, report: _Report) -> bool:
         """Write down a report; True where a recording is done with."""
@@ -154,7 +170,7 @@ class _Results:
             case _Read(seconds):
                 self._progress.advance(self._progress.task_ids[0], seconds)
             case _Trouble(text):
-                self._say(text)
+                _say(self._progress, text)
             case _Judged(session, events):
                 for event in events:
                     self._take(event, session)
@@ -162,18 +178,18 @@ class _Results:
                 self._summarise(report)
                 if error is not None:
                     self._fail(error)
-        for trouble in self._deliveries.troubles():
-            self._say(trouble)
+        for log in (self._log, self._table):
+            if log is not None:
+                log.tend()
+        for trouble in self._outlet.troubles():
+            _say(self._progress, trouble)
         return isinstance(report, _Done)
 
     def _take(self, event: Utterance | MoodChanged | Alert, session: Session) -> None:
         if isinstance(event, Utterance) and self._log is not None:
             self._log.add(row(event, session))
-            self._log.flush()
         if self._lines is not None:
             self._lines.write(event, session)
-        if isinstance(event, Alert):
-            self._deliveries.put(event, session)
 
     def _summarise(self, report: _Done) -> None:
         if report.summary is None:
@@ -182,20 +198,25 @@ class _Results:
         if self._table is not None:
             for values in rows:
                 self._table.add(values)
-            self._table.flush()
         if self._lines is not None:
             self._lines.end(rows)
         else:
-            print(f"{report.path}: {'; '.join(report.summary.lines())}")
+            self._outlet.write(f"{report.path}: {'; '.join(report.summary.lines())}\n")
 
     def _fail(self, error: BaseException) -> None:
         if not isinstance(error, StreamerError):
             raise error
         self.failures += 1
-        self._say(str(error))
+        _say(self._progress, str(error))
 
-    def _say(self, text: str) -> None:
-        self._progress.console.print(f"streamer: {text}", markup=False, highlight=False)
+
+def _say(progress: Progress, text: str) -> None:
+    progress.console.print(f"streamer: {text}", markup=False, highlight=False)
+
+
+def _print_all(lines: Sequence[str]) -> None:
+    for line in lines:
+        print(line, file=sys.stderr)
 
 
 def _recordings_in(path: Path) -> Iterator[Path]:
@@ -259,12 +280,6 @@ def _with_stereo_named(config: Config, path: Path) -> Config:
 
 def _as_it_is(config: Config, _path: Path) -> Config:
     return config
-
-
-def _close(deliveries: Deliveries) -> None:
-    """Wait for what is not delivered yet; what was given up is said."""
-    for trouble in deliveries.close():
-        print(f"streamer: {trouble}", file=sys.stderr)
 
 
 def _seconds(path: Path) -> float:

@@ -210,9 +210,21 @@ def new_baselines(classifier: Judge, config: Config) -> dict[str, Baseline]:
     """
     if not config.baseline.enabled:
         return {}
-    enrolled = {channel: enrolment.load(name) for channel, name in _speakers(config).items()}
-    made = {name: classifier.new_baseline(enrolled.get(name)) for name in config.audio.streams}
+    known = enrolled(config)
+    made = {name: classifier.new_baseline(known.get(name)) for name in config.audio.streams}
     return {name: baseline for name, baseline in made.items() if baseline is not None}
+
+
+def enrolled(config: Config) -> dict[str, Enrolment]:
+    """The voices that are known from the start, by channel.
+
+    Raises:
+        ConfigError: A speaker was not enrolled, or is said to be on a channel that there is not.
+        InputError: What is known of a speaker cannot be read.
+    """
+    if not config.baseline.enabled:
+        return {}
+    return {channel: enrolment.load(name) for channel, name in _speakers(config).items()}
 
 
 def _speakers(config: Config) -> dict[str, str]:

@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, TypeAlias
 
@@ -21,6 +20,9 @@ Command: TypeAlias = Callable[[argparse.Namespace], int]
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - typeshed's name
 
 INTERRUPTED = 130
+LAST_LINES_S = 1.0
+"""How long somebody who does not read what we print is waited for at the end."""
+
 DEMO = Path(__file__).parent / "recordings" / "demo.flac"
 
 
@@ -38,6 +40,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return StreamerError.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - a fault of ours: whoever sees it can report it
+        import traceback
+
+        traceback.print_exc()
+        print(f"streamer: a fault in the program, please report it: {error!r}", file=sys.stderr)
+        return StreamerError.exit_code
 
 
 # --- commands -----------------------------------------------------------------------------------
@@ -92,9 +100,12 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _print_summary(session: "LiveSession", file: TextIO) -> None:
-    with suppress(OSError):  # the terminal may be gone
-        for line in session.summary():
-            print(line, file=file)
+    from streamer.outputs.outlet import Outlet
+
+    for where, lines in ((file, session.summary()), (sys.stderr, session.unwritten)):
+        outlet = Outlet(where)  # the terminal may be gone, or nobody may read the pipe
+        outlet.write("".join(f"{line}\n" for line in lines))
+        outlet.finish(LAST_LINES_S)
 
 
 def _file(args: argparse.Namespace) -> int:

@@ -6,8 +6,10 @@ file (``--config``, else ``./config.yaml``, else the user's config folder), that
 
 import json
 import os
+import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
@@ -31,6 +33,9 @@ ENV_PREFIX = "STREAMER_"
 ALERT_PREFIX = "STREAMER_ALERT_"
 """Variables that an alert's command is given; streamer itself, started by it, passes over them."""
 
+LONGEST_QUOTE = 100
+"""Letters of a wrong value that are shown."""
+
 UNNAMED = ("mono", "left", "right")
 """What channels are called that nobody named: all in one, or the two of a stereo recording."""
 
@@ -39,6 +44,11 @@ CUSTOMER = "customer"
 FILE_NAME = "config.yaml"
 SECRETS = ("alerts.webhook_secret",)
 """Keys whose values are never shown."""
+
+NOT_YAML = (
+    yaml.YAMLError, AttributeError, LookupError, RecursionError, TypeError, ValueError,
+)  # fmt: skip
+"""What the parser raises: also for a 13th month, a number of 5000 digits, a thousand brackets."""
 
 
 class _Section(BaseModel):
@@ -422,10 +432,12 @@ def _find_file() -> Path | None:
 def _read_file(path: Path) -> dict[str, tuple[object, str]]:
     """The file's values and origin by dotted key; unknown keys are errors."""
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
-    except yaml.YAMLError as error:
+    try:
+        tree = yaml.safe_load(text)
+    except NOT_YAML as error:
         raise ConfigError(f"{path}: is not valid YAML: {_where(error)}") from None
     sections = _sections()
     layer: dict[str, tuple[object, str]] = {}
@@ -436,11 +448,18 @@ def _read_file(path: Path) -> dict[str, tuple[object, str]]:
     return layer
 
 
-def _where(error: yaml.YAMLError) -> str:
+def _where(error: Exception) -> str:
     """What is wrong in which line, without quoting it: it may hold the secret."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         return f"line {error.problem_mark.line + 1}: {error.problem}"
     return type(error).__name__
+
+
+def _shown(value: object) -> str:
+    """A value in a message, cut short: aliases make a terabyte of a line of YAML."""
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = short.maxlong = LONGEST_QUOTE
+    return short.repr(value)
 
 
 def _mapping(
@@ -449,7 +468,7 @@ def _mapping(
     if value is None:  # an empty file or section
         return {}
     if not isinstance(value, dict):
-        raise ConfigError(f"{where}: got {value!r}, expected keys: {', '.join(known)}")
+        raise ConfigError(f"{where}: got {_shown(value)}, expected keys: {', '.join(known)}")
     for key in value:
         if key not in known:
             raise ConfigError(
@@ -481,8 +500,9 @@ def _read_environment(environ: Mapping[str, str]) -> dict[str, tuple[object, str
             continue
         try:
             layer[keys[variable]] = (yaml.safe_load(text), variable)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{variable}={text!r} is not valid YAML: {error}") from error
+        except NOT_YAML as error:
+            shown = _shown(text)
+            raise ConfigError(f"{variable}={shown} is not valid YAML: {_where(error)}") from None
     return layer
 
 
@@ -505,14 +525,19 @@ def _explain(error: ValidationError, origins: Mapping[str, str]) -> str:
             text = f"the key {item['loc'][-1]!r} is needed, too"
         else:
             text = " or ".join(_describe(choice) for choice in schema.get("anyOf", [schema]))
-        got = "a secret" if key in SECRETS else repr(item["input"])
+        got = "a secret" if key in SECRETS else _shown(item["input"])
         lines[key] = f"{key}: got {got} from {origin}, allowed: {text}"
     return "\n".join(lines.values())
 
 
+@cache
+def _schema() -> dict[str, Any]:
+    return Config.model_json_schema()
+
+
 def _resolve(section: str, path: Iterable[str | int]) -> tuple[str, dict[str, Any]]:
     """The key at the end of a path as it is written in prose, and its schema."""
-    whole = Config.model_json_schema()
+    whole = _schema()
     schema: dict[str, Any] = whole["$defs"][_sections()[section].__name__]
     key = section
     for part in path:

@@ -16,7 +16,7 @@ from typing import Protocol
 from streamer.audio.ring import Chunk, RingBuffer
 from streamer.audio.sources import MIN_SILENT_BLOCKS, MIN_SILENT_S, POLL_S, Source
 from streamer.backlog import Backlog, Job
-from streamer.channel import Channel, Intake, Judge, judge, new_baselines
+from streamer.channel import Channel, Intake, Judge, enrolled, judge, new_baselines
 from streamer.config import Config
 from streamer.errors import DeviceLostError, InputError
 from streamer.model.baseline import Baseline
@@ -87,11 +87,16 @@ class Pipeline:
 
     Attributes:
         events: What happens, for the main thread. After the last one comes None.
+
+    Raises:
+        ConfigError: A speaker was not enrolled, or is said to be on a channel that there is not.
+        InputError: What is known of a speaker cannot be read.
     """
 
     def __init__(
         self, source: Source, load: Callable[[], Model], config: Config, *, record: bool = False
     ) -> None:
+        enrolled(config)  # what is amiss there is said now, not when the model is loaded
         self.events: queue.SimpleQueue[Event | Recorded | None] = queue.SimpleQueue()
         self._source = source
         self._load = load

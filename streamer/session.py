@@ -5,17 +5,18 @@ import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
-from streamer.alerts import Watch
+from streamer.alerts import Watch, check_rules
 from streamer.config import Config
 from streamer.dashboard.board import Board
 from streamer.dashboard.state import Notice
 from streamer.errors import OutputError
-from streamer.outputs.csv_log import CsvLog
+from streamer.outputs.csv_log import PatientLog
 from streamer.outputs.delivery import Deliveries
+from streamer.outputs.outlet import Outlet
 from streamer.outputs.row import Session, Value, columns, mark_row, row
 from streamer.outputs.saved_audio import AudioWriter, file_name
 from streamer.outputs.summary import Summary
@@ -39,12 +40,16 @@ TURN_S = 0.025
 STOP_TIMEOUT_S = 10.0
 """How long a stop waits for the last rows before it leaves a thread that hangs behind."""
 
-RETRY_S = 2.0
-"""How often rows that could not be written are tried again."""
+LAST_LINES_S = 1.0
+"""How long a reader of the lines who does not read is waited for at the end."""
 
 
 class Lines(Protocol):
     """Somewhere lines are written: `PlainLines`, `JsonLines`."""
+
+    @property
+    def outlet(self) -> Outlet:
+        """How far they have come."""
 
     def write(self, event: Event, session: Session | None) -> None:
         """Write the line of an event that has one."""
@@ -78,6 +83,7 @@ class LiveSession:
         duration: float | None,
     ) -> None:
         self._summary = Summary(config.audio.streams)
+        self._rules = config.alerts.rules
         self._watch = Watch(config)
         self._deliveries = Deliveries(config.alerts)
         self._undelivered: list[str] = []
@@ -87,14 +93,16 @@ class LiveSession:
         self._board = board
         self._lines = lines
         self._duration = duration
-        self._log: CsvLog | None = None
+        self._log: PatientLog | None = None
         self._model: ModelLoaded | None = None
         self._session: Session | None = None
         self._failure: BaseException | None = None
         self._paused = False
         self._ends_at: float | None = None  # monotonic: when the time is up
         self._stopped_at: float | None = None
-        self._retry_at = 0.0
+        self._errors = Outlet(sys.stderr)
+        self.unwritten: list[str] = []
+        """After `run`: rows that could not be written, as lines of CSV, and why."""
 
     def run(self) -> None:
         """Run to the end.
@@ -109,10 +117,14 @@ class LiveSession:
                     pass
             finally:
                 self._pipeline.stop()
-                self._pipeline.join()
-                self._end()
+                try:
+                    self._pipeline.join()
+                finally:
+                    self._end()
         if self._failure is not None:
             raise self._failure
+        if self.unwritten:
+            raise OutputError(f"{self._csv}: not all rows could be written")
 
     def summary(self) -> list[str]:
         """What the session came to, in lines for people."""
@@ -139,20 +151,32 @@ class LiveSession:
         now = time.monotonic()
         if self._ends_at is not None and now >= self._ends_at:
             self.stop()
-        if self._log is not None and self._log.waiting and now >= self._retry_at:
-            self._write(self._log)
-        for trouble in self._troubles():
-            self._warn(trouble)
+        self._tend()
         if self._board is not None:
             self._act_on(self._board.asked())
             self._board.draw()
         return self._stopped_at is None or now < self._stopped_at + STOP_TIMEOUT_S
 
+    def _tend(self) -> None:
+        """Look after everybody who is written to."""
+        if self._log is not None:
+            self._log.tend()
+        for trouble in self._troubles():
+            self._warn(trouble)
+        if self._lines is not None:
+            self._lines.outlet.flush()
+            for trouble in self._lines.outlet.troubles():
+                self._warn(f"{trouble}; rows go on in {self._csv}" if self._csv else trouble)
+            if self._lines.outlet.gone and self._csv is None:
+                self.stop()  # nobody is left to listen for
+
     def _take(self, event: Event | Recorded) -> None:
         match event:
             case ThreadFailed():
+                event.error.add_note(f"in the thread {event.thread!r}")
                 self._failure = self._failure or event.error
             case ModelLoaded():
+                check_rules(self._rules, event.labels, event.name)
                 self._model = event
             case SourceOpened():
                 self._begin(event)
@@ -171,7 +195,6 @@ class LiveSession:
         for event in self._watch.add(utterance):
             if isinstance(event, Utterance) and self._log is not None:
                 self._log.add(row(event, session))
-                self._write(self._log)
             self._show(event)  # only now, when the row is on disk, may anybody see it
             if isinstance(event, Alert):
                 self._deliveries.put(event, session)
@@ -190,7 +213,6 @@ class LiveSession:
             return
         if self._log is not None:
             self._log.add(mark_row(mark, self._session))
-            self._write(self._log)
         self._show(mark)
 
     def _show(self, event: Event) -> None:
@@ -211,16 +233,7 @@ class LiveSession:
             epoch=opened.epoch,
         )
         if self._csv is not None:
-            self._log = CsvLog(self._csv, columns(self._model.labels))
-
-    def _write(self, log: CsvLog) -> None:
-        """Write what waits; what cannot be written now is tried again later."""
-        try:
-            log.flush()
-        except OutputError as error:
-            self._retry_at = time.monotonic() + RETRY_S
-            if self._board is not None:
-                self._board.fold(Notice(f"{error} ({log.waiting} rows wait)", urgent=True))
+            self._log = PatientLog(self._csv, columns(self._model.labels), self._warn)
 
     def _troubles(self) -> list[str]:
         """What went wrong outside since the last call, a line each."""
@@ -232,20 +245,41 @@ class LiveSession:
         if self._board is not None:
             self._board.fold(Notice(text, urgent=True))
         else:
-            sys.stderr.write(f"streamer: {text}\n")
+            self._errors.write(f"streamer: {text}\n")
 
     def _end(self) -> None:
         """Everything has been heard: close the log, wait for what is still to be delivered."""
         with ExitStack() as stack:  # each of these is tried, whatever becomes of the others
             stack.callback(self._deliver_rest)
-            if self._log is not None:
-                stack.callback(self._log.close)
+            stack.callback(self._end_lines)
             if self._audio is not None:
                 stack.callback(self._close_audio, self._audio)
+            stack.callback(self._end_log)
             if self._board is not None:
                 stack.callback(self._act_on, self._board.finish())  # a note that is being typed
-            if self._lines is not None and self._session is not None:
-                self._lines.end(self._summary.rows(self._session))
+
+    def _end_log(self) -> None:
+        """Write what was judged and not taken in, if something went wrong; close the log."""
+        if self._log is None or self._session is None:
+            return
+        with suppress(queue.Empty):
+            while True:
+                event = self._pipeline.events.get_nowait()
+                if isinstance(event, Utterance):
+                    self._log.add(row(event, self._session))
+                    self._summary.add(event)
+                elif isinstance(event, Recorded):
+                    self._keep(event)
+        self.unwritten = self._log.close()
+
+    def _end_lines(self) -> None:
+        if self._lines is None:
+            return
+        if self._session is not None:
+            self._lines.end(self._summary.rows(self._session))
+        self._lines.outlet.finish(LAST_LINES_S)
+        for trouble in self._lines.outlet.troubles():
+            self._warn(trouble)
 
     def _close_audio(self, audio: AudioWriter) -> None:
         audio.close()

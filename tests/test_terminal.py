@@ -98,6 +98,10 @@ class Terminal:
         """Send the program a signal."""
         os.kill(int((self.folder / "pid").read_text()), number)
 
+    def vanish(self) -> None:
+        """Close the window on the program, and open another."""
+        self._tmux("respawn-pane", "-k", "sh")
+
     def screen(self) -> str:
         """What is on the screen."""
         return self._tmux("capture-pane", "-p")
@@ -311,3 +315,17 @@ def test_dumb_terminal(terminal: Open):
     assert "\x1b" not in window.styled()
     window.press("C-c")
     left_well(window)
+
+
+def test_a_terminal_that_vanishes(terminal: Open):
+    """Its window is closed: the open utterance is finished, its row written, the program ended."""
+    window = terminal(100, 30)
+    window.play(DEMO)
+    window.until(LISTENING, ROLLING)
+    process = Path("/proc") / (window.folder / "pid").read_text().strip()
+    window.vanish()
+    deadline = time.monotonic() + PATIENCE_S
+    while process.exists() and (process / "cmdline").read_bytes():  # empty: it has ended
+        assert time.monotonic() < deadline
+        time.sleep(POLL_S)
+    assert window.rows()[-1]["end_reason"] == "stopped"

@@ -50,14 +50,20 @@ fi
 # --- the virtual environment, made anew where what it is made from has changed ---
 
 stamp=.venv/.ready-$purpose
-wanted=$(cat pyproject.toml requirements.lock tools/setup.sh | cksum)
+wanted=$(cat pyproject.toml requirements.lock requirements-dev.lock tools/setup.sh | cksum)
 if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
     exit 0
 fi
-extras=
-[ "$purpose" = run ] || extras="[dev]"
+extras= locks="--requirement requirements.lock"
+if [ "$purpose" != run ]; then
+    extras="[dev]"
+    locks="$locks --requirement requirements-dev.lock"
+fi
 say "installing streamer$extras and the locked versions of what it needs into .venv (once)"
 [ -x .venv/bin/python ] || "$python" -m venv .venv
-.venv/bin/python -m pip install --quiet --disable-pip-version-check \
-    --constraint requirements.lock --editable ".$extras"
+install=".venv/bin/python -m pip install --quiet --disable-pip-version-check"
+# shellcheck disable=SC2086 - both are lists of words
+$install --require-hashes --no-deps $locks
+# What is left is torch: which of its files is right depends on the machine, so it has no hash.
+$install --editable ".$extras"
 echo "$wanted" >"$stamp"

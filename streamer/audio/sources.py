@@ -34,6 +34,12 @@ CLOSE_TIMEOUT_S = 2.0
 """Closing a stream whose device has gone may never return: it is given this long, then left."""
 
 
+RATES = (1_000, 768_000)
+"""Samples a second that a recording or a pipe may have."""
+
+MOST_CHANNELS = 64
+
+
 class Source(Protocol):
     """Something that can be listened to. Opened, read and closed on the capture thread."""
 
@@ -56,8 +62,29 @@ class Source(Protocol):
         """Stop delivering. Never raises, never waits long."""
 
 
+def _uptime() -> float:
+    """Seconds that also pass while the machine sleeps: in Linux, monotonic ones do not."""
+    boot = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if boot is None else time.clock_gettime(boot)
+
+
 def _empty(channels: int) -> Block:
     return Block(np.zeros((0, channels), dtype=np.int16), time.monotonic())
+
+
+def _sane(info: SourceInfo) -> SourceInfo:
+    """Let pass what somebody may have recorded: the memory that a second of it takes is bounded.
+
+    Raises:
+        InputError: Such a rate or channel count is a mistake, or a damaged header.
+    """
+    least, most = RATES
+    if not least <= info.sample_rate <= most or not 1 <= info.channels <= MOST_CHANNELS:
+        raise InputError(
+            f"{info.name}: got {info.sample_rate} Hz and {info.channels} channels, "
+            f"expected {least} to {most} Hz and 1 to {MOST_CHANNELS} channels"
+        )
+    return info
 
 
 def to_int16(pcm: np.ndarray[Any, np.dtype[np.float32]], name: str) -> Pcm:
@@ -97,7 +124,13 @@ class Recording:
             # TypeError: soundfile takes a name ending in .raw for headerless PCM
             raise InputError(f"{path}: cannot be read as a sound file: {_reason(error)}") from error
         self.path = path
-        self.info = SourceInfo(str(path), self._file.samplerate, self._file.channels, live=False)
+        try:
+            self.info = _sane(
+                SourceInfo(str(path), self._file.samplerate, self._file.channels, live=False)
+            )
+        except InputError:
+            self._file.close()
+            raise
 
     @property
     def duration_s(self) -> float:
@@ -184,11 +217,15 @@ class FileSource:
 
 
 class PipeSource:
-    """Raw signed 16-bit little-endian PCM, channels interleaved, from a pipe."""
+    """Raw signed 16-bit little-endian PCM, channels interleaved, from a pipe.
+
+    Raises:
+        InputError: Nobody can have recorded such a rate or so many channels.
+    """
 
     def __init__(self, pipe: BinaryIO, *, sample_rate: int, channels: int, block_s: float) -> None:
         self._pipe = pipe
-        self._info = SourceInfo("standard input", sample_rate, channels, live=False)
+        self._info = _sane(SourceInfo("standard input", sample_rate, channels, live=False))
         self._block_bytes = round(block_s * sample_rate) * channels * 2
         self._rest = b""  # of a sample that the last read cut
 
@@ -332,6 +369,7 @@ class MicrophoneSource:
         self._blocks: queue.SimpleQueue[Block] = queue.SimpleQueue()
         self._opened = 0.0
         self._last = 0.0  # when the last block came, by the monotonic clock; 0: none yet
+        self._last_up = 0.0  # likewise, by the clock that does not stop
         self._after_loss = False
 
     def open(self) -> SourceInfo:
@@ -388,14 +426,14 @@ class MicrophoneSource:
 
     def _on_block(self, pcm: Pcm, samples: int, _times: object, status: Any) -> None:  # noqa: ANN401
         """On PortAudio's thread: hand over a copy and return at once."""
-        now = time.monotonic()
+        now, up = time.monotonic(), _uptime()
         rate = self._info.sample_rate if self._info else SAMPLE_RATE
         # The device does not say how much it lost: what the clock says is missing.
-        missing = max(1, round((now - self._last) * rate) - samples) if self._last else 1
+        missing = max(1, round((up - self._last_up) * rate) - samples) if self._last else 1
         overrun = bool(status.input_overflow)
         hole = overrun or self._after_loss or missing > MIN_SILENT_S * rate
         self._blocks.put(Block(pcm.copy(), now, lost=missing if hole else 0, overrun=overrun))
-        self._last = now
+        self._last, self._last_up = now, up
         self._after_loss = False
 
 

@@ -25,7 +25,6 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
-    PositiveInt,
     StringConstraints,
     ValidationError,
     model_validator,
@@ -66,6 +65,7 @@ MODEL_FOLDERS = (_PACKAGE / "models", _PACKAGE.parent / "models")
 """Where bundles are found by name: in an installed wheel, and in a checkout."""
 
 FileName = Annotated[str, StringConstraints(pattern=r"^[\w-][\w.-]*$")]
+Size = Annotated[int, Field(gt=0, le=10_000)]
 Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
 
@@ -78,11 +78,11 @@ class Network(_Part):
 
     kind: Literal["whisper-encoder"] = "whisper-encoder"
     pooling: Literal["mean+deviation"] = "mean+deviation"
-    mels: PositiveInt
-    width: PositiveInt
-    heads: PositiveInt
-    blocks: PositiveInt
-    positions: PositiveInt
+    mels: Size
+    width: Size
+    heads: Size
+    blocks: Size
+    positions: Size
 
 
 class Calibration(_Part):
@@ -299,7 +299,7 @@ def _read_manifest(folder: Path) -> Manifest:
         raise ModelError(f"{folder}: is not a model bundle: expected {MANIFEST} in it")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:  # bad UTF-8 and bad JSON are ValueErrors
+    except (OSError, ValueError, RecursionError) as error:  # bad UTF-8 and JSON are ValueErrors
         raise ModelError(f"{path}: cannot be read as JSON: {error}") from error
     written = content.get("format") if isinstance(content, dict) else None
     if not isinstance(written, int):
@@ -352,6 +352,12 @@ def _digest(path: Path) -> str:
 
 
 def _build_network(tensors: dict[str, Tensor], manifest: Manifest, path: Path) -> EmotionNet:
+    least = 12 * manifest.network.blocks * manifest.network.width**2  # attention and perceptron
+    if (got := sum(tensor.numel() for tensor in tensors.values())) < least:
+        raise ModelError(  # before memory is asked for that such a net would take
+            f"{path}: got {got} weights, expected at least {least} for {manifest.network.blocks} "
+            f"blocks of width {manifest.network.width}"
+        )
     try:
         # Its random weights live only until the next lines, and are no business of the caller's
         # generator. (The meta device would save 90 ms here and cost 2 s, importing sympy.)

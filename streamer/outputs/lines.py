@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import TextIO
 
+from streamer.outputs.outlet import Outlet
 from streamer.outputs.row import Session, Value, alert_cells, row, verdict
 from streamer.types import (
     SAMPLE_RATE,
@@ -39,10 +40,17 @@ def plain(utterance: Utterance) -> str:
 
 
 class PlainLines:
-    """Writes utterances and changes of state as plain lines."""
+    """Writes utterances and changes of state as plain lines.
+
+    Args:
+        file: Where to; None for standard output.
+
+    Attributes:
+        outlet: How far they have come.
+    """
 
     def __init__(self, file: TextIO | None = None) -> None:
-        self._file = file or sys.stdout
+        self.outlet = Outlet(file or sys.stdout)
 
     def write(self, event: Event, session: Session | None) -> None:
         """Write the line of an event that has one."""
@@ -61,14 +69,22 @@ class PlainLines:
         """Nothing: the summary for people is printed after everything else."""
 
     def _print(self, line: str) -> None:
-        print(line, file=self._file, flush=True)
+        self.outlet.write(f"{line}\n")
 
 
 class JsonLines:
-    """Writes one JSON object per line: each with ``event``; an utterance with the CSV's columns."""
+    """Writes one JSON object per line: each with ``event``; an utterance with the CSV's columns.
 
-    def __init__(self, file: TextIO | None = None) -> None:
-        self._file = file or sys.stdout
+    Args:
+        file: Where to; None for standard output.
+        waits: Wait for whoever reads them.
+
+    Attributes:
+        outlet: How far they have come.
+    """
+
+    def __init__(self, file: TextIO | None = None, *, waits: bool = False) -> None:
+        self.outlet = Outlet(file or sys.stdout, waits=waits)
 
     def write(self, event: Event, session: Session | None) -> None:
         """Write the line of an event that has one."""
@@ -114,4 +130,4 @@ class JsonLines:
             key: None if isinstance(value, float) and not math.isfinite(value) else value
             for key, value in values.items()
         }
-        print(json.dumps({"event": kind, **finite}), file=self._file, flush=True)
+        self.outlet.write(json.dumps({"event": kind, **finite}) + "\n")

@@ -78,7 +78,8 @@ class Webhook:
             raise DeliveryError(text, worth_retrying=error.code in WORTH_RETRYING) from None
         except urllib.error.URLError as error:
             raise DeliveryError(f"cannot be reached: {error.reason}") from None
-        except (OSError, HTTPException) as error:  # a timeout, or no HTTP
+        except (OSError, HTTPException, ValueError) as error:
+            # A timeout, no HTTP, or a host whose name cannot be one.
             raise DeliveryError(f"no answer: {str(error) or type(error).__name__}") from None
 
 

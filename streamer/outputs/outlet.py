@@ -1,0 +1,102 @@
+"""Where lines go whose reader may stop reading, or go away: neither holds up anything else."""
+
+import os
+import select
+import sys
+import time
+from typing import TextIO
+
+MOST_WAITING = 1_048_576
+"""Bytes that wait for a reader who does not read; beyond that, lines are dropped."""
+
+AT_ONCE = 4096
+"""Bytes that a pipe takes without waiting where `select` finds it ready (PIPE_BUF on Linux)."""
+
+POLL_S = 0.05
+
+
+class Outlet:
+    """A text file for whole lines, as standard output is one. Its reader's doings never raise.
+
+    A live session cannot wait: what the file does not take now is kept and tried again with the
+    next line or `flush`; what is too much is dropped and counted. A command that works through
+    recordings can: like any filter, it goes on when its reader does.
+
+    Args:
+        file: Written to.
+        waits: Wait for the reader, however long that takes.
+    """
+
+    def __init__(self, file: TextIO, *, waits: bool = False) -> None:
+        self._file = file
+        self._fd = None if waits or sys.platform == "win32" else _number(file)
+        self._waiting = bytearray()
+        self._dropped = 0
+        self._troubles: list[str] = []
+        self.gone = False
+        """True once nothing can be written any more: a closed pipe, a terminal that vanished."""
+
+    def write(self, lines: str) -> None:
+        """Write lines, each with its end."""
+        if self.gone:
+            return
+        if self._fd is None:
+            try:
+                self._file.write(lines)
+                self._file.flush()
+            except OSError as error:
+                self._lose(error)
+            return
+        data = lines.encode(self._file.encoding or "utf-8", errors="backslashreplace")
+        if len(self._waiting) + len(data) > MOST_WAITING:
+            if not self._dropped:
+                self._troubles.append("nobody reads standard output: lines are dropped from now on")
+            self._dropped += lines.count("\n")
+        else:
+            self._waiting += data
+        self.flush()
+
+    def flush(self) -> None:
+        """Write as much of what waits as is taken at once."""
+        if self._fd is None:
+            return
+        try:
+            while self._waiting and select.select([], [self._fd], [], 0)[1]:
+                del self._waiting[: os.write(self._fd, self._waiting[:AT_ONCE])]
+        except OSError as error:
+            self._lose(error)
+        if self._dropped and not self._waiting:
+            self._troubles.append(f"standard output is read again; {self._dropped} lines were lost")
+            self._dropped = 0
+
+    def finish(self, timeout_s: float) -> None:
+        """Give the reader so long to take what waits."""
+        gives_up_at = time.monotonic() + timeout_s
+        self.flush()
+        while self._waiting and time.monotonic() < gives_up_at:
+            time.sleep(POLL_S)
+            self.flush()
+
+    def troubles(self) -> list[str]:
+        """What happened to the reader since the last call, a line each."""
+        troubles, self._troubles = self._troubles, []
+        return troubles
+
+    def _lose(self, error: OSError) -> None:
+        self.gone = True
+        self._waiting.clear()
+        self._dropped = 0
+        self._troubles.append(f"standard output cannot be written any more: {error.strerror}")
+        if (number := _number(self._file)) is not None:
+            # What Python still holds for it would fail once more when the program ends.
+            sink = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(sink, number)
+            os.close(sink)
+
+
+def _number(file: TextIO) -> int | None:
+    """The number of a real file; None for any other."""
+    try:
+        return file.fileno()
+    except (AttributeError, OSError, ValueError):
+        return None

@@ -1,0 +1,71 @@
+"""Write requirements.lock and requirements-dev.lock: what is installed now, with hashes.
+
+    .venv/bin/python tools/lock.py      # with uv on the path
+
+The first has what running needs, the second what the tests need besides. torch is in neither: which
+of its files is the right one depends on the machine (see SECURITY.md); pyproject.toml pins it.
+"""
+
+import re
+import subprocess
+from importlib.metadata import distribution
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+RUN, DEV = ROOT / "requirements.lock", ROOT / "requirements-dev.lock"
+NOT_LOCKED = re.compile("torch|nvidia-.*|cuda-.*|triton")
+"""What depends on the machine: torch, and what a CUDA build of it needs."""
+
+
+def normal(name: str) -> str:
+    """A package's name as all its spellings have it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def needed(extra: str = "") -> dict[str, str]:
+    """Versions, by name, of what streamer needs here, and what that needs in turn.
+
+    Args:
+        extra: With this extra of streamer's.
+    """
+    found: dict[str, str] = {}
+    waiting = [("streamer", extra)]
+    while waiting:
+        name, extra = waiting.pop()
+        for text in distribution(name).requires or ():
+            requirement = Requirement(text)
+            marker, needs = requirement.marker, normal(requirement.name)
+            if (marker is None or marker.evaluate({"extra": extra})) and needs not in found:
+                found[needs] = distribution(needs).version.partition("+")[0]
+                waiting += [(needs, also) for also in (*requirement.extras, "")]
+    return {name: v for name, v in sorted(found.items()) if not NOT_LOCKED.fullmatch(name)}
+
+
+def pinned(path: Path) -> dict[str, str]:
+    """Versions, by name, that a lock has."""
+    pins = re.findall(r"^([\w.-]+)==([^\s;]+)", path.read_text(), re.MULTILINE)
+    return {normal(name): version for name, version in pins}
+
+
+def write(path: Path, versions: dict[str, str]) -> None:
+    """Write a lock, with the hashes of every file of these versions that the index has."""
+    wanted = "".join(f"{name}=={version}\n" for name, version in versions.items())
+    uv = ["uv", "pip", "compile", "-", "--quiet", "--universal", "--no-deps"]
+    made = subprocess.run(  # noqa: S603 - uv, with what is installed here
+        [*uv, "--generate-hashes", "--no-header", "--no-annotate", "--python-version", "3.11"],
+        input=wanted, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    path.write_text(made.stdout)
+
+
+def main() -> None:
+    """Write both."""
+    run = needed()
+    write(RUN, run)
+    write(DEV, {name: version for name, version in needed("dev").items() if name not in run})
+
+
+if __name__ == "__main__":
+    main()
