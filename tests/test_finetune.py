@@ -1,6 +1,7 @@
 """Fine-tuning: what learns, what stays, what is remembered, and going on after a break."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,19 @@ def test_a_second_round_remembers_the_first(manifest: Path, encoder: Path, tmp_p
     rounds, heard = read_provenance(second).finetuning, read_provenance(second).heard
     assert len(rounds) == 2
     assert heard == read_provenance(first).heard
+
+
+def test_what_stays_stays(manifest: Path, encoder: Path, tmp_path: Path):
+    """Half of the weights that it began with: half of the way."""
+    begun = load_file(encoder)
+    there, half = (
+        load_file(
+            tune(manifest, encoder, tmp_path / f"{stay}", choices=replace(CHOICES, stay=stay))
+        )
+        for stay in (0.0, 0.5)
+    )
+    for name, value in begun.items():
+        torch.testing.assert_close(half[name], (value + there[name]) / 2)
 
 
 @settings(max_examples=20, deadline=None)

@@ -81,6 +81,9 @@ class FineTuning:
         warp: Vocal tracts are made at most so much longer or shorter.
         absent: As in `Recipe`.
         l2: Of the first linear head.
+        stay: This share of the new encoder is the one that it began as: what both know is kept,
+            what only one has learned by heart is not (Wortsman et al. 2022, "Robust fine-tuning of
+            zero-shot models").
         seed: Of everything random.
     """
 
@@ -101,6 +104,7 @@ class FineTuning:
     warp: float = 0.1
     absent: float = 0.03
     l2: float = 0.05
+    stay: float = 0.0
     seed: int = 0
 
 
@@ -218,7 +222,8 @@ class _Run:
             self._optimiser, [group["lr"] for group in self._optimiser.param_groups],
             total_steps=choices.steps + 1, pct_start=0.15, div_factor=10, final_div_factor=20,
         )  # fmt: skip
-        self._average = {k: v.detach().clone() for k, v in self._net.state_dict().items()}
+        self._start = {k: v.detach().clone() for k, v in self._net.state_dict().items()}
+        self._average = dict(self._start)
         before = read_provenance(encoder)
         self.metadata = Provenance(
             before.heard | {clip.voice for clip in clips}, (*before.finetuning, asdict(choices))
@@ -263,7 +268,7 @@ class _Run:
         forget = max(self._choices.averaged, 10 / (self.step + 10))
         with torch.no_grad():
             for name, value in self._net.state_dict().items():
-                self._average[name].lerp_(value, forget)
+                self._average[name] = self._average[name].lerp(value, forget)
 
     def _batch(self) -> tuple[NDArray[np.int64], Tensor, Tensor]:
         """Rows of clips, their log-mel, and how many frames of each count."""
@@ -320,7 +325,9 @@ class _Run:
         """Named as in openai/whisper."""
         prefix = "encoder."
         return {
-            name.removeprefix(prefix): value.cpu().contiguous()
+            name.removeprefix(prefix): value.lerp(self._start[name], self._choices.stay)
+            .cpu()
+            .contiguous()
             for name, value in self._average.items()
             if name.startswith(prefix)
         }
