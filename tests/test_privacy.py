@@ -20,6 +20,8 @@ WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND
 def hook(event, args):
     if event == "open" and not (isinstance(args[2], int) and args[2] & WRITES):
         return
+    if event == "open" and isinstance(args[0], int):
+        return  # wraps a file that is open
     if event.startswith(("open", "socket.", "subprocess.", "os.exec", "os.system", "pickle.")):
         os.write(log, f"{{event}} {{args[0]}}\\n".encode(errors="replace"))
 sys.addaudithook(hook)

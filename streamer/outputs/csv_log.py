@@ -31,7 +31,7 @@ LOCK_POLL_S = 0.0005
 BOM = b"\xef\xbb\xbf"
 """What a spreadsheet may have put before the header."""
 
-LONGEST_QUOTE = 200
+LONGEST_QUOTE = 400
 """Letters of a foreign header that are shown."""
 
 RETRY_S = 2.0
