@@ -1,6 +1,6 @@
 # make run    sets up everything and listens; make run ARGS="--duration 20 --csv out.csv"
 # make test   sets up everything and passes the tests
-.PHONY: help run test check lint lock screenshots clean
+.PHONY: help run test check lint lock screenshots clean bench
 
 help: ## show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -19,6 +19,9 @@ lint: ## style, types and the rules of who may import whom
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+
+bench: ## measure speed and latency into benchmarks/RESULTS.md; five minutes of a quiet machine
+	.venv/bin/python benchmarks/results.py
 
 lock: ## write the versions that are installed now, with hashes, to the lock files; needs uv
 	.venv/bin/python tools/lock.py
