@@ -28,8 +28,8 @@ class Job:
 class Backlog:
     """The worker's queue, filled by the segmenter thread.
 
-    Utterances go before windows. A window takes the place of an older one of its channel, and
-    goes when its utterance has ended. Utterances are never dropped: when more than `MAX_SEGMENTS`
+    Utterances go before windows. A window takes the place of an older one of its channel, also in
+    the line of the channels, and goes when its utterance has ended. Utterances are never dropped: when more than `MAX_SEGMENTS`
     wait, the oldest is handed out to be written down without a prediction.
     """
 
@@ -48,12 +48,12 @@ class Backlog:
     def put(self, channel: str, piece: Segment | Window) -> None:
         """Add a piece. On the segmenter thread; never waits for the worker."""
         with self._changed:
-            waiting = self._windows.pop(channel, None)
             if isinstance(piece, Segment):
+                self._windows.pop(channel, None)
                 self._segments.append(Job(channel, piece))
             else:
-                self.late_windows += waiting is not None
-                self._windows[channel] = Job(channel, piece)
+                self.late_windows += channel in self._windows
+                self._windows[channel] = Job(channel, piece)  # where an older one stood in line
             self._changed.notify_all()
 
     def wait_for_room(self, timeout: float) -> bool:

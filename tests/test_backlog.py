@@ -24,6 +24,15 @@ def test_the_newest_window_of_a_channel_wins():
     assert backlog.late_windows == 2
 
 
+def test_a_newer_window_keeps_its_place_in_line():
+    """Or a channel whose windows are always late would never be served."""
+    backlog = Backlog()
+    for channel, end in (("a", 1), ("b", 1), ("a", 2)):
+        backlog.put(channel, Window(1, end, PCM))
+    jobs = [backlog.get(), backlog.get()]
+    assert [(job.channel, job.piece.end) for job in jobs if job] == [("a", 2), ("b", 1)]
+
+
 def test_utterances_go_first_and_end_their_windows():
     """Nobody wants a rolling view of what is over."""
     backlog = Backlog()
