@@ -29,8 +29,9 @@ class Backlog:
     """The worker's queue, filled by the segmenter thread.
 
     Utterances go before windows. A window takes the place of an older one of its channel, also in
-    the line of the channels, and goes when its utterance has ended. Utterances are never dropped: when more than `MAX_SEGMENTS`
-    wait, the oldest is handed out to be written down without a prediction.
+    the line of the channels, and goes when its utterance has ended. Utterances are never dropped:
+    when more than `MAX_SEGMENTS` wait, the oldest is handed out to be written down without a
+    prediction.
     """
 
     def __init__(self) -> None:
