@@ -5,8 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.model import network
-from streamer.model.network import EmotionNet, Encoder, NetworkShape, pool, states_of
+from streamer.model.network import Encoder, NetworkShape, pool, states_of
 
 SMALL = NetworkShape(mels=8, width=16, heads=2, blocks=2, positions=150, labels=3)
 
@@ -83,16 +82,3 @@ def test_no_deviation_has_a_gradient(lengths: torch.Tensor | None):
     pool([output], lengths).sum().backward()
     assert output.grad is not None
     assert torch.isfinite(output.grad).all()
-
-
-def test_half_precision_hears_the_same(monkeypatch: pytest.MonkeyPatch):
-    """Where the processor is quicker so; what is kept in the bundle stays as it was."""
-    torch.manual_seed(0)
-    net = EmotionNet(SMALL).eval().requires_grad_(requires_grad=False)
-    mel = noise(80)
-    for quick in (False, True):
-        monkeypatch.setattr(network, "multiplies_bfloat16", lambda quick=quick: quick)
-        running = net.quickest()
-        assert (running.encoder.conv1.weight.dtype is torch.bfloat16) is quick
-        torch.testing.assert_close(running.embed(mel), net.embed(mel), rtol=0.05, atol=0.05)
-    assert net.encoder.conv1.weight.dtype is torch.float32

@@ -32,7 +32,7 @@ class Classifier:
 
     def __init__(self, bundle: Bundle) -> None:
         self._manifest = bundle.manifest
-        self._network = bundle.network.quickest()
+        self._network = bundle.network
         self._voices = bundle.voices
         self._speech = bundle.speech
         index = {label: i for i, label in enumerate(self.labels)}
