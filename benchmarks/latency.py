@@ -171,7 +171,8 @@ class Screen:
             name = name if single else "".join(name)
             if name not in self._open:
                 continue
-            open_now = "so far" in line
+            said = re.split("mood|ø", line)[0]
+            open_now = "%" in said and "#" not in said  # a final verdict names its utterance
             if open_now and not self._open[name]:
                 self.predicted[name].append(now)
             self._open[name] = open_now
