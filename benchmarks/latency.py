@@ -167,8 +167,7 @@ class Screen:
                 self.rows.setdefault((name, int(row[1])), now)
             if "so far" not in line and " mood " not in line and "ø" not in line:
                 continue
-            name = self._names[0] if single else lines[place - 1].split()[:1]
-            name = name if single else "".join(name)
+            name = self._names[0] if single else lines[place - 1].strip().partition(" ")[0]
             if name not in self._open:
                 continue
             said = re.split("mood|ø", line)[0]

@@ -1,5 +1,7 @@
 """How much a piece of speech can prove: a short one less than a whole utterance."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,7 +9,7 @@ FULL_S = 2.0
 """Pieces at least so long, in seconds, are all taken to prove the same."""
 
 
-def hesitation(seconds: NDArray[np.float64] | float, brevity: float) -> NDArray[np.float64]:
+def hesitation(seconds: NDArray[np.floating[Any]] | float, brevity: float) -> NDArray[np.float64]:
     """Divides the calibrated logits of pieces so long; 1 for those of `FULL_S` and more.
 
     Args:

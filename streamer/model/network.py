@@ -197,8 +197,3 @@ class EmotionNet(nn.Module):
     def embed(self, mel: Tensor) -> Tensor:
         """What the head judges: shape (batch, mels, frames) -> (batch, 2 * blocks * width)."""
         return pool(self.encoder(mel))
-
-
-def multiplies_bfloat16() -> bool:
-    """True where the processor multiplies bfloat16 several times faster than float32 (AMX)."""
-    return bool(torch.cpu.get_capabilities().get("amx_bf16", False))

@@ -371,9 +371,9 @@ def _recipe(manifest: Manifest, certain: tuple[float, float]) -> str:
         logistic regression, in which every emotion of a corpus weighs the same. The penalty
         ({manifest.training.get("chosen_l2")}), the temperature ({calibration.temperature:.2f}) and
         the threshold of "uncertain" ({calibration.threshold:.2f}) were chosen on up to one in
-        five speakers of each corpus, whom neither head nor encoder had heard, after which the head
-        was fitted to all. So was how much less pieces of under {FULL_S:g} s are trusted (exponent
-        {calibration.brevity:.2f}). On those speakers {1 - certain[0]:.0%} of the answers are
+        five speakers of each corpus, whom neither head nor encoder had heard, and so was how much
+        less pieces of under {FULL_S:g} s are trusted (exponent {calibration.brevity:.2f}); after
+        that, the head was fitted to all. On those speakers {1 - certain[0]:.0%} of the answers are
         called uncertain, and of the others {certain[1]:.0%} are right. `mood` is
         P({" or ".join(manifest.mood.positive)}) - P({" or ".join(manifest.mood.negative)})."""
     )

@@ -25,7 +25,7 @@ from streamer.training.metrics import (
     figures,
     risk_coverage,
 )
-from streamer.training.recipe import Recipe
+from streamer.training.recipe import Recipe, softmax
 
 FOLDS = 5
 """In so many parts the utterances are left out in turn, where there are as many groups."""
@@ -147,7 +147,7 @@ def fit_change(examples: Examples) -> Change:
     best = min(range(len(L2)), key=lambda penalty: outcomes[penalty][0])
     _, temperature = outcomes[best]
     *_, head = _fit(examples, L2[: best + 1])
-    held_out = _softmax((examples.logits + added[best]) / temperature)
+    held_out = softmax((examples.logits + added[best]) / temperature)
     return Change(
         head=head,
         means=_means(added[best], examples),
@@ -174,8 +174,8 @@ def try_change(examples: Examples, labels: Sequence[str]) -> Trial:
     differences = len(examples) * examples.weights * (before - after)
     targets = examples.targets.numpy()
     return Trial(
-        before=figures(_softmax(examples.logits), targets, labels),
-        after=figures(_softmax(changed), targets, labels),
+        before=figures(softmax(examples.logits), targets, labels),
+        after=figures(softmax(changed), targets, labels),
         gain=float(differences.mean()),
         error=float(differences.std() / len(examples) ** 0.5),
     )
@@ -264,8 +264,3 @@ def _threshold(held_out: Probabilities, examples: Examples) -> float | None:
         risk=RECIPE.risk,
         least_coverage=RECIPE.least_coverage,
     )
-
-
-def _softmax(logits: Tensor) -> Probabilities:
-    probabilities: Probabilities = logits.double().softmax(dim=1).numpy()
-    return probabilities

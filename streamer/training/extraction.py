@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from streamer.errors import InputError, ModelError
 from streamer.model import features
 from streamer.model.features import Waveform
-from streamer.model.network import Encoder, NetworkShape, multiplies_bfloat16, pool, states_of
+from streamer.model.network import Encoder, NetworkShape, pool, states_of
 from streamer.training.augment import VARIATIONS
 from streamer.training.corpora import Clip
 from streamer.types import SAMPLE_RATE
@@ -145,8 +145,8 @@ class Extractor:
 
 def precision(device: torch.device) -> AbstractContextManager[None]:
     """Half precision (bfloat16) where the processor multiplies that several times faster."""
-    quick = device.type == "cuda" or multiplies_bfloat16()
-    return torch.autocast(device.type, torch.bfloat16, enabled=quick)
+    quick = device.type == "cuda" or torch.cpu.get_capabilities().get("amx_bf16", False)
+    return torch.autocast(device.type, torch.bfloat16, enabled=bool(quick))
 
 
 def _varied(clip: Clip, variation: str) -> Waveform:
@@ -181,6 +181,7 @@ class Embedded:
         self._extract = extract
         self._rows = {clip.name: row for row, clip in enumerate(clips)}
         self._vectors: dict[str, Embeddings] = {}
+        self._seconds: dict[str, Seconds] = {}
 
     def __call__(self, clips: Sequence[Clip], variation: str) -> Embeddings:
         """Shape (clips, 2 * blocks * width), as `Extractor` gives it."""
@@ -190,7 +191,9 @@ class Embedded:
 
     def seconds(self, clips: Sequence[Clip], variation: str) -> Seconds:
         """Shape (clips,), as `Extractor.seconds` gives it."""
-        return self._extract.seconds(self._clips, variation)[self._places(clips)]
+        if variation not in self._seconds:
+            self._seconds[variation] = self._extract.seconds(self._clips, variation)
+        return self._seconds[variation][self._places(clips)]
 
     def _places(self, clips: Sequence[Clip]) -> list[int]:
         return [self._rows[clip.name] for clip in clips]

@@ -119,7 +119,7 @@ class Calibrated:
         if among:
             impossible = torch.tensor([label not in among for label in self.labels])
             logits = logits.masked_fill(impossible, -torch.inf)
-        return _softmax(logits / self._hesitation(seconds))
+        return softmax(logits / self._hesitation(seconds))
 
     def warm_probabilities(
         self,
@@ -145,10 +145,10 @@ class Calibrated:
             temperature=self.temperature,
             among=[self.labels.index(label) for label in among if label in self.labels],
         )
-        return _softmax(torch.from_numpy(logits) / self._hesitation(seconds))
+        return softmax(torch.from_numpy(logits) / self._hesitation(seconds))
 
     def _hesitation(self, seconds: Seconds) -> Tensor:
-        return torch.from_numpy(hesitation(seconds.astype(np.float64), self.brevity)[:, None])
+        return torch.from_numpy(hesitation(seconds, self.brevity)[:, None])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -220,9 +220,9 @@ def choose(
         patience=recipe.patience,
     )
     brevity = _fit_brevity(judged, embed, head, temperature, targets, weights, recipe)
-    seconds = embed.seconds(judged, "plain").astype(np.float64)
+    seconds = embed.seconds(judged, "plain")
     hesitant = temperature * torch.from_numpy(hesitation(seconds, brevity)[:, None])
-    held_out = (_softmax(head(vectors) / hesitant), targets.numpy())
+    held_out = (softmax(head(vectors) / hesitant), targets.numpy())
     threshold = choose_threshold(
         risk_coverage(*held_out), risk=recipe.risk, least_coverage=recipe.least_coverage
     )
@@ -240,7 +240,7 @@ def _fit_brevity(  # noqa: PLR0913, PLR0917 - what is judged, and by what
 ) -> float:
     """With the least weighted cross-entropy over all forms of clips that were not fitted."""
     logits = [head(torch.from_numpy(embed(clips, form))) for form in recipe.variations]
-    seconds = [embed.seconds(clips, form).astype(np.float64) for form in recipe.variations]
+    seconds = [embed.seconds(clips, form) for form in recipe.variations]
 
     def loss(brevity: float) -> float:
         divisors = (hesitation(lengths, brevity)[:, None] * temperature for lengths in seconds)
@@ -304,6 +304,7 @@ def _examples(
     )
 
 
-def _softmax(logits: Tensor) -> Probabilities:
+def softmax(logits: Tensor) -> Probabilities:
+    """Probabilities of logits, shape (clips, labels) both."""
     probabilities: Probabilities = logits.double().softmax(dim=1).numpy()
     return probabilities
