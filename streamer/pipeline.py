@@ -16,7 +16,7 @@ from typing import Protocol
 from streamer.audio.ring import Chunk, RingBuffer
 from streamer.audio.sources import MIN_SILENT_BLOCKS, MIN_SILENT_S, POLL_S, Source
 from streamer.backlog import Backlog, Job
-from streamer.channel import Channel, Intake, Judge, enrolled, judge, new_baselines
+from streamer.channel import Channel, Follower, Intake, Judge, enrolled, judge, new_baselines
 from streamer.config import Config
 from streamer.errors import DeviceLostError, InputError
 from streamer.model.baseline import Baseline
@@ -119,6 +119,7 @@ class Pipeline:
         self._counters = Counters()  # as last reported
         self._unjudged = 0  # the worker's, as the next
         self._baselines: dict[str, Baseline] = {}  # by channel
+        self._followers: dict[str, Follower] = {}  # likewise
         self._threads = [
             threading.Thread(target=self._guarded, args=(run, ends), name=name, daemon=True)
             for name, run, ends in (
@@ -233,8 +234,8 @@ class Pipeline:
         The watch over the device is kept here, since the capture thread may hang in its driver.
         """
         limit = max(MIN_SILENT_S, MIN_SILENT_BLOCKS * self._config.audio.block_ms / 1000)
-        heard: float | None = None  # when the last chunk came
-        lost = paused = False
+        heard = lost = paused = False
+        polls = 0  # in a row that found nothing; no clock: this process may have been stopped
         while not self._ring.ended:
             chunk = self._ring.read(POLL_S)
             if self._opened.is_set() and self._paused.is_set() != paused:
@@ -242,7 +243,7 @@ class Pipeline:
                 self._close(EndReason.STOPPED)
                 self.events.put(StateChanged(_state(paused=paused)))
             if chunk is not None:
-                heard = time.monotonic()
+                heard, polls = True, 0
                 self._take(chunk, paused=paused)
                 if lost:
                     lost = False
@@ -251,7 +252,8 @@ class Pipeline:
             elif self._stop.is_set():
                 break
             elif heard and self._live and not lost:
-                silent = time.monotonic() - heard
+                polls += 1
+                silent = polls * POLL_S
                 if self._loss or silent > limit:
                     lost = True
                     self._close(EndReason.DEVICE_LOST)
@@ -314,6 +316,7 @@ class Pipeline:
         classifier = self._load()
         self.events.put(ModelLoaded(classifier.name, classifier.labels))
         classifier.warm_up()
+        self._followers = {channel.name: classifier.follow() for channel in self._channels}
         self._baselines = new_baselines(classifier, self._config)
         for channel in self._baselines:
             self.events.put(VoiceLearned(channel, 0))
@@ -345,7 +348,8 @@ class Pipeline:
             )
             return replace(utterance, latency_ms=self._latency_ms(utterance.end))
         started = time.perf_counter()
-        prediction = classifier.judge(job.piece.pcm, self._baselines.get(job.channel))
+        baseline = self._baselines.get(job.channel)
+        prediction = self._followers[job.channel].judge(job.piece, baseline)
         return RollingPrediction(
             channel=job.channel,
             number=job.piece.utterance,

@@ -8,7 +8,7 @@ import numpy as np
 from streamer.model.baseline import Baseline, VoiceModel
 from streamer.model.enrolment import Enrolment
 from streamer.model.speakers import SpeakerModel
-from streamer.types import EMOTIONS, SAMPLE_RATE, Block, Pcm, Prediction, SourceInfo
+from streamer.types import EMOTIONS, SAMPLE_RATE, Block, Pcm, Prediction, SourceInfo, Window
 
 LABELS = EMOTIONS
 
@@ -17,6 +17,7 @@ NO_VOICE = VoiceModel(
     bias=np.zeros(len(LABELS), np.float32),
     means=np.zeros((len(LABELS), len(LABELS)), np.float32),
     prior=2.0,
+    doubt=0.0,
     temperature=1.0,
     speakers=SpeakerModel.indifferent(1),
 )
@@ -67,6 +68,10 @@ class FakeModel:
         """One that changes no answer."""
         return Baseline(NO_VOICE, enrolment.heard if enrolment else ())
 
+    def follow(self) -> "FakeFollower":
+        """One that judges each window as if it were all."""
+        return FakeFollower(self)
+
     def judge(
         self, pcm: Pcm, baseline: Baseline | None = None, *, learn: bool = False
     ) -> Prediction:
@@ -78,6 +83,17 @@ class FakeModel:
         heard = "angry" if loud else "calm"
         probabilities = tuple(0.65 if label == heard else 0.05 for label in LABELS)
         return Prediction(LABELS, probabilities, mood=-0.6 if loud else 0.6, uncertain=False)
+
+
+class FakeFollower:
+    """Judges each window by itself."""
+
+    def __init__(self, model: FakeModel) -> None:
+        self._model = model
+
+    def judge(self, window: Window, baseline: Baseline | None = None) -> Prediction:
+        """As the model does."""
+        return self._model.judge(window.pcm, baseline)
 
 
 class ScriptedSource:

@@ -30,6 +30,9 @@ MIN_SILENT_BLOCKS = 10
 START_TIMEOUT_S = 4.0
 """A device that was just opened may take this long to deliver its first block."""
 
+PACED_BLOCKS = 3
+"""After a pause, what has not come before so many blocks at their usual pace is lost."""
+
 CLOSE_TIMEOUT_S = 2.0
 """Closing a stream whose device has gone may never return: it is given this long, then left."""
 
@@ -367,9 +370,11 @@ class MicrophoneSource:
         self._info: SourceInfo | None = None  # of the last time it was open
         self._stream: Any = None
         self._blocks: queue.SimpleQueue[Block] = queue.SimpleQueue()
-        self._opened = 0.0
-        self._last = 0.0  # when the last block came, by the monotonic clock; 0: none yet
-        self._last_up = 0.0  # likewise, by the clock that does not stop
+        self._polls = 0  # how often in a row nothing had come
+        self._heard = False  # since it was opened
+        self._last_up = 0.0  # when a block last came, by the clock that does not stop; 0: never
+        self._late = 0  # samples that did not come in time, and still may
+        self._paced = 0  # how many blocks have come at their usual pace since
         self._after_loss = False
 
     def open(self) -> SourceInfo:
@@ -378,7 +383,7 @@ class MicrophoneSource:
         sd = _portaudio()
         channels, rate = _best_format(sd, found, self._channels)
         self._blocks = queue.SimpleQueue()
-        self._opened = time.monotonic()
+        self._polls, self._heard = 0, False
         self._after_loss = self._info is not None
         self._info = SourceInfo(found.name, rate, channels, live=True)
         try:
@@ -403,17 +408,18 @@ class MicrophoneSource:
         """The next block. Raises DeviceLostError when the device has gone silent for too long."""
         assert self._info is not None, "read before open"  # noqa: S101 - for the type checker
         try:
-            return self._blocks.get(timeout=POLL_S)
+            block = self._blocks.get(timeout=POLL_S)
         except queue.Empty:
+            self._polls += 1  # no clock: while this process was stopped, nothing could be heard
             limit = max(MIN_SILENT_S, MIN_SILENT_BLOCKS * self._block_s)
-            if self._last < self._opened:
-                limit = START_TIMEOUT_S
-            silent = time.monotonic() - max(self._last, self._opened)
+            silent = self._polls * POLL_S
             if not self._stream.active:
                 raise DeviceLostError("its stream broke off") from None
-            if silent > limit:
+            if silent > (limit if self._heard else START_TIMEOUT_S):
                 raise DeviceLostError(f"nothing from it for {silent:.1f} s") from None
             return _empty(self._info.channels)
+        self._polls, self._heard = 0, True
+        return block
 
     def close(self) -> None:
         """Close the stream; where that hangs, leave it to a thread of its own."""
@@ -429,12 +435,33 @@ class MicrophoneSource:
         now, up = time.monotonic(), _uptime()
         rate = self._info.sample_rate if self._info else SAMPLE_RATE
         # The device does not say how much it lost: what the clock says is missing.
-        missing = max(1, round((up - self._last_up) * rate) - samples) if self._last else 1
+        missing = round((up - self._last_up) * rate) - samples if self._last_up else 0
+        self._last_up = up
         overrun = bool(status.input_overflow)
-        hole = overrun or self._after_loss or missing > MIN_SILENT_S * rate
-        self._blocks.put(Block(pcm.copy(), now, lost=missing if hole else 0, overrun=overrun))
-        self._last, self._last_up = now, up
+        if self._after_loss:
+            lost, self._late = max(1, self._late + missing), 0
+        elif overrun and not self._late and missing <= MIN_SILENT_S * rate:
+            lost = max(1, missing)
+        else:
+            lost = self._given_up(missing, samples, rate)
+        self._blocks.put(Block(pcm.copy(), now, lost=lost, overrun=overrun))
         self._after_loss = False
+
+    def _given_up(self, missing: int, samples: int, rate: int) -> int:
+        """How many samples are lost for good, now that a block has come.
+
+        What did not come in time may come all at once: a sound server keeps it while this process
+        is stopped. It is lost when blocks have come at their usual pace again for a while.
+        """
+        if missing > MIN_SILENT_S * rate:
+            self._late, self._paced = self._late + missing, 0
+        elif self._late:
+            self._late += missing
+            self._paced = 0 if missing < -samples // 2 else self._paced + 1
+            if self._paced == PACED_BLOCKS:
+                lost, self._late = self._late, 0
+                return lost if lost > POLL_S * rate else 0
+        return 0
 
 
 def _best_format(sd: Any, device: Device, channels: int) -> tuple[int, int]:  # noqa: ANN401

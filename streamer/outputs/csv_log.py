@@ -243,13 +243,14 @@ class PatientLog:
 
     def add(self, row: Mapping[str, Value]) -> None:
         """Write a row, now or as soon as that can be done."""
+        waited = self._log.waiting
         self._log.add(row)
-        self._write()
+        self._write(waited)
 
     def tend(self) -> None:
         """Try again what waits, if it is time to. To be called often."""
         if self._log.waiting and time.monotonic() >= self._retry_at:
-            self._write()
+            self._write(self._log.waiting)
 
     def close(self) -> list[str]:
         """Write what waits and close the file.
@@ -266,8 +267,7 @@ class PatientLog:
             self._tell()
         return []
 
-    def _write(self) -> None:
-        waited = self._log.waiting
+    def _write(self, waited: int) -> None:
         try:
             self._log.flush()
         except OutputError as error:
