@@ -1,6 +1,6 @@
 # make run    sets up everything and listens; make run ARGS="--duration 20 --csv out.csv"
 # make test   sets up everything and passes the tests
-.PHONY: help run test check lint lock screenshots clean bench
+.PHONY: help run test check lint lock screenshots clean bench load day
 
 help: ## show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -12,7 +12,7 @@ run: ## set up everything and run: make run ARGS="--duration 20 --csv out.csv"
 test: ## set up everything, check the code and run the tests: make test ARGS="-k ring"
 	@tools/setup.sh test
 	@$(MAKE) --no-print-directory lint
-	.venv/bin/pytest $(ARGS)
+	OMP_NUM_THREADS=1 .venv/bin/pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 lint: ## style, types and the rules of who may import whom
 	.venv/bin/ruff check
@@ -22,6 +22,12 @@ lint: ## style, types and the rules of who may import whom
 
 bench: ## measure speed and latency into benchmarks/RESULTS.md; five minutes of a quiet machine
 	.venv/bin/python benchmarks/results.py
+
+load: ## measure how many lines one process keeps up with into benchmarks/LOAD.md; seven minutes of a quiet machine
+	.venv/bin/python benchmarks/load.py --page benchmarks
+
+day: ## a day of speech and silence, faster than real time, into benchmarks/DAY.md; twenty minutes
+	.venv/bin/python benchmarks/day.py --page benchmarks
 
 lock: ## write the versions that are installed now, with hashes, to the lock files; needs uv
 	.venv/bin/python tools/lock.py

@@ -10,6 +10,7 @@ import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
@@ -42,6 +43,9 @@ UNNAMED = ("mono", "left", "right")
 ANY = "any"
 CUSTOMER = "customer"
 FILE_NAME = "config.yaml"
+SILERO_PACKAGES = ("onnxruntime", "silero_vad")
+"""What the extra `silero` installs: the one runs the network, of the other it is a file."""
+
 SECRETS = ("alerts.webhook_secret",)
 """Keys whose values are never shown."""
 
@@ -66,6 +70,9 @@ class AudioConfig(_Section):
     )
     analyse: tuple[str, ...] | None = Field(
         None, min_length=1, description="the channels that are analysed; null: all"
+    )
+    crosstalk: bool = Field(
+        default=True, description="what one channel picks up of another is no speech"
     )
     block_ms: int = Field(20, ge=5, le=200, description="how much is read from a device at once")
     ring_s: float = Field(30.0, ge=1, le=600, description="how far the analysis may fall behind")
@@ -104,14 +111,28 @@ class AudioConfig(_Section):
 class VadConfig(_Section):
     """Frame -> speech or not."""
 
+    engine: Literal["builtin", "silero"] = Field(
+        "builtin", description="who judges; silero needs the extra of that name"
+    )
     frame_ms: Literal[10, 20, 30] = Field(20, description="length of a frame")
-    aggressiveness: int = Field(2, ge=0, le=3, description="webrtcvad's mode: 3 rejects the most")
+    aggressiveness: int = Field(
+        2, ge=0, le=3, description="builtin: webrtcvad's mode, 3 rejects the most"
+    )
     min_snr_db: float = Field(
-        2.0, ge=0, le=40, description="how far above the noise floor a voice is, over all bands"
+        2.0, ge=0, le=40, description="builtin: how far a voice is above the noise, over all bands"
     )
     floor_dbfs: float = Field(
         -72.0, ge=-96, le=-20, description="nothing quieter than this is speech"
     )
+
+    @field_validator("engine")
+    @classmethod
+    def _is_installed(cls, engine: str) -> str:
+        if engine == "silero" and not all(map(find_spec, SILERO_PACKAGES)):
+            raise ValueError(
+                "builtin; silero is not installed: pip install 'streamer[silero]' adds it"
+            )
+        return engine
 
 
 class SegmenterConfig(_Section):

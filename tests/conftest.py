@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import soundfile
 from corpora import encoder, manifest  # noqa: F401 - fixtures
@@ -21,7 +22,8 @@ from virtual_microphone import VirtualMicrophone, missing
 
 from streamer.cli import DEMO
 
-EXCERPT_S = 14.0
+EXCERPT_S = 9.0
+BRISK_S, BRISK_PAUSE_S = 1.6, 0.6
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,19 @@ def excerpt(tmp_path_factory: pytest.TempPathFactory) -> Excerpt:
     path = tmp_path_factory.mktemp("excerpt") / "excerpt.wav"
     soundfile.write(path, pcm[: round((after - 0.1) * rate)], rate)
     return Excerpt(path, inside)
+
+
+@pytest.fixture(scope="session")
+def brisk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The beginnings of its utterances in quick succession, for tests that wait for rows."""
+    pcm, rate = soundfile.read(DEMO, dtype="int16")
+    starts = [round(t.start * rate) for t in truth()]
+    parts = [pcm[: starts[0]]]
+    for start in starts:
+        parts += [pcm[start:][: round(BRISK_S * rate)], pcm[: round(BRISK_PAUSE_S * rate)]]
+    path = tmp_path_factory.mktemp("brisk") / "brisk.wav"
+    soundfile.write(path, np.tile(np.concatenate(parts), 2), rate)
+    return path
 
 
 @pytest.fixture(scope="session")

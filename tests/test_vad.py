@@ -140,6 +140,16 @@ def test_noise_rises(slope: float, rise_db: float):
     assert all(end - start < 1.7 for start, end in utterances(pcm))
 
 
+def test_unproven_sound():
+    """Clatter has the benefit of the doubt once, for too short a time to be an utterance."""
+    bursts = np.tile(np.concatenate((0.2 * white(0.12), np.zeros(SAMPLE_RATE // 10))), 20)
+    pcm = to_pcm(np.concatenate((np.zeros(SAMPLE_RATE), bursts)) + 1e-4 * white(5.4))
+    speech = verdicts(pcm)
+    assert speech[50:55].all()
+    assert speech.sum() == 5
+    assert utterances(pcm) == []
+
+
 # --- what is speech -------------------------------------------------------------------------------
 
 
@@ -175,6 +185,13 @@ def test_gain(
     assert np.median(late[:, 0]) <= 0.15
     assert np.median(np.abs(late[:, 1])) <= 0.15
     assert np.abs(late).max() <= 0.7
+
+
+def test_onset(demo: NDArray[np.float64], truth: list[tuple[float, float]]):
+    """Words are heard from their first sound on, before there is a voice in it."""
+    speech = verdicts(to_pcm(demo))
+    late = [(speech[round(start * 50) :].argmax()) * 20 for start, _ in truth]
+    assert np.median(late) <= 20
 
 
 @pytest.mark.parametrize("snr_db", [20, 10])

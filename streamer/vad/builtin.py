@@ -1,9 +1,11 @@
-"""10, 20 or 30 ms of PCM -> speech or not: webrtcvad, plus what it lacks.
+"""The engine `builtin`: webrtcvad, plus what it lacks.
 
 webrtcvad tells speech from background well as long as the background is quiet. It takes loud
 steady noise for speech for ever, and clicks of a keyboard more often than not. So it is given every
 frame with the noise turned down, and believed only around evidence that somebody speaks: a voice,
-which is *periodic*, *lasts* longer than a click and *rises* above the noise floor.
+which is *periodic*, *lasts* longer than a click and *rises* above the noise floor. That evidence
+takes time to gather, and a word may begin without a voice. So the first moment of a sound that
+breaks a silence has the benefit of the doubt: too short to be an utterance by itself.
 """
 
 import math
@@ -14,6 +16,7 @@ import numpy as np
 import webrtcvad
 from numpy.typing import NDArray
 
+from streamer.audio.level import FULL_SCALE
 from streamer.config import VadConfig
 from streamer.types import SAMPLE_RATE, Pcm
 
@@ -22,8 +25,6 @@ Power: TypeAlias = NDArray[np.floating]
 
 Samples: TypeAlias = NDArray[np.float32]
 """In LSB."""
-
-FULL_SCALE = 32_768
 
 # The spectrum: of the newest 40 ms, in which even a deep voice has two periods.
 WINDOW_SAMPLES = SAMPLE_RATE * 40 // 1000
@@ -51,8 +52,12 @@ RANGE_DB = 30  # echoes, breath and neighbours are further than this below the v
 FORGET_DB_PER_S = 2  # a quieter voice is heard again after a shout
 
 # The verdict.
-TRUST_MS, MOST_TRUST_MS = 100, 400  # a step of voice lets webrtcvad decide for so much longer
+TRUST_MS, MOST_TRUST_MS = 120, 440  # a step of voice lets webrtcvad decide for so much longer
+FIRST_TRUST_MS = 40  # the first one less: with the doubt below, it is no utterance yet
 BRIDGE_MS = 40  # shorter dips stay speech
+DOUBT_MS = 100  # webrtcvad is believed without a voice for so long, half of the least utterance ...
+DOUBT_SNR_DB = 10  # ... of a sound that is so far above the noise floor ...
+SILENCE_MS = 400  # ... and breaks a silence as long as a hangover: clatter draws out no utterance
 
 
 def _band_edges() -> NDArray[np.intp]:
@@ -111,10 +116,9 @@ class NoiseFloor:
         return floor
 
 
-class VoiceActivityDetector:
-    """Say of each frame of one channel whether somebody speaks in it.
+class Builtin:
+    """Judge frames by what webrtcvad says and by evidence of a voice.
 
-    It remembers what it heard: give it every frame, in order, and one detector to each channel.
     Whispering is not found, because it has no voice.
 
     Args:
@@ -122,19 +126,20 @@ class VoiceActivityDetector:
     """
 
     def __init__(self, config: VadConfig) -> None:
-        self.frame_samples = config.frame_ms * SAMPLE_RATE // 1000
-        """Length of the frames it takes."""
         steps_per_frame = math.ceil(config.frame_ms / STEP_MS)
         step_ms = config.frame_ms // steps_per_frame
-        self._step_samples = self.frame_samples // steps_per_frame
+        self._step_samples = step_ms * SAMPLE_RATE // 1000
         self._floor_dbfs = config.floor_dbfs
         self._min_snr_db = config.min_snr_db
         self._forget_db = FORGET_DB_PER_S * step_ms / 1000
         self._lasting = math.ceil(LASTING_MS / step_ms)
         self._fading_db = DECAY_DB_PER_MS * (self._lasting - 1) * step_ms
         self._trust_gain = TRUST_MS // step_ms
+        self._first_trust = FIRST_TRUST_MS // step_ms
         self._most_trust = MOST_TRUST_MS // step_ms
         self._bridge = math.ceil(BRIDGE_MS / config.frame_ms)
+        self._most_doubt = DOUBT_MS // config.frame_ms
+        self._least_silence = math.ceil(SILENCE_MS / config.frame_ms)
 
         self._webrtc = webrtcvad.Vad(config.aggressiveness)
         self._noise_floor = NoiseFloor(step_ms)
@@ -142,35 +147,34 @@ class VoiceActivityDetector:
         self._periodic: deque[tuple[float, float]] = deque(maxlen=self._lasting)  # see _is_voice
         self._loudest_dbfs = -math.inf
         self._trust = 0  # steps for which webrtcvad is still believed
-        self._since_speech = self._bridge + 1  # frames
+        self._snr_db = 0.0  # of the newest step
+        self._since_voice = self._bridge + 1  # frames
+        self._silence = 0  # frames
+        self._doubt = 0  # frames of unproven sound that are still believed
 
     def __call__(self, frame: Pcm) -> bool:
-        """Judge the next frame.
-
-        Args:
-            frame: int16, shape (frame_samples,), at 16 kHz.
-
-        Raises:
-            TypeError: The samples are not int16.
-            ValueError: It is not one frame of one channel.
-        """
-        if frame.dtype != np.int16:
-            raise TypeError(f"got samples of type {frame.dtype}, expected int16")
-        if frame.shape != (self.frame_samples,):
-            raise ValueError(
-                f"got a frame of shape {frame.shape}, expected {(self.frame_samples,)}"
-            )
+        """Judge the next frame, int16, shape (frame_samples,)."""
         samples = frame.astype(np.float32)
-        for begin in range(0, self.frame_samples, self._step_samples):
+        for begin in range(0, len(samples), self._step_samples):
             noise = self._listen(samples[begin : begin + self._step_samples])
         gain = min(1.0, FULL_SCALE * 10 ** (NOISE_DBFS / 20) / math.sqrt(noise))
-        speech = (
-            self._webrtc.is_speech((samples * gain).astype(np.int16).tobytes(), SAMPLE_RATE)
-            and self._trust > 0
-            and _level_dbfs(samples) > max(self._floor_dbfs, self._loudest_dbfs - RANGE_DB)
-        )
-        self._since_speech = 0 if speech else self._since_speech + 1
-        return self._since_speech <= self._bridge
+        likely = self._webrtc.is_speech(
+            (samples * gain).astype(np.int16).tobytes(), SAMPLE_RATE
+        ) and _level_dbfs(samples) > max(self._floor_dbfs, self._loudest_dbfs - RANGE_DB)
+        self._since_voice = 0 if likely and self._trust > 0 else self._since_voice + 1
+        return self._is_in_doubt(likely=likely) or self._since_voice <= self._bridge
+
+    def _is_in_doubt(self, *, likely: bool) -> bool:
+        """Is this the first moment of a sound that may turn out to be a voice?"""
+        if not likely:
+            self._silence += 1
+            if self._silence >= self._least_silence:
+                self._doubt = self._most_doubt
+            return False
+        self._silence = 0
+        in_doubt = self._doubt > 0 and self._snr_db > DOUBT_SNR_DB
+        self._doubt = max(0, self._doubt - 1)
+        return in_doubt
 
     def _listen(self, step: Samples) -> float:
         """Gather evidence of a voice; return the power of the noise, in LSB²."""
@@ -181,8 +185,8 @@ class VoiceActivityDetector:
         floor = self._noise_floor(bands)
 
         level_dbfs = _level_dbfs(step)
-        snr_db = 10 * float(np.log10((bands + QUANTISATION) / floor).mean())
-        if snr_db > self._min_snr_db and _periodicity(power, floor) > PERIODICITY:
+        self._snr_db = 10 * float(np.log10((bands + QUANTISATION) / floor).mean())
+        if self._snr_db > self._min_snr_db and _periodicity(power, floor) > PERIODICITY:
             self._periodic.append((level_dbfs, _dbfs(float(bands.sum()))))
         else:
             self._periodic.clear()
@@ -190,7 +194,8 @@ class VoiceActivityDetector:
         self._trust -= self._trust > 0
         if self._is_voice():
             self._loudest_dbfs = max(self._loudest_dbfs, level_dbfs)
-            self._trust = min(self._trust + self._trust_gain, self._most_trust)
+            gain = self._trust_gain if self._trust else self._first_trust
+            self._trust = min(self._trust + gain, self._most_trust)
         return float(floor.sum())
 
     def _is_voice(self) -> bool:
