@@ -1,39 +1,67 @@
 """How well crosstalk is told from speech: utterances of two channels, alone and mixed.
 
-    python benchmarks/crosstalk.py --data ../shared/data --pairs 40
+    python benchmarks/crosstalk.py --data ../shared/data --pairs 20
 
 Each pair of speakers (of different corpora where there are several) talks in two channels of a
 call, in turn and at once, over noise at -62 dBFS. Then each channel is mixed into the other at
 some level, delayed and, as through the air, filtered; and what is found is compared with what is
-found in the channels alone.
+found in the channels alone. Takes a few seconds a pair and core.
 """
 
 import argparse
 import csv
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import soundfile
+from rich.console import Console
+from rich.progress import track
 
-from streamer.channel import Channel, Intake
+from streamer.channel import Channel, Intake, Intaken
 from streamer.config import Config
 from streamer.types import SAMPLE_RATE, EndReason, Pcm, Segment, SourceInfo
 
 LEVEL_DBFS = -26
 NOISE_DBFS = -62
-PATHS = ("wire", "air")
 LEVELS_DB = (-12, -15, -20, -25, -30, -35, -40)
+CONFIG = Config.model_validate({"audio": {"channels": ["a", "b"]}})
+
+Spans: TypeAlias = list[tuple[int, int]]
+"""Start and end of the utterances of a channel, in samples."""
+Case: TypeAlias = tuple[str, int | None, bool]
+"""By which way, at which level in dB (None: not at all), and whether the gate is on."""
 
 
-def found(stereo: Pcm, *, gated: bool) -> list[list[tuple[int, int]]]:
-    """Start and end of the utterances of both channels, in samples."""
-    config = Config.model_validate({"audio": {"channels": ["a", "b"]}})
-    intake = Intake(SourceInfo("mix", SAMPLE_RATE, 2, live=False), config)
-    taken = intake.convert(stereo)
-    rows: list[list[tuple[int, int]]] = []
+@dataclass
+class Found:
+    """What was found in one case, compared with what was found in the channels alone.
+
+    Attributes:
+        utterances: How many there were alone.
+        spurious: Utterances that lie outside all that were found alone.
+        parts: The part of each utterance found alone that is found again.
+    """
+
+    utterances: int
+    spurious: int
+    parts: list[float]
+
+
+def taken_in(stereo: Pcm) -> Intaken:
+    """What the pipeline makes of two channels."""
+    return Intake(SourceInfo("mix", SAMPLE_RATE, 2, live=False), CONFIG).convert(stereo)
+
+
+def found(taken: Intaken, *, gated: bool) -> list[Spans]:
+    """The utterances of both channels."""
+    rows: list[Spans] = []
     for index in (0, 1):
-        channel = Channel("x", config)
+        channel = Channel("x", CONFIG)
         events = [*channel.push(taken[:, index], taken[:, 2 + index] if gated else None)]
         events += channel.close(EndReason.END_OF_INPUT)
         rows.append([(e.start, e.end) for e in events if isinstance(e, Segment)])
@@ -79,63 +107,78 @@ def air(rng: np.random.Generator) -> np.ndarray:
     return response / np.sqrt(np.square(response).sum())
 
 
-def spurious(got: list[tuple[int, int]], alone: list[tuple[int, int]]) -> int:
-    """Utterances that lie outside all that were found alone."""
-    return sum(all(e <= a or s >= b for a, b in alone) for s, e in got)
+def compare(rows: list[Spans], alone: list[Spans]) -> Found:
+    """Both channels with what was found in them alone."""
+    both = list(zip(rows, alone, strict=True))
+    return Found(
+        utterances=sum(map(len, alone)),
+        spurious=sum(all(e <= a or s >= b for a, b in true) for got, true in both for s, e in got),
+        parts=[
+            sum(max(0, min(e, b) - max(s, a)) for s, e in got) / (b - a)
+            for got, true in both
+            for a, b in true
+        ],
+    )
 
 
-def covered(got: list[tuple[int, int]], alone: list[tuple[int, int]]) -> list[float]:
-    """The part of each utterance found alone that is found again."""
-    return [sum(max(0, min(e, b) - max(s, a)) for s, e in got) / (b - a) for a, b in alone]
+def heard(sides: np.ndarray, response: np.ndarray) -> np.ndarray:
+    """What each channel hears of the other at 0 dB."""
+    size = 1 << (len(sides) + len(response)).bit_length()
+    spectra = np.fft.rfft(sides[:, ::-1], size, axis=0) * np.fft.rfft(response, size)[:, None]
+    return np.fft.irfft(spectra, size, axis=0)[: len(sides)]
+
+
+def try_pair(people: list[list[Path]], seconds: float, pair: int) -> list[tuple[Case, Found]]:
+    """Two speakers, by every way and at every level, with the gate and without."""
+    rng = np.random.default_rng(pair)
+    chosen = rng.choice(len(people), 2, replace=False)
+    sides = np.stack([turns(people[i], rng, seconds=seconds) for i in chosen], axis=1)
+    clean = sides + 32768 * 10 ** (NOISE_DBFS / 20) * rng.standard_normal(sides.shape)
+    alone_in = taken_in(int16(clean))
+    alone = found(alone_in, gated=False)
+    makers: dict[str, Callable[[np.random.Generator], np.ndarray]] = {"wire": wire, "air": air}
+
+    def cases() -> Iterator[tuple[str, int | None, Intaken]]:
+        for way, make in makers.items():
+            other = heard(sides, make(rng))
+            for level in LEVELS_DB:
+                yield way, level, taken_in(int16(clean + other * 10 ** (level / 20)))
+        yield "none", None, alone_in
+
+    return [
+        ((way, level, gated), compare(found(taken, gated=gated), alone))
+        for way, level, taken in cases()
+        for gated in (False, True)
+    ]
 
 
 def main() -> None:
-    """Print a row per path and level."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Print a row per way and level."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True, help="a folder with manifest.csv")
     parser.add_argument("--pairs", type=int, default=20)
-    parser.add_argument("--seconds", type=float, default=40)
+    parser.add_argument("--seconds", type=float, default=40, help="length of each call")
     args = parser.parse_args()
-    people = speakers(args.data)
-    makers: dict[str, Callable[[np.random.Generator], np.ndarray]] = {"wire": wire, "air": air}
-    table: dict[tuple[str, int, bool], list[np.ndarray]] = {}
-    cover: dict[tuple[str, int, bool], list[float]] = {}
-    for pair in range(args.pairs):
-        rng = np.random.default_rng(pair)
-        left, right = rng.choice(len(people), 2, replace=False)
-        sides = np.stack(
-            [turns(people[i], rng, seconds=args.seconds) for i in (left, right)], axis=1
+    attempt = functools.partial(try_pair, speakers(args.data), args.seconds)
+    table: dict[Case, list[Found]] = {}
+    with ProcessPoolExecutor() as pool:
+        done = pool.map(attempt, range(args.pairs))
+        for cases in track(done, "pairs", total=args.pairs, console=Console(stderr=True)):
+            for case, result in cases:
+                table.setdefault(case, []).append(result)
+    print("way   level  gate  utterances  from crosstalk  lost  covered")
+    for (way, level, gated), results in table.items():
+        parts = [part for result in results for part in result.parts]
+        true, extra = (
+            sum(getattr(r, what) for r in results) for what in ("utterances", "spurious")
         )
-        noise = 32768 * 10 ** (NOISE_DBFS / 20) * rng.standard_normal(sides.shape)
-        alone = found(int16(sides + noise), gated=False)
-        for path, make in makers.items():
-            response = make(rng)
-            heard = np.stack(
-                [np.convolve(sides[:, 1 - i], response)[: len(sides)] for i in (0, 1)], axis=1
-            )
-            for level in (*LEVELS_DB, -200):
-                mixed = int16(sides + noise + heard * 10 ** (level / 20))
-                for gated in (False, True):
-                    rows = found(mixed, gated=gated)
-                    pairs = list(zip(rows, alone, strict=True))
-                    parts = [part for got, true in pairs for part in covered(got, true)]
-                    table.setdefault((path, level, gated), []).append(
-                        np.array(
-                            [
-                                sum(spurious(got, true) for got, true in pairs),
-                                sum(len(true) for true in alone),
-                                sum(part < 0.5 for part in parts),
-                            ]
-                        )
-                    )
-                    cover.setdefault((path, level, gated), []).extend(parts)
-    print("path  level  gate  utterances  from crosstalk  lost  covered")
-    for (path, level, gated), counts in table.items():
-        extra, true, lost = np.sum(counts, axis=0)
-        part = np.mean(cover[path, level, gated])
-        mark = "on " if gated else "off"
+        lost = sum(part < 0.5 for part in parts)
+        mark, db = "on " if gated else "off", "-" if level is None else level
         print(
-            f"{path:4}  {level:4}   {mark}   {true:6}      {extra:6}        {lost:4}   {part:.3f}"
+            f"{way:4}  {db:>4}   {mark}   {true:6}      {extra:6}        {lost:4}   "
+            f"{np.mean(parts):.3f}"
         )
 
 

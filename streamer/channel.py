@@ -38,6 +38,13 @@ Intaken: TypeAlias = Pcm
 shape (samples, 2 * channels)."""
 
 
+class Follower(Protocol):
+    """What can tell the emotion of an utterance that is still going on, in one channel."""
+
+    def judge(self, window: Window, baseline: Baseline | None = None) -> Prediction:
+        """The emotion in the newest window, in a voice."""
+
+
 class Judge(Protocol):
     """What can tell the emotion of a piece of speech, as `Classifier` does."""
 
@@ -45,6 +52,9 @@ class Judge(Protocol):
         self, pcm: Pcm, baseline: Baseline | None = None, *, learn: bool = False
     ) -> Prediction:
         """The emotion in ``pcm``, shape (samples,), in a voice; learns from it afterwards."""
+
+    def follow(self) -> Follower:
+        """For the rolling predictions of one channel."""
 
     def new_baseline(self, enrolment: Enrolment | None = None) -> Baseline | None:
         """For voices that nobody knows yet, or one; None where voices are not learned."""
@@ -67,7 +77,7 @@ class Intake:
     def __init__(self, info: SourceInfo, config: Config) -> None:
         names, streams = config.audio.channels, config.audio.streams
         self._converter = StreamConverter(info.sample_rate, info.channels, names)
-        self._gate = CrosstalkGate(self._converter.streams)
+        self._gate = CrosstalkGate(self._converter.streams) if config.audio.crosstalk else None
         self._analysed = [names.index(name) for name in streams] if names else [0]
 
     def samples_out(self, samples: int) -> int:
@@ -81,11 +91,12 @@ class Intake:
     def flush(self) -> Intaken:
         """What filters still hold; the next block comes after a hole in the stream."""
         rest = self._gated(self._converter.flush())
-        self._gate.reset()
+        if self._gate is not None:
+            self._gate.reset()
         return rest
 
     def _gated(self, pcm: Pcm) -> Intaken:
-        crosstalk = self._gate(pcm)
+        crosstalk = np.zeros(pcm.shape, np.bool_) if self._gate is None else self._gate(pcm)
         return np.hstack((pcm[:, self._analysed], crosstalk[:, self._analysed].astype(np.int16)))
 
 

@@ -6,12 +6,9 @@ power. Then it belongs to the channel in which it is louder; if it is equally lo
 first. Two people who speak at once are two sounds, and neither explains the other.
 """
 
-from dataclasses import dataclass
-from itertools import permutations
 from typing import TypeAlias
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from streamer.types import SAMPLE_RATE, Pcm
@@ -36,21 +33,13 @@ EXPLAINED = 0.55
 EQUAL_DB = 3.0
 """Levels this close say nothing about whose sound it is."""
 
-Spectra: TypeAlias = NDArray[np.complex64]
+Spectra: TypeAlias = NDArray[np.complex128]
 
 _BINS = slice(*(round(hz * FRAME_SAMPLES / SAMPLE_RATE) for hz in BAND_HZ))
-_WINDOW = np.hanning(FRAME_SAMPLES).astype(np.float32)
+_WINDOW = np.hanning(FRAME_SAMPLES)
 _REACH = int(LAGS.max())
-_JUDGED = slice(_REACH, _REACH + WINDOW_HOPS)
-_TINY = np.float32(1e-3)  # in LSB²: keeps digital silence from explaining anything
-
-
-@dataclass(frozen=True, slots=True)
-class _Pair:
-    """A channel, and one that may be heard in it."""
-
-    heard_in: int
-    source: int
+_DELAYS = len(LAGS)
+_TINY = 1e-3  # in LSB²: keeps digital silence from explaining anything
 
 
 class CrosstalkGate:
@@ -65,24 +54,27 @@ class CrosstalkGate:
     """
 
     def __init__(self, channels: int) -> None:
-        self._pairs = [_Pair(*pair) for pair in permutations(range(channels), 2)]
         self._channels = channels
+        self._first = np.tri(channels, k=-1, dtype=np.bool_)  # [a, b]: b comes before a
         self.reset()
 
     def reset(self) -> None:
         """Forget what was heard: there is a hole in the stream."""
-        bins = _BINS.stop - _BINS.start
-        hops = WINDOW_HOPS + 2 * _REACH
-        self._pending: Pcm = np.zeros((0, self._channels), np.int16)
-        self._newest = np.zeros((FRAME_SAMPLES, self._channels), np.float32)
-        self._spectra: Spectra = np.zeros((self._channels, hops, bins), np.complex64)
-        self._verdict = np.zeros(self._channels, np.bool_)
+        channels, bins = self._channels, _BINS.stop - _BINS.start
+        self._pending: Pcm = np.zeros((0, channels), np.int16)
+        self._newest = np.zeros((FRAME_SAMPLES, channels))
+        self._spectra: Spectra = np.zeros((channels, WINDOW_HOPS + _DELAYS, bins), np.complex128)
+        self._power = np.zeros((channels, _DELAYS, bins))
+        self._cross: Spectra = np.zeros(  # [heard in, source, delay, bin]
+            (channels, channels, _DELAYS, bins), np.complex128
+        )
+        self._verdict = np.zeros(channels, np.bool_)
         self._hops = 0
 
     def __call__(self, pcm: Pcm) -> NDArray[np.bool_]:
         """Listen to the next samples, shape (samples, channels); True where it is crosstalk."""
         marks = np.zeros(pcm.shape, np.bool_)
-        if not self._pairs:
+        if self._channels == 1:
             return marks
         at = 0
         while at < len(pcm):
@@ -101,32 +93,34 @@ class CrosstalkGate:
         The channel that is judged is looked at `_REACH` hops late, so that its sound may also
         come before that of the channel that explains it.
         """
-        self._newest = np.concatenate((self._newest[HOP_SAMPLES:], hop.astype(np.float32)))
-        self._spectra = np.roll(self._spectra, 1, axis=1)  # the newest first
-        self._spectra[:, 0] = np.fft.rfft(self._newest * _WINDOW[:, np.newaxis], axis=0)[_BINS].T
-        power = np.square(np.abs(self._spectra))
-        loudness = 10 * np.log10(power[:, :WINDOW_HOPS].sum(axis=(1, 2)) + _TINY)
+        self._newest = np.concatenate((self._newest[HOP_SAMPLES:], hop))
+        self._add(np.fft.rfft(self._newest * _WINDOW[:, np.newaxis], axis=0)[_BINS].T)
+        loudness = 10 * np.log10(self._power[:, 0].sum(axis=1) + _TINY)
         self._hops += 1
         self._verdict = np.zeros(self._channels, np.bool_)
         if self._hops < WINDOW_HOPS:  # before there is something to average, all is coherent
             return
-        for pair in self._pairs:
-            louder = loudness[pair.source] - loudness[pair.heard_in]
-            owned = louder > EQUAL_DB or (louder >= -EQUAL_DB and pair.source < pair.heard_in)
-            if owned and _explained(self._spectra[pair.heard_in], self._spectra[pair.source]):
-                self._verdict[pair.heard_in] = True
+        louder = loudness - loudness[:, np.newaxis]  # by how much the source, in dB
+        owned = (louder > EQUAL_DB) | ((louder >= -EQUAL_DB) & self._first)
+        heard, source = np.nonzero(owned)
+        explained = _power(self._cross[heard, source]) / (self._power + _TINY)[source]
+        total = self._power[heard, _REACH].sum(axis=1) + _TINY
+        self._verdict[heard[explained.sum(axis=2).max(axis=1) > EXPLAINED * total]] = True
+
+    def _add(self, spectra: Spectra) -> None:
+        """Move the averages on by a hop: add its products, and take off what is too old.
+
+        The spectra, shape (channels, bins), are rounded: the sums of products of whole numbers are
+        exact in 53 bits, so that nothing of what was taken off ever remains.
+        """
+        self._spectra = np.roll(self._spectra, 1, axis=1)  # the newest first
+        self._spectra[:, 0] = np.rint(spectra)
+        newest, oldest = self._spectra[:, :_DELAYS], self._spectra[:, WINDOW_HOPS:]
+        self._cross += newest[:, np.newaxis, _REACH, np.newaxis] * newest.conj()
+        self._cross -= oldest[:, np.newaxis, _REACH, np.newaxis] * oldest.conj()
+        self._power += _power(newest) - _power(oldest)
 
 
-def _explained(heard: Spectra, source: Spectra) -> bool:
-    """Whether one channel explains the other at some delay.
-
-    Args:
-        heard: The channel that is judged, shape (hops, bins), the newest first.
-        source: The other one, likewise.
-    """
-    judged = heard[_JUDGED]
-    delayed = sliding_window_view(source, WINDOW_HOPS, axis=0)  # (delays, bins, hops)
-    cross = np.einsum("hb,dbh->db", judged, delayed.conj())
-    coherent = np.square(np.abs(cross)) / (np.square(np.abs(delayed)).sum(axis=2) + _TINY)
-    total = np.square(np.abs(judged)).sum() + _TINY
-    return bool(coherent.sum(axis=1).max() > EXPLAINED * total)
+def _power(spectra: Spectra) -> NDArray[np.float64]:
+    """Exact where the spectra are whole numbers."""
+    return np.square(spectra.real) + np.square(spectra.imag)

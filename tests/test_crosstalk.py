@@ -117,6 +117,26 @@ def test_the_cut_into_blocks_does_not_matter(cuts):
     assert np.array_equal(np.concatenate(pieces), whole)
 
 
+def test_what_was_heard_leaves_nothing_behind():
+    """However loud it was: sums that are carried on from hop to hop are exact."""
+    fresh, used = CrosstalkGate(2), CrosstalkGate(2)
+    used(np.full((4000, 2), 32_767, np.int16))
+    for _ in range(3):
+        used(np.random.default_rng(1).integers(-32_768, 32_768, (SAMPLE_RATE, 2)).astype(np.int16))
+    stereo = np.concatenate((np.zeros((8000, 2), np.int16), mixed(speech(1.0) // 500, -15, 7)))
+    assert np.array_equal(used(stereo)[8000:], fresh(stereo)[8000:])
+    assert np.array_equal(used._cross, fresh._cross)
+    assert np.array_equal(used._power, fresh._power)
+
+
+def test_each_of_many_channels_is_compared_with_every_other():
+    """A voice is heard in two of four channels, and marked there alone."""
+    pair = mixed(speech(3.0), -20, 12)
+    own = speech(3.0, seed=4)[::-1] // 4
+    marks = CrosstalkGate(4)(np.stack((own, pair[:, 1], pair[:, 0], pair[:, 1] // 2), axis=1))
+    assert marks[4000:].mean(axis=0) == pytest.approx([0, 1, 0, 1], abs=0.05)
+
+
 def test_it_looks_back_only():
     """What comes later does not change what was said."""
     stereo = mixed(speech(1.0), -25, 12)
@@ -141,10 +161,10 @@ def test_a_call_has_its_utterances_on_the_right_channels(crosstalk_db):
         assert sum(part for part in parts if part > 0) > 0.75 * (one.end - one.start)
 
 
-def test_without_the_gate_the_other_side_is_in_the_rows(monkeypatch):
-    """Or the test above would prove nothing."""
-    monkeypatch.setattr(CrosstalkGate, "__call__", lambda _, pcm: np.zeros(pcm.shape, bool))
-    assert sum(foreign_s(row) for row in utterances(call(-25))) > 3
+def test_without_the_gate_the_other_side_is_in_the_rows():
+    """Where it is switched off; or the test above would prove nothing."""
+    config = Config.model_validate({"audio": {**NAMED["audio"], "crosstalk": False}})
+    assert sum(foreign_s(row) for row in utterances(call(-25), config)) > 3
 
 
 def test_a_channel_that_is_switched_off_is_not_heard_but_its_crosstalk_is_known():

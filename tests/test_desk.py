@@ -17,7 +17,7 @@ from hooks import SECRET
 from streamer.batch import analyse
 from streamer.check import _alerts
 from streamer.config import Config
-from streamer.errors import DeliveryError
+from streamer.errors import ConfigError, DeliveryError
 from streamer.outputs import delivery
 from streamer.outputs.lines import JsonLines
 from streamer.outputs.webhook import SIGNATURE, signature
@@ -234,8 +234,16 @@ def test_check_names_who_cannot_be_told():
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
     with pytest.raises(DeliveryError, match=f"alerts.webhook_url: got {url}, expected a host that"):
-        _alerts(config(f"{url}/hook"))
+        _alerts(config(f"{url}/hook"), FakeModel)
     lost = Config.model_validate({"alerts": {"command": ["no-such-program"]}})
     with pytest.raises(DeliveryError, match=r"alerts\.command: got 'no-such-program', expected"):
-        _alerts(lost)
-    assert _alerts(Config()) == "1 rule, nobody else is told"
+        _alerts(lost, FakeModel)
+    assert _alerts(Config(), FakeModel) == "1 rule, nobody else is told"
+
+
+def test_check_names_a_rule_that_can_never_come_true():
+    """Before a day is spent waiting for its alert."""
+    model = FakeModel()
+    model.labels = ("neutral", "happy")
+    with pytest.raises(ConfigError, match=r"rule 'angry customer': got angry, allowed"):
+        _alerts(Config(), lambda: model)
