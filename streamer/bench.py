@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from rich.console import Console
@@ -21,6 +22,8 @@ from streamer.channel import Channel
 from streamer.config import Config
 from streamer.pipeline import Model
 from streamer.types import SAMPLE_RATE, EndReason, Pcm, Segment, Window
+
+Piece = TypeVar("Piece", Window, Segment)
 
 LENGTHS_S = (0.5, 1.0, 3.0, 12.0)
 RUNS = 30
@@ -110,11 +113,11 @@ def measure(config: Config, load: Callable[[], Model], recording: Path) -> Repor
     windows, segments = _cut(pcm, config)
     segmenting_us = _ms_since(started) * 1000 / (len(pcm) / SAMPLE_RATE)
     speech_s = sum(s.end - s.start for s in segments) / SAMPLE_RATE
-    once_ms = _judging_ms(model, segments) / speech_s
-    rolling_ms = once_ms + _judging_ms(model, windows) / speech_s
+    once_ms = _ms_for(segments, lambda segment: model.judge(segment.pcm)) / speech_s
+    rolling_ms = once_ms + _ms_for(windows, model.follow().judge) / speech_s
     factor = rolling_ms / 1000 + segmenting_us / 1e6
     return Report(
-        machine=_machine(),
+        machine=machine(),
         model=model.name,
         load_ms=load_ms,
         judged=judged,
@@ -146,10 +149,10 @@ def _cut(pcm: Pcm, config: Config) -> tuple[list[Window], list[Segment]]:
     return windows, [event for event in events if isinstance(event, Segment)]
 
 
-def _judging_ms(model: Model, pieces: list[Window] | list[Segment]) -> float:
+def _ms_for(pieces: list[Piece], judge: Callable[[Piece], object]) -> float:
     started = time.perf_counter()
     for piece in pieces:
-        model.judge(piece.pcm)
+        judge(piece)
     return _ms_since(started)
 
 
@@ -157,7 +160,8 @@ def _ms_since(started: float) -> float:
     return (time.perf_counter() - started) * 1000
 
 
-def _machine() -> str:
+def machine() -> str:
+    """Processor, cores, operating system and Python, in a line."""
     python = f"Python {platform.python_version()}"
     return ", ".join((_processor(), f"{os.cpu_count()} cores", platform.system(), python))
 

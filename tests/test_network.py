@@ -1,11 +1,11 @@
-"""The encoder: padding is not heard, and chunks hide what is ahead of them."""
+"""The encoder: padding is not heard, and a piece that goes on sees what came before it."""
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.model.network import Encoder, NetworkShape, pool, states_of
+from streamer.model.network import LEAD_FRAMES, LOOK_BACK, Encoder, NetworkShape, pool, states_of
 
 SMALL = NetworkShape(mels=8, width=16, heads=2, blocks=2, positions=150, labels=3)
 
@@ -28,44 +28,54 @@ ENCODER = small_encoder()
 
 
 @settings(max_examples=40, deadline=None)
-@given(
-    lengths=st.lists(st.integers(1, 90), min_size=1, max_size=4),
-    chunk=st.sampled_from((0, 7, 25)),
-    left=st.integers(0, 30),
-)
-def test_padding_is_not_heard(lengths: list[int], chunk: int, left: int):
+@given(lengths=st.lists(st.integers(1, 90), min_size=1, max_size=4))
+def test_padding_is_not_heard(lengths: list[int]):
     """A padded batch gives what each of its rows gives alone."""
     frames = torch.tensor(lengths)
     mel = noise(max(lengths), batch=len(lengths))
-    together = ENCODER(mel, frames=frames, chunk=chunk, left=left)
+    together = ENCODER(mel, frames=frames)
     pooled = pool(together, states_of(frames))
     assert torch.isfinite(torch.stack(together)).all()
     for row, length in enumerate(lengths):
-        alone = ENCODER(mel[row : row + 1, :, :length], chunk=chunk, left=left)
+        alone = ENCODER(mel[row : row + 1, :, :length])
         for got, expected in zip(together, alone, strict=True):
             cut = got[row : row + 1, : expected.shape[1]]
             torch.testing.assert_close(cut, expected, rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(pooled[row : row + 1], pool(alone), rtol=1e-4, atol=1e-4)
 
 
-def test_a_chunk_hides_what_is_ahead():
-    """All but the last state or two of the first chunk, whose convolutions look on a little."""
-    other = noise(60)
-    other[..., 27:] += 1
-    for chunk, same in ((25, True), (0, False)):
-        first, second = (ENCODER(mel, chunk=chunk, left=75)[-1] for mel in (noise(60), other))
-        assert torch.equal(first[:, :13], second[:, :13]) is same
-        assert not torch.equal(first[:, 13:], second[:, 13:])
+def test_the_first_piece_is_all_there_is():
+    """Without a past, as if it were the whole."""
+    mel = noise(61)
+    for got, expected in zip(ENCODER.proceed(mel, None)[0], ENCODER(mel), strict=True):
+        torch.testing.assert_close(got, expected)
 
 
-def test_left_hides_what_is_long_ago():
-    """Through every block once more."""
-    other = noise(100)
-    other[..., 0] += 1
-    first, second = (ENCODER(mel, chunk=10, left=8)[-1] for mel in (noise(100), other))
-    reach = 1 + SMALL.blocks * 8
-    assert torch.equal(first[:, reach + 1 :], second[:, reach + 1 :])
-    assert not torch.equal(first[:, reach - 1], second[:, reach - 1])
+def test_a_piece_goes_on_where_another_ended():
+    """In the first block, but for the last state of the first piece, which saw an end."""
+    mel = noise(80)
+    _, past = ENCODER.proceed(mel[..., :40], None)
+    outputs, past = ENCODER.proceed(mel[..., 40 - LEAD_FRAMES :], past)
+    assert past.states == 40
+    expected = ENCODER(mel)
+    torch.testing.assert_close(outputs[0], expected[0][:, 20:], rtol=0.1, atol=0.1)
+    alone = ENCODER(mel[..., 40:])
+    assert (outputs[0] - expected[0][:, 20:]).norm() < 0.3 * (alone[0] - expected[0][:, 20:]).norm()
+
+
+@pytest.mark.parametrize("newest", [0, 7])
+def test_what_is_still_to_come_can_be_taken_back(newest: int):
+    """The past of a longer piece, shortened, is as good as that of the piece alone."""
+    mel = noise(2 * (LOOK_BACK + 20))
+    _, past = ENCODER.proceed(mel, None)
+    past = past.without(newest)
+    assert past.states == LOOK_BACK + 20 - newest
+    keys, values = past.seen[0]
+    assert keys.shape[2] == values.shape[2] == LOOK_BACK
+    whole, _ = ENCODER.blocks[0].attn(torch.zeros(1, 1, 16))[1]
+    assert keys.shape[1] == whole.shape[1]
+    embedded = ENCODER.proceed(mel, None)[1].seen[0][0]
+    torch.testing.assert_close(keys, embedded[:, :, 20 - newest : LOOK_BACK + 20 - newest])
 
 
 def test_pooling_takes_means_and_deviations():

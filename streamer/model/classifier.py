@@ -3,9 +3,10 @@
 Without a `Baseline`, the same samples get the same answer, always.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Self, TypeAlias
+from typing import Self
 
 import numpy as np
 import torch
@@ -17,14 +18,37 @@ from streamer.model.baseline import Baseline, Heard
 from streamer.model.bundle import WEIGHTS, Bundle, find_bundle, load
 from streamer.model.calibration import hesitation
 from streamer.model.enrolment import Enrolment
-from streamer.model.features import Waveform
-from streamer.types import SAMPLE_RATE, Prediction
+from streamer.model.rolling import Embedded, Embedding, RollingEmbedding
+from streamer.types import SAMPLE_RATE, Prediction, Window
 
 WARM_UP_S = (0.5, 1.0, 3.0, 8.0)
 """Lengths that are tried before it counts: the first run of each size allocates and plans."""
 
-Embedding: TypeAlias = NDArray[np.float32]
-"""What the network makes of a piece of speech, before it is judged: shape (features,)."""
+
+class Follower:
+    """Judges the utterances of one channel while they are still going on, on the worker.
+
+    Args:
+        hear: Embeds the channel's windows.
+        judge: Judges what came of it.
+    """
+
+    def __init__(
+        self,
+        hear: RollingEmbedding,
+        judge: Callable[[Embedded | None, Baseline | None], Prediction],
+    ) -> None:
+        self._hear = hear
+        self._judge = judge
+
+    def judge(self, window: Window, baseline: Baseline | None = None) -> Prediction:
+        """What is heard in a window, which follows the one before; some may be missing.
+
+        Args:
+            window: Of the utterance that is going on.
+            baseline: As for `Classifier.judge`; it learns nothing.
+        """
+        return self._judge(self._hear(window), baseline)
 
 
 class Classifier:
@@ -124,14 +148,15 @@ class Classifier:
             TypeError: It is no array, or of another dtype.
             ValueError: It is not mono, or holds NaN or infinity.
         """
-        wave = features.prepare(pcm)
-        if wave is None:
-            return self._prediction(np.full(len(self.labels), 1 / len(self.labels)), uncertain=True)
-        embedding = self._embed(wave)
-        prediction = self._judge(embedding, len(wave) / SAMPLE_RATE, baseline)
-        if learn and baseline is not None and prediction.is_speech:
-            baseline.observe(embedding, self._logits(embedding))
+        heard = self._hear(pcm)
+        prediction = self._judge(heard, baseline)
+        if learn and heard is not None and baseline is not None and prediction.is_speech:
+            baseline.observe(heard.embedding, self._logits(heard.embedding))
         return prediction
+
+    def follow(self) -> Follower:
+        """For the rolling predictions of one channel."""
+        return Follower(RollingEmbedding(self._network.encoder), self._judge)
 
     def embed(self, pcm: NDArray[np.generic]) -> Embedding | None:
         """What the network makes of a piece of speech; None for digital silence.
@@ -139,29 +164,34 @@ class Classifier:
         Args:
             pcm: As for `judge`, with the same errors.
         """
-        wave = features.prepare(pcm)
-        return None if wave is None else self._embed(wave)
+        heard = self._hear(pcm)
+        return None if heard is None else heard.embedding
 
-    def _embed(self, wave: Waveform) -> Embedding:
+    def _hear(self, pcm: NDArray[np.generic]) -> Embedded | None:
+        wave = features.prepare(pcm)
+        if wave is None:
+            return None
         with torch.inference_mode():
             embedding: Embedding = self._network.embed(features.log_mel(wave)[None])[0].numpy()
-        return embedding
+        return Embedded(embedding, len(wave) / SAMPLE_RATE)
 
-    def _judge(self, embedding: Embedding, seconds: float, baseline: Baseline | None) -> Prediction:
-        """What is heard in a piece of speech of so many seconds."""
+    def _judge(self, heard: Embedded | None, baseline: Baseline | None) -> Prediction:
+        """What is heard; of silence, a flat answer."""
+        if heard is None:
+            return self._prediction(np.full(len(self.labels), 1 / len(self.labels)), uncertain=True)
         calibration = self._manifest.calibration
-        logits = self._logits(embedding)
+        logits = self._logits(heard.embedding)
         if baseline is None:
             logits = logits / calibration.temperature
         else:
-            logits = baseline.adapt(embedding, logits, temperature=calibration.temperature)
-        logits = logits / hesitation(seconds, calibration.brevity)
+            logits = baseline.adapt(heard.embedding, logits, temperature=calibration.temperature)
+        logits = logits / hesitation(heard.seconds, calibration.brevity)
         probabilities = torch.from_numpy(logits).softmax(dim=0).numpy()
         uncertain = bool(probabilities.max() < calibration.threshold)
         prediction = self._prediction(probabilities, uncertain=uncertain)
         if self._speech is None:
             return prediction
-        speech = float(self._speech(embedding))
+        speech = float(self._speech(heard.embedding))
         is_speech = speech >= self._speech.threshold
         return replace(
             prediction, speech=speech, is_speech=is_speech, uncertain=uncertain or not is_speech

@@ -75,18 +75,29 @@ def as_waveform(pcm: NDArray[np.generic]) -> Waveform:
 
 def trim_silence(wave: Waveform) -> Waveform:
     """The speech in ``wave``, with a margin of 100 ms: a view, shape (samples,)."""
+    begin, end = speech_bounds(wave)
+    return wave[begin:end]
+
+
+def speech_bounds(wave: Waveform) -> tuple[int, int]:
+    """Where the speech begins and ends, in samples, with a margin of 100 ms; all if none is."""
     speech = np.flatnonzero(_speech_frames(wave))
     if not len(speech):
-        return wave
-    first = max(0, speech[0] - MARGIN_FRAMES) * LEVEL_FRAME
-    last = (speech[-1] + 1 + MARGIN_FRAMES) * LEVEL_FRAME
-    return wave[first:last]
+        return 0, len(wave)
+    begin = max(0, int(speech[0]) - MARGIN_FRAMES) * LEVEL_FRAME
+    end = (int(speech[-1]) + 1 + MARGIN_FRAMES) * LEVEL_FRAME
+    return begin, min(end, len(wave))
 
 
 def normalise_level(wave: Waveform) -> Waveform:
     """``wave`` with its speech at `TARGET_RMS`; silence stays what it is. Shape (samples,)."""
-    level = speech_rms(wave)
-    return wave if level < SILENCE_RMS else wave * np.float32(TARGET_RMS / level)
+    normal = to_target(wave, speech_rms(wave))
+    return wave if normal is None else normal
+
+
+def to_target(wave: Waveform, rms: float) -> Waveform | None:
+    """``wave``, whose speech has this level, at `TARGET_RMS`; None where there is but silence."""
+    return None if rms < SILENCE_RMS else wave * np.float32(TARGET_RMS / rms)
 
 
 def speech_rms(wave: Waveform) -> float:
@@ -107,15 +118,26 @@ def prepare(pcm: NDArray[np.generic]) -> Waveform | None:
         ValueError: It is not mono, or holds NaN or infinity.
     """
     wave = trim_silence(as_waveform(pcm))[:MAX_SAMPLES]
-    return None if speech_rms(wave) < SILENCE_RMS else normalise_level(wave)
+    return to_target(wave, speech_rms(wave))
 
 
 def log_mel(wave: Waveform) -> torch.Tensor:
     """Whisper's spectrogram, unpadded: shape (N_MELS, samples // HOP), about -1 to 1."""
+    log = log_power(wave)
+    return compress(log, loudest=float(log.amax()))
+
+
+def log_power(wave: Waveform) -> torch.Tensor:
+    """In mel bands, log10: shape (N_MELS, samples // HOP)."""
     samples = torch.from_numpy(np.pad(wave, (0, max(0, MIN_SAMPLES - len(wave)))))
     power = _mel_spectrogram()(samples)[:, :-1]  # Whisper drops the frame centred on the end
     log: torch.Tensor = power.clamp(min=FLOOR).log10()
-    return (log.maximum(log.amax() - DYNAMIC_RANGE) + 4) / 4
+    return log
+
+
+def compress(log: torch.Tensor, *, loudest: float) -> torch.Tensor:
+    """`log_power` as the encoder takes it: down to `DYNAMIC_RANGE` below the loudest cell."""
+    return (log.clamp(min=loudest - DYNAMIC_RANGE) + 4) / 4
 
 
 def log_mel_batch(waves: Sequence[Waveform]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -5,6 +5,7 @@ Modules are named as the tensors of openai/whisper's checkpoints, so that these 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,17 @@ from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 LEAST_VARIANCE = 1e-12
 """Of a pooled channel: the gradient of a deviation of nothing would be infinite."""
+
+Count = TypeVar("Count", int, Tensor)
+
+LOOK_BACK = 75
+"""States, 1.5 s: so far back sees a state of a piece that goes on where another ended."""
+
+LEAD_FRAMES = 2
+"""Of a piece that goes on: frames before it, which its first state's convolutions look back on."""
+
+KeysValues: TypeAlias = tuple[Tensor, Tensor]
+"""What attention sees of states: keys and values, shape (batch, heads, states, width of a head)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,21 +65,26 @@ class Attention(nn.Module):
         self.value = nn.Linear(width, width)
         self.out = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Shape (batch, positions, width), in and out.
+    def forward(
+        self, x: Tensor, mask: Tensor | None = None, past: KeysValues | None = None
+    ) -> tuple[Tensor, KeysValues]:
+        """Shape (batch, positions, width), in and out; and what later positions may see of these.
 
         Args:
             x: What attends to itself.
             mask: True where a position (row) may see another (column), broadcast to shape
                 (batch, heads, positions, positions); None shows everything to everyone.
+            past: Of the positions before, which are seen as well.
         """
         q, k, v = (
             linear(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for linear in (self.query, self.key, self.value)
         )
+        if past is not None:
+            k, v = (torch.cat(pair, dim=2) for pair in zip(past, (k, v), strict=True))
         heads = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         mixed: Tensor = self.out(heads.transpose(1, 2).flatten(-2))
-        return mixed
+        return mixed, (k, v)
 
 
 class Block(nn.Module):
@@ -82,11 +99,33 @@ class Block(nn.Module):
             nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
         )
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Shape (batch, positions, width), in and out; ``mask`` as for `Attention`."""
-        x = x + self.attn(self.attn_ln(x), mask)
+    def forward(
+        self, x: Tensor, mask: Tensor | None = None, past: KeysValues | None = None
+    ) -> tuple[Tensor, KeysValues]:
+        """As `Attention`."""
+        attended, seen = self.attn(self.attn_ln(x), mask, past)
+        x = x + attended
         thought: Tensor = self.mlp(self.mlp_ln(x))
-        return x + thought
+        return x + thought, seen
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Past:
+    """What a piece that goes on needs of the states before it.
+
+    Attributes:
+        states: How many there have been.
+        seen: Of the last of them, in each block.
+    """
+
+    states: int
+    seen: tuple[KeysValues, ...]
+
+    def without(self, newest: int) -> "Past":
+        """As if so many states were still to come; only what they will look back on is kept."""
+        keep = slice(max(0, self.seen[0][0].shape[2] - newest - LOOK_BACK), -newest or None)
+        seen = tuple((k[:, :, keep].clone(), v[:, :, keep].clone()) for k, v in self.seen)
+        return Past(self.states - newest, seen)
 
 
 class Encoder(nn.Module):
@@ -100,18 +139,13 @@ class Encoder(nn.Module):
         self.blocks = nn.ModuleList(Block(shape.width, shape.heads) for _ in range(shape.blocks))
         nn.init.normal_(self.positional_embedding, std=0.02)
 
-    def forward(
-        self, mel: Tensor, *, frames: Tensor | None = None, chunk: int = 0, left: int = 0
-    ) -> list[Tensor]:
+    def forward(self, mel: Tensor, *, frames: Tensor | None = None) -> list[Tensor]:
         """The output of every block.
 
         Args:
             mel: Shape (batch, mels, frames), at most ``2 * positions`` frames.
             frames: How many frames of each row count, shape (batch,); what follows them has no
                 influence on what comes before. None: all of them.
-            chunk: Frames after which a state can see no further ahead, as when somebody is
-                listened to while they speak; 0: every state sees all others.
-            left: How many states a state sees back, where there are chunks.
 
         Returns:
             One tensor per block, shape (batch, ceil(frames / 2), width).
@@ -123,38 +157,48 @@ class Encoder(nn.Module):
         if frames is not None:
             x = x * counts  # as if the next convolution's own padding began here
         x = F.gelu(self.conv2(x)).transpose(1, 2)
-        position = torch.arange(x.shape[1], device=x.device)
         x = x + self.positional_embedding[: x.shape[1]]
-        mask = _sight(position, chunk, left) if chunk else None
+        mask = None
         if frames is not None:
-            heard = position < states_of(frames)[:, None, None, None]
-            mask = heard if mask is None else heard & mask
+            position = torch.arange(x.shape[1], device=x.device)
+            mask = position < states_of(frames)[:, None, None, None]
             mask = mask | (position == position[:, None])  # nobody sees nothing: that would be NaN
         outputs = []
         for block in self.blocks:
-            x = block(x, mask)
+            x, _ = block(x, mask)
             outputs.append(x)
         return outputs
 
+    def proceed(self, mel: Tensor, past: Past | None) -> tuple[list[Tensor], Past]:
+        """The output of every block for a piece that goes on where another ended.
 
-def states_of(frames: Tensor) -> Tensor:
+        Its states see each other and back, as in block processing (Tsunoo et al. 2019, "Transformer
+        ASR with contextual block processing"); what was made of the piece before stays as it is.
+
+        Args:
+            mel: Shape (1, mels, frames); after a past, with `LEAD_FRAMES` before the piece.
+            past: What the piece before left behind; None for the first.
+
+        Returns:
+            One tensor per block, shape (1, states, width), and what this piece leaves behind.
+        """
+        x = F.gelu(self.conv2(F.gelu(self.conv1(mel)))).transpose(1, 2)
+        if past is not None:
+            x = x[:, states_of(LEAD_FRAMES) :]
+        before = past.states if past else 0
+        states = before + x.shape[1]
+        x = x + self.positional_embedding[before:states]
+        outputs, seen = [], []
+        for number, block in enumerate(self.blocks):
+            x, keys_values = block(x, past=past.seen[number] if past else None)
+            outputs.append(x)
+            seen.append(keys_values)
+        return outputs, Past(states, tuple(seen))
+
+
+def states_of(frames: Count) -> Count:
     """How many hidden states come of so many frames."""
     return (frames + 1) // 2
-
-
-def _sight(positions: Tensor, chunk: int, left: int) -> Tensor:
-    """Who sees whom: true within a chunk of frames and ``left`` states back.
-
-    Args:
-        positions: Of the hidden states, shape (states,).
-        chunk: In frames.
-        left: In states.
-
-    Returns:
-        Rows look, columns are seen: shape (states, states).
-    """
-    looking = positions[:, None]
-    return (2 * positions // chunk <= 2 * looking // chunk) & (positions >= looking - left)
 
 
 def pool(outputs: Sequence[Tensor], lengths: Tensor | None = None) -> Tensor:

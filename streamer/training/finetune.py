@@ -4,7 +4,7 @@ First the linear head that suits the encoder as it came, then both together at s
 encoder is not torn by a head that knows nothing (Kumar et al. 2022, "Fine-tuning can distort
 pretrained features and underperform out-of-distribution"). The lowest layers stay as they are, the
 higher ones may move the more the higher they are. What is kept is the running average of the
-weights. Some batches see speech in chunks, as it comes while somebody speaks.
+weights.
 
 The new encoder's file says whose voices it was made from, so that nobody is tested on them.
 """
@@ -49,7 +49,6 @@ from streamer.types import SAMPLE_RATE
 LENGTHS_S = (0.6, 1.0, 1.5, 2.0, 2.5, 3.2, 4.0)
 """Crops: all of a batch are of one length, or shorter where the recording is."""
 LENGTH_SHARES = (0.10, 0.18, 0.15, 0.17, 0.17, 0.13, 0.10)
-CHUNK_FRAMES, LEFT_STATES = 25, 75  # a quarter of a second at a time, and 1.5 s back
 LEVEL_DB = 3.0  # speech is brought to one level, but not always to exactly that
 MASK_MELS, MASK_SHARE = 15, 1 / 6  # SpecAugment: at most so many bands, such a share of the time
 MASKED = 0.5  # of the clips, each
@@ -74,10 +73,9 @@ class FineTuning:
         weight_decay: Of all of them.
         smoothing: This share of the target goes to the other emotions of the corpus.
         dropout: Of the features, before the head.
-        chunked: Share of the batches that are seen in chunks.
         averaged: The running average of the weights forgets this much at each step.
-        size: As in `Recipe`.
-        voices: How much more a corpus of many voices weighs: their number to this power.
+        size: How much more a large corpus weighs: its number of clips to this power.
+        voices: As in `Recipe`.
         warp: Vocal tracts are made at most so much longer or shorter.
         absent: As in `Recipe`.
         l2: Of the first linear head.
@@ -97,7 +95,6 @@ class FineTuning:
     weight_decay: float = 0.05
     smoothing: float = 0.1
     dropout: float = 0.3
-    chunked: float = 0.0
     averaged: float = 0.002
     size: float = 0.35
     voices: float = 0.35
@@ -177,9 +174,9 @@ class _Net(nn.Module):
             self.head.weight.copy_(head.weight * deviation)
             self.head.bias.copy_(head.bias + head.weight @ mean)
 
-    def embed(self, mel: Tensor, frames: Tensor, *, chunk: int) -> Tensor:
+    def embed(self, mel: Tensor, frames: Tensor) -> Tensor:
         """Standardised features, shape (batch, features)."""
-        outputs = self.encoder(mel, frames=frames, chunk=chunk, left=LEFT_STATES)
+        outputs = self.encoder(mel, frames=frames)
         pooled = pool([output.float() for output in outputs], states_of(frames))
         return (pooled - self.mean) / self.deviation
 
@@ -247,10 +244,8 @@ class _Run:
     def advance(self) -> None:
         """One batch."""
         rows, mel, frames = self._batch()
-        chunked = self._rng.random() < self._choices.chunked
-        chunk = CHUNK_FRAMES * int(self._rng.integers(1, 3)) if chunked else 0
         with precision(self._device), _plain_attention():
-            vectors = self._net.embed(mel.to(self._device), frames.to(self._device), chunk=chunk)
+            vectors = self._net.embed(mel.to(self._device), frames.to(self._device))
         logits = self._net.head(F.dropout(vectors, self._choices.dropout))
         handicap, wanted = (t[rows].to(self._device) for t in (self._handicap, self._wanted))
         loss = -(wanted * (logits + handicap).log_softmax(1)).sum(1).mean()
