@@ -73,6 +73,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
         bias=network.head.bias.detach().numpy().copy(),
         means=np.zeros((3, 3), np.float32),
         prior=2.0,
+        doubt=0.0,
         temperature=1.2,
         speakers=SpeakerModel.indifferent(manifest.shape.features),
     )

@@ -20,6 +20,7 @@ MODEL = VoiceModel(
     bias=np.zeros(EMOTIONS, np.float32),
     means=4 * np.eye(EMOTIONS, dtype=np.float32),
     prior=2.0,
+    doubt=0.0,
     temperature=1.0,
     speakers=SpeakerModel.indifferent(EMOTIONS),
 )
@@ -40,9 +41,9 @@ def heard(baseline: Baseline, embedding: np.ndarray) -> np.ndarray:
     return baseline.adapt(embedding, embedding.astype(np.float64), temperature=1.0)
 
 
-def after(emotions: list[int], voice: object = VOICE) -> Baseline:
+def after(emotions: list[int], voice: object = VOICE, *, doubt: float = 0.0) -> Baseline:
     """A baseline that has heard these."""
-    baseline = Baseline(MODEL)
+    baseline = Baseline(replace(MODEL, doubt=doubt))
     for seed, emotion in enumerate(emotions):
         embedding = said(emotion, seed, voice)
         baseline.observe(embedding, embedding.astype(np.float64))
@@ -64,6 +65,41 @@ def test_a_mood_that_stays_is_no_voice():
         others = np.arange(EMOTIONS) != emotion
         margin = warm[emotion] - warm[others].max()
         assert margin > 0.8 * (cold[emotion] - cold[others].max())
+
+
+@pytest.mark.parametrize("doubt", [0.0, 0.3, 1.0])
+def test_a_mood_that_stays_is_not_doubted(doubt):
+    """However great the doubt: utterances that are all alike are in one mood."""
+    cold = heard(Baseline(MODEL), said(1, 99, 0.0))
+    warm = heard(after([1] * MEMORY, 0.0, doubt=doubt), said(1, 99, 0.0))
+    margins = [logits[1] - max(logits[0], logits[2]) for logits in (cold, warm)]
+    assert margins[1] > 0.8 * margins[0]
+
+
+def test_with_doubt_alone_a_voice_is_the_mean_of_what_it_said():
+    """Where that differs: shrunk towards an average voice."""
+    model = replace(MODEL, doubt=1.0)
+    spoken = np.array([said(seed % 3, seed) for seed in range(30)], np.float64)
+    expected = (spoken - model.means.mean(axis=0)).sum(axis=0) / (30 + model.prior)
+    got = model.estimate(spoken, spoken, np.ones(30))
+    assert got == pytest.approx(expected, abs=0.05)
+
+
+def test_doubt_frees_from_one_s_own_mistakes():
+    """A voice unlike all others: everything it says seems to be the first emotion."""
+    strange = np.array([6.0, -1.0, -1.0])
+    said_in_turn = [0, 1, 2] * 5
+    right = {}
+    for doubt in (0.0, 0.3):
+        baseline = after(said_in_turn, strange, doubt=doubt)
+        margins = [
+            heard(baseline, said(emotion, 99, strange))[emotion]
+            - max(np.delete(heard(baseline, said(emotion, 99, strange)), emotion))
+            for emotion in (1, 2)
+        ]
+        right[doubt] = min(margins)
+    assert right[0.3] > 0
+    assert right[0.3] > right[0.0]
 
 
 def test_judging_teaches_nothing():

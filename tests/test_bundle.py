@@ -42,7 +42,7 @@ def small_bundle() -> Bundle:
         features=features.PARAMETERS,
         network=Network(mels=80, width=8, heads=2, blocks=2, positions=1500),
         calibration=Calibration(temperature=1.5, threshold=0.4),
-        baseline=Voices(prior=2.0, temperature=1.2, caution=-20.0, directions=2),
+        baseline=Voices(prior=2.0, doubt=0.2, temperature=1.2, caution=-20.0, directions=2),
         speech=Speech(threshold=0.3),
         mood=Mood(positive=("happy",), negative=("angry",)),
         sources=(Source(name="nobody", licence="MIT"),),
@@ -58,7 +58,13 @@ def small_bundle() -> Bundle:
     projection = rng.standard_normal((2, width)).astype(np.float32)
     speakers = SpeakerModel(projection, np.ones(2, np.float32), caution=-20.0)
     voices = VoiceModel(
-        weight=weight, bias=bias, means=means, prior=2.0, temperature=1.2, speakers=speakers
+        weight=weight,
+        bias=bias,
+        means=means,
+        prior=2.0,
+        doubt=0.2,
+        temperature=1.2,
+        speakers=speakers,
     )
     speech = SpeechModel(weight[:1], bias[:1], threshold=0.3)
     return Bundle(manifest, EmotionNet(manifest.shape).eval(), "# small\n", voices, speech)
@@ -110,7 +116,8 @@ def test_what_is_known_about_voices_is_loaded(folder: Path):
     assert loaded is not None
     for name in bundle.VOICE_ARRAYS:
         assert np.array_equal(getattr(loaded, name), getattr(saved, name))
-    assert (loaded.prior, loaded.temperature) == (saved.prior, saved.temperature)
+    for name in ("prior", "doubt", "temperature"):
+        assert getattr(loaded, name) == getattr(saved, name)
     for name in bundle.SPEAKER_ARRAYS:
         half = getattr(saved.speakers, name).astype(np.float16)
         assert np.array_equal(getattr(loaded.speakers, name), half)
@@ -133,7 +140,7 @@ def test_a_bundle_of_the_second_format_is_read(folder: Path):
     edit_weights(folder, lambda t: [t.pop(f"speech.{name}") for name in ("weight", "bias")])
     edit_manifest(folder, lambda content: content.update(format=2))
     edit_manifest(folder, lambda content: content.pop("speech"))
-    for name in ("caution", "directions"):
+    for name in ("doubt", "caution", "directions"):
         edit_manifest(folder, lambda content, name=name: content["baseline"].pop(name))
     loaded = bundle.load(folder)
     assert loaded.speech is None
@@ -231,9 +238,9 @@ def damage(name: str) -> Callable[[Path], object]:
         ("no manifest", "not a model bundle: expected bundle.json"),
         ("bad JSON", "cannot be read as JSON"),
         ("not UTF-8", "cannot be read as JSON"),
-        ("a list", "got format None, expected a number up to 4"),
-        ("no format", "got format None, expected a number up to 4"),
-        ("newer format", "got format 5, expected 4: .* update streamer"),
+        ("a list", "got format None, expected a number up to 5"),
+        ("no format", "got format None, expected a number up to 5"),
+        ("newer format", "got format 6, expected 5: .* update streamer"),
         ("unknown key", "colour: .*got 'red'"),
         ("missing key", "calibration: Field required"),
         ("foreign network", "network.kind: .*whisper-encoder.*, got 'lstm'"),

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import soundfile
+from conftest import truth
 from fakes import silence
 
 from streamer import Predictor
@@ -94,18 +95,18 @@ def test_what_makes_no_sense_is_refused(predictor, voice, tmp_path):
         predictor.predict(tmp_path)
 
 
-def test_a_voice_is_learned_within_a_recording(excerpt):
+def test_a_voice_is_learned_within_a_recording():
     """From the past alone, and anew with each recording; switched off, utterances stand alone."""
     learning = Predictor()
     deaf = Predictor(config=Config.model_validate({"baseline": {"enabled": False}}))
-    alone = [u.prediction for u in deaf.utterances(excerpt.path)]
-    warm = [u.prediction for u in learning.utterances(excerpt.path)]
+    alone = [u.prediction for u in deaf.utterances(DEMO)]
+    warm = [u.prediction for u in learning.utterances(DEMO)]
     assert len(warm) > 2
     assert warm[0] == alone[0]
     assert any(a != b for a, b in zip(warm[1:], alone[1:], strict=True))
-    assert [u.prediction for u in learning.utterances(excerpt.path)] == warm
-    pcm, rate = soundfile.read(excerpt.path, dtype="int16")
-    beginning = pcm[: round((excerpt.utterances[1].end + 0.3) * rate)]
+    assert [u.prediction for u in learning.utterances(DEMO)] == warm
+    pcm, rate = soundfile.read(DEMO, dtype="int16")
+    beginning = pcm[: round((truth()[1].end + 0.3) * rate)]
     earlier = [u.prediction for u in learning.utterances(beginning, sample_rate=rate)]
     assert earlier[0] == warm[0]
     assert earlier[1].probabilities == pytest.approx(warm[1].probabilities, abs=0.02)

@@ -42,7 +42,7 @@ test_default corpus-out plain
 $streamer evaluate $manifest --encoder "$made/part.safetensors" --protocol no-speech $heard \
     --out "$figures/default-no-speech"
 $streamer train $manifest --encoder "$made/all.safetensors" --calibrator "$made/part.safetensors" \
-    $heard --out models/default --version 4 --notes docs/cards/default.md \
+    $heard --out models/default --version 5 --notes docs/cards/default.md \
     --speech-figures "$figures/default-no-speech" --figures "$figures/default-ravdess" \
     --figures "$figures/default-crema-d" --figures "$figures/default-savee" \
     --figures "$figures/default-corpus-out"
@@ -51,5 +51,5 @@ $streamer train $manifest --encoder "$made/all.safetensors" --calibrator "$made/
 # and no sounds but made-up ones.
 $streamer evaluate $manifest --corpora crema-d --encoder "$encoder" --protocol crema-d \
     --variations "plain,first 0.5 s,first 1 s" --out "$figures/open-crema-d"
-$streamer train $manifest --corpora crema-d --encoder "$encoder" --out models/open --version 4 \
+$streamer train $manifest --corpora crema-d --encoder "$encoder" --out models/open --version 5 \
     --notes docs/cards/open.md --figures "$figures/open-crema-d"

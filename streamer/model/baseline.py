@@ -7,7 +7,10 @@ eigenchannels in speaker recognition"): what is heard = an average voice in this
 voice + noise, by a few rounds of expectation and maximisation over the past utterances:
 
 1. How likely is each emotion in each utterance, given the voice, and given that people keep their
-   mood (a Dirichlet prior on a session's emotions, as of topics in a text: Blei et al. 2003)?
+   mood (a Dirichlet prior on a session's emotions, as of topics in a text: Blei et al. 2003)? That
+   is doubted a little where the utterances differ, so that there must be several moods: of a voice
+   that is unlike all that it learned from, the model is sure and wrong, and would find its own
+   mistakes confirmed.
 2. What is left of each utterance without its expected emotion? Its mean, shrunk towards an average
    voice by the prior, is the voice.
 
@@ -35,6 +38,9 @@ Logits: TypeAlias = NDArray[np.float64]
 
 ROUNDS = 4  # of expectation and maximisation
 EVENNESS = 8.0  # utterances, of all emotions alike, that are added to a session's own
+VARIETY = (
+    0.32  # of the variance between an average voice's emotions: several moods, or one that stays
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +67,8 @@ class VoiceModel:
         bias: Likewise, shape (labels,).
         means: The warm head's logits for an average voice, by emotion, shape (labels, labels).
         prior: So many utterances of an average voice are added to those of the voice.
+        doubt: This share of past utterances that differ is taken to be of all emotions alike,
+            whatever was heard: at 1 a voice is the plain mean of what it said.
         temperature: Divides the logits of a voice that is well known.
         speakers: Tells voices apart.
     """
@@ -69,6 +77,7 @@ class VoiceModel:
     bias: NDArray[np.float32]
     means: NDArray[np.float32]
     prior: float
+    doubt: float
     temperature: float
     speakers: SpeakerModel
 
@@ -102,16 +111,30 @@ class VoiceModel:
         """
         labels = cold.shape[-1]
         count = heard.sum(-1)[..., None]
+        doubt = self.doubt * self._variety(warm, heard)[..., None, None]
         voice = np.zeros((*cold.shape[:-2], labels))
         mood = np.full_like(voice, 1 / labels)
         for turn in range(ROUNDS):
             known = self.trust(count if turn else np.zeros_like(count))
             logits = mix(cold, warm, voice[..., None, :], known[..., None])
-            share = _softmax(logits + np.log(mood)[..., None, :]) * heard[..., None]
+            share = _softmax(logits + np.log(mood)[..., None, :])
+            share = ((1 - doubt) * share + doubt / labels) * heard[..., None]
             mood = (share.sum(-2) + EVENNESS / labels) / (count + EVENNESS)
             rest = (warm * heard[..., None] - share @ self.means).sum(-2)
             voice = rest / (count + self.prior)
         return voice
+
+    def _variety(self, warm: Logits, heard: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Whether there seem to be several moods (1) or one that stays (0): shape (...).
+
+        Told from how much the utterances differ, which no shift of the voice can change.
+        """
+        count, weight = heard.sum(-1), heard[..., None]
+        mean = (warm * weight).sum(-2) / np.maximum(count, 1)[..., None]
+        square = (np.square(warm - mean[..., None, :]) * weight).sum(-2).mean(-1)
+        spread = square / np.maximum(count - 1, 1) / max(self.means.var(axis=0).mean(), 1e-9)
+        variety: NDArray[np.float64] = spread**4 / (spread**4 + VARIETY**4)
+        return variety
 
 
 def mix(cold: Logits, warm: Logits, voice: Logits, trust: NDArray[np.float64]) -> Logits:

@@ -41,11 +41,12 @@ from streamer.model.speakers import SpeakerModel
 from streamer.model.speech import SpeechModel
 from streamer.types import EMOTIONS
 
-FORMAT = 4
+FORMAT = 5
 """Raised whenever a bundle could no longer be read by an older program.
 
 1: the network alone. 2: may also hold what is known about voices. 3: may also tell them apart,
-and speech from other sounds. 4: may also trust short pieces less.
+and speech from other sounds. 4: may also trust short pieces less. 5: may also doubt what it heard
+of a voice.
 """
 
 MANIFEST, WEIGHTS, CARD = "bundle.json", "model.safetensors", "README.md"
@@ -103,6 +104,7 @@ class Voices(_Part):
     """
 
     prior: float = Field(gt=0)
+    doubt: float = Field(0.0, ge=0, le=1)
     temperature: float = Field(gt=0)
     caution: float = 0.0
     directions: int = Field(0, ge=0)
@@ -148,7 +150,7 @@ class Manifest(_Part):
         files: SHA-256 of every other file.
     """
 
-    format: Literal[1, 2, 3, 4] = 4
+    format: Literal[1, 2, 3, 4, 5] = 5
     name: Annotated[str, StringConstraints(min_length=1)]
     version: str
     labels: tuple[str, ...] = Field(min_length=2)
@@ -398,6 +400,7 @@ def _build_voices(tensors: dict[str, Tensor], manifest: Manifest, path: Path) ->
         bias=take("bias", labels),
         means=take("means", labels, labels),
         prior=described.prior,
+        doubt=described.doubt,
         temperature=described.temperature,
         speakers=speakers,
     )

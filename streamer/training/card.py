@@ -382,9 +382,10 @@ def _recipe(manifest: Manifest, certain: tuple[float, float]) -> str:
             f"""The voice is learned from past utterances, by a second linear layer that was fitted
             without the speakers' means (`streamer/model/baseline.py`); voices are told apart by a
             linear discriminant analysis of all speakers (`streamer/model/speakers.py`). Its prior
-            ({manifest.baseline.prior:g}) and how much evidence it asks for before it takes two
-            utterances for one voice ({manifest.baseline.caution:g}) are the best on the same
-            held-out speakers over all kinds of sessions, among those that cost in none of them
+            ({manifest.baseline.prior:g}), how far it doubts what it heard
+            ({manifest.baseline.doubt:g}) and how much evidence it asks for before it takes two
+            utterances for one voice ({manifest.baseline.caution:g}) are the best for the same
+            held-out speakers in mixed sessions, among those that cost in no kind of session
             more than {manifest.training.get("patience")} of accuracy; its temperature
             ({manifest.baseline.temperature:.2f}) is right for all of them."""
         )

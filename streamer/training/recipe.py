@@ -47,12 +47,13 @@ class Recipe:
         blocks: How many blocks of the encoder are kept.
         variations: In which forms each clip is learned from (keys of `augment.VARIATIONS`).
         l2: Penalties that are tried on held-out speakers.
-        size: How much more a large corpus weighs: its number of clips to this power.
+        voices: How much more a corpus of many voices weighs: their number to this power.
         absent: Weight, in the loss, of an emotion that the clip's corpus does not have: 0 leaves
             such emotions alone, which then turn up at random; 1 says that nobody had them.
         risk: Accepted share of errors among the answers that are not called uncertain.
         least_coverage: At least this share of the answers is not called uncertain.
         prior: What is tried on held-out speakers as the `VoiceModel`'s prior.
+        doubt: Likewise as its doubt.
         patience: How much accuracy the baseline may cost in any kind of session.
         made_up: Sounds of each family that are synthesised to learn what is no speech; with 0, and
              no collected ones, that is not learned.
@@ -62,11 +63,12 @@ class Recipe:
     blocks: int = 3
     variations: tuple[str, ...] = ("plain", "piece")
     l2: tuple[float, ...] = (0.1,)
-    size: float = 0.25
+    voices: float = 0.35
     absent: float = 0.03
     risk: float = 0.2
     least_coverage: float = 0.5
-    prior: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0, 16.0)
+    prior: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
+    doubt: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3)
     patience: float = 0.01
     made_up: int = 60
     seed: int = 0
@@ -75,6 +77,10 @@ class Recipe:
     def handicap(self) -> float:
         """What is added to the logits of emotions that a clip's corpus does not have."""
         return float(np.log(self.absent)) if self.absent else -torch.inf
+
+    def weigh(self, clips: Sequence[Clip]) -> Tensor:
+        """How much each clip counts, shape (clips,)."""
+        return balanced_weights(clips, voices=self.voices)
 
     def as_json(self) -> dict[str, object]:
         """For the manifest."""
@@ -160,7 +166,7 @@ class Choices:
         temperature: Divisor of the logits.
         brevity: How much less short pieces are trusted, see `hesitation`.
         threshold: A lower confidence is uncertain.
-        voices: With the prior, the temperature and the caution that suit it.
+        voices: With the prior, the doubt, the temperature and the caution that suit it.
         held_out: What it was chosen on: probabilities and targets.
     """
 
@@ -198,7 +204,7 @@ def choose(
     judged = [clips[i] for i in held] or list(clips)
     vectors = torch.from_numpy(embed(judged, "plain"))
     targets = target_indices(judged, labels)
-    weights = balanced_weights(judged, size=recipe.size)
+    weights = recipe.weigh(judged)
     learned = [clips[i] for i in fitted]
     examples = _examples(learned, labels, embed, recipe, among=clips)
     head, tried = None, []
@@ -217,6 +223,7 @@ def choose(
             weights=weights.double().numpy(),
         ),
         priors=recipe.prior,
+        doubts=recipe.doubt,
         patience=recipe.patience,
     )
     brevity = _fit_brevity(judged, embed, head, temperature, targets, weights, recipe)
@@ -300,7 +307,7 @@ def _examples(
         features=torch.from_numpy(vectors),
         targets=target_indices(clips, labels).repeat(times),
         known=known_labels(clips, labels, among=among).repeat(times, 1),
-        weights=balanced_weights(clips, size=recipe.size).repeat(times) / times,
+        weights=recipe.weigh(clips).repeat(times) / times,
     )
 
 

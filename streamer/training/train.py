@@ -122,6 +122,7 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
         ),
         baseline=Voices(
             prior=model.voices.prior,
+            doubt=model.voices.doubt,
             temperature=model.voices.temperature,
             caution=model.voices.speakers.caution,
             directions=len(model.voices.speakers.spread),

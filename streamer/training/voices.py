@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import product
 
 import numpy as np
 import torch
@@ -23,6 +24,8 @@ ALTERNATIONS = 6  # between speakers and emotions: the fit then stands still
 WARM_STEPS = 25  # from the cold head to the warm one, which is not far
 DIRECTIONS = 32  # among which voices are told apart; fewer confuse them, more learn them by heart
 SHRINKAGE = 0.6  # of correlations within a voice: features by far outnumber the voices
+
+MIDDLE_PRIOR, MIDDLE_DOUBT = 2.0, 0.1  # with which the caution is chosen
 
 CAUTION = (-1.0, 0.0, 1.0, 2.0, 3.0)
 """What is tried on held-out speakers as the `SpeakerModel`'s caution."""
@@ -68,7 +71,7 @@ def fit_voices(
         absent: As for `fit`.
 
     Returns:
-        With prior, temperature and caution still to be chosen, see `tune_voices`.
+        With prior, doubt, temperature and caution still to be chosen, see `tune_voices`.
     """
     count = len(clips)
     plain, weights = examples.features[:count], examples.weights[:count]
@@ -95,6 +98,7 @@ def fit_voices(
         bias=head.bias.numpy(),
         means=head(population + offsets).numpy(),
         prior=1.0,
+        doubt=0.0,
         temperature=1.0,
         speakers=_tell_apart(plain - speakers[voices], weights, speakers, [n for n, _ in names]),
     )
@@ -166,37 +170,45 @@ class Tuning:
 
 
 def tune_voices(
-    model: VoiceModel, tuning: Tuning, *, priors: Sequence[float], patience: float
+    model: VoiceModel,
+    tuning: Tuning,
+    *,
+    priors: Sequence[float],
+    doubts: Sequence[float],
+    patience: float,
 ) -> VoiceModel:
-    """Choose caution and prior, then the temperature of a well-known voice.
+    """Choose caution, then prior and doubt, then the temperature of a well-known voice.
 
-    Each choice is the one that is best on average over all kinds of sessions, among those that cost
-    nobody more than ``patience`` against a cold judgement, or else the one that costs the least.
+    Each choice is the one that is best in mixed sessions, among those that in no kind of session
+    cost more than ``patience`` against a cold judgement, or else the one that costs the least.
 
     Args:
         model: From `fit_voices`.
         tuning: What is chosen on.
         priors: What is tried.
+        doubts: Likewise, with each prior.
         patience: As said, in accuracy.
     """
-    pasts = [sessions(tuning.clips, kind, seed=0) for kind in Session]
+    pasts = {kind: sessions(tuning.clips, kind, seed=0) for kind in Session}
     cold = tuning.accuracy(tuning.cold)
 
     def worth(tried: VoiceModel) -> tuple[bool, float]:
-        gains = [
-            tuning.accuracy(_mixed(tuning.embeddings, tuning.cold, past, tried)[0]) - cold
-            for past in pasts
-        ]
-        harmless = min(gains) >= -patience
-        return harmless, float(np.mean(gains)) if harmless else min(gains)
+        gains = {
+            kind: tuning.accuracy(_mixed(tuning.embeddings, tuning.cold, past, tried)[0]) - cold
+            for kind, past in pasts.items()
+        }
+        least = min(gains.values())
+        harmless = least >= -patience
+        return harmless, gains[Session.MIXED] if harmless else least
 
     def cautious(caution: float) -> VoiceModel:
         return replace(middle, speakers=replace(model.speakers, caution=caution))
 
-    middle = replace(model, prior=sorted(priors)[len(priors) // 2])
+    middle = replace(model, prior=MIDDLE_PRIOR, doubt=MIDDLE_DOUBT)
     chosen = max(map(cautious, CAUTION), key=worth)
-    chosen = max((replace(chosen, prior=prior) for prior in priors), key=worth)
-    judged = [_mixed(tuning.embeddings, tuning.cold, past, chosen) for past in pasts]
+    grid = product(priors, doubts)
+    chosen = max((replace(chosen, prior=p, doubt=d) for p, d in grid), key=worth)
+    judged = [_mixed(tuning.embeddings, tuning.cold, past, chosen) for past in pasts.values()]
     logits, trust = (np.concatenate(part) for part in zip(*judged, strict=True))
     targets, weights = np.tile(tuning.targets, len(pasts)), np.tile(tuning.weights, len(pasts))
 
@@ -214,6 +226,7 @@ def with_choices(model: VoiceModel, tuned: VoiceModel) -> VoiceModel:
     return replace(
         model,
         prior=tuned.prior,
+        doubt=tuned.doubt,
         temperature=tuned.temperature,
         speakers=replace(model.speakers, caution=tuned.speakers.caution),
     )
