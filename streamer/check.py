@@ -8,12 +8,13 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
 
+from streamer.alerts import check_rules
 from streamer.audio.level import rms_dbfs
 from streamer.audio.sources import FileSource, MicrophoneSource, find_device
 from streamer.config import Config
@@ -50,12 +51,13 @@ def check(config: Config, load: Callable[[], Model], recording: Path) -> int:
     Returns:
         The exit code: 0 where all is well, else that of the first thing amiss.
     """
+    load = cache(load)
     print(f"streamer on Python {platform.python_version()}, {platform.platform()}")
     parts: dict[str, Callable[[], str]] = {
         "device": lambda: _device(config),
         "model": lambda: _model(load),
         "live path": lambda: _live_path(config, load, recording),
-        "alerts": lambda: _alerts(config),
+        "alerts": lambda: _alerts(config, load),
         "log": lambda: _log(config),
     }
     return _report(parts)
@@ -183,9 +185,15 @@ def _spread(values_ms: list[float]) -> str:
     return f"{statistics.median(values_ms):.0f} ms (at most {max(values_ms):.0f})"
 
 
-def _alerts(config: Config) -> str:
-    """Who is told, and whether the webhook's host can be connected to; nothing is sent."""
+def _alerts(config: Config, load: Callable[[], Model]) -> str:
+    """Whether the rules can come true, who is told, and whether the webhook's host can be reached.
+
+    Nothing is sent.
+    """
     alerts = config.alerts
+    if alerts.rules:
+        model = load()
+        check_rules(alerts.rules, model.labels, model.name)
     told = [receiver.name for receiver in receivers(alerts)]
     if alerts.webhook_url is not None:
         parts = urlsplit(alerts.webhook_url)

@@ -188,7 +188,7 @@ def as_nobody() -> Iterator[None]:
 
 def test_what_cannot_be_written_for_a_while_follows(tmp_path, shown, capfd, monkeypatch):
     """It is said when it begins, and when it is over; in order, and nothing is missing."""
-    monkeypatch.setattr(csv_log, "RETRY_S", 0.0)
+    monkeypatch.setattr(csv_log, "RETRY_S", 3600.0)  # not while the file is put back: with a row
     path = tmp_path / "rows.csv"
 
     def block_and_free(number: int) -> None:
@@ -317,15 +317,33 @@ def test_a_minute_asleep_is_a_hole_in_the_stream(tmp_path):
     assert "lost: 60.00 s in 1 gaps, 0 overruns, 0 utterances not judged" in session.summary()
 
 
-def test_time_asleep_is_counted_by_the_clock_that_does_not_stop(monkeypatch):
-    """Linux's monotonic clock stands still while the machine sleeps."""
-    up = iter([100.0, 100.02, 160.04])
+def lost_at(times, monkeypatch):
+    """What a microphone says is missing before each of the blocks that come at these times."""
+    up = iter(times)
     monkeypatch.setattr(sources, "_uptime", lambda: next(up))
     source = MicrophoneSource(None, channels=1, block_s=0.02)
     fine = SimpleNamespace(input_overflow=False)
-    for _ in range(3):
+    for _ in times:
         source._on_block(silence(0.02).reshape(-1, 1), 320, None, fine)
-    assert [source._blocks.get().lost for _ in range(3)] == [0, 0, 60 * SAMPLE_RATE]
+    return [source._blocks.get().lost for _ in times]
+
+
+def test_time_asleep_is_counted_by_the_clock_that_does_not_stop(monkeypatch):
+    """Linux's monotonic clock stands still while the machine sleeps."""
+    paced = [160.02 + 0.02 * block for block in range(1, 6)]
+    lost = lost_at([100.0, 100.02, *paced], monkeypatch)
+    assert lost == [0] * 5 + [60 * SAMPLE_RATE, 0]
+
+
+def test_what_comes_late_is_not_lost(monkeypatch):
+    """A sound server keeps what is said while this process is stopped, and delivers it at once."""
+    before = [100.0, 100.02]
+    burst = [110.02 + 0.0001 * block for block in range(500)]
+    after = [110.09 + 0.02 * block for block in range(6)]
+    assert not any(lost_at([*before, *burst, *after], monkeypatch))
+    lost = lost_at([*before, *burst[:200], *after], monkeypatch)
+    assert sum(lost) == pytest.approx(6 * SAMPLE_RATE, abs=0.1 * SAMPLE_RATE)
+    assert lost.index(max(lost)) == len(before) + 200 + 2
 
 
 # --- the device ---------------------------------------------------------------------------------
@@ -612,6 +630,7 @@ def test_a_frame_that_cannot_be_drawn_costs_no_row(tmp_path, shown, monkeypatch)
     def plant(number: int) -> None:
         if number == 3:
             monkeypatch.setattr("streamer.dashboard.screen.render", fail)
+            monkeypatch.setattr("streamer.dashboard.board.URGENT_S", 0.0)  # so it is drawn for sure
 
     session = live(saying(3, plant, shown), path, board=board, lines=None)
     shown.release()  # nobody shows the third

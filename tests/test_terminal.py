@@ -17,7 +17,7 @@ from conftest import Excerpt
 from rich.cells import cell_len
 
 from streamer.cli import DEMO
-from streamer.types import EMOTIONS
+from streamer.types import EMOTIONS, NO_SPEECH
 
 pytestmark = pytest.mark.skipif(not shutil.which("tmux"), reason="tmux is not installed")
 
@@ -178,7 +178,8 @@ def left_well(terminal: Terminal) -> None:
     assert before.partition("\n")[2] == after.partition("\n")[2]  # the first line has the size
     said = re.search(SUMMARY, screen, re.MULTILINE)
     assert said is not None, screen
-    assert len(terminal.rows()) == int(said[1]) > 0
+    spoken = [row for row in terminal.rows() if row["emotion"] != NO_SPEECH]  # cut off, it may be
+    assert len(spoken) == int(said[1]) > 0
     assert "rows in rows.csv" in screen
     assert "Traceback" not in screen
 
@@ -222,10 +223,10 @@ def test_keys(terminal: Open):
     left_well(window)
 
 
-def test_a_mark_and_its_note(terminal: Open):
+def test_a_mark_and_its_note(terminal: Open, brisk: Path):
     """Typed while the recording goes on: every key is a letter; it is in the CSV at once."""
     window = terminal(80, 24)
-    window.play(DEMO)
+    window.play(brisk)
     window.until(LISTENING, whole=True)
     window.press("m")
     window.type("quite cross?x")
@@ -255,10 +256,10 @@ def test_a_mark_and_its_note(terminal: Open):
 
 
 @pytest.mark.parametrize(("width", "height"), [(60, 24), (80, 24), (100, 30), (160, 45), (200, 50)])
-def test_rows_are_looked_at(terminal: Open, width: int, height: int):
+def test_rows_are_looked_at(terminal: Open, brisk: Path, width: int, height: int):
     """On every width: down to a row, all about it, up again, and back to the newest."""
     window = terminal(width, height)
-    window.play(DEMO)
+    window.play(brisk)
     window.until(LISTENING, whole=True)
     window.until(ROW.format(2))
     window.press("Down")
@@ -278,10 +279,10 @@ def test_rows_are_looked_at(terminal: Open, width: int, height: int):
     left_well(window)
 
 
-def test_resized(terminal: Open):
+def test_resized(terminal: Open, brisk: Path):
     """From small to big and back while it runs, then Ctrl-C."""
     window = terminal(60, 24)
-    window.play(DEMO)
+    window.play(brisk)
     window.until(LISTENING, whole=True)
     for width, height in ((160, 45), (100, 30), (60, 24)):
         window.resize(width, height)
@@ -291,10 +292,10 @@ def test_resized(terminal: Open):
     left_well(window)
 
 
-def test_terminated_without_colour(terminal: Open):
+def test_terminated_without_colour(terminal: Open, brisk: Path):
     """NO_COLOR, then SIGTERM in the middle of an utterance."""
     window = terminal(80, 24)
-    window.play(DEMO, "NO_COLOR=1")
+    window.play(brisk, "NO_COLOR=1")
     window.until(LISTENING, ROLLING)
     styled = window.styled()
     assert "\x1b[1m" in styled  # bold is no colour
@@ -317,10 +318,10 @@ def test_dumb_terminal(terminal: Open):
     left_well(window)
 
 
-def test_a_terminal_that_vanishes(terminal: Open):
+def test_a_terminal_that_vanishes(terminal: Open, brisk: Path):
     """Its window is closed: the open utterance is finished, its row written, the program ended."""
     window = terminal(100, 30)
-    window.play(DEMO)
+    window.play(brisk)
     window.until(LISTENING, ROLLING)
     process = Path("/proc") / (window.folder / "pid").read_text().strip()
     window.vanish()

@@ -15,7 +15,10 @@ from streamer.dashboard.keys import Keys
 from streamer.dashboard.languages import words
 from streamer.dashboard.screen import Screen
 from streamer.dashboard.state import Channel, Input, Snapshot, advance, fold
-from streamer.types import Alert
+from streamer.types import Alert, Utterance
+
+URGENT_S = 0.05
+"""News that somebody waits for is drawn at once, unless a frame was drawn so shortly before."""
 
 
 class Board:
@@ -49,7 +52,7 @@ class Board:
         self._keys = Keys(suspended=self._screen.hide, resumed=self._screen.unhide)
         self._bell = bell
         self._period_s = 1 / config.fps
-        self._next_frame = 0.0
+        self._drawn = self._next_frame = 0.0
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -66,8 +69,10 @@ class Board:
         self._stack.close()
 
     def fold(self, event: Input) -> None:
-        """Take in what happened; it is on screen with the next frame."""
+        """Take in what happened; it is on screen with the next frame, which may be hurried."""
         self._snapshot = fold(self._snapshot, event, time.monotonic())
+        if isinstance(event, Utterance | Alert):
+            self._next_frame = min(self._next_frame, self._drawn + URGENT_S)
         if self._bell and isinstance(event, Alert):
             self._screen.ring()
 
@@ -75,7 +80,7 @@ class Board:
         """Draw a frame if one is due."""
         now = time.monotonic()
         if now >= self._next_frame:
-            self._next_frame = now + self._period_s
+            self._drawn, self._next_frame = now, now + self._period_s
             self._snapshot = advance(self._snapshot, now)
             self._screen.show(self._snapshot)
 
