@@ -7,10 +7,10 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from page import heading
 from rich.progress import track
 
 HERE = Path(__file__).parent
@@ -68,19 +68,24 @@ def latencies(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return rows
 
 
-def document(report: Mapping[str, Any], results: Mapping[str, Mapping[str, Any]]) -> Sequence[str]:
+def starts(found: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """What `startup.py` says."""
+    rows = [f"| `{name}` | {t['p50']:.2f} s | {t['most']:.2f} s |" for name, t in found.items()]
+    return ["| with warm caches | p50 | most |", "| --- | --- | --- |", *rows]
+
+
+def document(
+    report: Mapping[str, Any],
+    results: Mapping[str, Mapping[str, Any]],
+    startup: Mapping[str, Mapping[str, float]],
+) -> Sequence[str]:
     """The whole page."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607 - whichever git there is
-        capture_output=True, text=True, check=False, cwd=HERE,
-    ).stdout.strip()  # fmt: skip
     return [
-        "# Measured",
-        "",
-        f"{report['machine']}; {datetime.now(UTC):%Y-%m-%d}, commit {commit or 'unknown'}.",
-        "Written by `make bench`; what the figures mean is said in `streamer bench --help` and",
-        "`benchmarks/latency.py`.",
-        "",
+        *heading(
+            "Measured",
+            "Written by `make bench`; what the figures mean is said in `streamer bench --help` "
+            "and\n`benchmarks/latency.py`. Many lines and a whole day: `make load`, `make day`.",
+        ),
         "## What it costs (`streamer bench`, one torch thread)",
         "",
         *costs(report),
@@ -89,17 +94,22 @@ def document(report: Mapping[str, Any], results: Mapping[str, Mapping[str, Any]]
         "",
         *latencies(results),
         "",
+        "## How long it takes to start (`benchmarks/startup.py`, process to terminal)",
+        "",
+        *starts(startup),
+        "",
     ]
 
 
 def main() -> None:
     """Measure one after the other, and write."""
     report = run("-m", "streamer", "bench", "--json")
+    startup = run(str(HERE / "startup.py"), "--json")
     results = {
         name: run(str(HERE / "latency.py"), "--json", *arguments)
         for name, arguments in track(LATENCIES.items(), "measuring latencies")
     }
-    OUT.write_text("\n".join(document(report, results)), encoding="utf-8")
+    OUT.write_text("\n".join(document(report, results, startup)), encoding="utf-8")
     print(f"figures in {OUT}")
 
 
