@@ -194,6 +194,15 @@ def test_onset(demo: NDArray[np.float64], truth: list[tuple[float, float]]):
     assert np.median(late) <= 20
 
 
+def test_onset_wherever_frames_begin(demo: NDArray[np.float64], truth: list[tuple[float, float]]):
+    """A first word with little voice is not missed because the frames cut it elsewhere."""
+    begin, end = truth[1]
+    word = to_pcm(demo[round((begin - 1) * SAMPLE_RATE) : round(end * SAMPLE_RATE)])
+    for shift in range(0, 320, 16):
+        (found,) = utterances(np.concatenate((np.zeros(8000 + shift, np.int16), word)))
+        assert found[0] - shift / SAMPLE_RATE == pytest.approx(1.5, abs=0.06)
+
+
 @pytest.mark.parametrize("snr_db", [20, 10])
 @pytest.mark.parametrize("noise", ["white", "pink", "hum", "keyboard"])
 def test_noise(

@@ -5,7 +5,8 @@ steady noise for speech for ever, and clicks of a keyboard more often than not. 
 frame with the noise turned down, and believed only around evidence that somebody speaks: a voice,
 which is *periodic*, *lasts* longer than a click and *rises* above the noise floor. That evidence
 takes time to gather, and a word may begin without a voice. So the first moment of a sound that
-breaks a silence has the benefit of the doubt: too short to be an utterance by itself.
+breaks a silence has the benefit of the doubt: too short to be an utterance by itself. And so has
+what follows a voice without a break, for a hiss or a creak within a word has none.
 """
 
 import math
@@ -55,9 +56,10 @@ FORGET_DB_PER_S = 2  # a quieter voice is heard again after a shout
 TRUST_MS, MOST_TRUST_MS = 120, 440  # a step of voice lets webrtcvad decide for so much longer
 FIRST_TRUST_MS = 40  # the first one less: with the doubt below, it is no utterance yet
 BRIDGE_MS = 40  # shorter dips stay speech
-DOUBT_MS = 100  # webrtcvad is believed without a voice for so long, half of the least utterance ...
-DOUBT_SNR_DB = 10  # ... of a sound that is so far above the noise floor ...
-SILENCE_MS = 400  # ... and breaks a silence as long as a hangover: clatter draws out no utterance
+DOUBT_SNR_DB = 10  # webrtcvad is believed without a voice of a sound so far above the noise ...
+DOUBT_MS = 100  # ... for so long, half of the least utterance ...
+SILENCE_MS = 400  # ... if it breaks a silence like a hangover: clatter draws out no utterance ...
+FOLLOW_MS = 160  # ... and for so long after a voice, if it has not paused since
 
 
 def _band_edges() -> NDArray[np.intp]:
@@ -139,6 +141,7 @@ class Builtin:
         self._most_trust = MOST_TRUST_MS // step_ms
         self._bridge = math.ceil(BRIDGE_MS / config.frame_ms)
         self._most_doubt = DOUBT_MS // config.frame_ms
+        self._most_following = FOLLOW_MS // config.frame_ms
         self._least_silence = math.ceil(SILENCE_MS / config.frame_ms)
 
         self._webrtc = webrtcvad.Vad(config.aggressiveness)
@@ -150,7 +153,8 @@ class Builtin:
         self._snr_db = 0.0  # of the newest step
         self._since_voice = self._bridge + 1  # frames
         self._silence = 0  # frames
-        self._doubt = 0  # frames of unproven sound that are still believed
+        self._doubt = 0  # frames of unproven sound that are still believed after a silence ...
+        self._following = 0  # ... and after a voice
 
     def __call__(self, frame: Pcm) -> bool:
         """Judge the next frame, int16, shape (frame_samples,)."""
@@ -165,15 +169,19 @@ class Builtin:
         return self._is_in_doubt(likely=likely) or self._since_voice <= self._bridge
 
     def _is_in_doubt(self, *, likely: bool) -> bool:
-        """Is this the first moment of a sound that may turn out to be a voice?"""
+        """Is this a sound that may belong to a voice that is still to come, or has just been?"""
         if not likely:
+            self._following = 0
             self._silence += 1
             if self._silence >= self._least_silence:
                 self._doubt = self._most_doubt
             return False
         self._silence = 0
-        in_doubt = self._doubt > 0 and self._snr_db > DOUBT_SNR_DB
+        if self._trust > 0:
+            self._following = self._most_following
+        in_doubt = max(self._doubt, self._following) > 0 and self._snr_db > DOUBT_SNR_DB
         self._doubt = max(0, self._doubt - 1)
+        self._following = max(0, self._following - 1)
         return in_doubt
 
     def _listen(self, step: Samples) -> float:
