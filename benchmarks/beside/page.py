@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
+from page import heading
 from rich.console import Console
 from rich.table import Table
 
 from beside.accuracy import UNHEARD
-from beside.contenders import CONTENDERS, OURS, PeerError, python, run
+from beside.contenders import CONTENDERS, OURS, python, run
 from beside.cost import PIECE_S, PIECES, ROUNDS, Cost, multiply_adds, peak
 from streamer.config import Config
 from streamer.model import bundle
@@ -46,17 +46,13 @@ def document(  # noqa: PLR0913 - all that there is to say
         load: How many programs wanted a core before we began.
     """
     whole = json.loads(run([str(python(OURS)), "-m", "streamer", "bench", "--json"]))
-    try:
-        commit = run(["git", "describe", "--always", "--dirty"]).strip()
-    except (PeerError, OSError):
-        commit = "unknown"
     return [
-        "# Beside what else there is",
-        "",
-        f"{whole['machine']}; {datetime.now(UTC):%Y-%m-%d}, commit {commit}. Written by",
-        "`python benchmarks/peers.py`, which installs every peer from the package index into an",
-        "environment of its own and gives all of them the same speech, in one run.",
-        "",
+        *heading(
+            "Beside what else there is",
+            "Written by `python benchmarks/peers.py`, which installs every peer from the package "
+            "index into an\nenvironment of its own and gives all of them the same speech, in one "
+            "run.",
+        ),
         *([BUSY.format(load), ""] if load > QUIET else []),
         *costs_section(costs, failures, whole),
         *accuracy_section(accuracies, tests, learned),

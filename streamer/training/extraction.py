@@ -145,7 +145,8 @@ class Extractor:
 
 def precision(device: torch.device) -> AbstractContextManager[None]:
     """Half precision (bfloat16) where the processor multiplies that several times faster."""
-    quick = device.type == "cuda" or torch.cpu.get_capabilities().get("amx_bf16", False)
+    able = torch.cpu.get_capabilities()
+    quick = device.type == "cuda" or able.get("amx_bf16") or able.get("avx512_bf16")
     return torch.autocast(device.type, torch.bfloat16, enabled=bool(quick))
 
 
