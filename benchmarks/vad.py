@@ -350,7 +350,8 @@ def listen(detector: Detector, pcm: Pcm) -> tuple[Frames, list[Segment]]:
         verdicts.append(detector(frame))
         return verdicts[-1]
 
-    segmenter = Segmenter(SegmenterConfig(), RollingConfig(), FRAME, is_speech)
+    tail = getattr(detector, "tail_samples", 0)
+    segmenter = Segmenter(SegmenterConfig(), RollingConfig(), FRAME, is_speech, tail=tail)
     events = segmenter.push(pcm) + segmenter.close(EndReason.END_OF_INPUT)
     return np.array(verdicts), [event for event in events if isinstance(event, Segment)]
 

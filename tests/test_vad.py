@@ -33,7 +33,13 @@ def verdicts(pcm: Pcm, frame_ms: int = 20) -> NDArray[np.bool_]:
 def utterances(pcm: Pcm, frame_ms: int = 20) -> list[tuple[float, float]]:
     """Start and end of each utterance that the product would find, in seconds."""
     detector = VoiceActivityDetector(VadConfig(frame_ms=frame_ms))  # type: ignore[arg-type]
-    segmenter = Segmenter(SegmenterConfig(), RollingConfig(), detector.frame_samples, detector)
+    segmenter = Segmenter(
+        SegmenterConfig(),
+        RollingConfig(),
+        detector.frame_samples,
+        detector,
+        tail=detector.tail_samples,
+    )
     events = segmenter.push(pcm) + segmenter.close(EndReason.END_OF_INPUT)
     return [
         (event.start / SAMPLE_RATE, event.end / SAMPLE_RATE)

@@ -17,7 +17,7 @@ from streamer.dashboard.screen import Screen
 from streamer.dashboard.state import Channel, Input, Snapshot, advance, fold
 from streamer.types import Alert, Utterance
 
-URGENT_S = 0.05
+URGENT_S = 0.02
 """News that somebody waits for is drawn at once, unless a frame was drawn so shortly before."""
 
 

@@ -1,12 +1,21 @@
 """10, 20 or 30 ms of PCM -> speech or not, by the engine that the configuration names."""
 
-from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
 from streamer.config import VadConfig
 from streamer.types import SAMPLE_RATE, Pcm
 from streamer.vad.builtin import Builtin
+
+
+class Engine(Protocol):
+    """What can tell."""
+
+    tail_frames: int
+
+    def __call__(self, frame: Pcm) -> bool:
+        """Whether somebody speaks in the next frame."""
 
 
 class VoiceActivityDetector:
@@ -22,6 +31,8 @@ class VoiceActivityDetector:
         self.frame_samples = config.frame_ms * SAMPLE_RATE // 1000
         """Length of the frames it takes."""
         self._engine = _engine(config)
+        self.tail_samples = self._engine.tail_frames * self.frame_samples
+        """So long it still says speech when speech is over, should it go on."""
 
     def __call__(self, frame: Pcm) -> bool:
         """Judge the next frame.
@@ -42,7 +53,7 @@ class VoiceActivityDetector:
         return self._engine(frame)
 
 
-def _engine(config: VadConfig) -> Callable[[Pcm], bool]:
+def _engine(config: VadConfig) -> Engine:
     if config.engine == "silero":
         from streamer.vad.silero import Silero  # noqa: PLC0415 - optional, and slow to import
 

@@ -59,7 +59,7 @@ BRIDGE_MS = 40  # shorter dips stay speech
 DOUBT_SNR_DB = 10  # webrtcvad is believed without a voice of a sound so far above the noise ...
 DOUBT_MS = 100  # ... for so long, half of the least utterance ...
 SILENCE_MS = 400  # ... if it breaks a silence like a hangover: clatter draws out no utterance ...
-FOLLOW_MS = 160  # ... and for so long after a voice, if it has not paused since
+FOLLOW_MS = 100  # ... and for so long after a voice, if it has not paused since
 
 
 def _band_edges() -> NDArray[np.intp]:
@@ -125,9 +125,13 @@ class Builtin:
 
     Args:
         config: Length of the frames, and how much evidence is asked for.
+
+    Attributes:
+        tail_frames: So many are still called speech when it is over, should it go on.
     """
 
     def __init__(self, config: VadConfig) -> None:
+        self.tail_frames = math.ceil(BRIDGE_MS / config.frame_ms)
         steps_per_frame = math.ceil(config.frame_ms / STEP_MS)
         step_ms = config.frame_ms // steps_per_frame
         self._step_samples = step_ms * SAMPLE_RATE // 1000
@@ -139,7 +143,6 @@ class Builtin:
         self._trust_gain = TRUST_MS // step_ms
         self._first_trust = FIRST_TRUST_MS // step_ms
         self._most_trust = MOST_TRUST_MS // step_ms
-        self._bridge = math.ceil(BRIDGE_MS / config.frame_ms)
         self._most_doubt = DOUBT_MS // config.frame_ms
         self._most_following = FOLLOW_MS // config.frame_ms
         self._least_silence = math.ceil(SILENCE_MS / config.frame_ms)
@@ -151,7 +154,7 @@ class Builtin:
         self._loudest_dbfs = -math.inf
         self._trust = 0  # steps for which webrtcvad is still believed
         self._snr_db = 0.0  # of the newest step
-        self._since_voice = self._bridge + 1  # frames
+        self._since_voice = self.tail_frames + 1
         self._silence = 0  # frames
         self._doubt = 0  # frames of unproven sound that are still believed after a silence ...
         self._following = 0  # ... and after a voice
@@ -165,24 +168,32 @@ class Builtin:
         likely = self._webrtc.is_speech(
             (samples * gain).astype(np.int16).tobytes(), SAMPLE_RATE
         ) and _level_dbfs(samples) > max(self._floor_dbfs, self._loudest_dbfs - RANGE_DB)
-        self._since_voice = 0 if likely and self._trust > 0 else self._since_voice + 1
-        return self._is_in_doubt(likely=likely) or self._since_voice <= self._bridge
+        in_doubt = self._is_in_doubt(likely=likely)
+        self._since_voice = 0 if self._is_followed(likely=likely) else self._since_voice + 1
+        return in_doubt or self._since_voice <= self.tail_frames
 
     def _is_in_doubt(self, *, likely: bool) -> bool:
-        """Is this a sound that may belong to a voice that is still to come, or has just been?"""
+        """Is this the first moment of a sound that may turn out to be a voice?"""
         if not likely:
-            self._following = 0
             self._silence += 1
             if self._silence >= self._least_silence:
                 self._doubt = self._most_doubt
             return False
         self._silence = 0
-        if self._trust > 0:
-            self._following = self._most_following
-        in_doubt = max(self._doubt, self._following) > 0 and self._snr_db > DOUBT_SNR_DB
+        in_doubt = self._doubt > 0 and self._snr_db > DOUBT_SNR_DB
         self._doubt = max(0, self._doubt - 1)
-        self._following = max(0, self._following - 1)
         return in_doubt
+
+    def _is_followed(self, *, likely: bool) -> bool:
+        """Is this a voice, or what follows it without a break?"""
+        if not likely:
+            self._following = 0
+        elif self._trust > 0:
+            self._following = self._most_following
+            return True
+        else:
+            self._following = max(0, self._following - 1)
+        return self._following > 0 and self._snr_db > DOUBT_SNR_DB
 
     def _listen(self, step: Samples) -> float:
         """Gather evidence of a voice; return the power of the noise, in LSB²."""

@@ -36,7 +36,12 @@ class Silero:
 
     Args:
         config: Length of the frames, and the least level of speech.
+
+    Attributes:
+        tail_frames: As of `Builtin`; none.
     """
+
+    tail_frames = 0
 
     def __init__(self, config: VadConfig) -> None:
         self._floor_dbfs = config.floor_dbfs
