@@ -29,6 +29,7 @@ from streamer.outputs.saved_audio import AudioFolder, file_name
 from streamer.training import change
 from streamer.training.adapt import _changed_voices, adapt
 from streamer.training.change import SURE, Examples, fit_change, split, try_change
+from streamer.training.metrics import figures
 from streamer.types import SAMPLE_RATE, Pcm
 
 LABELS = ("neutral", "happy", "angry")
@@ -60,7 +61,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
         labels=LABELS,
         features=features.PARAMETERS,
         network=Network(mels=80, width=64, heads=1, blocks=1, positions=1500),
-        calibration=Calibration(temperature=1.5, threshold=0.4),
+        calibration=Calibration(temperature=1.5, threshold=0.4, brevity=0.5),
         baseline=Voices(prior=2.0, temperature=1.2),
         mood=Mood(positive=("happy",), negative=("angry",)),
         sources=(Source(name="nobody", licence="CC BY-NC 4.0"),),
@@ -124,9 +125,24 @@ def clouds(seed: int, *, apart: float, count: int = 60) -> Examples:
     return Examples(
         embeddings=torch.from_numpy(vectors.astype(np.float32)),
         logits=torch.from_numpy(rng.standard_normal((count, 3)).astype(np.float32)),
+        hesitations=torch.ones(count, 1),
         targets=targets,
         groups=np.arange(count),
     )
+
+
+def test_utterances_are_judged_as_the_program_judges_them(base, rows, tmp_path):
+    """Short ones are trusted less there: so they are here, before the change and after."""
+    log, audio = saved(tmp_path, rows)
+    before = adapt([log], audio=audio, base=base, out=tmp_path / "mine").trial.before
+    model = Classifier.load(base)
+    labelled = [row for row in rows if row["label"]]
+    heard = [
+        model.judge(tone(str(row["label"]), int(str(row["utterance"])))).probabilities
+        for row in labelled
+    ]
+    targets = np.array([LABELS.index(str(row["label"])) for row in labelled])
+    assert before.brier == pytest.approx(figures(np.array(heard), targets, LABELS).brier, abs=1e-3)
 
 
 def test_a_better_model_is_written_and_says_what_it_is(base, rows, tmp_path, capsys):

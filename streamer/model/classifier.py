@@ -123,10 +123,10 @@ class Classifier:
         Args:
             pcm: As for `judge`, with the same errors.
         """
-        embedding = self.embed(pcm)
-        if embedding is None or self._voices is None:
+        embedded = self.embed(pcm)
+        if embedded is None or self._voices is None:
             return None
-        return self._voices.hear(embedding, self._logits(embedding))
+        return self._voices.hear(embedded.embedding, self._logits(embedded.embedding))
 
     def judge(
         self,
@@ -148,7 +148,7 @@ class Classifier:
             TypeError: It is no array, or of another dtype.
             ValueError: It is not mono, or holds NaN or infinity.
         """
-        heard = self._hear(pcm)
+        heard = self.embed(pcm)
         prediction = self._judge(heard, baseline)
         if learn and heard is not None and baseline is not None and prediction.is_speech:
             baseline.observe(heard.embedding, self._logits(heard.embedding))
@@ -158,16 +158,12 @@ class Classifier:
         """For the rolling predictions of one channel."""
         return Follower(RollingEmbedding(self._network.encoder), self._judge)
 
-    def embed(self, pcm: NDArray[np.generic]) -> Embedding | None:
+    def embed(self, pcm: NDArray[np.generic]) -> Embedded | None:
         """What the network makes of a piece of speech; None for digital silence.
 
         Args:
             pcm: As for `judge`, with the same errors.
         """
-        heard = self._hear(pcm)
-        return None if heard is None else heard.embedding
-
-    def _hear(self, pcm: NDArray[np.generic]) -> Embedded | None:
         wave = features.prepare(pcm)
         if wave is None:
             return None

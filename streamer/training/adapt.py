@@ -17,6 +17,7 @@ from streamer.errors import ConfigError, InputError
 from streamer.model import bundle
 from streamer.model.baseline import VoiceModel
 from streamer.model.bundle import MANIFEST, Bundle, Source
+from streamer.model.calibration import hesitation
 from streamer.model.classifier import Classifier
 from streamer.model.network import EmotionNet
 from streamer.training.card import UNKNOWN_LICENCE, write_adapted_card
@@ -108,18 +109,21 @@ def _examples(
     labelled: Sequence[Labelled], groups: Sequence[str], classifier: Classifier, base: Bundle
 ) -> Examples:
     """What the model makes of the utterances, as if nobody had spoken before."""
-    embeddings = []
+    heard = []
     for one in track(labelled, "listening", transient=True):
-        embedding = classifier.embed(read_mono(one.path))
-        if embedding is None:
+        embedded = classifier.embed(read_mono(one.path))
+        if embedded is None:
             raise InputError(f"{one.path}: is silent, expected speech")
-        embeddings.append(embedding)
-    heard = torch.from_numpy(np.stack(embeddings))
+        heard.append(embedded)
+    embeddings = torch.from_numpy(np.stack([one.embedding for one in heard]))
     with torch.inference_mode():
-        logits = base.network.head(heard).clone()
+        logits = base.network.head(embeddings).clone()
+    calibration = base.manifest.calibration
+    hesitations = hesitation(np.array([[one.seconds] for one in heard]), calibration.brevity)
     return Examples(
-        embeddings=heard,
-        logits=logits / base.manifest.calibration.temperature,
+        embeddings=embeddings,
+        logits=logits / calibration.temperature,
+        hesitations=torch.from_numpy(hesitations).float(),
         targets=torch.tensor([base.manifest.labels.index(one.label) for one in labelled]),
         groups=np.unique(groups, return_inverse=True)[1],
     )

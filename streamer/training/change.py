@@ -60,12 +60,15 @@ class Examples:
     Attributes:
         embeddings: Shape (utterances, features).
         logits: Calibrated ones of the model as it is, shape (utterances, labels).
+        hesitations: What divides all logits of an utterance, changed or not, because it is short
+            (`streamer.model.calibration.hesitation`): shape (utterances, 1).
         targets: Index of the label, shape (utterances,).
         groups: What must not be on both sides: the number of a speaker or session, likewise.
     """
 
     embeddings: Tensor
     logits: Tensor
+    hesitations: Tensor
     targets: Tensor
     groups: NDArray[np.int64]
 
@@ -76,8 +79,16 @@ class Examples:
         """Some of them."""
         kept = torch.from_numpy(rows)
         return type(self)(
-            self.embeddings[kept], self.logits[kept], self.targets[kept], self.groups[rows]
+            self.embeddings[kept],
+            self.logits[kept],
+            self.hesitations[kept],
+            self.targets[kept],
+            self.groups[rows],
         )
+
+    def judged(self, added: Tensor | float = 0.0, temperature: float = 1.0) -> Tensor:
+        """The logits that answers are made of, with something added, shape (utterances, labels)."""
+        return (self.logits + added) / (temperature * self.hesitations)
 
     @property
     def weights(self) -> Tensor:
@@ -105,8 +116,8 @@ class Change:
     l2: float
 
     def __call__(self, examples: Examples) -> Tensor:
-        """The calibrated logits of the changed model, shape (utterances, labels)."""
-        return (examples.logits + self.head(examples.embeddings)) / self.temperature
+        """The logits that the changed model answers with, shape (utterances, labels)."""
+        return examples.judged(self.head(examples.embeddings), self.temperature)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,13 +152,11 @@ def fit_change(examples: Examples) -> Change:
         for penalty, head in enumerate(_fit(rest, L2)):
             added[penalty, left_out] = head(examples.embeddings[left_out])
     weights = examples.weights.float()
-    outcomes = [
-        fit_temperature(examples.logits + each, examples.targets, weights) for each in added
-    ]
+    outcomes = [fit_temperature(examples.judged(each), examples.targets, weights) for each in added]
     best = min(range(len(L2)), key=lambda penalty: outcomes[penalty][0])
     _, temperature = outcomes[best]
     *_, head = _fit(examples, L2[: best + 1])
-    held_out = softmax((examples.logits + added[best]) / temperature)
+    held_out = softmax(examples.judged(added[best], temperature))
     return Change(
         head=head,
         means=_means(added[best], examples),
@@ -160,21 +169,21 @@ def fit_change(examples: Examples) -> Change:
 def try_change(examples: Examples, labels: Sequence[str]) -> Trial:
     """Repeat `fit_change` without each part of the utterances, and measure it on that part."""
     folds = split(examples)
-    changed, cooled = torch.zeros_like(examples.logits), examples.logits.clone()
+    changed, cooled = torch.zeros_like(examples.logits), examples.judged()
     for fold in np.unique(folds):
         left_out = folds == fold
         learned, tested = examples.take(~left_out), torch.from_numpy(left_out)
         changed[tested] = fit_change(learned)(examples.take(left_out))
-        cooled[tested] /= fit_temperature(learned.logits, learned.targets, learned.weights.float())[
-            1
-        ]
+        cooled[tested] /= fit_temperature(
+            learned.judged(), learned.targets, learned.weights.float()
+        )[1]
     before, after = (
         F.cross_entropy(logits, examples.targets, reduction="none") for logits in (cooled, changed)
     )
     differences = len(examples) * examples.weights * (before - after)
     targets = examples.targets.numpy()
     return Trial(
-        before=figures(softmax(examples.logits), targets, labels),
+        before=figures(softmax(examples.judged()), targets, labels),
         after=figures(softmax(changed), targets, labels),
         gain=float(differences.mean()),
         error=float(differences.std() / len(examples) ** 0.5),
@@ -233,7 +242,7 @@ def _fit(examples: Examples, penalties: Sequence[float]) -> list[Head]:
 
         def closure(l2: float = l2, optimiser: torch.optim.Optimizer = optimiser) -> Tensor:
             optimiser.zero_grad()
-            logits = offsets + F.linear(reduced, weight, bias)
+            logits = (offsets + F.linear(reduced, weight, bias)) / examples.hesitations
             loss = shares @ F.cross_entropy(logits, examples.targets, reduction="none")
             loss = loss + l2 / 2 * weight.square().sum() + BIAS_L2 / 2 * bias.square().sum()
             loss.backward()  # type: ignore[no-untyped-call]
