@@ -142,6 +142,14 @@ def test_a_foreign_line_is_left_out(tmp_path, cells, why):
     assert re.match(why, left_out.why)
 
 
+def test_a_session_of_foreign_lines_is_none(tmp_path):
+    """Nothing of it can be read, the others can."""
+    foreign = {**PLAIN, "session": "s-2", "confidence": "high"}
+    (session,), left_out = read_log(write(tmp_path / "rows.csv", PLAIN, foreign))
+    assert session.id == "s-1"
+    assert [one.line for one in left_out] == [3]
+
+
 @pytest.mark.parametrize("torn", ["s-2", 's-2,7,"mo', "s-2,7,mono,1.0", ",,,,", 's-1,"', '"' * 7])
 def test_a_torn_line_swallows_no_other(tmp_path, torn):
     """Wherever it was torn, also within quotes."""

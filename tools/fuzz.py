@@ -229,6 +229,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--out", type=Path, default=Path(), help="finds are written here")
     args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
     import atheris
 
     target = TARGETS[args.target]

@@ -182,9 +182,11 @@ def read_log(path: Path) -> tuple[list[LoggedSession], list[Skipped]]:
         try:
             row = _by_column(header, cells)
             if _is_mark(row):
-                marks.setdefault(row["session"], []).append((number, _mark(row)))
+                mark = _mark(row)
+                marks.setdefault(row["session"], []).append((number, mark))
             else:
-                rows.setdefault(row["session"], []).append((row, _utterance(row)))
+                utterance = _utterance(row)  # may raise: then its session has not begun
+                rows.setdefault(row["session"], []).append((row, utterance))
         except ValueError as error:
             skipped.append(Skipped(path, number, str(error)))
     skipped += [
