@@ -48,7 +48,7 @@ PAUSE_S = 1.6
 STAGGER_S = 0.5  # from one channel's utterances to the next one's
 LEAST_S = 1.0  # an utterance that is over before its first prediction has none
 MARKER_S = 0.05  # a tone at the very beginning, by which the second listener finds its place
-ROWS, COLUMNS = 50, 160
+ROWS, COLUMNS = 50, 220  # room for all of a verdict, with several channels, too
 FRAME_START = re.compile(rb"\x1b\[H")
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 SILENT = 60  # of full scale 32768: anything louder is the marker, or speech
@@ -212,8 +212,9 @@ class Result:
 
     Attributes:
         first: From each onset to the first prediction on screen.
-        row: From each end to its row on screen.
-        missing: Utterances without a row; those that were cut or joined are not measured.
+        row: From each end to its row on screen; one that came before, because the end was taken
+            to be earlier, is not measured.
+        missing: Utterances without a row.
         code: Streamer's exit code.
     """
 
@@ -263,9 +264,9 @@ def compare(talks: list[Talk], names: list[str], screen: Screen, began: float, c
     for name, spoken in zip(names, talks, strict=True):
         rows = sorted(at for (channel, _), at in screen.rows.items() if channel == name)
         for onset, end in spoken.spans:
-            after = [at for at in rows if end <= at - began < end + PAUSE_S]
-            lost += not after
-            row += [1000 * (after[0] - began - end)] if after else []
+            own = [at for at in rows if onset <= at - began < end + PAUSE_S]
+            lost += not own
+            row += [1000 * (at - began - end) for at in own if at - began >= end][:1]
             seen = [at for at in screen.predicted[name] if onset <= at - began < end + PAUSE_S]
             first += [1000 * (seen[0] - began - onset)] if seen else []
     return Result(first, row, lost, code)
