@@ -18,6 +18,7 @@ from streamer.model.baseline import Baseline, Heard
 from streamer.model.bundle import WEIGHTS, Bundle, find_bundle, load
 from streamer.model.calibration import hesitation
 from streamer.model.enrolment import Enrolment
+from streamer.model.int8 import is_quicker, quantised
 from streamer.model.rolling import Embedded, Embedding, RollingEmbedding
 from streamer.types import SAMPLE_RATE, Prediction, Window
 
@@ -52,11 +53,17 @@ class Follower:
 
 
 class Classifier:
-    """A model bundle at work; any number of threads may share one."""
+    """A model bundle at work; any number of threads may share one.
 
-    def __init__(self, bundle: Bundle) -> None:
+    Args:
+        bundle: The model.
+        exact: Calculate in float32 also where the processor is quicker with integers.
+    """
+
+    def __init__(self, bundle: Bundle, *, exact: bool = False) -> None:
         self._manifest = bundle.manifest
-        self._network = bundle.network
+        integers = is_quicker() and not exact
+        self._network = quantised(bundle.network) if integers else bundle.network
         self._voices = bundle.voices
         self._speech = bundle.speech
         index = {label: i for i, label in enumerate(self.labels)}
