@@ -13,6 +13,7 @@ from beside.contenders import CONTENDERS, OURS, python, run
 from beside.cost import PIECE_S, PIECES, ROUNDS, Cost, multiply_adds, peak
 from streamer.config import Config
 from streamer.model import bundle
+from streamer.model.int8 import is_quicker
 from streamer.training.corpora import Clip
 
 QUIET = 0.5
@@ -150,13 +151,14 @@ def limit_section(ours: Cost) -> list[str]:
     most = peak()
     work = multiply_adds(shape, PIECE_S)
     least_ms = 1000 * work / most
+    kind = "of 8-bit integers as in the net" if is_quicker() else "in float32"
     return [
         "## The physical limit",
         "",
         f"The net takes {work / PIECE_S / 1e6:.0f} million multiply-adds per second of speech",
         f"(pieces of {PIECE_S:g} s; counted from its shape). One thread here reaches",
-        f"{most / 1e9:.0f} billion a second in a large float32 matrix product: nothing runs this",
-        f"net on {PIECE_S:g} s in less than {least_ms:.1f} ms, a real-time factor of",
+        f"{most / 1e9:.0f} billion a second in a large linear layer, {kind}: so nothing",
+        f"runs this net on {PIECE_S:g} s in less than {least_ms:.1f} ms, a real-time factor of",
         f"{least_ms / 1000 / PIECE_S:.4f}. Judging them takes {ours.p50_ms:.1f} ms, silence,",
         f"spectrogram and all: {least_ms / ours.p50_ms:.0%} of the limit.",
         "",
