@@ -31,12 +31,14 @@ FULL_SCALE = 2**15  # of 16-bit PCM
 
 SPEED = (0.88, 1.13)  # so much faster, and higher
 RT60_S = (0.15, 0.8)  # of a room: what is heard of it falls by 60 dB in this time
-DIRECT_DB = (-3.0, 15.0)  # of the voice itself over its reverberation
+DIRECT_DB = (-4.0, 12.0)  # of the voice itself over its reverberation
 SNR_DB = (3.0, 25.0)  # of speech over added noise
 TILT_DB = (-4.0, 4.0)  # per octave, of a microphone
 TOP_HZ = (2500.0, 8000.0)  # its upper end
 CLIP_DB = (3.0, 15.0)  # below the peak
+FAINT_DBFS = (-75.0, -45.0)  # speech of a microphone that is turned down: rounding is heard
 BABBLE = (3, 9)  # voices
+HEARD_S = (0.5, 1.0, 1.5, 2.0, 3.0)  # of somebody who goes on: after so long, what is heard?
 CODECS = (("WAV", "GSM610", 8000), ("OGG", "VORBIS", 8000), ("OGG", "VORBIS", 16000))
 
 NOISES = (
@@ -68,13 +70,15 @@ def degrade(
     """
     if likely(rng, 0.4):
         wave = faster(wave, rng.uniform(*SPEED))
-    if likely(rng, 0.25):
+    if likely(rng, 0.35):
         wave = reverberant(wave, rng, rt60=rng.uniform(*RT60_S), direct_db=rng.uniform(*DIRECT_DB))
     if likely(rng, 0.35):
         wave = in_noise(wave, background(rng, len(wave), voices, sounds), rng.uniform(*SNR_DB))
     if likely(rng, 0.1):
         wave = clipped(wave, rng.uniform(*CLIP_DB))
-    if likely(rng, 0.2):
+    elif likely(rng, 0.1):
+        wave = faint(wave, rng.uniform(*FAINT_DBFS))
+    if likely(rng, 0.25):
         old = likely(rng, 0.5)
         level = LINE_DBFS + rng.normal(0, 5)
         wave = telephone(wave, "ALAW" if likely(rng, 0.5) else "ULAW", dbfs=level, old=old)
@@ -191,6 +195,12 @@ def coded(wave: Waveform, container: str, codec: str, rate: int) -> Waveform:
     return heard[: len(wave)] * peak  # some codecs fill their last block up
 
 
+def faint(wave: Waveform, dbfs: float) -> Waveform:
+    """Speech recorded at this level, rounded to 16 bits."""
+    rms = speech_rms(wave)
+    return amplified(wave, dbfs - 20 * np.log10(rms)) if rms else wave
+
+
 def amplified(wave: Waveform, db: float) -> Waveform:
     """Recorded with another gain: rounded to 16 bits, and clipped."""
     pcm = _to_int16(wave * np.float32(10 ** (db / 20)))
@@ -261,9 +271,7 @@ VARIATIONS: Mapping[str, Variation] = MappingProxyType(
         "gain -30 dB": with_gain(-30.0),
         "gain +20 dB": with_gain(20.0),
         "room 0.5 s": in_a_room,
-        "first 0.5 s": beginning(0.5),
-        "first 1 s": beginning(1.0),
-        "first 2 s": beginning(2.0),
+        **{f"first {seconds:g} s": beginning(seconds) for seconds in HEARD_S},
     }
 )
 """By the name under which their features are kept."""
