@@ -1,7 +1,7 @@
 """The linear head: multinomial logistic regression on standardised features, and its calibration.
 
-Corpora know different emotions: nobody in CREMA-D is calm. A clip of a corpus is therefore only
-asked to tell apart the emotions that its corpus has (``known``); to the loss the others do not
+Corpora know different emotions: nobody in CREMA-D is surprised. A clip of a corpus is therefore
+only asked to tell apart the emotions that its corpus has (``known``); to the loss the others do not
 exist, rather than being wrong.
 """
 
@@ -76,6 +76,19 @@ def known_labels(
         for corpus, has in by_corpus.items()
     }
     return torch.stack([rows[clip.corpus] for clip in clips])
+
+
+def asked_labels(
+    clips: Sequence[Clip], labels: Sequence[str], *, among: Sequence[Clip] = ()
+) -> Tensor:
+    """As `known_labels`, and what only one corpus has is asked of the others, too: nobody had it.
+
+    Otherwise the head would learn such an emotion from that corpus alone, apart from the few other
+    emotions of it, and name it wherever somebody sounds a little like them.
+    """
+    known = known_labels(clips, labels, among=among)
+    having = Counter(label for _, label in {(clip.corpus, clip.emotion) for clip in among or clips})
+    return known | torch.tensor([having[label] == 1 for label in labels])
 
 
 def balanced_weights(clips: Sequence[Clip], *, size: float = 0.0, voices: float = 0.0) -> Tensor:

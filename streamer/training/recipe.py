@@ -15,10 +15,10 @@ from streamer.training.extraction import Embedded, Embeddings, Seconds
 from streamer.training.head import (
     Examples,
     Head,
+    asked_labels,
     balanced_weights,
     fit,
     fit_temperature,
-    known_labels,
 )
 from streamer.training.metrics import (
     Probabilities,
@@ -48,8 +48,9 @@ class Recipe:
         variations: In which forms each clip is learned from (keys of `augment.VARIATIONS`).
         l2: Penalties that are tried on held-out speakers.
         voices: How much more a corpus of many voices weighs: their number to this power.
-        absent: Weight, in the loss, of an emotion that the clip's corpus does not have: 0 leaves
-            such emotions alone, which then turn up at random; 1 says that nobody had them.
+        absent: Weight, in the loss, of an emotion that the clip's corpus does not have, but several
+            others: 0 leaves such emotions alone, which then turn up at random; 1 says that nobody
+            had them, as is said of an emotion that only one corpus has.
         risk: Accepted share of errors among the answers that are not called uncertain.
         least_coverage: At least this share of the answers is not called uncertain.
         prior: What is tried on held-out speakers as the `VoiceModel`'s prior.
@@ -306,7 +307,7 @@ def _examples(
     return Examples(
         features=torch.from_numpy(vectors),
         targets=target_indices(clips, labels).repeat(times),
-        known=known_labels(clips, labels, among=among).repeat(times, 1),
+        known=asked_labels(clips, labels, among=among).repeat(times, 1),
         weights=recipe.weigh(clips).repeat(times) / times,
     )
 
