@@ -677,7 +677,8 @@ def _add_training_commands(commands: Commands) -> None:
         metavar="NAMES",
         type=_names,
         default=["plain"],
-        help="how the tested clips are changed, as plain,telephone A-law,noise 10 dB,first 1 s",
+        help="how the tested clips are changed, as plain,telephone A-law,noise 10 dB,first 1 s,"
+        "rolling 1 s (an unknown name lists all)",
     )
     evaluate.add_argument(
         "--out", metavar="DIR", type=Path, required=True, help="figures.json and plots"

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from streamer.model.network import Encoder, NetworkShape
 from streamer.types import SAMPLE_RATE
 
-TINY = NetworkShape(mels=80, width=64, heads=1, blocks=2, positions=1500, labels=0)
+TINY = NetworkShape(mels=80, width=64, heads=1, blocks=2, full_rate=1, positions=1500, labels=0)
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +21,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An encoder of random weights, as a file."""
     path = tmp_path_factory.mktemp("encoder") / "tiny.safetensors"
     torch.manual_seed(0)
-    save_file(Encoder(TINY).state_dict(), path)
+    save_file({name: value.half() for name, value in Encoder(TINY).state_dict().items()}, path)
     return path
 
 

@@ -5,9 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.model.network import LEAD_FRAMES, LOOK_BACK, Encoder, NetworkShape, pool, states_of
+from streamer.model.network import LEAD_FRAMES, LOOK_BACK, Encoder, NetworkShape, pool
 
-SMALL = NetworkShape(mels=8, width=16, heads=2, blocks=2, positions=150, labels=3)
+SMALL = NetworkShape(mels=8, width=16, heads=2, blocks=2, full_rate=1, positions=150, labels=3)
 
 
 def small_encoder(seed: int = 0) -> Encoder:
@@ -34,8 +34,8 @@ def test_padding_is_not_heard(lengths: list[int]):
     frames = torch.tensor(lengths)
     mel = noise(max(lengths), batch=len(lengths))
     together = ENCODER(mel, frames=frames)
-    pooled = pool(together, states_of(frames))
-    assert torch.isfinite(torch.stack(together)).all()
+    pooled = pool(together, ENCODER.lengths(frames))
+    assert all(torch.isfinite(output).all() for output in together)
     for row, length in enumerate(lengths):
         alone = ENCODER(mel[row : row + 1, :, :length])
         for got, expected in zip(together, alone, strict=True):
@@ -63,6 +63,17 @@ def test_a_piece_goes_on_where_another_ended():
     assert (outputs[0] - expected[0][:, 20:]).norm() < 0.3 * (alone[0] - expected[0][:, 20:]).norm()
 
 
+@settings(max_examples=20, deadline=None)
+@given(states=st.integers(1, 70))
+def test_above_the_full_rate_two_become_one(states: int):
+    """Each block there sees the means of neighbours; an odd last one stays alone."""
+    below, above = ENCODER(noise(2 * states))
+    assert [below.shape[1], above.shape[1]] == ENCODER.lengths(2 * states)
+    means = [below[:, i : i + 2].mean(dim=1) for i in range(0, states, 2)]
+    expected, _ = ENCODER.blocks[1](torch.stack(means, dim=1))
+    torch.testing.assert_close(above, expected)
+
+
 @pytest.mark.parametrize("newest", [0, 7])
 def test_what_is_still_to_come_can_be_taken_back(newest: int):
     """The past of a longer piece, shortened, is as good as that of the piece alone."""
@@ -76,6 +87,8 @@ def test_what_is_still_to_come_can_be_taken_back(newest: int):
     assert keys.shape[1] == whole.shape[1]
     embedded = ENCODER.proceed(mel, None)[1].seen[0][0]
     torch.testing.assert_close(keys, embedded[:, :, 20 - newest : LOOK_BACK + 20 - newest])
+    merged, _ = past.seen[1]
+    assert merged.shape[2] == LOOK_BACK // 2
 
 
 def test_pooling_takes_means_and_deviations():
@@ -85,8 +98,8 @@ def test_pooling_takes_means_and_deviations():
     torch.testing.assert_close(pool(outputs), torch.cat(expected, dim=-1))
 
 
-@pytest.mark.parametrize("lengths", [None, torch.tensor([1])])
-def test_no_deviation_has_a_gradient(lengths: torch.Tensor | None):
+@pytest.mark.parametrize("lengths", [None, [torch.tensor([1])]])
+def test_no_deviation_has_a_gradient(lengths: list[torch.Tensor] | None):
     """Of nothing, not of infinity: one position alone deviates from nothing."""
     output = torch.ones(1, 1 if lengths is None else 3, 4, requires_grad=True)
     pool([output], lengths).sum().backward()

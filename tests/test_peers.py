@@ -60,7 +60,7 @@ def test_recall_is_not_weighted(part):
 
 def test_multiply_adds_are_those_of_the_net(part):
     """As many as torch itself counts while the net runs."""
-    shape = NetworkShape(mels=8, width=32, heads=4, blocks=2, positions=200, labels=8)
+    shape = NetworkShape(mels=8, width=32, heads=4, blocks=2, full_rate=1, positions=200, labels=8)
     net = EmotionNet(shape).eval()
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH), torch.no_grad():
         net(torch.zeros(1, shape.mels, 300))

@@ -20,6 +20,7 @@ from streamer.training.evaluation import evaluate, evaluate_no_speech, read_eval
 from streamer.training.extraction import Extractor
 from streamer.training.head import (
     Examples,
+    asked_labels,
     balanced_weights,
     fit,
     fit_temperature,
@@ -104,17 +105,35 @@ def test_an_evaluation_is_written_down(manifest: Path, encoder: Path, tmp_path: 
     """Figures as JSON, pictures as PNG, other forms of the test clips beside the plain one."""
     evaluation = evaluate(
         manifest=manifest, encoder=encoder, protocol="corpus-out", recipe=RECIPE,
-        variations=["telephone A-law"], out=tmp_path / "out", cache=tmp_path / "cache", jobs=2,
+        variations=["telephone A-law", "rolling 0.5 s"], out=tmp_path / "out",
+        cache=tmp_path / "cache", jobs=2,
     )  # fmt: skip
     assert [fold.name for fold in evaluation.folds] == ["one", "two"]
     assert evaluation.folds[0].clips == 16  # nobody taught it what sad is
-    assert set(evaluation.scores) == {"plain", "telephone A-law"}
+    assert set(evaluation.scores) == {"plain", "telephone A-law", "rolling 0.5 s"}
     assert read_evaluation(tmp_path / "out") == evaluation
     with pytest.raises(ConfigError, match=r"figures for corpus-out are of Recipe.*, expected"):
         train(manifest=manifest, encoder=encoder, out=tmp_path / "no", evaluations=[evaluation])
-    for name in ("confusion", "reliability", "risk-coverage"):
+    for name in ("confusion", "reliability", "risk-coverage", "seconds"):
         picture = (tmp_path / "out" / f"{name}.png").read_bytes()
         assert picture.startswith(b"\x89PNG")
+
+
+def test_an_unknown_variation_lists_what_there_is(manifest: Path, encoder: Path):
+    """Before anything is embedded."""
+    with pytest.raises(ConfigError, match="got variation 'shouted', expected some of: plain, crop"):
+        evaluate(manifest=manifest, encoder=encoder, protocol="one", variations=["shouted"])
+
+
+def test_rolling_forms_are_what_the_program_hears(manifest: Path, encoder: Path, tmp_path: Path):
+    """The first window is judged as if it were all; later ones go on from there."""
+    clips = read_manifest(manifest)[:2]
+    extract = Extractor(encoder, cache=tmp_path, jobs=1)
+    first, rolling = extract(clips, "first 0.5 s"), extract(clips, "rolling 0.5 s")
+    assert np.allclose(first, rolling, atol=2e-2)
+    assert extract.seconds(clips, "rolling 0.5 s") == pytest.approx(0.5)
+    assert extract.seconds(clips, "rolling 3 s") == pytest.approx(0.7)
+    assert np.allclose(extract(clips, "plain"), extract(clips, "rolling 3 s"), atol=2e-2)
 
 
 def test_what_is_no_speech_is_learned_and_measured(manifest: Path, encoder: Path, tmp_path: Path):
@@ -257,6 +276,18 @@ def test_a_corpus_is_not_asked_for_what_it_does_not_know():
     assert known_labels(clips, ("happy", "sad")).tolist() == [
         [True, True], [True, True], [False, True],
     ]  # fmt: skip
+
+
+def test_what_only_one_corpus_has_is_asked_of_all():
+    """An emotion that several have is not: the others say nothing about it."""
+    clips = clips_of(
+        {
+            ("a", "1", "calm"): 1, ("a", "1", "happy"): 1, ("a", "1", "sad"): 1,
+            ("b", "1", "happy"): 1, ("b", "1", "sad"): 1, ("c", "1", "sad"): 1,
+        }
+    )  # fmt: skip
+    asked = asked_labels(clips, ("calm", "happy", "sad"))
+    assert asked[3:].tolist() == [[True, True, True], [True, True, True], [True, False, True]]
 
 
 def test_the_head_is_the_minimum():

@@ -41,12 +41,12 @@ from streamer.model.speakers import SpeakerModel
 from streamer.model.speech import SpeechModel
 from streamer.types import EMOTIONS
 
-FORMAT = 5
+FORMAT = 6
 """Raised whenever a bundle could no longer be read by an older program.
 
 1: the network alone. 2: may also hold what is known about voices. 3: may also tell them apart,
 and speech from other sounds. 4: may also trust short pieces less. 5: may also doubt what it heard
-of a voice.
+of a voice. 6: may also make one state of two, above some block.
 """
 
 MANIFEST, WEIGHTS, CARD = "bundle.json", "model.safetensors", "README.md"
@@ -75,7 +75,10 @@ class _Part(BaseModel):
 
 
 class Network(_Part):
-    """Which net, and how large; the attributes are those of `NetworkShape`."""
+    """Which net, and how large; the attributes are those of `NetworkShape`.
+
+    Without ``full_rate`` (up to format 5), all blocks see all states.
+    """
 
     kind: Literal["whisper-encoder"] = "whisper-encoder"
     pooling: Literal["mean+deviation"] = "mean+deviation"
@@ -83,6 +86,7 @@ class Network(_Part):
     width: Size
     heads: Size
     blocks: Size
+    full_rate: Size | None = None
     positions: Size
 
 
@@ -150,7 +154,7 @@ class Manifest(_Part):
         files: SHA-256 of every other file.
     """
 
-    format: Literal[1, 2, 3, 4, 5] = 5
+    format: Literal[1, 2, 3, 4, 5, 6] = 6
     name: Annotated[str, StringConstraints(min_length=1)]
     version: str
     labels: tuple[str, ...] = Field(min_length=2)
@@ -182,6 +186,7 @@ class Manifest(_Part):
         network = self.network
         return NetworkShape(
             mels=network.mels, width=network.width, heads=network.heads, blocks=network.blocks,
+            full_rate=network.full_rate or network.blocks,
             positions=network.positions, labels=len(self.labels),
         )  # fmt: skip
 

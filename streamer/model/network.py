@@ -11,12 +11,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
+FULL_RATE = 1
+"""So many blocks of a new net, from the lowest up, see every state; above, each two become one.
+
+Neighbours are much alike (Bolya et al. 2023, "Token merging: your ViT but faster"), and what is
+asked is not which sound it was.
+"""
+
 LEAST_VARIANCE = 1e-12
 """Of a pooled channel: the gradient of a deviation of nothing would be infinite."""
 
 Count = TypeVar("Count", int, Tensor)
 
-LOOK_BACK = 75
+LOOK_BACK = 76
 """States, 1.5 s: so far back sees a state of a piece that goes on where another ended."""
 
 LEAD_FRAMES = 2
@@ -35,6 +42,8 @@ class NetworkShape:
         width: Channels of every hidden state.
         heads: Attention heads; each is ``width // heads`` wide.
         blocks: How many of the encoder's blocks are kept.
+        full_rate: How many of these, from the lowest up, see 50 states a second; those above see
+            25, each the mean of two.
         positions: The longest input, in hidden states of 20 ms.
         labels: How many emotions it tells apart.
     """
@@ -43,6 +52,7 @@ class NetworkShape:
     width: int
     heads: int
     blocks: int
+    full_rate: int
     positions: int
     labels: int
 
@@ -114,25 +124,32 @@ class Past:
     """What a piece that goes on needs of the states before it.
 
     Attributes:
-        states: How many there have been.
+        states: How many there have been, before any two became one.
+        full_rate: As in `NetworkShape`.
         seen: Of the last of them, in each block.
     """
 
     states: int
+    full_rate: int
     seen: tuple[KeysValues, ...]
 
     def without(self, newest: int) -> "Past":
         """As if so many states were still to come; only what they will look back on is kept."""
-        keep = slice(max(0, self.seen[0][0].shape[2] - newest - LOOK_BACK), -newest or None)
-        seen = tuple((k[:, :, keep].clone(), v[:, :, keep].clone()) for k, v in self.seen)
-        return Past(self.states - newest, seen)
+        seen = []
+        for number, (keys, values) in enumerate(self.seen):
+            merged = number >= self.full_rate
+            drop, look_back = (halved(newest), LOOK_BACK // 2) if merged else (newest, LOOK_BACK)
+            keep = slice(max(0, keys.shape[2] - drop - look_back), -drop or None)
+            seen.append((keys[:, :, keep].clone(), values[:, :, keep].clone()))
+        return Past(self.states - newest, self.full_rate, tuple(seen))
 
 
 class Encoder(nn.Module):
-    """Two convolutions, then blocks: from 100 frames a second to 50 hidden states a second."""
+    """Two convolutions, then blocks: from 100 frames a second to 50 hidden states, then to 25."""
 
     def __init__(self, shape: NetworkShape) -> None:
         super().__init__()
+        self.full_rate = shape.full_rate
         self.conv1 = nn.Conv1d(shape.mels, shape.width, kernel_size=3, padding=1)
         self.conv2 = nn.Conv1d(shape.width, shape.width, kernel_size=3, stride=2, padding=1)
         self.positional_embedding = nn.Parameter(torch.empty(shape.positions, shape.width))
@@ -148,7 +165,7 @@ class Encoder(nn.Module):
                 influence on what comes before. None: all of them.
 
         Returns:
-            One tensor per block, shape (batch, ceil(frames / 2), width).
+            One tensor per block, shape (batch, states, width): see `lengths`.
         """
         if frames is not None:
             counts = torch.arange(mel.shape[-1], device=mel.device) < frames[:, None, None]
@@ -158,16 +175,20 @@ class Encoder(nn.Module):
             x = x * counts  # as if the next convolution's own padding began here
         x = F.gelu(self.conv2(x)).transpose(1, 2)
         x = x + self.positional_embedding[: x.shape[1]]
-        mask = None
-        if frames is not None:
-            position = torch.arange(x.shape[1], device=x.device)
-            mask = position < states_of(frames)[:, None, None, None]
-            mask = mask | (position == position[:, None])  # nobody sees nothing: that would be NaN
-        outputs = []
-        for block in self.blocks:
-            x, _ = block(x, mask)
+        lengths = None if frames is None else self.lengths(frames)
+        outputs: list[Tensor] = []
+        for number, block in enumerate(self.blocks):
+            if number == self.full_rate:
+                x = _merged(x, None if lengths is None else lengths[number - 1])
+            x, _ = block(x, None if lengths is None else _visible(x.shape[1], lengths[number]))
             outputs.append(x)
         return outputs
+
+    def lengths(self, frames: Count) -> list[Count]:
+        """How many states come out of each block for so many frames."""
+        states = halved(frames)
+        merged = halved(states)
+        return [merged if i >= self.full_rate else states for i in range(len(self.blocks))]
 
     def proceed(self, mel: Tensor, past: Past | None) -> tuple[list[Tensor], Past]:
         """The output of every block for a piece that goes on where another ended.
@@ -177,52 +198,78 @@ class Encoder(nn.Module):
 
         Args:
             mel: Shape (1, mels, frames); after a past, with `LEAD_FRAMES` before the piece.
-            past: What the piece before left behind; None for the first.
+            past: What the piece before left behind, an even number of states; None for the first.
 
         Returns:
             One tensor per block, shape (1, states, width), and what this piece leaves behind.
         """
         x = F.gelu(self.conv2(F.gelu(self.conv1(mel)))).transpose(1, 2)
         if past is not None:
-            x = x[:, states_of(LEAD_FRAMES) :]
+            x = x[:, halved(LEAD_FRAMES) :]
         before = past.states if past else 0
         states = before + x.shape[1]
         x = x + self.positional_embedding[before:states]
         outputs, seen = [], []
         for number, block in enumerate(self.blocks):
+            if number == self.full_rate:
+                x = _merged(x)
             x, keys_values = block(x, past=past.seen[number] if past else None)
             outputs.append(x)
             seen.append(keys_values)
-        return outputs, Past(states, tuple(seen))
+        return outputs, Past(states, self.full_rate, tuple(seen))
 
 
-def states_of(frames: Count) -> Count:
-    """How many hidden states come of so many frames."""
-    return (frames + 1) // 2
+def halved(count: Count) -> Count:
+    """How many there are when each two have become one, and an odd last one stays alone."""
+    return (count + 1) // 2
 
 
-def pool(outputs: Sequence[Tensor], lengths: Tensor | None = None) -> Tensor:
+def pool(outputs: Sequence[Tensor], lengths: Sequence[Tensor] | None = None) -> Tensor:
     """Mean, then standard deviation, over the positions of each block's output.
 
     Args:
         outputs: One tensor per block, shape (batch, positions, width).
-        lengths: How many positions of each row count, shape (batch,); None: all of them.
+        lengths: How many positions of each row count, by block, shape (batch,); None: all of them.
 
     Returns:
         Shape (batch, 2 * blocks * width); for each block its means, then its deviations.
     """
-    positions = outputs[0].shape[1]
-    if lengths is None:
-        weight = outputs[0].new_full((1, positions, 1), 1 / positions)
-    else:
-        lengths = lengths[:, None, None]
-        weight = (torch.arange(positions, device=lengths.device)[:, None] < lengths) / lengths
     statistics = []
-    for output in outputs:
+    for number, output in enumerate(outputs):
+        positions = output.shape[1]
+        if lengths is None:
+            weight = output.new_full((1, positions, 1), 1 / positions)
+        else:
+            count = lengths[number][:, None, None]
+            weight = (torch.arange(positions, device=count.device)[:, None] < count) / count
         mean = (weight * output).sum(dim=1, keepdim=True)
         variance = (weight * (output - mean).square()).sum(dim=1)
         statistics += [mean[:, 0], variance.clamp(min=LEAST_VARIANCE).sqrt()]
     return torch.cat(statistics, dim=-1)
+
+
+def _merged(x: Tensor, lengths: Tensor | None = None) -> Tensor:
+    """The mean of each two positions: (batch, positions, width) -> (batch, halved, width).
+
+    Args:
+        x: What becomes half as much.
+        lengths: How many positions of each row count; None: all of them. Of an odd number, the
+            last one stays alone.
+    """
+    if lengths is not None:
+        last = x[torch.arange(len(x)), lengths - 1]
+        beyond = torch.arange(x.shape[1], device=x.device) >= lengths[:, None]
+        x = torch.where(beyond[..., None], last[:, None], x)
+    if x.shape[1] % 2:
+        x = torch.cat((x, x[:, -1:]), dim=1)
+    return (x[:, 0::2] + x[:, 1::2]) / 2
+
+
+def _visible(positions: int, lengths: Tensor) -> Tensor:
+    """Who may see whom, for `Attention`: nobody what is beyond the end of a row."""
+    position = torch.arange(positions, device=lengths.device)
+    mask = position < lengths[:, None, None, None]
+    return mask | (position == position[:, None])  # nobody sees nothing: that would be NaN
 
 
 class EmotionNet(nn.Module):

@@ -16,11 +16,10 @@ from torch import Tensor
 
 from streamer.model import features
 from streamer.model.features import HOP, Waveform
-from streamer.model.network import LEAD_FRAMES, LEAST_VARIANCE, Encoder, Past, states_of
+from streamer.model.network import LEAD_FRAMES, LEAST_VARIANCE, Encoder, Past, halved
 from streamer.types import SAMPLE_RATE, Window
 
 PIECE = SAMPLE_RATE  # samples: 1 s
-PIECE_STATES = states_of(PIECE // HOP)
 EDGE_FRAMES = 2  # before a piece: the spectrogram's windows reach so far back
 CONTEXT = (LEAD_FRAMES + EDGE_FRAMES) * HOP  # samples before a piece that it needs: 40 ms
 
@@ -47,20 +46,25 @@ class _Sums:
 
     Attributes:
         samples: Length of the piece.
-        count: How many states came of it.
+        counts: How many states came out of each block, shape (blocks, 1).
         sums: Of each block's states, shape (blocks, width).
         squares: Of their squares, likewise.
     """
 
     samples: int
-    count: int
+    counts: Tensor
     sums: Tensor
     squares: Tensor
 
     @classmethod
-    def of(cls, samples: int, states: Tensor) -> Self:
-        """Of states of shape (blocks, states, width)."""
-        return cls(samples, states.shape[1], states.sum(1), states.square().sum(1))
+    def of(cls, samples: int, outputs: Sequence[Tensor]) -> Self:
+        """Of each block's states, shape (states, width)."""
+        return cls(
+            samples,
+            torch.tensor([[len(states)] for states in outputs]),
+            torch.stack([states.sum(0) for states in outputs]),
+            torch.stack([states.square().sum(0) for states in outputs]),
+        )
 
 
 @dataclass(slots=True, eq=False)
@@ -117,7 +121,7 @@ class RollingEmbedding:
         encoded = self._encoded
         if encoded.past is None or window.utterance != encoded.utterance:
             return False
-        new = states_of((window.end - encoded.next) // HOP)
+        new = halved((window.end - encoded.next) // HOP)
         room = len(self._encoder.positional_embedding) - encoded.past.states
         return encoded.next - CONTEXT >= origin and new <= room
 
@@ -131,25 +135,26 @@ class RollingEmbedding:
             log = features.log_power(wave[begin - CONTEXT :])[:, EDGE_FRAMES:]
         loudest = max(encoded.loudest, float(log.amax()))
         mel = features.compress(log, loudest=loudest)[None]
-        outputs, past = self._encoder.proceed(mel, encoded.past)
-        states = torch.cat(outputs).double()  # (blocks, states, width)
+        states, past = self._encoder.proceed(mel, encoded.past)
+        outputs = [output[0].double() for output in states]
         samples = len(wave) - begin
         rest = samples % PIECE
         whole = samples - rest
         if not whole:
-            return [_Sums.of(samples, states)]
-        over, begun = states.tensor_split([whole // PIECE * PIECE_STATES], dim=1)
-        encoded.past = past.without(begun.shape[1])
+            return [_Sums.of(samples, outputs)]
+        over = self._encoder.lengths(whole // HOP)
+        encoded.past = past.without(len(outputs[0]) - over[0])
         encoded.loudest = loudest
         encoded.next += whole
-        sums = _Sums.of(whole, over)
+        sums = _Sums.of(whole, [each[:count] for each, count in zip(outputs, over, strict=True)])
         encoded.pieces.append((encoded.next, sums))
+        begun = [each[count:] for each, count in zip(outputs, over, strict=True)]
         return [sums, _Sums.of(rest, begun)]
 
 
 def _pool(pieces: Sequence[_Sums]) -> Embedding:
     """As `network.pool`, over the states of all pieces."""
-    count = sum(piece.count for piece in pieces)
+    count = torch.stack([piece.counts for piece in pieces]).sum(0)
     mean = torch.stack([piece.sums for piece in pieces]).sum(0) / count
     squares = torch.stack([piece.squares for piece in pieces]).sum(0) / count
     deviation = (squares - mean.square()).clamp(min=LEAST_VARIANCE).sqrt()

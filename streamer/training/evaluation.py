@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from streamer.errors import InputError
 from streamer.training import plots
 from streamer.training.corpora import Clip, labels_of, read_manifest
-from streamer.training.extraction import Embedded, Extractor
+from streamer.training.extraction import Embedded, Extractor, check_variations
 from streamer.training.metrics import Figures, Probabilities, Targets, figures
 from streamer.training.protocols import folds
 from streamer.training.recipe import Calibrated, Recipe, choose, fit_recipe, target_indices
@@ -142,17 +142,20 @@ def evaluate(  # noqa: PLR0913 - each is a choice of the caller, all but two hav
         protocol: A corpus of the manifest (its folds in turn), or ``corpus-out``.
         corpora: Only these take part; empty takes all.
         recipe: How to train; None for the defaults.
-        variations: In which forms the test clips are judged (keys of `augment.VARIATIONS`).
+        variations: In which forms the test clips are judged (keys of `augment.VARIATIONS` or
+            `extraction.ROLLING`).
         out: Folder for `figures.json` and plots; None writes nothing.
         cache: Folder for the encoder's output.
         jobs: Recordings worked on at once; None takes every core.
 
     Raises:
-        ConfigError: An unknown protocol, or the encoder has heard somebody of every fold.
+        ConfigError: An unknown protocol or variation, or the encoder has heard somebody of every
+            fold.
         InputError: The manifest or a recording cannot be read.
         ModelError: The encoder cannot be read.
     """
     recipe = recipe or Recipe()
+    check_variations(variations)
     clips = read_manifest(manifest, corpora=corpora)
     extract = Extractor(encoder, blocks=recipe.blocks, cache=cache, jobs=jobs)
     divisions = folds(protocol, clips, heard=extract.heard)
@@ -194,6 +197,7 @@ def evaluate(  # noqa: PLR0913 - each is a choice of the caller, all but two hav
         out.mkdir(parents=True, exist_ok=True)
         (out / FIGURES).write_bytes(_JSON.dump_json(evaluation, indent=2) + b"\n")
         plots.draw_all(*tests[0].shipped(), labels, out=out)
+        plots.draw_seconds({name: each.uar for name, each in evaluation.scores.items()}, out=out)
     return evaluation
 
 

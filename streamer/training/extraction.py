@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -18,17 +18,23 @@ from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
-from streamer.errors import InputError, ModelError
-from streamer.model import features
+from streamer.config import RollingConfig
+from streamer.errors import ConfigError, InputError, ModelError
+from streamer.model import features, rolling
 from streamer.model.features import Waveform
-from streamer.model.network import Encoder, NetworkShape, pool, states_of
-from streamer.training.augment import VARIATIONS
+from streamer.model.network import FULL_RATE, Encoder, NetworkShape, pool
+from streamer.training.augment import FULL_SCALE, HEARD_S, VARIATIONS
 from streamer.training.corpora import Clip
-from streamer.types import SAMPLE_RATE
+from streamer.types import SAMPLE_RATE, Window
 
 HEAD_WIDTH = 64  # of every Whisper model's attention heads; the weights do not tell
-_HEARD, _FINETUNING = "heard", "finetuning"  # in the metadata of a fine-tuned encoder
+_HEARD, _FINETUNING, _FULL_RATE = "heard", "finetuning", "full_rate"
+"""In the metadata of a fine-tuned encoder."""
 BATCH = 32  # recordings that are embedded at once
+ROLLING = {f"rolling {seconds:g} s": seconds for seconds in HEARD_S}
+"""Forms in which a clip is heard window by window, as by somebody who waits for its end: what the
+program has made of it after so many seconds of speech."""
+
 UNUSED = "ln_post"  # the layer norm after the last block, which has no part in this net
 
 Embeddings = NDArray[np.float32]
@@ -70,7 +76,8 @@ class Extractor:
 
         Args:
             clips: What to embed; shape of the answer: (clips, 2 * blocks * width).
-            variation: A key of `VARIATIONS`. Its randomness depends on the clip's name alone.
+            variation: A key of `VARIATIONS` or `ROLLING`. Its randomness depends on the clip's
+                name alone.
 
         Raises:
             InputError: A recording cannot be read, or is not mono at `SAMPLE_RATE`.
@@ -123,19 +130,39 @@ class Extractor:
 
     @torch.inference_mode()
     def _embed(self, clips: Sequence[Clip], variation: str) -> NDArray[np.float32]:
+        if variation in ROLLING:
+            heard = [self._rolled(clip, ROLLING[variation]) for clip in clips]
+            return np.stack([np.append(each.embedding, np.float32(each.seconds)) for each in heard])
         waves = [_varied(clip, variation) for clip in clips]
         mel, frames = features.log_mel_batch(waves)
         with precision(torch.device("cpu")):
             outputs = self.encoder(mel, frames=frames)
-        pooled = pool([output.float() for output in outputs], states_of(frames))
+        pooled = pool([output.float() for output in outputs], self.encoder.lengths(frames))
         seconds = [len(wave) / SAMPLE_RATE for wave in waves]
         return np.column_stack([pooled.numpy(), np.array(seconds, np.float32)])
+
+    def _rolled(self, clip: Clip, seconds: float) -> rolling.Embedded:
+        """The last of the windows of a clip of which no more than so many seconds were heard."""
+        wave = _speech(clip)[: round(seconds * SAMPLE_RATE)]
+        pcm = np.rint(wave * (FULL_SCALE - 1)).astype(np.int16)
+        hear, config = rolling.RollingEmbedding(self.encoder), RollingConfig()
+        first, interval, longest = (
+            round(seconds * SAMPLE_RATE)
+            for seconds in (config.first_ms / 1000, config.interval_ms / 1000, config.window_s)
+        )
+        ends = [*range(first, len(pcm), interval), len(pcm)]
+        heard = [hear(Window(1, end, pcm[max(0, end - longest) : end])) for end in ends]
+        loud = [each for each in heard if each is not None]
+        if not loud:
+            raise InputError(f"{clip.path}: is silent, expected speech")
+        return loud[-1]
 
     def _key(self, clips: Sequence[Clip], variation: str) -> str:
         """Differs with everything that the vectors depend on, except the code itself."""
         state = {
             "encoder": self._fingerprint,
             "columns": self._width,
+            "full_rate": self.shape.full_rate,
             "features": features.PARAMETERS,
             "variation": variation,
             "clips": [(clip.name, clip.path.stat().st_size) for clip in clips],
@@ -152,13 +179,29 @@ def precision(device: torch.device) -> AbstractContextManager[None]:
 
 def _varied(clip: Clip, variation: str) -> Waveform:
     rng = np.random.default_rng(list(f"{variation}/{clip.name}".encode()))
-    speech = features.trim_silence(features.as_waveform(read_mono(clip.path)))
+    speech = _speech(clip)
     wave = features.prepare(VARIATIONS[variation](speech, rng))
     if wave is None:  # a crop may have hit a pause
         wave = features.prepare(speech)
     if wave is None:
         raise InputError(f"{clip.path}: is silent, expected speech")
     return wave
+
+
+def _speech(clip: Clip) -> Waveform:
+    return features.trim_silence(features.as_waveform(read_mono(clip.path)))
+
+
+def check_variations(names: Collection[str]) -> None:
+    """Let pass what a clip can be changed into.
+
+    Raises:
+        ConfigError: There is no such form.
+    """
+    known = [*VARIATIONS, *ROLLING]
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"got variation {name!r}, expected some of: {', '.join(known)}")
 
 
 def _batches(clips: Sequence[Clip]) -> Iterator[list[int]]:
@@ -231,26 +274,41 @@ class Provenance:
     Attributes:
         heard: The voices that it was fine-tuned on.
         finetuning: The choices of each round; none for an encoder that is as it came.
+        full_rate: As in `NetworkShape`, when it was fine-tuned.
     """
 
-    heard: frozenset[tuple[str, str]]
-    finetuning: tuple[dict[str, JsonValue], ...]
+    heard: frozenset[tuple[str, str]] = frozenset()
+    finetuning: tuple[dict[str, JsonValue], ...] = ()
+    full_rate: int = FULL_RATE
 
     def metadata(self) -> dict[str, str]:
         """For the file."""
         return {
             _HEARD: json.dumps(sorted(self.heard)),
             _FINETUNING: json.dumps(self.finetuning),
+            _FULL_RATE: str(self.full_rate),
         }
 
 
 def read_provenance(weights: Path) -> Provenance:
-    """What an encoder's file, safetensors, says about itself."""
+    """What an encoder's file, safetensors, says about itself.
+
+    Raises:
+        ModelError: It was fine-tuned by an older program, in which all blocks saw all states.
+    """
     with safe_open(weights, "pt") as file:
         metadata: dict[str, str] = file.metadata() or {}
-    voices = json.loads(metadata.get(_HEARD, "[]"))
-    rounds = json.loads(metadata.get(_FINETUNING, "[]"))
-    return Provenance(frozenset((corpus, name) for corpus, name in voices), tuple(rounds))
+    if _FINETUNING not in metadata:
+        return Provenance()
+    if _FULL_RATE not in metadata:
+        raise ModelError(
+            f"{weights}: was fine-tuned for a net of an older program: fine-tune it anew"
+        )
+    return Provenance(
+        frozenset((corpus, name) for corpus, name in json.loads(metadata[_HEARD])),
+        tuple(json.loads(metadata[_FINETUNING])),
+        int(metadata[_FULL_RATE]),
+    )
 
 
 def load_encoder(weights: Path, *, blocks: int | None = None) -> tuple[Encoder, NetworkShape]:
@@ -271,6 +329,7 @@ def load_encoder(weights: Path, *, blocks: int | None = None) -> tuple[Encoder, 
         positions = len(tensors["positional_embedding"])
         shape = NetworkShape(
             mels=mels, width=width, heads=width // HEAD_WIDTH, blocks=blocks,
+            full_rate=min(read_provenance(weights).full_rate, blocks),
             positions=positions, labels=0,
         )  # fmt: skip
         encoder = Encoder(shape).eval().requires_grad_(requires_grad=False)

@@ -29,7 +29,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from streamer.model import features
 from streamer.model.features import Waveform
-from streamer.model.network import Encoder, pool, states_of
+from streamer.model.network import Encoder, pool
 from streamer.training.augment import degrade
 from streamer.training.corpora import Clip, labels_of
 from streamer.training.extraction import (
@@ -77,7 +77,7 @@ class FineTuning:
         size: How much more a large corpus weighs: its number of clips to this power.
         voices: As in `Recipe`.
         warp: Vocal tracts are made at most so much longer or shorter.
-        absent: As in `Recipe`.
+        absent: As in `Recipe`, also of what only one corpus has.
         l2: Of the first linear head.
         stay: This share of the new encoder is the one that it began as: what both know is kept,
             what only one has learned by heart is not (Wortsman et al. 2022, "Robust fine-tuning of
@@ -177,7 +177,7 @@ class _Net(nn.Module):
     def embed(self, mel: Tensor, frames: Tensor) -> Tensor:
         """Standardised features, shape (batch, features)."""
         outputs = self.encoder(mel, frames=frames)
-        pooled = pool([output.float() for output in outputs], states_of(frames))
+        pooled = pool([output.float() for output in outputs], self.encoder.lengths(frames))
         return (pooled - self.mean) / self.deviation
 
 
@@ -223,7 +223,9 @@ class _Run:
         self._average = dict(self._start)
         before = read_provenance(encoder)
         self.metadata = Provenance(
-            before.heard | {clip.voice for clip in clips}, (*before.finetuning, asdict(choices))
+            before.heard | {clip.voice for clip in clips},
+            (*before.finetuning, asdict(choices)),
+            body.full_rate,
         ).metadata() | {"from": hashlib.sha256(encoder.read_bytes()).hexdigest()}
         """What the new encoder's file says about itself."""
         names = "\n".join(clip.name for clip in clips)
@@ -317,11 +319,12 @@ class _Run:
         self._rng.bit_generator.state = json.loads(state["numpy"])
 
     def averaged_encoder(self) -> dict[str, Tensor]:
-        """Named as in openai/whisper."""
+        """Named as in openai/whisper, as exact as a bundle keeps them: that is what is tested."""
         prefix = "encoder."
         return {
             name.removeprefix(prefix): value.lerp(self._start[name], self._choices.stay)
             .cpu()
+            .half()
             .contiguous()
             for name, value in self._average.items()
             if name.startswith(prefix)

@@ -1,6 +1,7 @@
 """Pictures of an evaluation. matplotlib is only needed, and only imported, to draw them."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,35 @@ def draw_all(
         draw(figure.add_subplot(), probabilities, targets, labels)
         figure.savefig(out / name, dpi=120)
     return [out / name for name in drawings]
+
+
+def draw_seconds(uars: Mapping[str, float], *, out: Path) -> Path | None:
+    """How much is heard after so many seconds of speech, as PNG; None where that was not asked.
+
+    Args:
+        uars: UAR by form; those that count are called "first" or "rolling", so many "s".
+        out: Folder to write to.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+    """
+    curves: dict[str, list[tuple[float, float]]] = {}
+    for form, uar in uars.items():
+        if heard := re.fullmatch(r"(first|rolling) ([\d.]+) s", form):
+            curves.setdefault(heard[1], []).append((float(heard[2]), uar))
+    if not curves:
+        return None
+    figure = _new_figure()
+    axes = figure.add_subplot()
+    names = {"first": "as if they were all", "rolling": "window by window, as on the screen"}
+    for kind, points in curves.items():
+        axes.plot(*zip(*sorted(points), strict=True), marker="o", label=names[kind])
+    axes.axhline(uars["plain"], color="grey", linestyle=":", label="whole utterances")
+    axes.set(xlabel="seconds heard", ylabel="UAR", ylim=(0, 1), title="UAR by seconds heard")
+    axes.legend(loc="lower right")
+    path = out / "seconds.png"
+    figure.savefig(path, dpi=120)
+    return path
 
 
 def _new_figure() -> Any:  # noqa: ANN401 - matplotlib ships no types

@@ -115,7 +115,7 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
         features=features.PARAMETERS,
         network=Network(
             mels=shape.mels, width=shape.width, heads=shape.heads,
-            blocks=recipe.blocks, positions=shape.positions,
+            blocks=recipe.blocks, full_rate=shape.full_rate, positions=shape.positions,
         ),
         calibration=Calibration(
             temperature=model.temperature, threshold=model.threshold, brevity=model.brevity
