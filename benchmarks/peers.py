@@ -6,7 +6,7 @@ Without the corpora there is no accuracy, and classifiers are timed that learned
 of the bundled recording, on one thread, in several rounds. Writes benchmarks/PEERS.md. A quarter
 of an hour of a quiet machine; three minutes the second time.
 
-example: python benchmarks/peers.py --data ../shared/data --encoder .cache/encoders/part.safetensors
+example: python benchmarks/peers.py --data ../shared/data
 """
 
 import argparse
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument(
         "--encoder",
         type=Path,
-        default=ROOT / ".cache" / "encoders" / "part.safetensors",
+        default=ROOT / "benchmarks" / "encoders" / "part.safetensors",
         help="streamer's encoder, fine-tuned without the speakers that are tested",
     )
     parser.add_argument("--clips", type=int, default=1000, help="at most, of each corpus")

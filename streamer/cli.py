@@ -579,7 +579,7 @@ def _add_training_commands(commands: Commands) -> None:
         default=[],
         help="corpora, or folds as CORPUS:FOLD, to keep for testing",
     )
-    finetune.add_argument("--steps", metavar="N", type=_positive_int, default=4000, help="4000")
+    finetune.add_argument("--steps", metavar="N", type=_positive_int, default=3300, help="3300")
     finetune.add_argument(
         "--stay",
         metavar="SHARE",

@@ -87,8 +87,8 @@ class FineTuning:
 
     blocks: int = 3
     frozen: int = 1
-    steps: int = 4000
-    batch_s: float = 70.0
+    steps: int = 3300
+    batch_s: float = 48.0
     rate: float = 2e-4
     decay: float = 0.7
     head_rate: float = 3e-4
