@@ -260,6 +260,15 @@ def test_a_corpus_weighs_by_its_voices():
     assert float(weights[:3].sum() / weights[3:].sum()) == pytest.approx(3**0.5, rel=1e-5)
 
 
+def test_what_listeners_heard_otherwise_weighs_less():
+    """Within its emotion; where nobody was asked, every clip weighs the same."""
+    sad, happy = clips_of({("a", "x", "sad"): 2, ("a", "x", "happy"): 1})[::2], ("sad", "happy")
+    first = replace(sad[0], heard_as=happy)
+    second = replace(sad[0], name="2", heard_as=("neutral",))
+    weights = balanced_weights([first, second, sad[1]], misheard=0.25)
+    assert weights.tolist() == pytest.approx([0.4, 0.1, 0.5])
+
+
 @pytest.mark.parametrize(("size", "ratio"), [(0.0, 2.0), (0.5, 2**0.5), (1.0, 1.0)])
 def test_every_emotion_of_a_corpus_weighs_the_same(size: float, ratio: float):
     """However many clips it has; the corpora weigh by their size as asked."""

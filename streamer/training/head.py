@@ -5,7 +5,7 @@ only asked to tell apart the emotions that its corpus has (``known``); to the lo
 exist, rather than being wrong.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -91,15 +91,22 @@ def asked_labels(
     return known | torch.tensor([having[label] == 1 for label in labels])
 
 
-def balanced_weights(clips: Sequence[Clip], *, size: float = 0.0, voices: float = 0.0) -> Tensor:
+def balanced_weights(
+    clips: Sequence[Clip], *, size: float = 0.0, voices: float = 0.0, misheard: float = 1.0
+) -> Tensor:
     """Weights of the clips, shape (clips,), summing to 1.
 
     Args:
         clips: Within a corpus, every emotion weighs the same, however many clips it has.
         size: How a corpus weighs: by its number of clips to this power; at 0, all the same.
         voices: Likewise, by its number of voices.
+        misheard: How much a clip weighs in which most listeners heard another emotion than the
+            acted one, against one in which they did not, or nobody was asked.
     """
-    cells = Counter((clip.corpus, clip.emotion) for clip in clips)
+    worth = [1.0 if not c.heard_as or c.emotion in c.heard_as else misheard for c in clips]
+    cells: dict[tuple[str, str], float] = defaultdict(float)
+    for clip, each in zip(clips, worth, strict=True):
+        cells[clip.corpus, clip.emotion] += each
     emotions = Counter(corpus for corpus, _ in cells)
     clips_in = Counter(clip.corpus for clip in clips)
     voices_in = Counter(corpus for corpus, _ in {clip.voice for clip in clips})
@@ -107,10 +114,12 @@ def balanced_weights(clips: Sequence[Clip], *, size: float = 0.0, voices: float 
         (corpus, emotion): clips_in[corpus] ** size
         * voices_in[corpus] ** voices
         / emotions[corpus]
-        / count
-        for (corpus, emotion), count in cells.items()
+        / total
+        for (corpus, emotion), total in cells.items()
     }
-    weights = torch.tensor([shares[clip.corpus, clip.emotion] for clip in clips])
+    weights = torch.tensor(
+        [each * shares[clip.corpus, clip.emotion] for clip, each in zip(clips, worth, strict=True)]
+    )
     return weights / weights.sum()
 
 

@@ -48,6 +48,8 @@ class Recipe:
         variations: In which forms each clip is learned from (keys of `augment.VARIATIONS`).
         l2: Penalties that are tried on held-out speakers.
         voices: How much more a corpus of many voices weighs: their number to this power.
+        misheard: How much less a clip is learned from in which most listeners heard another emotion
+            than the acted one.
         absent: Weight, in the loss, of an emotion that the clip's corpus does not have, but several
             others: 0 leaves such emotions alone, which then turn up at random; 1 says that nobody
             had them, as is said of an emotion that only one corpus has.
@@ -65,6 +67,7 @@ class Recipe:
     variations: tuple[str, ...] = ("plain", "piece")
     l2: tuple[float, ...] = (0.1,)
     voices: float = 0.35
+    misheard: float = 0.15
     absent: float = 0.03
     risk: float = 0.2
     least_coverage: float = 0.5
@@ -80,7 +83,7 @@ class Recipe:
         return float(np.log(self.absent)) if self.absent else -torch.inf
 
     def weigh(self, clips: Sequence[Clip]) -> Tensor:
-        """How much each clip counts, shape (clips,)."""
+        """How much each clip counts when it is judged, shape (clips,)."""
         return balanced_weights(clips, voices=self.voices)
 
     def as_json(self) -> dict[str, object]:
@@ -303,12 +306,13 @@ def _examples(
 ) -> Examples:
     """Every clip in every variation; the weight of a clip is shared among its variations."""
     times = len(recipe.variations)
+    weights = balanced_weights(clips, voices=recipe.voices, misheard=recipe.misheard)
     vectors = np.concatenate([embed(clips, variation) for variation in recipe.variations])
     return Examples(
         features=torch.from_numpy(vectors),
         targets=target_indices(clips, labels).repeat(times),
         known=asked_labels(clips, labels, among=among).repeat(times, 1),
-        weights=recipe.weigh(clips).repeat(times) / times,
+        weights=weights.repeat(times) / times,
     )
 
 
