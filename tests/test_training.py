@@ -261,12 +261,14 @@ def test_a_corpus_weighs_by_its_voices():
 
 
 def test_what_listeners_heard_otherwise_weighs_less():
-    """Within its emotion; where nobody was asked, every clip weighs the same."""
+    """And so does the emotion; the corpus does not, nor any clip about which nobody was asked."""
     sad, happy = clips_of({("a", "x", "sad"): 2, ("a", "x", "happy"): 1})[::2], ("sad", "happy")
     first = replace(sad[0], heard_as=happy)
     second = replace(sad[0], name="2", heard_as=("neutral",))
-    weights = balanced_weights([first, second, sad[1]], misheard=0.25)
+    weights = balanced_weights([first, second, *clips_of({("b", "y", "sad"): 1})], misheard=0.25)
     assert weights.tolist() == pytest.approx([0.4, 0.1, 0.5])
+    weights = balanced_weights([first, second, sad[1]], misheard=0.25)
+    assert weights.tolist() == pytest.approx([4 / 13, 1 / 13, 8 / 13])
 
 
 @pytest.mark.parametrize(("size", "ratio"), [(0.0, 2.0), (0.5, 2**0.5), (1.0, 1.0)])

@@ -101,24 +101,26 @@ def balanced_weights(
         size: How a corpus weighs: by its number of clips to this power; at 0, all the same.
         voices: Likewise, by its number of voices.
         misheard: How much a clip weighs in which most listeners heard another emotion than the
-            acted one, against one in which they did not, or nobody was asked.
+            acted one, against one in which they did not, or nobody was asked. So an emotion that is
+            often misheard weighs less.
     """
-    worth = [1.0 if not c.heard_as or c.emotion in c.heard_as else misheard for c in clips]
-    cells: dict[tuple[str, str], float] = defaultdict(float)
+    cells = Counter((clip.corpus, clip.emotion) for clip in clips)
+    worth = [
+        (misheard if clip.heard_as and clip.emotion not in clip.heard_as else 1.0)
+        / cells[clip.corpus, clip.emotion]
+        for clip in clips
+    ]
+    worth_in: dict[str, float] = defaultdict(float)
     for clip, each in zip(clips, worth, strict=True):
-        cells[clip.corpus, clip.emotion] += each
-    emotions = Counter(corpus for corpus, _ in cells)
+        worth_in[clip.corpus] += each
     clips_in = Counter(clip.corpus for clip in clips)
     voices_in = Counter(corpus for corpus, _ in {clip.voice for clip in clips})
     shares = {
-        (corpus, emotion): clips_in[corpus] ** size
-        * voices_in[corpus] ** voices
-        / emotions[corpus]
-        / total
-        for (corpus, emotion), total in cells.items()
+        corpus: clips_in[corpus] ** size * voices_in[corpus] ** voices / total
+        for corpus, total in worth_in.items()
     }
     weights = torch.tensor(
-        [each * shares[clip.corpus, clip.emotion] for clip, each in zip(clips, worth, strict=True)]
+        [each * shares[clip.corpus] for clip, each in zip(clips, worth, strict=True)]
     )
     return weights / weights.sum()
 
