@@ -168,10 +168,12 @@ def multiply_adds(shape: NetworkShape, seconds: float) -> float:
     """Of the net, for a piece of speech: its matrix products and convolutions, nothing else."""
     frames = seconds * SAMPLE_RATE / features.HOP
     states, width = frames / 2, shape.width
-    convolutions = frames * 3 * shape.mels * width + states * 3 * width**2
-    projections = states * (4 + 8) * width**2  # attention's four, and the perceptron's two
-    attention = 2 * states**2 * width  # everybody asks everybody, and takes from everybody
-    return convolutions + shape.blocks * (projections + attention) + shape.features * shape.labels
+    total = frames * 3 * shape.mels * width + states * 3 * width**2  # the convolutions
+    for block in range(shape.blocks):
+        seen = states / 2 if block >= shape.full_rate else states
+        total += seen * (4 + 8) * width**2  # attention's four, and the perceptron's two
+        total += 2 * seen**2 * width  # everybody asks everybody, and takes from everybody
+    return total + shape.features * shape.labels
 
 
 def peak() -> float:
