@@ -32,8 +32,7 @@ _HEARD, _FINETUNING, _FULL_RATE = "heard", "finetuning", "full_rate"
 """In the metadata of a fine-tuned encoder."""
 BATCH = 32  # recordings that are embedded at once
 ROLLING = {f"rolling {seconds:g} s": seconds for seconds in HEARD_S}
-"""Forms in which a clip is heard window by window, as by somebody who waits for its end: what the
-program has made of it after so many seconds of speech."""
+"""What the program has made of a clip, window by window, after so many seconds of speech."""
 
 UNUSED = "ln_post"  # the layer norm after the last block, which has no part in this net
 
@@ -147,8 +146,8 @@ class Extractor:
         pcm = np.rint(wave * (FULL_SCALE - 1)).astype(np.int16)
         hear, config = rolling.RollingEmbedding(self.encoder), RollingConfig()
         first, interval, longest = (
-            round(seconds * SAMPLE_RATE)
-            for seconds in (config.first_ms / 1000, config.interval_ms / 1000, config.window_s)
+            round(each * SAMPLE_RATE)
+            for each in (config.first_ms / 1000, config.interval_ms / 1000, config.window_s)
         )
         ends = [*range(first, len(pcm), interval), len(pcm)]
         heard = [hear(Window(1, end, pcm[max(0, end - longest) : end])) for end in ends]
