@@ -257,7 +257,7 @@ def _merged(x: Tensor, lengths: Tensor | None = None) -> Tensor:
             last one stays alone.
     """
     if lengths is not None:
-        last = x[torch.arange(len(x)), lengths - 1]
+        last = x[torch.arange(len(x), device=x.device), lengths - 1]
         beyond = torch.arange(x.shape[1], device=x.device) >= lengths[:, None]
         x = torch.where(beyond[..., None], last[:, None], x)
     if x.shape[1] % 2:
