@@ -212,11 +212,19 @@ def _finetune(args: argparse.Namespace) -> int:
         everything=clips,
         encoder=args.encoder,
         out=args.out,
-        choices=FineTuning(steps=args.steps, stay=args.stay, seed=args.seed),
+        choices=FineTuning(steps=args.steps, seed=args.seed),
         cache=args.cache,
         jobs=args.jobs,
     )
     print(f"fine-tuned encoder in {args.out}")
+    return 0
+
+
+def _average(args: argparse.Namespace) -> int:
+    from streamer.training.average import average
+
+    average(args.encoders, out=args.out)
+    print(f"mean of {len(args.encoders)} encoders in {args.out}")
     return 0
 
 
@@ -580,15 +588,27 @@ def _add_training_commands(commands: Commands) -> None:
         help="corpora, or folds as CORPUS:FOLD, to keep for testing",
     )
     finetune.add_argument("--steps", metavar="N", type=_positive_int, default=3300, help="3300")
-    finetune.add_argument(
-        "--stay",
-        metavar="SHARE",
-        type=_share,
-        default=0.0,
-        help="of the weights it began with, in the new encoder: 0 to 1; 0",
-    )
     finetune.add_argument("--seed", metavar="N", type=int, default=0, help="of all chance: 0")
     finetune.add_argument(
+        "--out", metavar="FILE", type=Path, required=True, help="the new encoder, safetensors"
+    )
+
+    average = _command(
+        commands,
+        "average",
+        _average,
+        "make the mean of encoders that grew out of the same one: often better than each",
+        "streamer average encoder.safetensors tuned.safetensors --out both.safetensors",
+        config=False,
+    )
+    average.add_argument(
+        "encoders",
+        metavar="FILE",
+        type=Path,
+        nargs="+",
+        help="safetensors; named twice, it counts twice",
+    )
+    average.add_argument(
         "--out", metavar="FILE", type=Path, required=True, help="the new encoder, safetensors"
     )
 
@@ -765,13 +785,6 @@ def _positive_int(text: str) -> int:
     number = int(text)
     if number <= 0:
         raise argparse.ArgumentTypeError(f"got {text}, expected a whole number above 0")
-    return number
-
-
-def _share(text: str) -> float:
-    number = float(text)
-    if not 0 <= number <= 1:
-        raise argparse.ArgumentTypeError(f"got {text}, expected a number from 0 to 1")
     return number
 
 

@@ -17,6 +17,7 @@ from streamer.errors import ConfigError, InputError, ModelError
 from streamer.model import features
 from streamer.model.classifier import Classifier
 from streamer.training import finetune as finetune_module
+from streamer.training.average import average
 from streamer.training.corpora import Clip, leave_out, read_manifest
 from streamer.training.evaluation import evaluate
 from streamer.training.extraction import Extractor, read_provenance
@@ -78,17 +79,21 @@ def test_an_encoder_of_an_older_program_is_refused(encoder: Path, tmp_path: Path
         Extractor(old, cache=tmp_path)
 
 
-def test_what_stays_stays(manifest: Path, encoder: Path, tmp_path: Path):
-    """Half of the weights that it began with: half of the way."""
-    begun = load_file(encoder)
-    there, half = (
-        load_file(
-            tune(manifest, encoder, tmp_path / f"{stay}", choices=replace(CHOICES, stay=stay))
-        )
-        for stay in (0.0, 0.5)
+def test_some_speech_stays_as_it_was(
+    manifest: Path, encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As large a share is spoilt as was asked for."""
+    heard, spoilt, degrade = [], [], finetune_module.degrade
+    monkeypatch.setattr(
+        finetune_module, "degrade", lambda wave, *more: spoilt.append(1) or degrade(wave, *more)
     )
-    for name, value in begun.items():
-        torch.testing.assert_close(half[name], (value + there[name]) / 2)
+    level = features.normalise_level
+    monkeypatch.setattr(features, "normalise_level", lambda wave: heard.append(1) or level(wave))
+    tune(manifest, encoder, tmp_path / "none", choices=replace(CHOICES, spoilt=0.0))
+    assert not spoilt
+    heard.clear()
+    tune(manifest, encoder, tmp_path / "half", choices=replace(CHOICES, steps=40, spoilt=0.5))
+    assert 0.3 < len(spoilt) / len(heard) < 0.7
 
 
 @settings(max_examples=20, deadline=None)
@@ -218,9 +223,12 @@ def test_nobody_is_calibrated_on_whom_the_encoder_has_heard(
     kwargs = {"manifest": manifest, "out": tmp_path / "mine", "recipe": recipe}
     with pytest.raises(ConfigError, match="heard every speaker"):
         train(encoder=everybody, cache=tmp_path / "cache", **kwargs)
+    average([encoder, everybody], out=everybody)
     result = train(encoder=everybody, calibrator=tuned, cache=tmp_path / "cache", **kwargs)
     assert Classifier.load(result.folder).labels == ("neutral", "happy", "sad")
-    assert "fine-tuned in 4 steps" in " ".join((result.folder / "README.md").read_text().split())
+    card = " ".join((result.folder / "README.md").read_text().split())
+    assert "fine-tuned in 4 steps" in card
+    assert "averaged with what it was before" in card
 
 
 def test_what_the_encoder_has_heard_is_a_source(manifest: Path, encoder: Path, tmp_path: Path):

@@ -368,7 +368,8 @@ def _recipe(manifest: Manifest, certain: tuple[float, float]) -> str:
     text = _paragraph(
         f"""{_body(manifest)};
         mean and standard deviation over time of each block's output; one linear layer, by
-        logistic regression, in which every emotion of a corpus weighs the same. The penalty
+        logistic regression, in which every emotion of a corpus weighs the same, or less where its
+        listeners often heard another one. The penalty
         ({manifest.training.get("chosen_l2")}), the temperature ({calibration.temperature:.2f}) and
         the threshold of "uncertain" ({calibration.threshold:.2f}) were chosen on up to one in
         five speakers of each corpus, whom neither head nor encoder had heard, and so was how much
@@ -400,10 +401,12 @@ def _body(manifest: Manifest) -> str:
     )
     if not rounds:
         return f"The conv stem and {manifest.network.blocks} blocks of the encoder, frozen"
-    steps = " and ".join(str(choices["steps"]) for choices in rounds)
+    learned = [choices for choices in rounds if "steps" in choices]
+    steps = " and ".join(str(choices["steps"]) for choices in learned)
+    mean = ", and averaged with what it was before (`streamer average`)"
     return f"""The conv stem and the first {manifest.network.blocks} blocks of the encoder, of which
-        all above block {rounds[-1]["frozen"]} were fine-tuned in {steps} steps on speech cut short
-        and degraded (`streamer finetune`)"""
+        all above block {learned[-1]["frozen"]} were fine-tuned in {steps} steps on speech cut short
+        and degraded (`streamer finetune`){mean if len(learned) < len(rounds) else ""}"""
 
 
 def _paragraph(text: str) -> str:

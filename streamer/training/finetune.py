@@ -41,7 +41,15 @@ from streamer.training.extraction import (
     precision,
     read_provenance,
 )
-from streamer.training.head import Examples, Head, balanced_weights, fit, known_labels
+from streamer.training.head import (
+    Examples,
+    Head,
+    asked_labels,
+    balanced_weights,
+    fit,
+    known_labels,
+)
+from streamer.training.noise import likely
 from streamer.training.recipe import target_indices
 from streamer.training.recordings import Recordings
 from streamer.types import SAMPLE_RATE
@@ -77,11 +85,10 @@ class FineTuning:
         size: How much more a large corpus weighs: its number of clips to this power.
         voices: As in `Recipe`.
         warp: Vocal tracts are made at most so much longer or shorter.
-        absent: As in `Recipe`, also of what only one corpus has.
+        misheard: As in `Recipe`.
+        spoilt: This share of the speech is heard as `degrade` does, the rest as it was recorded.
+        absent: As in `Recipe`.
         l2: Of the first linear head.
-        stay: This share of the new encoder is the one that it began as: what both know is kept,
-            what only one has learned by heart is not (Wortsman et al. 2022, "Robust fine-tuning of
-            zero-shot models").
         seed: Of everything random.
     """
 
@@ -98,10 +105,11 @@ class FineTuning:
     averaged: float = 0.002
     size: float = 0.35
     voices: float = 0.35
+    misheard: float = 0.15
     warp: float = 0.1
+    spoilt: float = 0.6
     absent: float = 0.03
     l2: float = 0.05
-    stay: float = 0.0
     seed: int = 0
 
 
@@ -198,13 +206,15 @@ class _Run:
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         labels = labels_of(clips)
         targets = target_indices(clips, labels)
-        known = known_labels(clips, labels)
-        weights = balanced_weights(clips, size=choices.size, voices=choices.voices)
+        known, asked = known_labels(clips, labels), asked_labels(clips, labels)
+        weights = balanced_weights(
+            clips, size=choices.size, voices=choices.voices, misheard=choices.misheard
+        )
         vectors = torch.from_numpy(embeddings)
         mean = weights @ vectors
         deviation = (weights @ (vectors - mean).square()).sqrt().clamp(min=1e-6)
         absent = float(np.log(choices.absent or NEVER))
-        first = fit(Examples(vectors, targets, known, weights), l2=choices.l2, absent=absent)
+        first = fit(Examples(vectors, targets, asked, weights), l2=choices.l2, absent=absent)
         body, _ = load_encoder(encoder, blocks=choices.blocks)
         torch.manual_seed(choices.seed)
         self._rng = np.random.default_rng(choices.seed)
@@ -213,14 +223,13 @@ class _Run:
         self._shares = weights.double().numpy() / weights.double().sum().item()
         smooth = choices.smoothing * known / known.sum(1, keepdim=True)
         self._wanted = F.one_hot(targets, len(labels)) * (1 - choices.smoothing) + smooth
-        self._handicap = torch.zeros(known.shape).masked_fill(~known, absent)
+        self._handicap = torch.zeros(asked.shape).masked_fill(~asked, absent)
         self._optimiser = torch.optim.AdamW(self._groups(), weight_decay=choices.weight_decay)
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
             self._optimiser, [group["lr"] for group in self._optimiser.param_groups],
             total_steps=choices.steps + 1, pct_start=0.15, div_factor=10, final_div_factor=20,
         )  # fmt: skip
-        self._start = {k: v.detach().clone() for k, v in self._net.state_dict().items()}
-        self._average = dict(self._start)
+        self._average = {k: v.detach().clone() for k, v in self._net.state_dict().items()}
         before = read_provenance(encoder)
         self.metadata = Provenance(
             before.heard | {clip.voice for clip in clips},
@@ -288,7 +297,8 @@ class _Run:
         if len(wave) > samples:
             begin = rng.integers(len(wave) - samples + 1)
             wave = wave[begin : begin + samples]
-        wave = degrade(wave, rng, self._anyone)
+        if likely(rng, self._choices.spoilt):
+            wave = degrade(wave, rng, self._anyone)
         level = np.float32(10 ** (rng.uniform(-LEVEL_DB, LEVEL_DB) / 20))
         return features.normalise_level(wave) * level
 
@@ -322,10 +332,7 @@ class _Run:
         """Named as in openai/whisper, as exact as a bundle keeps them: that is what is tested."""
         prefix = "encoder."
         return {
-            name.removeprefix(prefix): value.lerp(self._start[name], self._choices.stay)
-            .cpu()
-            .half()
-            .contiguous()
+            name.removeprefix(prefix): value.cpu().half().contiguous()
             for name, value in self._average.items()
             if name.startswith(prefix)
         }

@@ -73,7 +73,7 @@ class Recipe:
     least_coverage: float = 0.5
     prior: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
     doubt: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3)
-    patience: float = 0.01
+    patience: float = 0.02
     made_up: int = 60
     seed: int = 0
 

@@ -1,0 +1,50 @@
+"""The mean of several encoders' weights: what all know is kept, what one learned by heart is not.
+
+Wortsman et al. 2022, "Robust fine-tuning of zero-shot models" (with the encoder that fine-tuning
+began with) and "Model soups" (of several rounds). The encoders must have grown out of the same one.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from streamer.errors import ModelError
+from streamer.training.extraction import Provenance, load_encoder, read_provenance
+
+
+def average(encoders: Sequence[Path], *, out: Path) -> None:
+    """Write the mean of some encoders, of as many blocks as all of them have.
+
+    Args:
+        encoders: Safetensors; one that is named twice counts twice.
+        out: The new one, likewise. It has heard whom any of them has.
+
+    Raises:
+        ModelError: One cannot be read, or is of another size, or hears in another way.
+    """
+    bodies, shapes = zip(*map(load_encoder, encoders), strict=True)
+    blocks = min(shape.blocks for shape in shapes)
+    for path, shape in zip(encoders, shapes, strict=True):
+        if (shape.width, shape.mels, shape.full_rate) != (
+            shapes[0].width,
+            shapes[0].mels,
+            shapes[0].full_rate,
+        ):
+            raise ModelError(f"{path}: is another net than {encoders[0]}, expected the same")
+    above = tuple(f"blocks.{block}." for block in range(blocks, max(s.blocks for s in shapes)))
+    tensors = {
+        name: torch.stack([body.state_dict()[name] for body in bodies]).mean(0).half().contiguous()
+        for name in bodies[0].state_dict()
+        if not name.startswith(above)
+    }
+    before = [read_provenance(path) for path in encoders]
+    rounds = [choices for each in before for choices in each.finetuning]
+    provenance = Provenance(
+        frozenset().union(*(each.heard for each in before)),
+        (*(c for i, c in enumerate(rounds) if c not in rounds[:i]), {"mean_of": len(encoders)}),
+        shapes[0].full_rate,
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, out, metadata=provenance.metadata())
