@@ -7,9 +7,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from streamer.cli import main
-from streamer.errors import ModelError
+from streamer.errors import ModelError, OutputError
 from streamer.training.average import average
-from streamer.training.extraction import Provenance, load_encoder, read_provenance
+from streamer.training.encoders import Provenance, load_encoder, read_provenance
+from streamer.training.finetune import FineTuning, finetune
 
 
 def changed(encoder: Path, out: Path, by: float, heard: str, blocks: int) -> Path:
@@ -61,3 +62,14 @@ def test_a_missing_encoder_is_an_error(encoder: Path, tmp_path: Path, capsys):
     assert main(["average", str(encoder), str(gone), "--out", str(out)]) == 4
     assert "gone.safetensors: cannot be read" in capsys.readouterr().err
     assert not out.exists()
+
+
+@pytest.mark.parametrize("place", ["folder", "file/encoder.safetensors"])
+def test_what_cannot_be_written_is_said(place: str, encoder: Path, tmp_path: Path, capsys):
+    """Where the new encoder is to be is a folder, or its folder a file."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    assert main(["average", str(encoder), "--out", str(tmp_path / place)]) == 1
+    assert f"{place}: " in capsys.readouterr().err
+    with pytest.raises(OutputError, match=place):
+        finetune([], encoder=encoder, out=tmp_path / place, choices=FineTuning(), cache=tmp_path)

@@ -19,8 +19,9 @@ from streamer.model.classifier import Classifier
 from streamer.training import finetune as finetune_module
 from streamer.training.average import average
 from streamer.training.corpora import Clip, leave_out, read_manifest
+from streamer.training.encoders import read_provenance
 from streamer.training.evaluation import evaluate
-from streamer.training.extraction import Extractor, read_provenance
+from streamer.training.extraction import Extractor
 from streamer.training.finetune import FineTuning, finetune
 from streamer.training.recipe import Recipe
 from streamer.training.recordings import Recordings

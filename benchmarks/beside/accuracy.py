@@ -18,7 +18,8 @@ from rich.progress import Progress, track
 from beside.contenders import CACHE, OURS, ROOT, STDERR, WORKERS, Peer, digest, python, run
 from streamer.model import features
 from streamer.training.corpora import Clip
-from streamer.training.extraction import read_mono, read_provenance
+from streamer.training.encoders import read_provenance
+from streamer.training.extraction import read_mono
 from streamer.training.recipe import Recipe
 
 UNHEARD = {"ravdess": ("1", "2"), "crema-d": ("1",)}

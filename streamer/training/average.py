@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 
 from streamer.errors import ModelError
-from streamer.training.extraction import Provenance, load_encoder, read_provenance
+from streamer.training.encoders import Provenance, load_encoder, read_provenance, save_encoder
 
 
 def average(encoders: Sequence[Path], *, out: Path) -> None:
@@ -23,6 +22,7 @@ def average(encoders: Sequence[Path], *, out: Path) -> None:
 
     Raises:
         ModelError: One cannot be read, or is of another size, or hears in another way.
+        OutputError: The new one cannot be written.
     """
     bodies, shapes = zip(*map(load_encoder, encoders), strict=True)
     blocks = min(shape.blocks for shape in shapes)
@@ -35,7 +35,7 @@ def average(encoders: Sequence[Path], *, out: Path) -> None:
             raise ModelError(f"{path}: is another net than {encoders[0]}, expected the same")
     above = tuple(f"blocks.{block}." for block in range(blocks, max(s.blocks for s in shapes)))
     tensors = {
-        name: torch.stack([body.state_dict()[name] for body in bodies]).mean(0).half().contiguous()
+        name: torch.stack([body.state_dict()[name] for body in bodies]).mean(0)
         for name in bodies[0].state_dict()
         if not name.startswith(above)
     }
@@ -46,5 +46,4 @@ def average(encoders: Sequence[Path], *, out: Path) -> None:
         (*(c for i, c in enumerate(rounds) if c not in rounds[:i]), {"mean_of": len(encoders)}),
         shapes[0].full_rate,
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, out, metadata=provenance.metadata())
+    save_encoder(tensors, out, provenance.metadata())

@@ -6,35 +6,27 @@ import os
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import torch
 from numpy.typing import NDArray
-from pydantic import JsonValue
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
 
 from streamer.config import RollingConfig
-from streamer.errors import ConfigError, InputError, ModelError
+from streamer.errors import ConfigError, InputError
 from streamer.model import features, rolling
 from streamer.model.features import Waveform
-from streamer.model.network import FULL_RATE, Encoder, NetworkShape, pool
+from streamer.model.network import pool
 from streamer.training.augment import FULL_SCALE, HEARD_S, VARIATIONS
 from streamer.training.corpora import Clip
+from streamer.training.encoders import check_blocks, load_encoder, read_provenance
 from streamer.types import SAMPLE_RATE, Window
 
-HEAD_WIDTH = 64  # of every Whisper model's attention heads; the weights do not tell
-_HEARD, _FINETUNING, _FULL_RATE = "heard", "finetuning", "full_rate"
-"""In the metadata of a fine-tuned encoder."""
 BATCH = 32  # recordings that are embedded at once
 ROLLING = {f"rolling {seconds:g} s": seconds for seconds in HEARD_S}
 """What the program has made of a clip, window by window, after so many seconds of speech."""
-
-UNUSED = "ln_post"  # the layer norm after the last block, which has no part in this net
 
 Embeddings = NDArray[np.float32]
 """One pooled vector per clip: shape (clips, 2 * blocks * width)."""
@@ -60,7 +52,7 @@ class Extractor:
     ) -> None:
         self.encoder, self.shape = load_encoder(weights)
         blocks = self.shape.blocks if blocks is None else blocks
-        _check_blocks(weights, got=self.shape.blocks, expected=blocks)
+        check_blocks(weights, got=self.shape.blocks, expected=blocks)
         self._kept = 2 * self.shape.width * blocks
         self._width = 2 * self.shape.width * self.shape.blocks + 1
         self.jobs = jobs or os.cpu_count() or 1
@@ -259,80 +251,3 @@ def read_mono(path: Path) -> Waveform:
         )
     wave: Waveform = pcm
     return wave
-
-
-def _check_blocks(weights: Path, *, got: int, expected: int) -> None:
-    if not 0 < expected <= got:
-        raise ModelError(f"{weights}: got {got} blocks, expected at least {max(1, expected)}")
-
-
-@dataclass(frozen=True, slots=True)
-class Provenance:
-    """What an encoder's file says about how it was made.
-
-    Attributes:
-        heard: The voices that it was fine-tuned on.
-        finetuning: The choices of each round; none for an encoder that is as it came.
-        full_rate: As in `NetworkShape`, when it was fine-tuned.
-    """
-
-    heard: frozenset[tuple[str, str]] = frozenset()
-    finetuning: tuple[dict[str, JsonValue], ...] = ()
-    full_rate: int = FULL_RATE
-
-    def metadata(self) -> dict[str, str]:
-        """For the file."""
-        return {
-            _HEARD: json.dumps(sorted(self.heard)),
-            _FINETUNING: json.dumps(self.finetuning),
-            _FULL_RATE: str(self.full_rate),
-        }
-
-
-def read_provenance(weights: Path) -> Provenance:
-    """What an encoder's file, safetensors, says about itself.
-
-    Raises:
-        ModelError: It was fine-tuned by an older program, in which all blocks saw all states.
-    """
-    with safe_open(weights, "pt") as file:
-        metadata: dict[str, str] = file.metadata() or {}
-    if _FINETUNING not in metadata:
-        return Provenance()
-    if _FULL_RATE not in metadata:
-        raise ModelError(
-            f"{weights}: was fine-tuned for a net of an older program: fine-tune it anew"
-        )
-    return Provenance(
-        frozenset((corpus, name) for corpus, name in json.loads(metadata[_HEARD])),
-        tuple(json.loads(metadata[_FINETUNING])),
-        int(metadata[_FULL_RATE]),
-    )
-
-
-def load_encoder(weights: Path, *, blocks: int | None = None) -> tuple[Encoder, NetworkShape]:
-    """Whisper's encoder, or the lower part of it, frozen; its size is read off the tensors.
-
-    Raises:
-        ModelError: The file cannot be read, lacks a tensor, or has fewer blocks than asked for.
-    """
-    try:
-        tensors = load_file(weights)
-    except (OSError, SafetensorError) as error:
-        raise ModelError(f"{weights}: cannot be read: {error}") from error
-    there = {int(name.split(".")[1]) for name in tensors if name.startswith("blocks.")}
-    blocks = len(there) if blocks is None else blocks
-    _check_blocks(weights, got=len(there), expected=blocks)
-    try:
-        width, mels, _ = tensors["conv1.weight"].shape
-        positions = len(tensors["positional_embedding"])
-        shape = NetworkShape(
-            mels=mels, width=width, heads=width // HEAD_WIDTH, blocks=blocks,
-            full_rate=min(read_provenance(weights).full_rate, blocks),
-            positions=positions, labels=0,
-        )  # fmt: skip
-        encoder = Encoder(shape).eval().requires_grad_(requires_grad=False)
-        encoder.load_state_dict({name: tensors[name].float() for name in encoder.state_dict()})
-    except (KeyError, ValueError, RuntimeError) as error:
-        raise ModelError(f"{weights}: is no Whisper encoder: {error}") from error
-    return encoder, shape

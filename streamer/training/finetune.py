@@ -22,7 +22,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -32,15 +31,14 @@ from streamer.model.features import Waveform
 from streamer.model.network import Encoder, pool
 from streamer.training.augment import degrade
 from streamer.training.corpora import Clip, labels_of
-from streamer.training.extraction import (
-    Embedded,
-    Embeddings,
-    Extractor,
+from streamer.training.encoders import (
     Provenance,
+    check_output,
     load_encoder,
-    precision,
     read_provenance,
+    save_encoder,
 )
+from streamer.training.extraction import Embedded, Embeddings, Extractor, precision
 from streamer.training.head import (
     Examples,
     Head,
@@ -138,7 +136,9 @@ def finetune(  # noqa: PLR0913 - each is a choice of the caller
     Raises:
         InputError: A recording cannot be read.
         ModelError: The encoder cannot be read.
+        OutputError: The new one could not be written.
     """
+    check_output(out)
     recordings = Recordings(everything or clips, cache=cache, jobs=jobs)
     extract = Extractor(encoder, blocks=choices.blocks, cache=cache, jobs=jobs)
     vectors = Embedded(everything or clips, extract)(clips, "plain")
@@ -162,8 +162,7 @@ def finetune(  # noqa: PLR0913 - each is a choice of the caller
                 unfinished = checkpoint.with_suffix(".tmp")
                 torch.save(run.state(), unfinished)
                 unfinished.replace(checkpoint)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    save_file(run.averaged_encoder(), out, metadata=run.metadata)
+    save_encoder(run.averaged_encoder(), out, run.metadata)
 
 
 class _Net(nn.Module):
@@ -329,10 +328,10 @@ class _Run:
         self._rng.bit_generator.state = json.loads(state["numpy"])
 
     def averaged_encoder(self) -> dict[str, Tensor]:
-        """Named as in openai/whisper, as exact as a bundle keeps them: that is what is tested."""
+        """Named as in openai/whisper."""
         prefix = "encoder."
         return {
-            name.removeprefix(prefix): value.cpu().half().contiguous()
+            name.removeprefix(prefix): value
             for name, value in self._average.items()
             if name.startswith(prefix)
         }

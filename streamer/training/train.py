@@ -12,8 +12,9 @@ from streamer.model.bundle import Bundle, Calibration, Manifest, Mood, Network, 
 from streamer.model.network import EmotionNet
 from streamer.training.card import sources_of, write_card
 from streamer.training.corpora import read_manifest
+from streamer.training.encoders import load_encoder
 from streamer.training.evaluation import Evaluation
-from streamer.training.extraction import Embedded, Extractor, load_encoder
+from streamer.training.extraction import Embedded, Extractor
 from streamer.training.metrics import Figures, certain, figures
 from streamer.training.recipe import Calibrated, Recipe, choose, fit_recipe
 from streamer.training.sounds import all_sounds
