@@ -12,14 +12,17 @@ from corpora import write_manifest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
+from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 from streamer.errors import ConfigError, InputError, ModelError
 from streamer.model.classifier import Classifier
+from streamer.training import recipe as recipe_module
 from streamer.training.corpora import Clip, labels_of, read_manifest
 from streamer.training.evaluation import evaluate, evaluate_no_speech, read_evaluation
 from streamer.training.extraction import Extractor
 from streamer.training.head import (
     Examples,
+    Head,
     asked_labels,
     balanced_weights,
     fit,
@@ -371,3 +374,29 @@ def test_the_public_corpora_are_read():
     assert len(clips) == 8874
     assert len(labels_of(clips)) == 8
     assert [len(fold.test) for fold in folds("ravdess", clips)] == [240, 240, 240, 239, 240, 240]
+
+
+def test_confidence_is_fitted_to_spoilt_speech_too():
+    """Where spoilt clips are misjudged, nothing is as sure as clean clips alone would make it."""
+    clips = clips_of({("a", "1", "happy"): 40, ("a", "1", "sad"): 40})
+    targets = torch.tensor([0] * 40 + [1] * 40)
+    clean = F.one_hot(targets, 2).float() * 2
+    wrong = clean.flip(0)
+
+    class Said:
+        def __call__(self, _clips: Sequence[Clip], variation: str) -> np.ndarray:
+            told = clean.clone() if variation == "plain" else wrong.clone()
+            told[::8] = 2 - told[::8]  # some are misjudged in any case
+            return told.numpy()
+
+        def seconds(self, clips: Sequence[Clip], _variation: str) -> np.ndarray:
+            return np.full(len(clips), 3.0, np.float32)
+
+    temperatures = [
+        recipe_module._calibrate(
+            Head(torch.eye(2), torch.zeros(2)), clips, Said(), targets,
+            torch.full((80,), 1 / 80), replace(RECIPE, variations=forms),
+        )[1]
+        for forms in (("plain",), ("plain", "piece"))
+    ]  # fmt: skip
+    assert temperatures[1] > 2 * temperatures[0]

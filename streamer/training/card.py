@@ -386,8 +386,8 @@ def _recipe(manifest: Manifest, certain: tuple[float, float]) -> str:
             ({manifest.baseline.prior:g}), how far it doubts what it heard
             ({manifest.baseline.doubt:g}) and how much evidence it asks for before it takes two
             utterances for one voice ({manifest.baseline.caution:g}) are the best for the same
-            held-out speakers in mixed sessions, among those that cost in no kind of session
-            more than {manifest.training.get("patience")} of accuracy; its temperature
+            held-out speakers, of those that were tried, where sessions of several moods, of one, of
+            two voices in turn and after another voice count alike; its temperature
             ({manifest.baseline.temperature:.2f}) is right for all of them."""
         )
         text = f"{text}\n\n{voices}"

@@ -25,8 +25,6 @@ WARM_STEPS = 25  # from the cold head to the warm one, which is not far
 DIRECTIONS = 32  # among which voices are told apart; fewer confuse them, more learn them by heart
 SHRINKAGE = 0.6  # of correlations within a voice: features by far outnumber the voices
 
-MIDDLE_PRIOR, MIDDLE_DOUBT = 2.0, 0.1  # with which the caution is chosen
-
 CAUTION = (-1.0, 0.0, 1.0, 2.0, 3.0)
 """What is tried on held-out speakers as the `SpeakerModel`'s caution."""
 
@@ -175,39 +173,31 @@ def tune_voices(
     *,
     priors: Sequence[float],
     doubts: Sequence[float],
-    patience: float,
 ) -> VoiceModel:
-    """Choose caution, then prior and doubt, then the temperature of a well-known voice.
+    """Choose caution, prior and doubt, then the temperature of a well-known voice.
 
-    Each choice is the one that is best in mixed sessions, among those that in no kind of session
-    cost more than ``patience`` against a cold judgement, or else the one that costs the least.
+    The choice is the one that is right most often, every kind of session counting alike: what is
+    best for several moods is worst for one that stays.
 
     Args:
         model: From `fit_voices`.
         tuning: What is chosen on.
         priors: What is tried.
-        doubts: Likewise, with each prior.
-        patience: As said, in accuracy.
+        doubts: Likewise.
     """
     pasts = {kind: sessions(tuning.clips, kind, seed=0) for kind in Session}
-    cold = tuning.accuracy(tuning.cold)
 
-    def worth(tried: VoiceModel) -> tuple[bool, float]:
-        gains = {
-            kind: tuning.accuracy(_mixed(tuning.embeddings, tuning.cold, past, tried)[0]) - cold
-            for kind, past in pasts.items()
-        }
-        least = min(gains.values())
-        harmless = least >= -patience
-        return harmless, gains[Session.MIXED] if harmless else least
+    def worth(tried: VoiceModel) -> float:
+        judged = (_mixed(tuning.embeddings, tuning.cold, past, tried) for past in pasts.values())
+        return sum(tuning.accuracy(logits) for logits, _ in judged)
 
-    def cautious(caution: float) -> VoiceModel:
-        return replace(middle, speakers=replace(model.speakers, caution=caution))
-
-    middle = replace(model, prior=MIDDLE_PRIOR, doubt=MIDDLE_DOUBT)
-    chosen = max(map(cautious, CAUTION), key=worth)
-    grid = product(priors, doubts)
-    chosen = max((replace(chosen, prior=p, doubt=d) for p, d in grid), key=worth)
+    chosen = max(
+        (
+            replace(model, prior=p, doubt=d, speakers=replace(model.speakers, caution=c))
+            for c, p, d in product(CAUTION, priors, doubts)
+        ),
+        key=worth,
+    )
     judged = [_mixed(tuning.embeddings, tuning.cold, past, chosen) for past in pasts.values()]
     logits, trust = (np.concatenate(part) for part in zip(*judged, strict=True))
     targets, weights = np.tile(tuning.targets, len(pasts)), np.tile(tuning.weights, len(pasts))
