@@ -59,7 +59,8 @@ def fit_voices(
     """Take the speakers off the features, and fit the warm head to what is left.
 
     Feature = population + speaker + emotion, by weighted least squares on the clips as they are;
-    so a speaker who has mostly angry clips is not taken for somebody with an angry voice.
+    so a speaker who has mostly angry clips is not taken for somebody with an angry voice. What
+    spoils speech hides the voice, so that the warm head learns more from whole, clean clips alone.
 
     Args:
         clips: What is learned from.
@@ -83,9 +84,13 @@ def fit_voices(
         speakers = _means(plain - offsets[targets], voices, weights, len(names))
         offsets = _means(plain - speakers[voices], targets, weights, labels)
     population = weights @ speakers[voices] / weights.sum()
-    shift = (speakers - population)[voices].repeat(len(examples) // count, 1)
     head = fit(
-        replace(examples, features=examples.features - shift),
+        Examples(
+            plain - (speakers - population)[voices],
+            targets,
+            examples.known[:count],
+            weights / weights.sum(),
+        ),
         l2=l2,
         absent=absent,
         start=cold,
