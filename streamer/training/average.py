@@ -5,6 +5,7 @@ began with) and "Model soups" (of several rounds). The encoders must have grown 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -25,19 +26,14 @@ def average(encoders: Sequence[Path], *, out: Path) -> None:
         OutputError: The new one cannot be written.
     """
     bodies, shapes = zip(*map(load_encoder, encoders), strict=True)
-    blocks = min(shape.blocks for shape in shapes)
     for path, shape in zip(encoders, shapes, strict=True):
-        if (shape.width, shape.mels, shape.full_rate) != (
-            shapes[0].width,
-            shapes[0].mels,
-            shapes[0].full_rate,
-        ):
+        if replace(shape, blocks=0) != replace(shapes[0], blocks=0):
             raise ModelError(f"{path}: is another net than {encoders[0]}, expected the same")
-    above = tuple(f"blocks.{block}." for block in range(blocks, max(s.blocks for s in shapes)))
+    states = [body.state_dict() for body in bodies]
     tensors = {
-        name: torch.stack([body.state_dict()[name] for body in bodies]).mean(0)
-        for name in bodies[0].state_dict()
-        if not name.startswith(above)
+        name: torch.stack([state[name] for state in states]).mean(0)
+        for name in states[0]
+        if all(name in state for state in states)
     }
     before = [read_provenance(path) for path in encoders]
     rounds = [choices for each in before for choices in each.finetuning]
