@@ -50,6 +50,27 @@ def test_whatever_goes_wrong_it_is_finite_and_repeatable(seed: int, samples: int
     assert samples <= 1 or 0.8 * samples < len(once) < 1.2 * samples
 
 
+@settings(max_examples=30, deadline=None)
+@given(samples=st.integers(1, 300), length=st.integers(1, 300), seed=st.integers(0, 9999))
+def test_a_cut_is_a_piece_of_what_was_said(samples: int, length: int, seed: int):
+    """As long as asked for, or all there is, and nothing but neighbouring samples."""
+    wave = np.arange(length, dtype=np.float32)
+    piece = augment.cut(wave, samples, np.random.default_rng(seed))
+    assert len(piece) == min(samples, length)
+    np.testing.assert_array_equal(piece, np.arange(piece[0], piece[0] + len(piece)))
+
+
+def test_half_of_the_cuts_are_beginnings():
+    """The others are from anywhere, also from the very end."""
+    wave, rng = np.arange(1000, dtype=np.float32), np.random.default_rng(3)
+    begins = np.array([augment.cut(wave, 100, rng)[0] for _ in range(400)])
+    assert 0.43 < np.mean(begins == 0) < 0.57
+    others = begins[begins > 0]
+    assert others.min() < 50
+    assert others.max() > 850
+    assert len(np.unique(others)) > 150
+
+
 def test_silence_stays_silence_or_becomes_faint():
     """No division by a level of nothing."""
     for seed in range(30):

@@ -24,6 +24,7 @@ Law: TypeAlias = Literal["ALAW", "ULAW"]
 """The telephone's logarithmic 8-bit code (ITU-T G.711) in Europe, and in America and Japan."""
 
 SHORTEST_S, LONGEST_S = 0.6, 3.0  # of a crop
+BEGINNINGS = 0.5  # of the crops
 TELEPHONE_RATE = 8000  # Hz
 TELEPHONE_HZ = (300.0, 3400.0)  # what old lines let through
 LINE_DBFS = -26.0  # the level of speech that lines are planned for (ITU-T P.56)
@@ -70,7 +71,7 @@ def degrade(
     """
     if likely(rng, 0.4):
         wave = faster(wave, rng.uniform(*SPEED))
-    if likely(rng, 0.35):
+    if likely(rng, 0.5):
         wave = reverberant(wave, rng, rt60=rng.uniform(*RT60_S), direct_db=rng.uniform(*DIRECT_DB))
     if likely(rng, 0.35):
         wave = in_noise(wave, background(rng, len(wave), voices, sounds), rng.uniform(*SNR_DB))
@@ -117,6 +118,17 @@ def repeated(wave: Waveform, rng: np.random.Generator, samples: int) -> Waveform
     begin = int(rng.integers(len(wave)))
     times = -(-(begin + samples) // len(wave))
     return np.tile(wave, times)[begin : begin + samples]
+
+
+def cut(wave: Waveform, samples: int, rng: np.random.Generator) -> Waveform:
+    """So many samples of speech, or all where it is shorter.
+
+    Half of the pieces are beginnings, as is all that the program hears until somebody has spoken
+    for longer than its window; the others are from anywhere.
+    """
+    latest = max(0, len(wave) - samples)
+    begin = 0 if likely(rng, BEGINNINGS) else int(rng.integers(latest, endpoint=True))
+    return wave[begin : begin + samples]
 
 
 # --- what may go wrong ----------------------------------------------------------------------------
@@ -216,12 +228,11 @@ def plain(wave: Waveform, _rng: np.random.Generator) -> Waveform:
 
 
 def crop(wave: Waveform, rng: np.random.Generator) -> Waveform:
-    """A random piece of 0.6 to 3 s: what a rolling view has to judge while somebody speaks."""
+    """A piece of 0.6 to 3 s: what a rolling view has to judge while somebody speaks."""
     shortest = round(SHORTEST_S * SAMPLE_RATE)
     longest = min(len(wave), round(LONGEST_S * SAMPLE_RATE))
     length = int(rng.integers(shortest, max(shortest, longest), endpoint=True))
-    start = int(rng.integers(0, max(0, len(wave) - length), endpoint=True))
-    return wave[start : start + length]
+    return cut(wave, length, rng)
 
 
 def degraded(wave: Waveform, rng: np.random.Generator) -> Waveform:

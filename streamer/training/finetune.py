@@ -29,7 +29,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from streamer.model import features
 from streamer.model.features import Waveform
 from streamer.model.network import Encoder, pool
-from streamer.training.augment import degrade
+from streamer.training.augment import cut, degrade
 from streamer.training.corpora import Clip, labels_of
 from streamer.training.encoders import (
     Provenance,
@@ -292,10 +292,7 @@ class _Run:
     def _heard(self, row: int, samples: int) -> Waveform:
         """A random piece of a clip, as it may reach the program."""
         rng = self._rng
-        wave = self._recordings[self._clips[row]]
-        if len(wave) > samples:
-            begin = rng.integers(len(wave) - samples + 1)
-            wave = wave[begin : begin + samples]
+        wave = cut(self._recordings[self._clips[row]], samples, rng)
         if likely(rng, self._choices.spoilt):
             wave = degrade(wave, rng, self._anyone)
         level = np.float32(10 ** (rng.uniform(-LEVEL_DB, LEVEL_DB) / 20))
