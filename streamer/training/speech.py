@@ -36,7 +36,7 @@ SPEECH_CLIPS = 3000
 L2 = 0.01
 HIGHEST = 0.3
 """The threshold is never above this score: a sound taken for speech costs less than the reverse."""
-FALSE_REJECTIONS = 0.002
+FALSE_REJECTIONS = 0.004
 """Of speech of speakers held out, in every form, so much may be taken for something else."""
 
 
