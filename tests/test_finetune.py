@@ -124,7 +124,9 @@ def test_the_loss_falls(manifest: Path, encoder: Path, tmp_path: Path):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(finetune_module, "_Run", Watched)
-        choices = FineTuning(blocks=2, steps=25, batch_s=4.0, head_rate=1e-2, dropout=0.0, l2=100.0)
+        choices = FineTuning(
+            blocks=2, steps=40, batch_s=8.0, head_rate=1e-2, dropout=0.0, spoilt=0.0, l2=100.0
+        )
         tune(manifest, encoder, tmp_path, choices=choices)
     assert np.mean(losses[-5:]) < np.mean(losses[:5])
 
