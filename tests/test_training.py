@@ -392,11 +392,27 @@ def test_confidence_is_fitted_to_spoilt_speech_too():
         def seconds(self, clips: Sequence[Clip], _variation: str) -> np.ndarray:
             return np.full(len(clips), 3.0, np.float32)
 
+    recipe = replace(RECIPE, variations=("plain", "piece"))
     temperatures = [
         recipe_module._calibrate(
             Head(torch.eye(2), torch.zeros(2)), clips, Said(), targets,
-            torch.full((80,), 1 / 80), replace(RECIPE, variations=forms),
+            torch.full((80,), 1 / 80), replace(recipe, spoilt=spoilt),
         )[1]
-        for forms in (("plain",), ("plain", "piece"))
+        for spoilt in (0.0, 0.1, 1.0)
     ]  # fmt: skip
-    assert temperatures[1] > 2 * temperatures[0]
+    assert temperatures[2] > 2 * temperatures[0]
+    assert temperatures[2] > temperatures[1] > temperatures[0]
+
+
+def test_a_spoilt_form_weighs_less():
+    """As said, against the clip as it is; all together as much as before."""
+    clips = clips_of({("a", "1", "happy"): 1, ("a", "1", "sad"): 3})
+    recipe = replace(RECIPE, variations=("plain", "piece"), spoilt=0.25)
+
+    def embed(clips: Sequence[Clip], variation: str) -> np.ndarray:
+        return np.full((len(clips), 1), variation == "piece", np.float32)
+
+    examples = recipe_module._examples(clips, ("happy", "sad"), embed, recipe, among=clips)
+    assert float(examples.weights.sum()) == pytest.approx(1.0)
+    assert float(examples.weights @ examples.features[:, 0]) == pytest.approx(0.2)
+    assert examples.weights[:4].tolist() == pytest.approx([0.4, 0.4 / 3, 0.4 / 3, 0.4 / 3])

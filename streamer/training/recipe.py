@@ -46,6 +46,7 @@ class Recipe:
     Attributes:
         blocks: How many blocks of the encoder are kept.
         variations: In which forms each clip is learned from (keys of `augment.VARIATIONS`).
+        spoilt: How much each form after the first weighs, against it.
         l2: Penalties that are tried on held-out speakers.
         voices: How much more a corpus of many voices weighs: their number to this power.
         misheard: How much less a clip is learned from in which most listeners heard another emotion
@@ -64,6 +65,7 @@ class Recipe:
 
     blocks: int = 3
     variations: tuple[str, ...] = ("plain", "piece")
+    spoilt: float = 0.5
     l2: tuple[float, ...] = (0.1,)
     voices: float = 0.35
     misheard: float = 0.15
@@ -79,6 +81,12 @@ class Recipe:
     def handicap(self) -> float:
         """What is added to the logits of emotions that a clip's corpus does not have."""
         return float(np.log(self.absent)) if self.absent else -torch.inf
+
+    @property
+    def shares(self) -> Tensor:
+        """How a clip's weight is shared among its forms, shape (variations,)."""
+        worth = torch.tensor([1.0] + [self.spoilt] * (len(self.variations) - 1))
+        return worth / worth.sum()
 
     def weigh(self, clips: Sequence[Clip]) -> Tensor:
         """How much each clip counts when it is judged, shape (clips,)."""
@@ -253,7 +261,7 @@ def _calibrate(  # noqa: PLR0913, PLR0917 - what is judged, and by what
     logits = torch.cat([head(torch.from_numpy(embed(clips, form))) for form in forms]).double()
     seconds = np.concatenate([embed.seconds(clips, form) for form in forms])
     targets = targets.repeat(len(forms))
-    weights = weights.double().repeat(len(forms)) / len(forms)
+    weights = torch.kron(recipe.shares, weights).double()
     _, temperature = fit_temperature(logits, targets, weights)
 
     def loss(brevity: float) -> float:
@@ -313,7 +321,7 @@ def _examples(
         features=torch.from_numpy(vectors),
         targets=target_indices(clips, labels).repeat(times),
         known=asked_labels(clips, labels, among=among).repeat(times, 1),
-        weights=weights.repeat(times) / times,
+        weights=torch.kron(recipe.shares, weights),
     )
 
 
