@@ -97,6 +97,29 @@ def test_some_speech_stays_as_it_was(
     assert 0.3 < len(spoilt) / len(heard) < 0.7
 
 
+def test_some_of_the_rest_is_heard_faster_or_slower(
+    manifest: Path, encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Half of it: so that there are more voices than speakers."""
+    heard, speeds, faster = [], [], finetune_module.faster
+    monkeypatch.setattr(
+        finetune_module, "faster", lambda wave, speed: speeds.append(speed) or faster(wave, speed)
+    )
+    level = features.normalise_level
+    monkeypatch.setattr(features, "normalise_level", lambda wave: heard.append(1) or level(wave))
+    tune(manifest, encoder, tmp_path, choices=replace(CHOICES, steps=40, spoilt=0.0))
+    assert 0.3 < len(speeds) / len(heard) < 0.7
+    assert min(speeds) < 1 < max(speeds)
+
+
+def test_of_what_a_block_adds_some_is_dropped(manifest: Path, encoder: Path, tmp_path: Path):
+    """Where all of it is, nothing can be learned about it."""
+    choices = replace(CHOICES, block_dropout=1.0, weight_decay=0.0)
+    before = load_file(encoder)
+    after = load_file(tune(manifest, encoder, tmp_path, choices=choices))
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
 @settings(max_examples=20, deadline=None)
 @given(hz=st.floats(300, 3000), factor=st.floats(0.9, 1.1))
 def test_a_shorter_vocal_tract_sounds_higher(hz: float, factor: float):
@@ -125,7 +148,14 @@ def test_the_loss_falls(manifest: Path, encoder: Path, tmp_path: Path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(finetune_module, "_Run", Watched)
         choices = FineTuning(
-            blocks=2, steps=40, batch_s=8.0, head_rate=1e-2, dropout=0.0, spoilt=0.0, l2=100.0
+            blocks=2,
+            steps=40,
+            batch_s=8.0,
+            head_rate=1e-2,
+            dropout=0.0,
+            block_dropout=0.0,
+            spoilt=0.0,
+            l2=100.0,
         )
         tune(manifest, encoder, tmp_path, choices=choices)
     assert np.mean(losses[-5:]) < np.mean(losses[:5])

@@ -71,7 +71,7 @@ def degrade(
     """
     if likely(rng, 0.4):
         wave = faster(wave, rng.uniform(*SPEED))
-    if likely(rng, 0.5):
+    if likely(rng, 0.35):
         wave = reverberant(wave, rng, rt60=rng.uniform(*RT60_S), direct_db=rng.uniform(*DIRECT_DB))
     if likely(rng, 0.35):
         wave = in_noise(wave, background(rng, len(wave), voices, sounds), rng.uniform(*SNR_DB))

@@ -29,7 +29,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from streamer.model import features
 from streamer.model.features import Waveform
 from streamer.model.network import Encoder, pool
-from streamer.training.augment import cut, degrade
+from streamer.training.augment import SPEED, cut, degrade, faster
 from streamer.training.corpora import Clip, labels_of
 from streamer.training.encoders import (
     Provenance,
@@ -58,7 +58,8 @@ LENGTH_SHARES = (0.10, 0.18, 0.15, 0.17, 0.17, 0.13, 0.10)
 LEVEL_DB = 3.0  # speech is brought to one level, but not always to exactly that
 MASK_MELS, MASK_SHARE = 15, 1 / 6  # SpecAugment: at most so many bands, such a share of the time
 MASKED = 0.5  # of the clips, each
-WARPED = 0.5  # of the clips
+WARPED = 0.8  # of the clips
+HURRIED = 0.5  # of those that are not spoilt otherwise
 NEVER = 1e-9  # a weight instead of 0, whose logarithm would be no number
 GRADIENT = 1.0  # longest step of all weights together
 KEEP_EVERY = 100  # steps, until the next checkpoint
@@ -79,6 +80,7 @@ class FineTuning:
         weight_decay: Of all of them.
         smoothing: This share of the target goes to the other emotions of the corpus.
         dropout: Of the features, before the head.
+        block_dropout: Of what attention and perceptron of a block that learns add to its states.
         averaged: The running average of the weights forgets this much at each step.
         size: How much more a large corpus weighs: its number of clips to this power.
         voices: As in `Recipe`.
@@ -100,11 +102,12 @@ class FineTuning:
     weight_decay: float = 0.05
     smoothing: float = 0.1
     dropout: float = 0.3
+    block_dropout: float = 0.1
     averaged: float = 0.002
     size: float = 0.35
     voices: float = 0.35
     misheard: float = 0.15
-    warp: float = 0.1
+    warp: float = 0.15
     spoilt: float = 0.6
     absent: float = 0.03
     l2: float = 0.05
@@ -249,7 +252,12 @@ class _Run:
             block.requires_grad_(requires_grad=True)
             rate = choices.rate * choices.decay**below_top
             groups.append({"params": list(block.parameters()), "lr": rate})
+            for adds in ("attn.out", "mlp"):
+                block.get_submodule(adds).register_forward_hook(self._dropped)
         return groups
+
+    def _dropped(self, _part: nn.Module, _heard: object, said: Tensor) -> Tensor:
+        return F.dropout(said, self._choices.block_dropout)
 
     def advance(self) -> None:
         """One batch."""
@@ -295,6 +303,8 @@ class _Run:
         wave = cut(self._recordings[self._clips[row]], samples, rng)
         if likely(rng, self._choices.spoilt):
             wave = degrade(wave, rng, self._anyone)
+        elif likely(rng, HURRIED):
+            wave = faster(wave, rng.uniform(*SPEED))
         level = np.float32(10 ** (rng.uniform(-LEVEL_DB, LEVEL_DB) / 20))
         return features.normalise_level(wave) * level
 
