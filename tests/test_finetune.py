@@ -80,16 +80,26 @@ def test_an_encoder_of_an_older_program_is_refused(encoder: Path, tmp_path: Path
         Extractor(old, cache=tmp_path)
 
 
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """One entry for each piece of speech that is learned from."""
+    pieces, level = [], features.normalise_level
+    monkeypatch.setattr(features, "normalise_level", lambda wave: pieces.append(1) or level(wave))
+    return pieces
+
+
 def test_some_speech_stays_as_it_was(
-    manifest: Path, encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    manifest: Path,
+    encoder: Path,
+    tmp_path: Path,
+    heard: list[int],
+    monkeypatch: pytest.MonkeyPatch,
 ):
     """As large a share is spoilt as was asked for."""
-    heard, spoilt, degrade = [], [], finetune_module.degrade
+    spoilt, degrade = [], finetune_module.degrade
     monkeypatch.setattr(
         finetune_module, "degrade", lambda wave, *more: spoilt.append(1) or degrade(wave, *more)
     )
-    level = features.normalise_level
-    monkeypatch.setattr(features, "normalise_level", lambda wave: heard.append(1) or level(wave))
     tune(manifest, encoder, tmp_path / "none", choices=replace(CHOICES, spoilt=0.0))
     assert not spoilt
     heard.clear()
@@ -98,15 +108,17 @@ def test_some_speech_stays_as_it_was(
 
 
 def test_some_of_the_rest_is_heard_faster_or_slower(
-    manifest: Path, encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    manifest: Path,
+    encoder: Path,
+    tmp_path: Path,
+    heard: list[int],
+    monkeypatch: pytest.MonkeyPatch,
 ):
     """Half of it: so that there are more voices than speakers."""
-    heard, speeds, faster = [], [], finetune_module.faster
+    speeds, faster = [], finetune_module.faster
     monkeypatch.setattr(
         finetune_module, "faster", lambda wave, speed: speeds.append(speed) or faster(wave, speed)
     )
-    level = features.normalise_level
-    monkeypatch.setattr(features, "normalise_level", lambda wave: heard.append(1) or level(wave))
     tune(manifest, encoder, tmp_path, choices=replace(CHOICES, steps=40, spoilt=0.0))
     assert 0.3 < len(speeds) / len(heard) < 0.7
     assert min(speeds) < 1 < max(speeds)

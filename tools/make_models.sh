@@ -17,8 +17,8 @@ manifest="--manifest $corpora/manifest.csv"
 heard=${sounds:+--sounds $sounds}
 
 # Two rounds of fine-tuning, half of the way back to the encoder as it came, a third round from there, and
-# half of the way into a fourth. (The first three, of the models that are here, were made by older programs,
-# which spoilt less: models/default/bundle.json has each one's choices.)
+# half of the way into a fourth. (Those of the models that are here were made by older programs, but for the last,
+# and the first ones of the shipped one in another order: models/default/bundle.json, docs/cards/default.md.)
 tune() { # OUT WITHOUT
     rounds="$made/$(basename "$1" .safetensors)"
     [ -f "$rounds-1.safetensors" ] ||

@@ -244,7 +244,7 @@ class _Run:
         self.fingerprint = hashlib.sha256(state.encode()).hexdigest()[:24]
 
     def _groups(self) -> list[dict[str, Any]]:
-        """What learns, and how fast: layer by layer."""
+        """What learns, and how fast: layer by layer; of what such layers add, some is dropped."""
         choices, blocks = self._choices, list(self._net.encoder.blocks)
         self._net.encoder.requires_grad_(requires_grad=False)
         groups = [{"params": list(self._net.head.parameters()), "lr": choices.head_rate}]
@@ -257,6 +257,7 @@ class _Run:
         return groups
 
     def _dropped(self, _part: nn.Module, _heard: object, said: Tensor) -> Tensor:
+        """Dropout always: this net learns, and is never judged; its averaged weights are."""
         return F.dropout(said, self._choices.block_dropout)
 
     def advance(self) -> None:
