@@ -587,7 +587,7 @@ def _add_training_commands(commands: Commands) -> None:
         default=[],
         help="corpora, or folds as CORPUS:FOLD, to keep for testing",
     )
-    finetune.add_argument("--steps", metavar="N", type=_positive_int, default=3300, help="3300")
+    finetune.add_argument("--steps", metavar="N", type=_positive_int, default=7800, help="7800")
     finetune.add_argument("--seed", metavar="N", type=int, default=0, help="of all chance: 0")
     finetune.add_argument(
         "--out", metavar="FILE", type=Path, required=True, help="the new encoder, safetensors"

@@ -3,32 +3,29 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-import soundfile
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from streamer.errors import ConfigError, InputError, ModelError
-from streamer.model import features
+from streamer.errors import ConfigError, ModelError
 from streamer.model.classifier import Classifier
 from streamer.training import finetune as finetune_module
+from streamer.training import pieces
 from streamer.training.average import average
-from streamer.training.corpora import Clip, leave_out, read_manifest
+from streamer.training.corpora import leave_out, read_manifest
 from streamer.training.encoders import read_provenance
 from streamer.training.evaluation import evaluate
 from streamer.training.extraction import Extractor
 from streamer.training.finetune import FineTuning, finetune
 from streamer.training.recipe import Recipe
-from streamer.training.recordings import Recordings
+from streamer.training.recordings import Recordings, Spoilt
 from streamer.training.train import train
-from streamer.types import SAMPLE_RATE
 
-CHOICES = FineTuning(blocks=2, frozen=1, steps=4, batch_s=3.0, l2=1e-2)
+CHOICES = FineTuning(blocks=2, frozen=1, steps=4, batch_s=3.0, copies=2, l2=1e-2)
 
 
 def tune(
@@ -81,47 +78,53 @@ def test_an_encoder_of_an_older_program_is_refused(encoder: Path, tmp_path: Path
 
 
 @pytest.fixture
-def heard(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """One entry for each piece of speech that is learned from."""
-    pieces, level = [], features.normalise_level
-    monkeypatch.setattr(features, "normalise_level", lambda wave: pieces.append(1) or level(wave))
-    return pieces
+def heard(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Any]]:
+    """Which copies of clips are learned from, None for those that were not spoilt; how fast."""
+    copies, speeds = [], []
+    as_it_was, spoilt, log_mel = Recordings.__getitem__, Spoilt.__call__, pieces.log_mel
+    monkeypatch.setattr(
+        Recordings, "__getitem__", lambda self, clip: copies.append(None) or as_it_was(self, clip)
+    )
+    monkeypatch.setattr(
+        Spoilt, "__call__", lambda self, clip, copy: copies.append(copy) or spoilt(self, clip, copy)
+    )
+    monkeypatch.setattr(
+        pieces,
+        "log_mel",
+        lambda *args, **kwargs: (
+            speeds.extend(kwargs["speeds"].tolist()) or log_mel(*args, **kwargs)
+        ),
+    )
+    return {"copies": copies, "speeds": speeds}
 
 
 def test_some_speech_stays_as_it_was(
-    manifest: Path,
-    encoder: Path,
-    tmp_path: Path,
-    heard: list[int],
-    monkeypatch: pytest.MonkeyPatch,
+    manifest: Path, encoder: Path, tmp_path: Path, heard: dict[str, list[Any]]
 ):
-    """As large a share is spoilt as was asked for."""
-    spoilt, degrade = [], finetune_module.degrade
-    monkeypatch.setattr(
-        finetune_module, "degrade", lambda wave, *more: spoilt.append(1) or degrade(wave, *more)
-    )
-    tune(manifest, encoder, tmp_path / "none", choices=replace(CHOICES, spoilt=0.0))
-    assert not spoilt
-    heard.clear()
-    tune(manifest, encoder, tmp_path / "half", choices=replace(CHOICES, steps=40, spoilt=0.5))
-    assert 0.3 < len(spoilt) / len(heard) < 0.7
+    """As large a share is spoilt as was asked for, in every way that it was spoilt."""
+    tune(manifest, encoder, tmp_path, choices=replace(CHOICES, spoilt=0.0))
+    assert set(heard["copies"]) == {None}
+    heard["copies"].clear()
+    choices = replace(CHOICES, steps=40, spoilt=0.5, copies=3)
+    tune(manifest, encoder, tmp_path, choices=choices)
+    learned = heard["copies"][-len(heard["speeds"]) :]  # before, some were read to be spoilt
+    assert 0.3 < np.mean([copy is None for copy in learned]) < 0.7
+    assert set(learned) == {None, 0, 1, 2}
 
 
 def test_some_of_the_rest_is_heard_faster_or_slower(
-    manifest: Path,
-    encoder: Path,
-    tmp_path: Path,
-    heard: list[int],
-    monkeypatch: pytest.MonkeyPatch,
+    manifest: Path, encoder: Path, tmp_path: Path, heard: dict[str, list[Any]]
 ):
-    """Half of it: so that there are more voices than speakers."""
-    speeds, faster = [], finetune_module.faster
-    monkeypatch.setattr(
-        finetune_module, "faster", lambda wave, speed: speeds.append(speed) or faster(wave, speed)
-    )
-    tune(manifest, encoder, tmp_path, choices=replace(CHOICES, steps=40, spoilt=0.0))
-    assert 0.3 < len(speeds) / len(heard) < 0.7
-    assert min(speeds) < 1 < max(speeds)
+    """As large a share as was asked for: so that there are more voices than speakers."""
+    choices = replace(CHOICES, steps=40, spoilt=0.0, hurried=0.5, speeds=(0.8, 1.2))
+    tune(manifest, encoder, tmp_path, choices=choices)
+    speeds = np.array(heard["speeds"])
+    assert 0.3 < np.mean(speeds != 1) < 0.7
+    assert 0.8 < speeds.min() < 0.85
+    assert 1.15 < speeds.max() < 1.2
+    heard["speeds"].clear()
+    tune(manifest, encoder, tmp_path, choices=replace(CHOICES, spoilt=1.0))
+    assert set(heard["speeds"]) == {1.0}
 
 
 def test_of_what_a_block_adds_some_is_dropped(manifest: Path, encoder: Path, tmp_path: Path):
@@ -130,22 +133,6 @@ def test_of_what_a_block_adds_some_is_dropped(manifest: Path, encoder: Path, tmp
     before = load_file(encoder)
     after = load_file(tune(manifest, encoder, tmp_path, choices=choices))
     assert all(torch.equal(before[name], after[name]) for name in before)
-
-
-@settings(max_examples=20, deadline=None)
-@given(hz=st.floats(300, 3000), factor=st.floats(0.9, 1.1))
-def test_a_shorter_vocal_tract_sounds_higher(hz: float, factor: float):
-    """The peak of a tone's log-mel moves to where that of a higher tone is."""
-    time = np.arange(SAMPLE_RATE // 2) / SAMPLE_RATE
-
-    def peak(mel: torch.Tensor) -> float:
-        loud = (mel.mean(1) - mel.mean(1).max() + 0.5).clamp(min=0)
-        return float(loud @ torch.arange(len(loud)).float() / loud.sum())
-
-    low, high = (
-        features.log_mel(np.sin(2 * np.pi * f * time).astype(np.float32)) for f in (hz, hz * factor)
-    )
-    assert peak(finetune_module._warped(low, factor)) == pytest.approx(peak(high), abs=1.0)
 
 
 def test_the_loss_falls(manifest: Path, encoder: Path, tmp_path: Path):
@@ -167,6 +154,7 @@ def test_the_loss_falls(manifest: Path, encoder: Path, tmp_path: Path):
             dropout=0.0,
             block_dropout=0.0,
             spoilt=0.0,
+            copies=0,
             l2=100.0,
         )
         tune(manifest, encoder, tmp_path, choices=choices)
@@ -193,37 +181,6 @@ def test_a_run_that_broke_off_goes_on(
     resumed = load_file(tune(manifest, encoder, tmp_path / "broken"))
     assert broken
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
-
-
-def test_a_padded_batch_is_what_each_is_alone():
-    """Log-mels of several lengths stand side by side, each as if it were alone."""
-    rng = np.random.default_rng(0)
-    waves = [rng.standard_normal(n).astype(np.float32) for n in (300, 9000, 16001)]
-    mel, frames = features.log_mel_batch(waves)
-    assert mel.shape == (3, features.N_MELS, int(frames.max()))
-    for row, count, wave in zip(mel, frames.tolist(), waves, strict=True):
-        assert torch.equal(row[:, :count], features.log_mel(wave))
-
-
-def test_speech_is_decoded_once(manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """The second time, it comes from the cache: the recordings may be gone."""
-    clips = read_manifest(manifest)
-    first = Recordings(clips, cache=tmp_path)[clips[3]]
-    monkeypatch.delattr("streamer.training.recordings._decode")
-    again = Recordings(clips, cache=tmp_path)[clips[3]]
-    assert np.array_equal(first, again)
-    assert first.dtype == np.float32
-    assert 0.5 * SAMPLE_RATE < len(first) <= 0.7 * SAMPLE_RATE + features.LEVEL_FRAME
-    assert np.abs(first).max() == pytest.approx(0.5, abs=0.01)
-
-
-def test_a_silent_recording_is_an_error(tmp_path: Path):
-    """There is nothing to learn from it."""
-    path = tmp_path / "silent.wav"
-    soundfile.write(path, np.zeros(SAMPLE_RATE), SAMPLE_RATE)
-    clip = Clip(path=path, name="silent.wav", corpus="x", speaker="1", emotion="happy")
-    with pytest.raises(InputError, match=r"silent\.wav: is silent"):
-        Recordings([clip], cache=tmp_path)
 
 
 def test_what_is_left_out(manifest: Path):

@@ -130,7 +130,9 @@ def log_mel(wave: Waveform) -> torch.Tensor:
 def log_power(wave: Waveform) -> torch.Tensor:
     """In mel bands, log10: shape (N_MELS, samples // HOP)."""
     samples = torch.from_numpy(np.pad(wave, (0, max(0, MIN_SAMPLES - len(wave)))))
-    power = _mel_spectrogram()(samples)[:, :-1]  # Whisper drops the frame centred on the end
+    power = mel_spectrogram(centred=True)(samples)[
+        :, :-1
+    ]  # Whisper drops the frame centred on the end
     log: torch.Tensor = power.clamp(min=FLOOR).log10()
     return log
 
@@ -138,6 +140,21 @@ def log_power(wave: Waveform) -> torch.Tensor:
 def compress(log: torch.Tensor, *, loudest: float) -> torch.Tensor:
     """`log_power` as the encoder takes it: down to `DYNAMIC_RANGE` below the loudest cell."""
     return (log.clamp(min=loudest - DYNAMIC_RANGE) + 4) / 4
+
+
+@cache
+def mel_spectrogram(*, centred: bool) -> torch.nn.Module:
+    """Shape (..., samples) -> (..., N_MELS, frames); it has no state, so threads share it.
+
+    Args:
+        centred: The first frame is centred on the first sample, the ends are mirrored, and there
+            are 1 + samples // HOP frames; otherwise it begins with it.
+    """
+    module: torch.nn.Module = transforms.MelSpectrogram(
+        SAMPLE_RATE, N_FFT, hop_length=HOP, n_mels=N_MELS, norm="slaney", mel_scale="slaney",
+        center=centred,
+    )  # fmt: skip
+    return module
 
 
 def log_mel_batch(waves: Sequence[Waveform]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -163,12 +180,3 @@ def _speech_frames(wave: Waveform) -> NDArray[np.bool_]:
     threshold = min(max(loud * RANGE, quiet * ABOVE_BACKGROUND), loud * LEAST_RANGE)
     speech: NDArray[np.bool_] = (power > 0) & (power >= threshold)
     return speech
-
-
-@cache
-def _mel_spectrogram() -> torch.nn.Module:
-    """Shape (samples,) -> (N_MELS, 1 + samples // HOP); it has no state, so threads share it."""
-    module: torch.nn.Module = transforms.MelSpectrogram(
-        SAMPLE_RATE, N_FFT, hop_length=HOP, n_mels=N_MELS, norm="slaney", mel_scale="slaney"
-    )
-    return module

@@ -4,7 +4,7 @@ import io
 from collections.abc import Callable, Mapping
 from functools import cache
 from types import MappingProxyType
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
 import soundfile
@@ -22,6 +22,8 @@ Draw: TypeAlias = Callable[[np.random.Generator], Waveform]
 """Some recording out of many, shape (samples,)."""
 Law: TypeAlias = Literal["ALAW", "ULAW"]
 """The telephone's logarithmic 8-bit code (ITU-T G.711) in Europe, and in America and Japan."""
+
+Samples = TypeVar("Samples", Waveform, Pcm)
 
 SHORTEST_S, LONGEST_S = 0.6, 3.0  # of a crop
 BEGINNINGS = 0.5  # of the crops
@@ -120,7 +122,7 @@ def repeated(wave: Waveform, rng: np.random.Generator, samples: int) -> Waveform
     return np.tile(wave, times)[begin : begin + samples]
 
 
-def cut(wave: Waveform, samples: int, rng: np.random.Generator) -> Waveform:
+def cut(wave: Samples, samples: int, rng: np.random.Generator) -> Samples:
     """So many samples of speech, or all where it is shorter.
 
     Half of the pieces are beginnings, as is all that the program hears until somebody has spoken

@@ -163,9 +163,10 @@ class Extractor:
 
 def precision(device: torch.device) -> AbstractContextManager[None]:
     """Half precision (bfloat16) where the processor multiplies that several times faster."""
-    able = torch.cpu.get_capabilities()
-    quick = device.type == "cuda" or able.get("amx_bf16") or able.get("avx512_bf16")
-    return torch.autocast(device.type, torch.bfloat16, enabled=bool(quick))
+    quick = device.type == "cuda" or any(
+        torch.cpu.get_capabilities().get(name) for name in ("amx_bf16", "avx512_bf16")
+    )
+    return torch.autocast(device.type, torch.bfloat16, enabled=quick)
 
 
 def _varied(clip: Clip, variation: str) -> Waveform:

@@ -12,9 +12,8 @@ The new encoder's file says whose voices it was made from, so that nobody is tes
 import hashlib
 import json
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +26,9 @@ from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from streamer.model import features
-from streamer.model.features import Waveform
 from streamer.model.network import Encoder, pool
-from streamer.training.augment import SPEED, cut, degrade, faster
+from streamer.training import pieces
+from streamer.training.augment import cut
 from streamer.training.corpora import Clip, labels_of
 from streamer.training.encoders import (
     Provenance,
@@ -47,22 +46,19 @@ from streamer.training.head import (
     fit,
     known_labels,
 )
-from streamer.training.noise import likely
 from streamer.training.recipe import target_indices
-from streamer.training.recordings import Recordings
+from streamer.training.recordings import FULL_SCALE, Recordings, Spoilt
 from streamer.types import SAMPLE_RATE
 
 LENGTHS_S = (0.6, 1.0, 1.5, 2.0, 2.5, 3.2, 4.0)
 """Crops: all of a batch are of one length, or shorter where the recording is."""
 LENGTH_SHARES = (0.10, 0.18, 0.15, 0.17, 0.17, 0.13, 0.10)
 LEVEL_DB = 3.0  # speech is brought to one level, but not always to exactly that
-MASK_MELS, MASK_SHARE = 15, 1 / 6  # SpecAugment: at most so many bands, such a share of the time
-MASKED = 0.5  # of the clips, each
 WARPED = 0.8  # of the clips
-HURRIED = 0.5  # of those that are not spoilt otherwise
 NEVER = 1e-9  # a weight instead of 0, whose logarithm would be no number
 GRADIENT = 1.0  # longest step of all weights together
 KEEP_EVERY = 100  # steps, until the next checkpoint
+SHOW_EVERY = 10  # steps: a GPU need not wait for each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +81,11 @@ class FineTuning:
         size: How much more a large corpus weighs: its number of clips to this power.
         voices: As in `Recipe`.
         warp: Vocal tracts are made at most so much longer or shorter.
+        hurried: This share of the speech that is not spoilt is slowed down or sped up.
+        speeds: By so much, from and to.
         misheard: As in `Recipe`.
         spoilt: This share of the speech is heard as `degrade` does, the rest as it was recorded.
+        copies: So many times, each otherwise, every clip is spoilt, to choose from.
         absent: As in `Recipe`.
         l2: Of the first linear head.
         seed: Of everything random.
@@ -94,8 +93,8 @@ class FineTuning:
 
     blocks: int = 3
     frozen: int = 1
-    steps: int = 3300
-    batch_s: float = 48.0
+    steps: int = 7800
+    batch_s: float = 240.0
     rate: float = 2e-4
     decay: float = 0.7
     head_rate: float = 3e-4
@@ -103,12 +102,15 @@ class FineTuning:
     smoothing: float = 0.1
     dropout: float = 0.3
     block_dropout: float = 0.1
-    averaged: float = 0.002
+    averaged: float = 0.003
     size: float = 0.35
     voices: float = 0.35
     misheard: float = 0.15
     warp: float = 0.15
+    hurried: float = 0.8
+    speeds: tuple[float, float] = (0.8, 1.25)
     spoilt: float = 0.6
+    copies: int = 8
     absent: float = 0.03
     l2: float = 0.05
     seed: int = 0
@@ -143,9 +145,10 @@ def finetune(  # noqa: PLR0913 - each is a choice of the caller
     """
     check_output(out)
     recordings = Recordings(everything or clips, cache=cache, jobs=jobs)
+    spoilt = Spoilt(clips, recordings, voices=clips, copies=choices.copies, cache=cache, jobs=jobs)
     extract = Extractor(encoder, blocks=choices.blocks, cache=cache, jobs=jobs)
     vectors = Embedded(everything or clips, extract)(clips, "plain")
-    run = _Run(clips, encoder, choices, recordings, vectors)
+    run = _Run(clips, encoder, choices, recordings, spoilt, vectors)
     checkpoint = cache / f"{run.fingerprint}.checkpoint"
     if checkpoint.is_file():
         run.resume(torch.load(checkpoint, weights_only=True))
@@ -160,7 +163,8 @@ def finetune(  # noqa: PLR0913 - each is a choice of the caller
         )
         while run.step < choices.steps:
             run.advance()
-            progress.update(task, completed=run.step, loss=run.loss)
+            if run.step % SHOW_EVERY == 0:
+                progress.update(task, completed=run.step, loss=run.loss)
             if run.step % KEEP_EVERY == 0:
                 unfinished = checkpoint.with_suffix(".tmp")
                 torch.save(run.state(), unfinished)
@@ -194,15 +198,16 @@ class _Net(nn.Module):
 class _Run:
     """Everything that changes while training, and what it needs."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what it learns from, and how
         self,
         clips: Sequence[Clip],
         encoder: Path,
         choices: FineTuning,
         recordings: Recordings,
+        spoilt: Spoilt,
         embeddings: Embeddings,
     ) -> None:
-        self.step, self.loss = 0, 0.0
+        self.step = 0
         self._choices = choices
         self._clips = clips
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -221,17 +226,23 @@ class _Run:
         torch.manual_seed(choices.seed)
         self._rng = np.random.default_rng(choices.seed)
         self._net = _Net(body, mean, deviation, first).to(self._device).train()
-        self._recordings = recordings
+        self._loss = torch.zeros((), device=self._device)
+        self._recordings, self._spoilt = recordings, spoilt
         self._shares = weights.double().numpy() / weights.double().sum().item()
         smooth = choices.smoothing * known / known.sum(1, keepdim=True)
-        self._wanted = F.one_hot(targets, len(labels)) * (1 - choices.smoothing) + smooth
-        self._handicap = torch.zeros(asked.shape).masked_fill(~asked, absent)
+        wanted = F.one_hot(targets, len(labels)) * (1 - choices.smoothing) + smooth
+        self._wanted = wanted.to(self._device)
+        self._handicap = torch.zeros(asked.shape).masked_fill(~asked, absent).to(self._device)
         self._optimiser = torch.optim.AdamW(self._groups(), weight_decay=choices.weight_decay)
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
             self._optimiser, [group["lr"] for group in self._optimiser.param_groups],
             total_steps=choices.steps + 1, pct_start=0.15, div_factor=10, final_div_factor=20,
         )  # fmt: skip
-        self._average = {k: v.detach().clone() for k, v in self._net.state_dict().items()}
+        self._average = {
+            name: value.detach().clone()
+            for name, value in self._net.named_parameters()
+            if value.requires_grad
+        }
         before = read_provenance(encoder)
         self.metadata = Provenance(
             before.heard | {clip.voice for clip in clips},
@@ -260,63 +271,68 @@ class _Run:
         """Dropout always: this net learns, and is never judged; its averaged weights are."""
         return F.dropout(said, self._choices.block_dropout)
 
+    @property
+    def loss(self) -> float:
+        """Running average."""
+        return float(self._loss)
+
     def advance(self) -> None:
         """One batch."""
         rows, mel, frames = self._batch()
-        with precision(self._device), _plain_attention():
-            vectors = self._net.embed(mel.to(self._device), frames.to(self._device))
+        with precision(self._device), _plain_attention(self._device):
+            vectors = self._net.embed(mel, frames)
         logits = self._net.head(F.dropout(vectors, self._choices.dropout))
-        handicap, wanted = (t[rows].to(self._device) for t in (self._handicap, self._wanted))
-        loss = -(wanted * (logits + handicap).log_softmax(1)).sum(1).mean()
+        loss = -(self._wanted[rows] * (logits + self._handicap[rows]).log_softmax(1)).sum(1).mean()
         self._optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self._net.parameters(), GRADIENT)
         self._optimiser.step()
         self._schedule.step()
         self.step += 1
-        self.loss = (
-            float(loss.detach())
-            if self.step == 1
-            else (0.98 * self.loss + 0.02 * float(loss.detach()))
-        )
-        forget = max(self._choices.averaged, 10 / (self.step + 10))
         with torch.no_grad():
-            for name, value in self._net.state_dict().items():
-                self._average[name] = self._average[name].lerp(value, forget)
+            self._loss.lerp_(loss, max(0.02, 1 / self.step))
+            forget = max(self._choices.averaged, 10 / (self.step + 10))
+            values = dict(self._net.named_parameters())
+            for name, average in self._average.items():
+                average.lerp_(values[name], forget)
 
-    def _batch(self) -> tuple[NDArray[np.int64], Tensor, Tensor]:
-        """Rows of clips, their log-mel, and how many frames of each count."""
-        rng = self._rng
+    def _batch(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Rows of clips, log-mel of a piece of each as it may reach the program, and its frames."""
+        rng, choices = self._rng, self._choices
         seconds = rng.choice(LENGTHS_S, p=LENGTH_SHARES)
-        count = round(self._choices.batch_s / max(seconds, 1.1))
+        count = round(choices.batch_s / max(seconds, 1.1))
         rows: NDArray[np.int64] = rng.choice(len(self._clips), count, p=self._shares)
-        waves = [self._heard(row, round(seconds * SAMPLE_RATE)) for row in rows]
-        mel, frames = features.log_mel_batch(waves)
-        for row, length in zip(mel, frames.tolist(), strict=True):
-            if rng.random() < WARPED:
-                row[:] = _warped(row, 1 + rng.uniform(-1, 1) * self._choices.warp)
-            _mask(row[:, :length], rng)
-        return rows, mel, frames
+        spoilt, hurried, warped = rng.random((3, count)) < [
+            [choices.spoilt], [choices.hurried], [WARPED],
+        ]  # fmt: skip
+        waves = np.zeros((count, round(seconds * SAMPLE_RATE)), np.int16)
+        samples = np.zeros(count, np.int64)
+        for i, row in enumerate(rows):
+            clip = self._clips[row]
+            copy = int(rng.integers(choices.copies)) if spoilt[i] else None
+            heard = self._recordings[clip] if copy is None else self._spoilt(clip, copy)
+            piece = cut(heard, waves.shape[1], rng)
+            waves[i, : len(piece)] = piece
+            samples[i] = max(len(piece), features.MIN_SAMPLES)
+        speeds = np.where(hurried & ~spoilt, rng.uniform(*choices.speeds, count), 1.0)
+        levels_db = rng.uniform(-LEVEL_DB, LEVEL_DB, count)
+        mel, frames = pieces.log_mel(
+            self._tensor(waves) / FULL_SCALE,
+            self._tensor(samples),
+            speeds=self._tensor(speeds).float(),
+            levels_db=self._tensor(levels_db).float(),
+        )
+        mel = pieces.warped(mel, 1 + warped * rng.uniform(-1, 1, count) * choices.warp)
+        return self._tensor(rows), pieces.mask(mel, frames, rng), frames
 
-    def _heard(self, row: int, samples: int) -> Waveform:
-        """A random piece of a clip, as it may reach the program."""
-        rng = self._rng
-        wave = cut(self._recordings[self._clips[row]], samples, rng)
-        if likely(rng, self._choices.spoilt):
-            wave = degrade(wave, rng, self._anyone)
-        elif likely(rng, HURRIED):
-            wave = faster(wave, rng.uniform(*SPEED))
-        level = np.float32(10 ** (rng.uniform(-LEVEL_DB, LEVEL_DB) / 20))
-        return features.normalise_level(wave) * level
-
-    def _anyone(self, rng: np.random.Generator) -> Waveform:
-        return self._recordings[self._clips[int(rng.integers(len(self._clips)))]]
+    def _tensor(self, array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(array).to(self._device)
 
     def state(self) -> dict[str, Any]:
         """All that a checkpoint holds."""
         return {
             "step": self.step,
-            "loss": self.loss,
+            "loss": self._loss,
             "net": self._net.state_dict(),
             "average": self._average,
             "optimiser": self._optimiser.state_dict(),
@@ -327,7 +343,7 @@ class _Run:
 
     def resume(self, state: dict[str, Any]) -> None:
         """Go on where `state` was taken."""
-        self.step, self.loss = state["step"], state["loss"]
+        self.step, self._loss = state["step"], state["loss"].to(self._device)
         self._net.load_state_dict(state["net"])
         self._average = state["average"]
         self._optimiser.load_state_dict(state["optimiser"])
@@ -338,43 +354,14 @@ class _Run:
     def averaged_encoder(self) -> dict[str, Tensor]:
         """Named as in openai/whisper."""
         prefix = "encoder."
-        return {
+        learned = {
             name.removeprefix(prefix): value
             for name, value in self._average.items()
             if name.startswith(prefix)
         }
+        return self._net.encoder.state_dict() | learned
 
 
-def _mask(mel: Tensor, rng: np.random.Generator) -> None:
-    """Hide some bands and some time, in place (Park et al. 2019, "SpecAugment"); (mels, frames)."""
-    for axis, most in ((0, MASK_MELS), (1, int(mel.shape[1] * MASK_SHARE))):
-        if most and rng.random() < MASKED:
-            width = int(rng.integers(1, most, endpoint=True))
-            begin = int(rng.integers(mel.shape[axis] - width, endpoint=True))
-            mel.narrow(axis, begin, width).fill_(float(mel.mean()))
-
-
-def _warped(mel: Tensor, factor: float) -> Tensor:
-    """As from a vocal tract so many times shorter: all frequencies higher, (mels, frames).
-
-    Jaitly & Hinton 2013, "Vocal tract length perturbation (VTLP) improves speech recognition".
-    """
-    hz = _band_centres(len(mel))
-    source = np.interp(hz / factor, hz, np.arange(len(hz)))
-    below = torch.from_numpy(source.astype(np.int64)).clamp(max=len(mel) - 2)
-    share = (torch.from_numpy(source).float() - below)[:, None]
-    return mel[below].lerp(mel[below + 1], share)
-
-
-@cache
-def _band_centres(mels: int) -> NDArray[np.float64]:
-    """In Hz; slaney's scale is linear up to 1 kHz and logarithmic from there."""
-    step = np.log(6.4) / 27
-    top = 15 + np.log(SAMPLE_RATE / 2 / 1000) / step
-    scale = np.linspace(0, top, mels + 2)[1:-1]
-    return np.where(scale < 15, scale * 200 / 3, 1000 * np.exp((scale - 15) * step))  # noqa: PLR2004
-
-
-def _plain_attention() -> AbstractContextManager[None]:
+def _plain_attention(device: torch.device) -> AbstractContextManager[None]:
     """For short pieces, its gradient is several times faster than flash attention's on a CPU."""
-    return sdpa_kernel(SDPBackend.MATH)
+    return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()

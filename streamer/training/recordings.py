@@ -1,24 +1,31 @@
-"""The speech of many recordings, decoded and trimmed once, at hand in any order."""
+"""The speech of many recordings, as it is and spoilt, made once, at hand in any order."""
 
 import hashlib
 import json
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import cached_property
+from multiprocessing import get_context
 from pathlib import Path
+from shutil import disk_usage
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.progress import track
 
-from streamer.errors import InputError
+from streamer.errors import InputError, OutputError
 from streamer.model import features
 from streamer.model.features import Waveform
+from streamer.training.augment import SPEED, degrade
 from streamer.training.corpora import Clip
 from streamer.training.extraction import read_mono
 from streamer.types import Pcm
 
 FULL_SCALE = 2**15 - 1
 LOUDEST = 0.5  # of full scale: room for whoever adds to it
+CHUNK = 2000  # clips that a process spoils before it asks for more
 
 
 class Recordings:
@@ -42,24 +49,146 @@ class Recordings:
             cache.mkdir(parents=True, exist_ok=True)
             np.save(pcm, np.concatenate(pieces))
             np.save(ends, np.cumsum([len(piece) for piece in pieces]))
-        self._pcm: Pcm = np.load(pcm, mmap_mode="r", allow_pickle=False)
+        self._file = pcm
         self._ends = np.load(ends, allow_pickle=False)
         self._rows = {clip.name: row for row, clip in enumerate(clips)}
 
-    def __getitem__(self, clip: Clip) -> Waveform:
+    @cached_property
+    def _pcm(self) -> Pcm:
+        pcm: Pcm = np.load(self._file, mmap_mode="r", allow_pickle=False)
+        return pcm
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process, which reads the file by itself."""
+        return {name: value for name, value in vars(self).items() if name != "_pcm"}
+
+    def __getitem__(self, clip: Clip) -> Pcm:
         """The speech of a clip, at no particular level: shape (samples,)."""
         row = self._rows[clip.name]
         begin = self._ends[row - 1] if row else 0
-        return self._pcm[begin : self._ends[row]].astype(np.float32) / np.float32(FULL_SCALE)
+        return self._pcm[begin : self._ends[row]]
+
+
+class Spoilt:
+    """Copies of the speech of each clip, every one spoilt otherwise (`degrade`), kept likewise.
+
+    Args:
+        clips: What to spoil.
+        recordings: Of these clips, and of the voices.
+        voices: Who may babble in the background.
+        copies: How many there are of each clip.
+        cache: Folder for them; it may be deleted at any time.
+        jobs: Processes that work at once; None takes every core.
+
+    Raises:
+        OutputError: There is no room for them.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is a choice of the caller
+        self,
+        clips: Sequence[Clip],
+        recordings: Recordings,
+        *,
+        voices: Sequence[Clip],
+        copies: int,
+        cache: Path,
+        jobs: int | None = None,
+    ) -> None:
+        key = f"{_key(clips)}-{_key(voices)}-{copies}"
+        pcm, ends = cache / f"spoilt-{key}.npy", cache / f"spoilt-{key}-ends.npy"
+        longest = [int(len(recordings[clip]) / SPEED[0]) + 1 for clip in clips]
+        self._begins = np.cumsum([0, *longest])
+        self._rows = {clip.name: row for row, clip in enumerate(clips)}
+        if copies and not ends.is_file():
+            shape = (copies, int(self._begins[-1]))
+            unfinished = pcm.with_suffix(".tmp.npy")
+            cache.mkdir(parents=True, exist_ok=True)
+            _check_room(cache, needed=2 * copies * int(self._begins[-1]))
+            np.lib.format.open_memmap(unfinished, "w+", np.int16, shape).flush()
+            spoiler = _Spoiler(recordings, clips, voices, self._begins, unfinished)
+            tasks = [
+                (copy, range(begin, min(begin + CHUNK, len(clips))))
+                for copy in range(copies)
+                for begin in range(0, len(clips), CHUNK)
+            ]
+            lengths = np.zeros((copies, len(clips)), np.int64)
+            with ProcessPoolExecutor(jobs, get_context("spawn")) as workers:
+                done = map(spoiler, tasks) if jobs == 1 else workers.map(spoiler, tasks)
+                for (copy, rows), found in zip(
+                    tasks, track(done, "spoiling", len(tasks)), strict=True
+                ):
+                    lengths[copy, rows] = found
+            unfinished.replace(pcm)
+            np.save(ends, self._begins[:-1] + lengths)
+        if copies:
+            self._pcm: Pcm = np.load(pcm, mmap_mode="r", allow_pickle=False)
+            self._ends = np.load(ends, allow_pickle=False)
+
+    def __call__(self, clip: Clip, copy: int) -> Pcm:
+        """The speech of a clip, at no particular level: shape (samples,)."""
+        row = self._rows[clip.name]
+        return self._pcm[copy, self._begins[row] : self._ends[copy, row]]
+
+
+class _Spoiler:
+    """Writes spoilt copies where they belong, in whatever process."""
+
+    def __init__(
+        self,
+        recordings: Recordings,
+        clips: Sequence[Clip],
+        voices: Sequence[Clip],
+        begins: NDArray[np.int64],
+        out: Path,
+    ) -> None:
+        self._recordings = recordings
+        self._clips = clips
+        self._voices = voices
+        self._begins = begins
+        self._out = out
+
+    def __call__(self, task: tuple[int, range]) -> list[int]:
+        """Spoil some rows for a copy; how long they are."""
+        copy, rows = task
+        out = np.load(self._out, mmap_mode="r+", allow_pickle=False)
+        lengths = []
+        for row in rows:
+            clip = self._clips[row]
+            rng = np.random.default_rng([copy, *clip.name.encode()])
+            pcm = _to_pcm(degrade(_wave(self._recordings[clip]), rng, self._anyone))
+            begin = self._begins[row]
+            out[copy, begin : begin + len(pcm)] = pcm
+            lengths.append(len(pcm))
+        return lengths
+
+    def _anyone(self, rng: np.random.Generator) -> Waveform:
+        return _wave(self._recordings[self._voices[int(rng.integers(len(self._voices)))]])
+
+
+def _check_room(folder: Path, *, needed: int) -> None:
+    """Say now what a process that maps a file into memory could not say: it would be killed."""
+    if (free := disk_usage(folder).free) < needed:
+        raise OutputError(
+            f"{folder}: got {free / 1e9:.1f} GB of room, "
+            f"expected {needed / 1e9:.1f} for spoilt speech"
+        )
 
 
 def _decode(clip: Clip) -> Pcm:
     wave = features.trim_silence(features.as_waveform(read_mono(clip.path)))
     if features.speech_rms(wave) < features.SILENCE_RMS:
         raise InputError(f"{clip.path}: is silent, expected speech")
-    peak = np.float32(LOUDEST * FULL_SCALE / np.abs(wave).max())
+    return _to_pcm(wave)
+
+
+def _to_pcm(wave: Waveform) -> Pcm:
+    peak = np.float32(LOUDEST * FULL_SCALE / (np.abs(wave).max() or 1.0))
     pcm: Pcm = np.rint(wave * peak).astype(np.int16)
     return pcm
+
+
+def _wave(pcm: Pcm) -> Waveform:
+    return pcm.astype(np.float32) / np.float32(FULL_SCALE)
 
 
 def _key(clips: Sequence[Clip]) -> str:
