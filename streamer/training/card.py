@@ -402,11 +402,12 @@ def _body(manifest: Manifest) -> str:
     if not rounds:
         return f"The conv stem and {manifest.network.blocks} blocks of the encoder, frozen"
     learned = [choices for choices in rounds if "steps" in choices]
-    steps = " and ".join(str(choices["steps"]) for choices in learned)
+    steps = ", ".join(str(choices["steps"]) for choices in learned)
+    several = "rounds of " if len(learned) > 1 else ""
     mean = ", and averaged with what it was before (`streamer average`)"
     return f"""The conv stem and the first {manifest.network.blocks} blocks of the encoder, of which
-        all above block {learned[-1]["frozen"]} were fine-tuned in {steps} steps on speech cut short
-        and degraded (`streamer finetune`){mean if len(learned) < len(rounds) else ""}"""
+        all above block {learned[-1]["frozen"]} were fine-tuned in {several}{steps} steps on speech
+        cut short and degraded (`streamer finetune`){mean if len(learned) < len(rounds) else ""}"""
 
 
 def _paragraph(text: str) -> str:

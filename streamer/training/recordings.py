@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
 from multiprocessing import get_context
 from pathlib import Path
 from shutil import disk_usage
@@ -100,26 +100,20 @@ class Spoilt:
         self._begins = np.cumsum([0, *longest])
         self._rows = {clip.name: row for row, clip in enumerate(clips)}
         if copies and not ends.is_file():
-            shape = (copies, int(self._begins[-1]))
             unfinished = pcm.with_suffix(".tmp.npy")
-            cache.mkdir(parents=True, exist_ok=True)
-            _check_room(cache, needed=2 * copies * int(self._begins[-1]))
-            np.lib.format.open_memmap(unfinished, "w+", np.int16, shape).flush()
-            spoiler = _Spoiler(recordings, clips, voices, self._begins, unfinished)
+            shape = copies, int(self._begins[-1])
+            _allocate(unfinished, shape)
+            spoil = partial(_spoil, recordings, clips, voices, self._begins, unfinished)
             tasks = [
                 (copy, range(begin, min(begin + CHUNK, len(clips))))
                 for copy in range(copies)
                 for begin in range(0, len(clips), CHUNK)
             ]
-            lengths = np.zeros((copies, len(clips)), np.int64)
             with ProcessPoolExecutor(jobs, get_context("spawn")) as workers:
-                done = map(spoiler, tasks) if jobs == 1 else workers.map(spoiler, tasks)
-                for (copy, rows), found in zip(
-                    tasks, track(done, "spoiling", len(tasks)), strict=True
-                ):
-                    lengths[copy, rows] = found
+                done = map(spoil, tasks) if jobs == 1 else workers.map(spoil, tasks)
+                lengths = list(track(done, "spoiling", len(tasks)))
             unfinished.replace(pcm)
-            np.save(ends, self._begins[:-1] + lengths)
+            np.save(ends, self._begins[:-1] + np.concatenate(lengths).reshape(copies, -1))
         if copies:
             self._pcm: Pcm = np.load(pcm, mmap_mode="r", allow_pickle=False)
             self._ends = np.load(ends, allow_pickle=False)
@@ -130,48 +124,45 @@ class Spoilt:
         return self._pcm[copy, self._begins[row] : self._ends[copy, row]]
 
 
-class _Spoiler:
-    """Writes spoilt copies where they belong, in whatever process."""
+def _allocate(file: Path, shape: tuple[int, int]) -> None:
+    """Make room for PCM.
 
-    def __init__(
-        self,
-        recordings: Recordings,
-        clips: Sequence[Clip],
-        voices: Sequence[Clip],
-        begins: NDArray[np.int64],
-        out: Path,
-    ) -> None:
-        self._recordings = recordings
-        self._clips = clips
-        self._voices = voices
-        self._begins = begins
-        self._out = out
-
-    def __call__(self, task: tuple[int, range]) -> list[int]:
-        """Spoil some rows for a copy; how long they are."""
-        copy, rows = task
-        out = np.load(self._out, mmap_mode="r+", allow_pickle=False)
-        lengths = []
-        for row in rows:
-            clip = self._clips[row]
-            rng = np.random.default_rng([copy, *clip.name.encode()])
-            pcm = _to_pcm(degrade(_wave(self._recordings[clip]), rng, self._anyone))
-            begin = self._begins[row]
-            out[copy, begin : begin + len(pcm)] = pcm
-            lengths.append(len(pcm))
-        return lengths
-
-    def _anyone(self, rng: np.random.Generator) -> Waveform:
-        return _wave(self._recordings[self._voices[int(rng.integers(len(self._voices)))]])
-
-
-def _check_room(folder: Path, *, needed: int) -> None:
-    """Say now what a process that maps a file into memory could not say: it would be killed."""
-    if (free := disk_usage(folder).free) < needed:
+    Raises:
+        OutputError: There is none. A process that writes to mapped memory could not say so: it
+            would be killed.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    needed, free = 2 * shape[0] * shape[1], disk_usage(file.parent).free
+    if free < needed:
         raise OutputError(
-            f"{folder}: got {free / 1e9:.1f} GB of room, "
+            f"{file.parent}: got {free / 1e9:.1f} GB of room, "
             f"expected {needed / 1e9:.1f} for spoilt speech"
         )
+    np.lib.format.open_memmap(file, "w+", np.int16, shape).flush()
+
+
+def _spoil(  # noqa: PLR0913, PLR0917 - all that another process needs
+    recordings: Recordings,
+    clips: Sequence[Clip],
+    voices: Sequence[Clip],
+    begins: NDArray[np.int64],
+    out: Path,
+    task: tuple[int, range],
+) -> list[int]:
+    """Write a copy of some rows where they belong, in whatever process; how long each is."""
+
+    def anyone(rng: np.random.Generator) -> Waveform:
+        return _wave(recordings[voices[int(rng.integers(len(voices)))]])
+
+    copy, rows = task
+    pcm = np.load(out, mmap_mode="r+", allow_pickle=False)
+    lengths = []
+    for row in rows:
+        rng = np.random.default_rng([copy, *clips[row].name.encode()])
+        spoilt = _to_pcm(degrade(_wave(recordings[clips[row]]), rng, anyone))
+        pcm[copy, begins[row] : begins[row] + len(spoilt)] = spoilt
+        lengths.append(len(spoilt))
+    return lengths
 
 
 def _decode(clip: Clip) -> Pcm:
