@@ -91,9 +91,9 @@ def arguments() -> argparse.Namespace:
 def prepare(everything: Sequence[Clip], learned: Sequence[Clip], args: argparse.Namespace) -> None:
     """What all runs need is made once."""
     recordings = Recordings(everything, cache=args.cache)
-    copies = FineTuning().copies
-    Spoilt(learned, recordings, voices=learned, copies=copies, cache=args.cache)
-    Extractor(args.encoder, blocks=3, cache=args.cache)(everything)
+    choices = FineTuning()
+    Spoilt(learned, recordings, voices=learned, copies=choices.copies, cache=args.cache)
+    Extractor(args.encoder, blocks=choices.blocks, cache=args.cache)(everything)
 
 
 def one(

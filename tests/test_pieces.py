@@ -52,6 +52,16 @@ def test_a_batch_is_what_each_is_alone():
         assert torch.allclose(row[:, :count], other[:, :count], atol=1e-5)
 
 
+def test_a_padded_batch_is_what_each_is_alone():
+    """Log-mels of several lengths stand side by side, each as if it were alone."""
+    rng = np.random.default_rng(0)
+    waves = [rng.standard_normal(n).astype(np.float32) for n in (300, 9000, 16001)]
+    mel, frames = features.log_mel_batch(waves)
+    assert mel.shape == (3, features.N_MELS, int(frames.max()))
+    for row, count, wave in zip(mel, frames.tolist(), waves, strict=True):
+        assert torch.equal(row[:, :count], features.log_mel(wave))
+
+
 @settings(max_examples=20, deadline=None)
 @given(
     lengths=st.lists(st.integers(400, 20_000), min_size=1, max_size=4),

@@ -130,14 +130,12 @@ def log_mel(wave: Waveform) -> torch.Tensor:
 def log_power(wave: Waveform) -> torch.Tensor:
     """In mel bands, log10: shape (N_MELS, samples // HOP)."""
     samples = torch.from_numpy(np.pad(wave, (0, max(0, MIN_SAMPLES - len(wave)))))
-    power = mel_spectrogram(centred=True)(samples)[
-        :, :-1
-    ]  # Whisper drops the frame centred on the end
-    log: torch.Tensor = power.clamp(min=FLOOR).log10()
+    power = mel_spectrogram(centred=True)(samples)
+    log: torch.Tensor = power[:, :-1].clamp(min=FLOOR).log10()  # no frame centred on the end
     return log
 
 
-def compress(log: torch.Tensor, *, loudest: float) -> torch.Tensor:
+def compress(log: torch.Tensor, *, loudest: float | torch.Tensor) -> torch.Tensor:
     """`log_power` as the encoder takes it: down to `DYNAMIC_RANGE` below the loudest cell."""
     return (log.clamp(min=loudest - DYNAMIC_RANGE) + 4) / 4
 

@@ -238,11 +238,10 @@ class _Run:
             self._optimiser, [group["lr"] for group in self._optimiser.param_groups],
             total_steps=choices.steps + 1, pct_start=0.15, div_factor=10, final_div_factor=20,
         )  # fmt: skip
-        self._average = {
-            name: value.detach().clone()
-            for name, value in self._net.named_parameters()
-            if value.requires_grad
+        self._learning = {
+            name: value for name, value in self._net.named_parameters() if value.requires_grad
         }
+        self._average = {name: value.detach().clone() for name, value in self._learning.items()}
         before = read_provenance(encoder)
         self.metadata = Provenance(
             before.heard | {clip.voice for clip in clips},
@@ -292,9 +291,8 @@ class _Run:
         with torch.no_grad():
             self._loss.lerp_(loss, max(0.02, 1 / self.step))
             forget = max(self._choices.averaged, 10 / (self.step + 10))
-            values = dict(self._net.named_parameters())
             for name, average in self._average.items():
-                average.lerp_(values[name], forget)
+                average.lerp_(self._learning[name], forget)
 
     def _batch(self) -> tuple[Tensor, Tensor, Tensor]:
         """Rows of clips, log-mel of a piece of each as it may reach the program, and its frames."""

@@ -44,9 +44,9 @@ def log_mel(
     )[..., :-1]  # Whisper drops the frame centred on the end
     frames = lengths // features.HOP
     log = power.clamp(min=features.FLOOR).log10()
-    own = torch.arange(log.shape[2], device=log.device) < frames[:, None, None]
+    own = _within(frames, log.shape[2])[:, None]
     loudest = log.masked_fill(~own, -torch.inf).amax((1, 2), keepdim=True)
-    return (log.maximum(loudest - features.DYNAMIC_RANGE) + 4) / 4, frames
+    return features.compress(log, loudest=loudest), frames
 
 
 def speech_rms(waves: Tensor, samples: Tensor) -> Tensor:
@@ -54,8 +54,8 @@ def speech_rms(waves: Tensor, samples: Tensor) -> Tensor:
     size = features.LEVEL_FRAME
     padded = F.pad(waves, (0, -waves.shape[1] % size))
     power = padded.reshape(len(waves), -1, size).square().mean(2)
-    last = -(-samples // size)[:, None] - 1
-    own = torch.arange(power.shape[1], device=power.device) <= last
+    own = _within(-(-samples // size), power.shape[1])
+    last = own.sum(1, keepdim=True) - 1
     ordered = power.masked_fill(~own, torch.inf).sort(1).values
 
     def quantile(share: float) -> Tensor:
