@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from streamer.model.classifier import Classifier
     from streamer.outputs.saved_audio import AudioFolder
     from streamer.session import LiveSession
+    from streamer.training.evaluation import Evaluation
+    from streamer.training.model_evaluation import ModelEvaluation
 
 Command: TypeAlias = Callable[[argparse.Namespace], int]
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - typeshed's name
@@ -277,6 +279,10 @@ def _evaluate(args: argparse.Namespace) -> int:
     from streamer.training.evaluation import evaluate
     from streamer.training.speech import PROTOCOL
 
+    if args.model is not None:
+        return _evaluate_model(args)
+    if args.protocol is None:
+        raise ConfigError("an encoder is judged under a protocol: --protocol is missing")
     if args.protocol == PROTOCOL:
         return _evaluate_no_speech(args)
     result = evaluate(
@@ -291,12 +297,41 @@ def _evaluate(args: argparse.Namespace) -> int:
     )
     for fold in result.folds:
         print(f"fold {fold.name}: UAR {fold.uar:.3f} on {fold.clips} clips")
+    _print_scores(result, args.out)
+    return 0
+
+
+def _evaluate_model(args: argparse.Namespace) -> int:
+    from streamer.training.model_evaluation import evaluate_model
+
+    if args.protocol is not None:
+        raise ConfigError("a finished model is judged as it is, without --protocol")
+    result = evaluate_model(
+        manifest=args.manifest,
+        model=args.model,
+        corpora=args.corpora,
+        variations=args.variations,
+        out=args.out,
+        cache=args.cache,
+        jobs=args.jobs,
+    )
+    clips = result.scores["plain"].all.clips
+    print(f"{result.model} on {clips} recordings of {', '.join(result.corpora)}")
+    if result.left_out:
+        print(f"left out: {result.left_out} of emotions that it does not know")
+    if result.heard:
+        print(f"it was made from {', '.join(result.heard)}: with strangers it will do worse")
+    _print_scores(result, args.out)
+    print(f"certain of {result.certain:.0%}, of which {result.certain_and_right:.0%} are right")
+    return 0
+
+
+def _print_scores(result: "Evaluation | ModelEvaluation", out: Path) -> None:
     for name, scores in result.scores.items():
         print(f"{name}: UAR {scores.uar:.3f}, WA {scores.own.wa:.3f}, ECE {scores.own.ece:.3f}")
     for kind, after in result.sessions.items():
         print(f"after {kind}: UAR {after.uar:.3f}, ECE {after.ece:.3f}")
-    print(f"figures and plots in {args.out}")
-    return 0
+    print(f"figures and plots in {out}")
 
 
 def _evaluate_no_speech(args: argparse.Namespace) -> int:
@@ -579,6 +614,7 @@ def _add_training_commands(commands: Commands) -> None:
         "--without crema-d:1,nemo --out tuned.safetensors",
         config=False,
     )
+    _add_encoder(finetune, required=True)
     _add_training(finetune)
     finetune.add_argument(
         "--without",
@@ -620,6 +656,7 @@ def _add_training_commands(commands: Commands) -> None:
         "streamer train --manifest mine.csv --encoder encoder.safetensors --out models/mine",
         config=False,
     )
+    _add_encoder(train, required=True)
     _add_training(train)
     train.add_argument(
         "--out", metavar="DIR", type=Path, required=True, help="the bundle; one there is replaced"
@@ -679,16 +716,20 @@ def _add_training_commands(commands: Commands) -> None:
         commands,
         "evaluate",
         _evaluate,
-        "measure the recipe on speakers or corpora that it never heard",
+        "measure the recipe on speakers or corpora that it never heard, or a finished model",
         "streamer evaluate --protocol ravdess --manifest all.csv --encoder encoder.safetensors "
-        "--out figures/ravdess",
+        "--out figures/ravdess; streamer evaluate --model default --manifest mine.csv --out mine",
         config=False,
+    )
+    judged = evaluate.add_mutually_exclusive_group(required=True)
+    _add_encoder(judged)
+    judged.add_argument(
+        "--model", metavar="NAME|DIR", help="a finished model, judged as it is on all recordings"
     )
     _add_training(evaluate)
     evaluate.add_argument(
         "--protocol",
         metavar="NAME",
-        required=True,
         help="a corpus, tested fold by fold; corpus-out, each corpus unheard in turn; or "
         "no-speech, speech against other sounds, both unheard",
     )
@@ -737,13 +778,6 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
         help="the recordings: path, speaker, emotion; where known corpus, fold, heard_as",
     )
     parser.add_argument(
-        "--encoder",
-        metavar="FILE",
-        type=Path,
-        required=True,
-        help="Whisper's audio encoder as safetensors, or what 'streamer finetune' made of it",
-    )
-    parser.add_argument(
         "--corpora", metavar="NAMES", type=_names, default=[], help="only these; all of them"
     )
     parser.add_argument(
@@ -761,6 +795,16 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--jobs", metavar="N", type=_positive_int, help="recordings at once: one per core"
+    )
+
+
+def _add_encoder(parser: argparse._ActionsContainer, *, required: bool = False) -> None:
+    parser.add_argument(
+        "--encoder",
+        metavar="FILE",
+        type=Path,
+        required=required,
+        help="Whisper's audio encoder as safetensors, or what 'streamer finetune' made of it",
     )
 
 

@@ -78,10 +78,22 @@ def whole(path: Path, seconds: float) -> Pcm | None:
         InputError: It cannot be read.
     """
     with Recording(path) as recording:
-        if recording.duration_s > seconds:
-            return None
-        converter = StreamConverter(recording.info.sample_rate, recording.info.channels)
-        pieces = [converter.convert(block) for block in recording.blocks(BLOCK_S)]
+        return _mixed(recording) if recording.duration_s <= seconds else None
+
+
+def mixed(path: Path) -> Pcm:
+    """A recording of any length as one stream at 16 kHz, shape (samples,).
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    with Recording(path) as recording:
+        return _mixed(recording)
+
+
+def _mixed(recording: Recording) -> Pcm:
+    converter = StreamConverter(recording.info.sample_rate, recording.info.channels)
+    pieces = [converter.convert(block) for block in recording.blocks(BLOCK_S)]
     return np.concatenate((*pieces, converter.flush()))[:, 0]
 
 

@@ -1,5 +1,6 @@
 """From a manifest of recordings to a bundle that judges, and to honest figures."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from streamer.model.classifier import Classifier
 from streamer.training import recipe as recipe_module
 from streamer.training.corpora import Clip, labels_of, read_manifest
 from streamer.training.evaluation import evaluate, evaluate_no_speech, read_evaluation
-from streamer.training.extraction import Extractor
+from streamer.training.extraction import Extractor, read_mono
 from streamer.training.head import (
     Examples,
     Head,
@@ -36,6 +37,7 @@ from streamer.training.metrics import (
     figures,
     risk_coverage,
 )
+from streamer.training.model_evaluation import evaluate_model
 from streamer.training.noise import FAMILIES, white
 from streamer.training.protocols import folds, hold_out
 from streamer.training.recipe import Recipe
@@ -122,6 +124,41 @@ def test_an_evaluation_is_written_down(manifest: Path, encoder: Path, tmp_path: 
         assert picture.startswith(b"\x89PNG")
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of matplotlib, about its own imports
+def test_a_finished_model_is_measured_as_it_judges(manifest: Path, encoder: Path, tmp_path: Path):
+    """On a manifest, corpus by corpus; what it was made from and what it does not know is said."""
+    cache, out = tmp_path / "cache", tmp_path / "figures"
+    train(
+        manifest=manifest, encoder=encoder, corpora=["two"], recipe=RECIPE,
+        out=tmp_path / "mine", cache=cache, jobs=1,
+    )  # fmt: skip
+    asked = {"manifest": manifest, "model": tmp_path / "mine", "cache": cache, "jobs": 1}
+    result = evaluate_model(**asked, variations=["telephone A-law"], out=out)
+    assert (result.model, result.corpora, result.heard) == ("mine-1", ("one", "two"), ("two",))
+    assert result.left_out == 8  # nobody taught it what sad is
+    assert set(result.scores) == {"plain", "telephone A-law"}
+    classifier = Classifier.load(tmp_path / "mine", threads=1)
+    clips = [clip for clip in read_manifest(manifest) if clip.emotion in classifier.labels]
+    judged = [classifier.judge(read_mono(clip.path)) for clip in clips]
+    right = np.array([p.emotion == c.emotion for p, c in zip(judged, clips, strict=True)])
+    sure = np.array([not p.uncertain for p in judged])
+    assert result.scores["plain"].all.wa == pytest.approx(right.mean())
+    assert (result.certain, result.certain_and_right) == pytest.approx(
+        (sure.mean(), right[sure].mean())
+    )
+    assert json.loads((out / "figures.json").read_text())["model"] == "mine-1"
+    assert (out / "confusion.png").is_file()
+    assert evaluate_model(**asked, corpora=["one"]).heard == ()
+
+
+def test_a_model_that_knows_none_of_the_emotions_says_so(tmp_path: Path, manifest: Path):
+    """Both sides are named."""
+    rows = [(str(manifest.parent / "one-0-happy-0.wav"), "me", "surprised")]
+    mine = write_manifest(tmp_path, rows, ("path", "speaker", "emotion"))
+    with pytest.raises(InputError, match="got surprised, the model knows: neutral, happy, sad"):
+        evaluate_model(manifest=mine, model="open", cache=tmp_path)
+
+
 def test_an_unknown_variation_lists_what_there_is(manifest: Path, encoder: Path):
     """Before anything is embedded."""
     with pytest.raises(ConfigError, match="got variation 'shouted', expected some of: plain, crop"):
@@ -205,13 +242,26 @@ def test_only_three_columns_are_obligatory(tmp_path: Path):
     assert (clip.corpus, clip.voice, clip.fold) == ("recordings", ("recordings", "me"), "")
 
 
-def test_a_recording_of_another_rate_is_named(tmp_path: Path, encoder: Path):
-    """Resampling is a choice that belongs to whoever prepares the corpus."""
-    soundfile.write(tmp_path / "a.wav", np.ones(800) * 0.1, 8000)
+def test_recordings_are_heard_as_the_program_hears_them(tmp_path: Path, encoder: Path):
+    """Stereo at another rate is what the same sound is, mono at 16 kHz; what is none is named."""
+    rng = np.random.default_rng(0)
+    for rate, channels in ((SAMPLE_RATE, 1), (48000, 2)):
+        time = np.arange(rate) / rate
+        wave = sum(np.sin(2 * np.pi * hz * time) for hz in (300, 700, 1900)) / 10
+        soundfile.write(tmp_path / f"{rate}.flac", np.tile(wave[:, None], channels), rate)
     extract = Extractor(encoder, cache=tmp_path / "cache", jobs=1)
-    clip = Clip(path=tmp_path / "a.wav", name="a.wav", corpus="c", speaker="s", emotion="sad")
-    with pytest.raises(InputError, match=r"a.wav: got 1 channel\(s\) at 8000 Hz, expected mono"):
-        extract([clip])
+    first, second = extract(
+        [
+            Clip(tmp_path / f"{rate}.flac", name=f"{rate}", corpus="c", speaker="s", emotion="sad")
+            for rate in (SAMPLE_RATE, 48000)
+        ]
+    )
+    assert np.allclose(first, second, atol=0.05)
+    assert not np.allclose(first, 0, atol=0.05)
+    (tmp_path / "noise.wav").write_bytes(rng.bytes(999))
+    broken = Clip(tmp_path / "noise.wav", name="n", corpus="c", speaker="s", emotion="sad")
+    with pytest.raises(InputError, match=r"noise.wav: cannot be read"):
+        extract([broken])
 
 
 def test_an_encoder_that_is_none_is_named(tmp_path: Path, encoder: Path):

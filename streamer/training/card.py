@@ -9,9 +9,10 @@ from streamer.model.bundle import Manifest, Source
 from streamer.model.calibration import FULL_S
 from streamer.training.change import Change, Trial
 from streamer.training.corpora import Clip
-from streamer.training.evaluation import DRAWS, Evaluation
+from streamer.training.evaluation import Evaluation
 from streamer.training.metrics import Figures
 from streamer.training.protocols import CORPUS_OUT
+from streamer.training.scoring import DRAWS
 from streamer.training.speech import SpeechFigures
 from streamer.training.voices import Session
 

@@ -14,14 +14,16 @@ import torch
 from numpy.typing import NDArray
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
+from streamer import offline
 from streamer.config import RollingConfig
 from streamer.errors import ConfigError, InputError
 from streamer.model import features, rolling
+from streamer.model.bundle import WEIGHTS, Bundle
 from streamer.model.features import Waveform
 from streamer.model.network import pool
 from streamer.training.augment import FULL_SCALE, HEARD_S, VARIATIONS
 from streamer.training.corpora import Clip
-from streamer.training.encoders import check_blocks, load_encoder, read_provenance
+from streamer.training.encoders import Provenance, check_blocks, load_encoder, read_provenance
 from streamer.types import SAMPLE_RATE, Window
 
 BATCH = 32  # recordings that are embedded at once
@@ -38,7 +40,8 @@ class Extractor:
     """A frozen encoder with a memory on disk.
 
     Args:
-        weights: The encoder's tensors, named as in openai/whisper: a safetensors file.
+        weights: The encoder's tensors, named as in openai/whisper: a safetensors file; or a bundle
+            that holds one.
         blocks: How many of its blocks to use; None uses all. The cache holds all in any case.
         cache: Folder for what was computed; it may be deleted at any time.
         jobs: Recordings worked on at once; None takes every core.
@@ -48,17 +51,26 @@ class Extractor:
     """
 
     def __init__(
-        self, weights: Path, *, blocks: int | None = None, cache: Path, jobs: int | None = None
+        self,
+        weights: Path | Bundle,
+        *,
+        blocks: int | None = None,
+        cache: Path,
+        jobs: int | None = None,
     ) -> None:
-        self.encoder, self.shape = load_encoder(weights)
-        blocks = self.shape.blocks if blocks is None else blocks
-        check_blocks(weights, got=self.shape.blocks, expected=blocks)
-        self._kept = 2 * self.shape.width * blocks
+        if isinstance(weights, Bundle):
+            self.encoder, self.shape = weights.network.encoder, weights.manifest.shape
+            self._fingerprint, provenance = weights.manifest.files[WEIGHTS], Provenance()
+        else:
+            self.encoder, self.shape = load_encoder(weights)
+            self._fingerprint = hashlib.sha256(weights.read_bytes()).hexdigest()
+            provenance = read_provenance(weights)
+            if blocks is not None:
+                check_blocks(weights, got=self.shape.blocks, expected=blocks)
+        self._kept = 2 * self.shape.width * (blocks or self.shape.blocks)
         self._width = 2 * self.shape.width * self.shape.blocks + 1
         self.jobs = jobs or os.cpu_count() or 1
         self._cache = cache
-        self._fingerprint = hashlib.sha256(weights.read_bytes()).hexdigest()
-        provenance = read_provenance(weights)
         self.heard = provenance.heard
         self.finetuning = provenance.finetuning
 
@@ -71,7 +83,7 @@ class Extractor:
                 name alone.
 
         Raises:
-            InputError: A recording cannot be read, or is not mono at `SAMPLE_RATE`.
+            InputError: A recording cannot be read, or is silent.
         """
         return self._columns(clips, variation, slice(self._kept))
 
@@ -236,19 +248,18 @@ class Embedded:
 
 
 def read_mono(path: Path) -> Waveform:
-    """A training recording, shape (samples,).
+    """A recording for training or testing, as the program would hear it, shape (samples,).
+
+    Any format, rate and channel count; what is mono at `SAMPLE_RATE` is taken sample by sample.
 
     Raises:
-        InputError: It cannot be read, or is not mono at `SAMPLE_RATE`.
+        InputError: It cannot be read.
     """
     try:
-        pcm, rate = soundfile.read(path, dtype="float32")
+        with soundfile.SoundFile(path) as file:
+            if (file.samplerate, file.channels) == (SAMPLE_RATE, 1):
+                wave: Waveform = file.read(dtype="float32")
+                return wave
     except (OSError, soundfile.LibsndfileError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
-    if rate != SAMPLE_RATE or pcm.ndim != 1:
-        channels = 1 if pcm.ndim == 1 else pcm.shape[1]
-        raise InputError(
-            f"{path}: got {channels} channel(s) at {rate} Hz, expected mono at {SAMPLE_RATE} Hz"
-        )
-    wave: Waveform = pcm
-    return wave
+    return features.as_waveform(offline.mixed(path))

@@ -103,23 +103,19 @@ class Calibrated:
 
     Attributes:
         labels: One per logit.
-        head: Fitted to everybody, with the chosen penalty.
-        l2: The chosen penalty.
+        head: Fitted to everybody.
         temperature: Divisor of the logits.
         brevity: How much less short pieces are trusted, see `hesitation`.
         threshold: A lower confidence is uncertain.
         voices: What is known about voices in general.
-        held_out: What the choices were made on: probabilities and targets.
     """
 
     labels: tuple[str, ...]
     head: Head
-    l2: float
     temperature: float
     brevity: float
     threshold: float
     voices: VoiceModel
-    held_out: tuple[Probabilities, Targets]
 
     def probabilities(
         self, embeddings: Embeddings, seconds: Seconds, *, among: Sequence[str] = ()
@@ -290,12 +286,10 @@ def fit_recipe(
     return Calibrated(
         labels=labels,
         head=head,
-        l2=choices.l2,
         temperature=choices.temperature,
         brevity=choices.brevity,
         threshold=choices.threshold,
         voices=with_choices(voices, choices.voices),
-        held_out=choices.held_out,
     )
 
 

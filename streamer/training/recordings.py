@@ -37,7 +37,7 @@ class Recordings:
         jobs: Recordings worked on at once; None takes every core.
 
     Raises:
-        InputError: A recording cannot be read, is not mono at 16 kHz, or is silent.
+        InputError: A recording cannot be read, or is silent.
     """
 
     def __init__(self, clips: Sequence[Clip], *, cache: Path, jobs: int | None = None) -> None:

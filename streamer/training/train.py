@@ -104,8 +104,8 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
     speech = None
     if heard.clips:
         speech = fit_speech(Material(clips, embedded), quiet, forms=recipe.variations)
-    held_out = figures(*model.held_out, model.labels)
-    answered, right = certain(*model.held_out, model.threshold)
+    held_out = figures(*choices.held_out, model.labels)
+    answered, right = certain(*choices.held_out, model.threshold)
     network = _assemble(encoder, model, blocks=recipe.blocks)
     shape = extract.shape
     corpora = sorted({*taught, *(corpus for corpus, _ in extract.heard)})
@@ -136,7 +136,7 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
         sources=(*sources_of(corpora), *heard.sources),
         training={
             **recipe.as_json(),
-            "chosen_l2": model.l2,
+            "chosen_l2": choices.l2,
             "held_out": {"certain": round(answered, 4), "certain_and_right": round(right, 4)},
             "corpora": corpora,
             "finetuning": list(extract.finetuning),
