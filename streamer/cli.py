@@ -316,7 +316,7 @@ def _evaluate_model(args: argparse.Namespace) -> int:
         jobs=args.jobs,
     )
     clips = result.scores["plain"].all.clips
-    print(f"{result.model} on {clips} recordings of {', '.join(result.corpora)}")
+    print(f"{result.model} on {clips} clips of {', '.join(result.corpora)}")
     if result.left_out:
         print(f"left out: {result.left_out} of emotions that it does not know")
     if result.heard:

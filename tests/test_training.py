@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
-from streamer.errors import ConfigError, InputError, ModelError
+from streamer.errors import ConfigError, InputError, ModelError, OutputError
 from streamer.model.classifier import Classifier
 from streamer.training import recipe as recipe_module
 from streamer.training.corpora import Clip, labels_of, read_manifest
@@ -151,6 +151,24 @@ def test_a_finished_model_is_measured_as_it_judges(manifest: Path, encoder: Path
     assert evaluate_model(**asked, corpora=["one"]).heard == ()
 
 
+def test_nothing_is_replaced_but_a_bundle(manifest: Path, encoder: Path, tmp_path: Path):
+    """A wrong --out costs nobody a folder, nor the hours before it is noticed."""
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "dear").write_text("reader")
+    with pytest.raises(ConfigError, match="letters: exists and is no model bundle"):
+        train(manifest=manifest, encoder=encoder, out=tmp_path / "letters", cache=tmp_path)
+    file = tmp_path / "letters" / "dear"
+    for ask in (
+        lambda: train(manifest=manifest, encoder=encoder, out=file / "mine"),
+        lambda: evaluate(manifest=manifest, encoder=encoder, protocol="one", out=file),
+        lambda: evaluate_no_speech(manifest=manifest, encoder=encoder, out=file),
+        lambda: evaluate_model(manifest=manifest, model="open", out=file),
+    ):
+        with pytest.raises(OutputError, match="dear: cannot be written"):
+            ask()
+    assert file.read_text() == "reader"
+
+
 def test_a_model_that_knows_none_of_the_emotions_says_so(tmp_path: Path, manifest: Path):
     """Both sides are named."""
     rows = [(str(manifest.parent / "one-0-happy-0.wav"), "me", "surprised")]
@@ -259,9 +277,11 @@ def test_recordings_are_heard_as_the_program_hears_them(tmp_path: Path, encoder:
     assert np.allclose(first, second, atol=0.05)
     assert not np.allclose(first, 0, atol=0.05)
     (tmp_path / "noise.wav").write_bytes(rng.bytes(999))
-    broken = Clip(tmp_path / "noise.wav", name="n", corpus="c", speaker="s", emotion="sad")
-    with pytest.raises(InputError, match=r"noise.wav: cannot be read"):
-        extract([broken])
+    soundfile.write(tmp_path / "hole.wav", np.full(9999, np.nan), SAMPLE_RATE, subtype="FLOAT")
+    for name, reason in (("noise.wav", "cannot be read"), ("hole.wav", "holds NaN or infinity")):
+        broken = Clip(tmp_path / name, name="n", corpus="c", speaker="s", emotion="sad")
+        with pytest.raises(InputError, match=f"{name}: {reason}"):
+            extract([broken])
 
 
 def test_an_encoder_that_is_none_is_named(tmp_path: Path, encoder: Path):

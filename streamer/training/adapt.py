@@ -16,7 +16,7 @@ from rich.progress import track
 from streamer.errors import ConfigError, InputError
 from streamer.model import bundle
 from streamer.model.baseline import VoiceModel
-from streamer.model.bundle import MANIFEST, Bundle, Source
+from streamer.model.bundle import Bundle, Source
 from streamer.model.calibration import hesitation
 from streamer.model.classifier import Classifier
 from streamer.model.network import EmotionNet
@@ -24,6 +24,7 @@ from streamer.training.card import UNKNOWN_LICENCE, write_adapted_card
 from streamer.training.change import Change, Examples, Trial, fit_change, grouped, try_change
 from streamer.training.extraction import read_mono
 from streamer.training.labelled import Labelled, read_labelled
+from streamer.training.output import check_bundle
 
 ADAPTED = "adaptation"
 """In a manifest's ``training``: how the bundle was adapted."""
@@ -65,9 +66,9 @@ def adapt(
         ConfigError: The base was itself adapted, or ``out`` holds something else.
         InputError: A log or a recording cannot be read, or the labels will not do.
         ModelError: The base cannot be read.
+        OutputError: No bundle can be written there.
     """
-    if out.exists() and not (out / MANIFEST).is_file():
-        raise ConfigError(f"{out}: exists and is no model bundle, expected a new name")
+    check_bundle(out)
     old = bundle.load(bundle.find_bundle(base))
     classifier = Classifier(old)
     if ADAPTED in old.manifest.training:

@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
 
 from pydantic import JsonValue
 from safetensors import SafetensorError, safe_open
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from streamer.errors import ModelError, OutputError
 from streamer.model.network import FULL_RATE, Encoder, NetworkShape
+from streamer.training.output import check_file
 
 HEAD_WIDTH = 64  # of every Whisper model's attention heads; the weights do not tell
 _HEARD, _FINETUNING, _FULL_RATE = "heard", "finetuning", "full_rate"
@@ -103,27 +103,11 @@ def save_encoder(tensors: Mapping[str, Tensor], out: Path, metadata: Mapping[str
     Raises:
         OutputError: It cannot be written.
     """
-    check_output(out)
+    check_file(out)
     exact = {name: value.cpu().half().contiguous() for name, value in tensors.items()}
     try:
         save_file(exact, out, metadata=dict(metadata))
     except (OSError, SafetensorError) as error:
-        raise OutputError(f"{out}: cannot be written: {error}") from error
-
-
-def check_output(out: Path) -> None:
-    """Say before hours of work that a file could not be written after them.
-
-    Raises:
-        OutputError: It is a folder, or no file can be made beside it.
-    """
-    if out.is_dir():
-        raise OutputError(f"{out}: is a folder, expected a file")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=out.parent):
-            pass
-    except OSError as error:
         raise OutputError(f"{out}: cannot be written: {error}") from error
 
 

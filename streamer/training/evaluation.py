@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from streamer.errors import InputError
 from streamer.training.corpora import labels_of, read_manifest
 from streamer.training.extraction import Embedded, Extractor, check_variations
+from streamer.training.output import make_folder
 from streamer.training.protocols import folds
 from streamer.training.recipe import Recipe, choose, fit_recipe
 from streamer.training.scoring import Scores, Scoring, SessionScores
@@ -112,9 +113,12 @@ def evaluate(  # noqa: PLR0913 - each is a choice of the caller, all but two hav
             fold.
         InputError: The manifest or a recording cannot be read.
         ModelError: The encoder cannot be read.
+        OutputError: The figures cannot be written.
     """
     recipe = recipe or Recipe()
     check_variations(variations)
+    if out is not None:
+        make_folder(out)
     clips = read_manifest(manifest, corpora=corpora)
     extract = Extractor(encoder, blocks=recipe.blocks, cache=cache, jobs=jobs)
     divisions = folds(protocol, clips, heard=extract.heard)
@@ -148,7 +152,6 @@ def evaluate(  # noqa: PLR0913 - each is a choice of the caller, all but two hav
         sessions=scoring.sessions(),
     )
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
         (out / FIGURES).write_bytes(_JSON.dump_json(evaluation, indent=2) + b"\n")
         scoring.draw(out)
     return evaluation
@@ -180,8 +183,11 @@ def evaluate_no_speech(  # noqa: PLR0913 - as `evaluate`
     Raises:
         InputError: A manifest or a recording cannot be read.
         ModelError: The encoder cannot be read.
+        OutputError: The figures cannot be written.
     """
     recipe = recipe or Recipe()
+    if out is not None:
+        make_folder(out)
     clips = some_of_each(read_manifest(manifest, corpora=corpora), SPEECH_CLIPS)
     extract = Extractor(encoder, blocks=recipe.blocks, cache=cache, jobs=jobs)
     heard = all_sounds(sounds, made_up=recipe.made_up, cache=cache).clips

@@ -259,6 +259,8 @@ def read_mono(path: Path) -> Waveform:
         with soundfile.SoundFile(path) as file:
             if (file.samplerate, file.channels) == (SAMPLE_RATE, 1):
                 wave: Waveform = file.read(dtype="float32")
+                if not np.isfinite(wave).all():
+                    raise InputError(f"{path}: holds NaN or infinity, expected finite samples")
                 return wave
     except (OSError, soundfile.LibsndfileError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error

@@ -32,7 +32,6 @@ from streamer.training.augment import cut
 from streamer.training.corpora import Clip, labels_of
 from streamer.training.encoders import (
     Provenance,
-    check_output,
     load_encoder,
     read_provenance,
     save_encoder,
@@ -46,6 +45,7 @@ from streamer.training.head import (
     fit,
     known_labels,
 )
+from streamer.training.output import check_file
 from streamer.training.recipe import target_indices
 from streamer.training.recordings import FULL_SCALE, Recordings, Spoilt
 from streamer.types import SAMPLE_RATE
@@ -143,7 +143,7 @@ def finetune(  # noqa: PLR0913 - each is a choice of the caller
         ModelError: The encoder cannot be read.
         OutputError: The new one could not be written.
     """
-    check_output(out)
+    check_file(out)
     recordings = Recordings(everything or clips, cache=cache, jobs=jobs)
     spoilt = Spoilt(clips, recordings, voices=clips, copies=choices.copies, cache=cache, jobs=jobs)
     extract = Extractor(encoder, blocks=choices.blocks, cache=cache, jobs=jobs)

@@ -13,6 +13,7 @@ from streamer.training.evaluation import FIGURES
 from streamer.training.extraction import Embedded, Extractor, check_variations
 from streamer.training.head import Head
 from streamer.training.metrics import certain
+from streamer.training.output import make_folder
 from streamer.training.recipe import Calibrated
 from streamer.training.scoring import Scores, Scoring, SessionScores
 from streamer.training.voices import Session
@@ -73,8 +74,11 @@ def evaluate_model(  # noqa: PLR0913 - each is a choice of the caller, all but t
         InputError: The manifest or a recording cannot be read, or the model knows none of its
             emotions.
         ModelError: There is no such model, it is damaged, or it knows nothing about voices.
+        OutputError: The figures cannot be written.
     """
     check_variations(variations)
+    if out is not None:
+        make_folder(out)
     bundle = load(find_bundle(model))
     labels = bundle.manifest.labels
     given = read_manifest(manifest, corpora=corpora)
@@ -102,7 +106,6 @@ def evaluate_model(  # noqa: PLR0913 - each is a choice of the caller, all but t
         sessions=scoring.sessions(),
     )
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
         (out / FIGURES).write_bytes(_JSON.dump_json(result, indent=2) + b"\n")
         scoring.draw(out)
     return result

@@ -16,6 +16,7 @@ from streamer.training.encoders import load_encoder
 from streamer.training.evaluation import Evaluation
 from streamer.training.extraction import Embedded, Extractor
 from streamer.training.metrics import Figures, certain, figures
+from streamer.training.output import check_bundle
 from streamer.training.recipe import Calibrated, Recipe, choose, fit_recipe
 from streamer.training.sounds import all_sounds
 from streamer.training.speech import Material, SpeechFigures, fit_speech
@@ -64,7 +65,7 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
         encoder: Whisper's encoder as safetensors, as it came or fine-tuned.
         calibrator: An encoder made like that one, but without some of the speakers: penalty,
             temperature and threshold are chosen with it, on them. None: with ``encoder`` itself.
-        out: Folder of the bundle; one that is there is replaced.
+        out: Folder of the bundle; a bundle that is there is replaced.
         corpora: Only these; empty takes all.
         name: What the model calls itself; None takes the name of the folder.
         version: Likewise.
@@ -77,11 +78,13 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
         jobs: Recordings worked on at once; None takes every core.
 
     Raises:
-        ConfigError: An evaluation is of another recipe or other corpora, or there is nobody to
-            calibrate on whom the encoder has not heard.
+        ConfigError: An evaluation is of another recipe or other corpora, there is nobody to
+            calibrate on whom the encoder has not heard, or ``out`` holds something else.
         InputError: The manifest or a recording cannot be read.
         ModelError: The encoder cannot be read.
+        OutputError: No bundle can be written there.
     """
+    check_bundle(out)
     recipe = recipe or Recipe()
     clips = read_manifest(manifest, corpora=corpora)
     taught = tuple(sorted({clip.corpus for clip in clips}))

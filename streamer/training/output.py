@@ -1,0 +1,44 @@
+"""Where results go, looked at before hours of work rather than after them."""
+
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from streamer.errors import ConfigError, OutputError
+from streamer.model.bundle import MANIFEST
+
+
+def check_file(out: Path) -> None:
+    """Let pass where a file can be written.
+
+    Raises:
+        OutputError: It is a folder, or no file can be made beside it.
+    """
+    if out.is_dir():
+        raise OutputError(f"{out}: is a folder, expected a file")
+    make_folder(out.parent)
+
+
+def check_bundle(out: Path) -> None:
+    """Let pass where a model bundle can be written: it replaces a bundle, but nothing else.
+
+    Raises:
+        ConfigError: Something else is there.
+        OutputError: No folder can be made there.
+    """
+    if out.exists() and not (out / MANIFEST).is_file():
+        raise ConfigError(f"{out}: exists and is no model bundle, expected a new name")
+    make_folder(out.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, where it is not there yet, in which files can be made.
+
+    Raises:
+        OutputError: It cannot be made or written to, or is a file.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written: {error}") from error
