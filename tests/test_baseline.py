@@ -102,6 +102,23 @@ def test_doubt_frees_from_one_s_own_mistakes():
     assert right[0.3] > right[0.0]
 
 
+def test_moods_of_a_voice_that_moves_little_are_told_from_one_that_stays():
+    """Its emotions are a third of an average voice's: still its utterances differ."""
+    model = replace(MODEL, doubt=1.0)
+
+    def said_faintly(emotions: list[int]) -> np.ndarray:
+        noise = 0.1 * np.random.default_rng(7).standard_normal((len(emotions), EMOTIONS))
+        return model.means[emotions] / 3 + noise + np.array([0.5, 0.0, -0.2])
+
+    several, one = said_faintly([0, 1, 2] * 4), said_faintly([0] * 12)
+    mean = (several - model.means.mean(axis=0)).sum(axis=0) / (12 + model.prior)
+    assert model.estimate(several, several, np.ones(12)) == pytest.approx(mean, abs=0.1)
+    doubted = model.estimate(one, one, np.ones(12))
+    assert doubted == pytest.approx(
+        replace(model, doubt=0.0).estimate(one, one, np.ones(12)), abs=0.1
+    )
+
+
 def test_judging_teaches_nothing():
     """However often a window is judged, the next answer is the same."""
     baseline = after([0, 1])

@@ -38,9 +38,10 @@ Logits: TypeAlias = NDArray[np.float64]
 
 ROUNDS = 4  # of expectation and maximisation
 EVENNESS = 8.0  # utterances, of all emotions alike, that are added to a session's own
-VARIETY = (
-    0.32  # of the variance between an average voice's emotions: several moods, or one that stays
-)
+VARIETY = 0.6
+"""Several moods, or one that stays: the variance between utterances, as a part of that between an
+average voice's emotions, or between those that each utterance sounds like, where that is less. A
+voice unlike all others moves either less."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,7 +112,7 @@ class VoiceModel:
         """
         labels = cold.shape[-1]
         count = heard.sum(-1)[..., None]
-        doubt = self.doubt * self._variety(warm, heard)[..., None, None]
+        doubt = self.doubt * self._variety(cold, warm, heard)[..., None, None]
         voice = np.zeros((*cold.shape[:-2], labels))
         mood = np.full_like(voice, 1 / labels)
         for turn in range(ROUNDS):
@@ -124,15 +125,19 @@ class VoiceModel:
             voice = rest / (count + self.prior)
         return voice
 
-    def _variety(self, warm: Logits, heard: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _variety(
+        self, cold: Logits, warm: Logits, heard: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
         """Whether there seem to be several moods (1) or one that stays (0): shape (...).
 
         Told from how much the utterances differ, which no shift of the voice can change.
         """
-        count, weight = heard.sum(-1), heard[..., None]
-        mean = (warm * weight).sum(-2) / np.maximum(count, 1)[..., None]
-        square = (np.square(warm - mean[..., None, :]) * weight).sum(-2).mean(-1)
-        spread = square / np.maximum(count - 1, 1) / max(self.means.var(axis=0).mean(), 1e-9)
+        count, weight = np.maximum(heard.sum(-1), 1), heard[..., None]
+        mean = (warm * weight).sum(-2) / count[..., None]
+        between = (np.square(warm - mean[..., None, :]) * weight).sum(-2).mean(-1)
+        within = (cold.var(axis=-1) * heard).sum(-1) / count
+        least = np.minimum(within, self.means.var(axis=0).mean())
+        spread = between / np.maximum(count - 1, 1) / np.maximum(least, 1e-9)
         variety: NDArray[np.float64] = spread**4 / (spread**4 + VARIETY**4)
         return variety
 

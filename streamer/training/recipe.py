@@ -73,7 +73,7 @@ class Recipe:
     risk: float = 0.2
     least_coverage: float = 0.5
     prior: tuple[float, ...] = (2.0,)
-    doubt: tuple[float, ...] = (0.2,)
+    doubt: tuple[float, ...] = (0.5,)
     made_up: int = 60
     seed: int = 0
 
