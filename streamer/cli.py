@@ -214,7 +214,7 @@ def _finetune(args: argparse.Namespace) -> int:
         everything=clips,
         encoder=args.encoder,
         out=args.out,
-        choices=FineTuning(steps=args.steps, seed=args.seed),
+        choices=FineTuning(steps=args.steps, batch_s=args.batch, seed=args.seed),
         cache=args.cache,
         jobs=args.jobs,
     )
@@ -624,6 +624,13 @@ def _add_training_commands(commands: Commands) -> None:
         help="corpora, or folds as CORPUS:FOLD, to keep for testing",
     )
     finetune.add_argument("--steps", metavar="N", type=_positive_int, default=7800, help="7800")
+    finetune.add_argument(
+        "--batch",
+        metavar="SECONDS",
+        type=_positive_float,
+        default=240.0,
+        help="of speech in a step: 240; without a GPU, 80 take a third of the time",
+    )
     finetune.add_argument("--seed", metavar="N", type=int, default=0, help="of all chance: 0")
     finetune.add_argument(
         "--out", metavar="FILE", type=Path, required=True, help="the new encoder, safetensors"
