@@ -15,7 +15,7 @@ def check_file(out: Path) -> None:
     """
     if out.is_dir():
         raise OutputError(f"{out}: is a folder, expected a file")
-    make_folder(out.parent)
+    _try(out.parent, out)
 
 
 def check_bundle(out: Path) -> None:
@@ -27,7 +27,7 @@ def check_bundle(out: Path) -> None:
     """
     if out.exists() and not (out / MANIFEST).is_file():
         raise ConfigError(f"{out}: exists and is no model bundle, expected a new name")
-    make_folder(out.parent)
+    _try(out.parent, out)
 
 
 def make_folder(folder: Path) -> None:
@@ -36,9 +36,14 @@ def make_folder(folder: Path) -> None:
     Raises:
         OutputError: It cannot be made or written to, or is a file.
     """
+    _try(folder, folder)
+
+
+def _try(folder: Path, out: Path) -> None:
+    """Make a folder and a file in it; what is complained of is what was asked for."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise OutputError(f"{folder}: cannot be written: {error}") from error
+        raise OutputError(f"{out}: cannot be written: {error}") from error
