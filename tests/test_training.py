@@ -93,6 +93,19 @@ def test_only_some_corpora(manifest: Path, encoder: Path, tmp_path: Path):
     assert "No protocol was run" in (result.folder / "README.md").read_text()
 
 
+def test_with_one_speaker_nobody_is_held_out(manifest: Path, encoder: Path, tmp_path: Path):
+    """All figures are then of what was learned, and the confidence is too high."""
+    rows = [
+        (str(clip.path), clip.speaker, clip.emotion)
+        for clip in read_manifest(manifest, corpora=["two"])
+        if clip.speaker == "0"
+    ]
+    mine = write_manifest(tmp_path, rows, ("path", "speaker", "emotion"))
+    asked = {"encoder": encoder, "recipe": RECIPE, "cache": tmp_path / "cache", "jobs": 1}
+    assert not train(manifest=mine, out=tmp_path / "mine", **asked).strangers
+    assert train(manifest=manifest, out=tmp_path / "ours", **asked).strangers
+
+
 def test_training_is_repeatable(manifest: Path, encoder: Path, tmp_path: Path):
     """The same recordings, with and without the cache, give the same weights."""
     first, second = (

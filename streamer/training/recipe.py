@@ -174,6 +174,7 @@ class Choices:
         threshold: A lower confidence is uncertain.
         voices: With the prior, the doubt, the temperature and the caution that suit it.
         held_out: What it was chosen on: probabilities and targets.
+        strangers: Whether that was of speakers who were not fitted.
     """
 
     l2: float
@@ -182,6 +183,7 @@ class Choices:
     threshold: float
     voices: VoiceModel
     held_out: tuple[Probabilities, Targets]
+    strangers: bool
 
 
 def choose(
@@ -237,7 +239,7 @@ def choose(
     threshold = choose_threshold(
         risk_coverage(*held_out), risk=recipe.risk, least_coverage=recipe.least_coverage
     )
-    return Choices(l2, temperature, brevity, threshold, voices, held_out)
+    return Choices(l2, temperature, brevity, threshold, voices, held_out, strangers=bool(held))
 
 
 def _calibrate(  # noqa: PLR0913, PLR0917 - what is judged, and by what

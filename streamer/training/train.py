@@ -34,11 +34,13 @@ class TrainingResult:
         folder: Where it is.
         manifest: What it is.
         held_out: Figures on the speakers that penalty, temperature and threshold were chosen on.
+        strangers: Whether these were not fitted; otherwise the model is surer than it may be.
     """
 
     folder: Path
     manifest: Manifest
     held_out: Figures
+    strangers: bool
 
 
 def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have a default
@@ -158,7 +160,12 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
         notes=notes,
     )
     bundle.save(Bundle(description, network, card, model.voices, speech), out)
-    return TrainingResult(folder=out, manifest=bundle.load(out).manifest, held_out=held_out)
+    return TrainingResult(
+        folder=out,
+        manifest=bundle.load(out).manifest,
+        held_out=held_out,
+        strangers=choices.strangers,
+    )
 
 
 def _assemble(encoder: Path, model: Calibrated, *, blocks: int) -> EmotionNet:
