@@ -94,11 +94,11 @@ def evaluate_model(  # noqa: PLR0913 - each is a choice of the caller, all but t
     for name in names:
         scoring.add([clip for clip in clips if clip.corpus == name], judge, embedded)
     answered, right = certain(*scoring.shipped(), judge.threshold)
-    taught = bundle.manifest.training.get("corpora", ())
+    taught = bundle.manifest.training.get("corpora")
     result = ModelEvaluation(
         model=f"{bundle.manifest.name}-{bundle.manifest.version}",
         corpora=names,
-        heard=tuple(name for name in names if isinstance(taught, list) and name in taught),
+        heard=tuple(sorted(set(names).intersection(taught if isinstance(taught, list) else ()))),
         left_out=len(given) - len(clips),
         certain=answered,
         certain_and_right=right,

@@ -96,7 +96,7 @@ class Scoring:
             ConfigError: matplotlib is not installed.
         """
         plots.draw_all(*self.shipped(), self._labels, out=out)
-        plots.draw_seconds({name: each.uar for name, each in self.scores().items()}, out=out)
+        plots.draw_seconds({form.variation: form.uar for form in self._forms}, out=out)
 
 
 class _Form:
@@ -122,6 +122,11 @@ class _Form:
         self._own.append(own)
         self._all.append(_widen(model.probabilities(vectors, seconds), model, self._labels))
 
+    @property
+    def uar(self) -> float:
+        """The mean over the groups."""
+        return float(np.mean(self.uars))
+
     def shipped(self) -> tuple[Probabilities, Targets]:
         """All groups together, with all emotions possible."""
         return np.concatenate(self._all), target_indices(self._clips, self._labels).numpy()
@@ -131,7 +136,7 @@ class _Form:
         own, (everything, targets) = np.concatenate(self._own), self.shipped()
         agreed = np.array([clip.emotion in clip.heard_as for clip in self._clips])
         return Scores(
-            uar=float(np.mean(self.uars)),
+            uar=self.uar,
             own=figures(own, targets, self._labels),
             all=figures(everything, targets, self._labels),
             agreed=figures(own[agreed], targets[agreed], self._labels) if agreed.any() else None,
