@@ -1,6 +1,7 @@
 """From a manifest of recordings to a bundle that judges, and to honest figures."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -180,6 +181,30 @@ def test_nothing_is_replaced_but_a_bundle(manifest: Path, encoder: Path, tmp_pat
         with pytest.raises(OutputError, match=r"dear(/mine)?: cannot be written"):
             ask()
     assert file.read_text() == "reader"
+
+
+def test_figures_that_cannot_be_kept_are_said_so(
+    manifest: Path, encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A missing library before the work, a disk that is full by then after it."""
+    out, asked = tmp_path / "out", {"cache": tmp_path / "cache", "jobs": 1}
+    out.mkdir()
+    (out / "figures.json").symlink_to("/dev/full")
+    asks = (
+        lambda: evaluate(
+            manifest=manifest, encoder=encoder, protocol="one", recipe=RECIPE, out=out, **asked
+        ),
+        lambda: evaluate_model(manifest=manifest, model="open", corpora=["one"], out=out, **asked),
+    )
+    for ask in asks:
+        with pytest.raises(OutputError, match=r"out: cannot be written: .*No space left"):
+            ask()
+    (tmp_path / "cache").rename(tmp_path / "begun")
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    for ask in asks:
+        with pytest.raises(ConfigError, match=r"plots need matplotlib: pip install"):
+            ask()
+    assert not (tmp_path / "cache").exists()
 
 
 def test_a_model_that_knows_none_of_the_emotions_says_so(tmp_path: Path, manifest: Path):

@@ -9,7 +9,8 @@ from pydantic import TypeAdapter, ValidationError
 from streamer.errors import InputError
 from streamer.training.corpora import labels_of, read_manifest
 from streamer.training.extraction import Embedded, Extractor, check_variations
-from streamer.training.output import make_folder
+from streamer.training.output import make_folder, written
+from streamer.training.plots import check_plots
 from streamer.training.protocols import folds
 from streamer.training.recipe import Recipe, choose, fit_recipe
 from streamer.training.scoring import Scores, Scoring, SessionScores
@@ -109,8 +110,8 @@ def evaluate(  # noqa: PLR0913 - each is a choice of the caller, all but two hav
         jobs: Recordings worked on at once; None takes every core.
 
     Raises:
-        ConfigError: An unknown protocol or variation, or the encoder has heard somebody of every
-            fold.
+        ConfigError: An unknown protocol or variation, the encoder has heard somebody of every
+            fold, or plots are asked for without matplotlib.
         InputError: The manifest or a recording cannot be read.
         ModelError: The encoder cannot be read.
         OutputError: The figures cannot be written.
@@ -119,6 +120,7 @@ def evaluate(  # noqa: PLR0913 - each is a choice of the caller, all but two hav
     check_variations(variations)
     if out is not None:
         make_folder(out)
+        check_plots()
     clips = read_manifest(manifest, corpora=corpora)
     extract = Extractor(encoder, blocks=recipe.blocks, cache=cache, jobs=jobs)
     divisions = folds(protocol, clips, heard=extract.heard)
@@ -152,8 +154,9 @@ def evaluate(  # noqa: PLR0913 - each is a choice of the caller, all but two hav
         sessions=scoring.sessions(),
     )
     if out is not None:
-        (out / FIGURES).write_bytes(_JSON.dump_json(evaluation, indent=2) + b"\n")
-        scoring.draw(out)
+        with written(out):
+            (out / FIGURES).write_bytes(_JSON.dump_json(evaluation, indent=2) + b"\n")
+            scoring.draw(out)
     return evaluation
 
 
@@ -197,5 +200,6 @@ def evaluate_no_speech(  # noqa: PLR0913 - as `evaluate`
     )
     result = evaluate_speech(spoken, quiet, passed, forms=recipe.variations)
     if out is not None:
-        write_speech_figures(result, out / FIGURES)
+        with written(out):
+            write_speech_figures(result, out / FIGURES)
     return result

@@ -13,7 +13,8 @@ from streamer.training.evaluation import FIGURES
 from streamer.training.extraction import Embedded, Extractor, check_variations
 from streamer.training.head import Head
 from streamer.training.metrics import certain
-from streamer.training.output import make_folder
+from streamer.training.output import make_folder, written
+from streamer.training.plots import check_plots
 from streamer.training.recipe import Calibrated
 from streamer.training.scoring import Scores, Scoring, SessionScores
 from streamer.training.voices import Session
@@ -70,7 +71,7 @@ def evaluate_model(  # noqa: PLR0913 - each is a choice of the caller, all but t
         jobs: Recordings worked on at once; None takes every core.
 
     Raises:
-        ConfigError: An unknown variation.
+        ConfigError: An unknown variation, or plots are asked for without matplotlib.
         InputError: The manifest or a recording cannot be read, or the model knows none of its
             emotions.
         ModelError: There is no such model, it is damaged, or it knows nothing about voices.
@@ -79,6 +80,7 @@ def evaluate_model(  # noqa: PLR0913 - each is a choice of the caller, all but t
     check_variations(variations)
     if out is not None:
         make_folder(out)
+        check_plots()
     bundle = load(find_bundle(model))
     labels = bundle.manifest.labels
     given = read_manifest(manifest, corpora=corpora)
@@ -106,8 +108,9 @@ def evaluate_model(  # noqa: PLR0913 - each is a choice of the caller, all but t
         sessions=scoring.sessions(),
     )
     if out is not None:
-        (out / FIGURES).write_bytes(_JSON.dump_json(result, indent=2) + b"\n")
-        scoring.draw(out)
+        with written(out):
+            (out / FIGURES).write_bytes(_JSON.dump_json(result, indent=2) + b"\n")
+            scoring.draw(out)
     return result
 
 

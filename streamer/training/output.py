@@ -1,5 +1,7 @@
 """Where results go, looked at before hours of work rather than after them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -39,11 +41,22 @@ def make_folder(folder: Path) -> None:
     _try(folder, folder)
 
 
+@contextmanager
+def written(out: Path) -> Iterator[None]:
+    """While results are written: what the disk refuses is said of what was asked for.
+
+    Raises:
+        OutputError: Something could not be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{out}: cannot be written: {error}") from error
+
+
 def _try(folder: Path, out: Path) -> None:
     """Make a folder and a file in it; what is complained of is what was asked for."""
-    try:
+    with written(out):
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=folder):
             pass
-    except OSError as error:
-        raise OutputError(f"{out}: cannot be written: {error}") from error

@@ -20,6 +20,15 @@ from streamer.training.metrics import (
 INCHES = (5.0, 4.4)
 
 
+def check_plots() -> None:
+    """Let pass where plots can be drawn.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+    """
+    _new_figure()
+
+
 def draw_all(
     probabilities: Probabilities, targets: Targets, labels: Sequence[str], *, out: Path
 ) -> list[Path]:
