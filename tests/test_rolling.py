@@ -82,7 +82,7 @@ def test_rolling_predictions_are_near_those_of_the_window_alone():
         got, alone = follower.judge(window), CLASSIFIER.judge(window.pcm)
         gaps.append(np.abs(np.subtract(got.probabilities, alone.probabilities)).max())
     assert len(gaps) > 80
-    assert np.mean(gaps) < 0.06
+    assert np.mean(gaps) < 0.05  # 0.058 for pieces that do not look ahead
     assert np.mean(np.array(gaps) < 0.1) > 0.8
 
 

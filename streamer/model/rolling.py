@@ -1,7 +1,9 @@
 """An utterance that is still going on, embedded again and again: what is over is encoded once.
 
-Of its first second, every embedding is what the whole utterance so far would get. After that, whole
-seconds are encoded for good, as they were heard at the time, and only what follows them anew.
+At first, every embedding is what the whole utterance so far would get. After that, whole
+seconds are encoded for good, once a little more than they are heard: their last states look ahead,
+too, as a whole utterance's do (Tsunoo et al. 2019, "Transformer ASR with contextual block
+processing"). Only what follows is encoded anew.
 """
 
 import math
@@ -20,6 +22,7 @@ from streamer.model.network import LEAD_FRAMES, LEAST_VARIANCE, Encoder, Past, h
 from streamer.types import SAMPLE_RATE, Window
 
 PIECE = SAMPLE_RATE  # samples: 1 s
+AHEAD = SAMPLE_RATE // 4  # samples after a piece that are heard before it is encoded for good
 EDGE_FRAMES = 2  # before a piece: the spectrogram's windows reach so far back
 CONTEXT = (LEAD_FRAMES + EDGE_FRAMES) * HOP  # samples before a piece that it needs: 40 ms
 
@@ -138,8 +141,7 @@ class RollingEmbedding:
         states, past = self._encoder.proceed(mel, encoded.past)
         outputs = [output[0].double() for output in states]
         samples = len(wave) - begin
-        rest = samples % PIECE
-        whole = samples - rest
+        whole = max(0, samples - AHEAD) // PIECE * PIECE
         if not whole:
             return [_Sums.of(samples, outputs)]
         over = self._encoder.lengths(whole // HOP)
@@ -149,7 +151,7 @@ class RollingEmbedding:
         sums = _Sums.of(whole, [each[:count] for each, count in zip(outputs, over, strict=True)])
         encoded.pieces.append((encoded.next, sums))
         begun = [each[count:] for each, count in zip(outputs, over, strict=True)]
-        return [sums, _Sums.of(rest, begun)]
+        return [sums, _Sums.of(samples - whole, begun)]
 
 
 def _pool(pieces: Sequence[_Sums]) -> Embedding:
