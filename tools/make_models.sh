@@ -54,6 +54,8 @@ gain -30 dB,gain +20 dB,room 0.5 s"
 test_default crema-d "plain,$seconds"
 test_default savee "plain,$seconds,telephone A-law"
 test_default corpus-out plain
+# Each corpus unheard in turn: the encoder as it came is the only one that has heard none of them.
+$streamer evaluate $manifest --encoder "$encoder" --protocol corpus-out --out "$figures/frozen-corpus-out"
 $streamer evaluate $manifest --encoder "$part" --protocol no-speech $heard \
     --out "$figures/default-no-speech"
 $streamer train $manifest --encoder "$made/all.safetensors" --calibrator "$part" \
