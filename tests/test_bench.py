@@ -1,6 +1,8 @@
 """The figures are complete and hang together; how good they are is not a test's business."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from fakes import FakeModel
@@ -18,6 +20,10 @@ def test_every_figure_is_there(excerpt):
     assert report.segmenting_us > 0
     assert report.streams_per_core == pytest.approx(1 / report.real_time_factor)
     assert report.peak_mb > 10
+    assert report.machine.count(", ") == 3
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file() and re.search(r"^flags\b.* avx2\b", cpuinfo.read_text(), re.MULTILINE):
+        assert re.search(r"with AVX(2|-512|-512 VNNI),", report.machine)  # speed depends on it
 
 
 def test_a_table_or_a_line_of_json(excerpt, capsys):
