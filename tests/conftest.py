@@ -18,6 +18,7 @@ import pytest
 import soundfile
 from corpora import encoder, manifest  # noqa: F401 - fixtures
 from hooks import Server
+from real_terminal import terminal  # noqa: F401 - a fixture
 from virtual_microphone import VirtualMicrophone, missing
 
 from streamer.cli import DEMO
