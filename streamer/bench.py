@@ -175,9 +175,9 @@ def _processor() -> str:
         lines = (line.partition(":") for line in cpuinfo.read_text().splitlines())
         said = {name.strip(): value.strip() for name, _, value in lines}
         flags = said.get("flags", "").split()
-        best = [f" with {name}" for flag, name in VECTORS.items() if flag in flags][:1]
+        best = next((f" with {name}" for flag, name in VECTORS.items() if flag in flags), "")
         if "model name" in said:
-            return said["model name"] + "".join(best)
+            return said["model name"] + best
     return platform.processor() or platform.machine()
 
 

@@ -1,8 +1,8 @@
 """An utterance that is still going on, embedded again and again: what is over is encoded once.
 
-At first, every embedding is what the whole utterance so far would get. After that, whole
-seconds are encoded for good, once a little more than they are heard: their last states look ahead,
-too, as a whole utterance's do (Tsunoo et al. 2019, "Transformer ASR with contextual block
+At first, every embedding is what the whole utterance so far would get. After that, whole seconds
+are encoded for good, once a little of what follows is heard, too: so their last states look ahead,
+as those of a whole utterance do (Tsunoo et al. 2019, "Transformer ASR with contextual block
 processing"). Only what follows is encoded anew.
 """
 

@@ -9,11 +9,10 @@ from pydantic import TypeAdapter, ValidationError
 from streamer.errors import InputError
 from streamer.training.corpora import labels_of, read_manifest
 from streamer.training.extraction import Embedded, Extractor, check_variations
-from streamer.training.output import make_folder, written
-from streamer.training.plots import check_plots
+from streamer.training.output import FIGURES, make_folder
 from streamer.training.protocols import folds
 from streamer.training.recipe import Recipe, choose, fit_recipe
-from streamer.training.scoring import Scores, Scoring, SessionScores
+from streamer.training.scoring import Scores, Scoring, SessionScores, check_folder
 from streamer.training.sounds import all_sounds, let_through
 from streamer.training.speech import (
     SPEECH_CLIPS,
@@ -24,8 +23,6 @@ from streamer.training.speech import (
     write_speech_figures,
 )
 from streamer.training.voices import Session
-
-FIGURES = "figures.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +116,7 @@ def evaluate(  # noqa: PLR0913 - each is a choice of the caller, all but two hav
     recipe = recipe or Recipe()
     check_variations(variations)
     if out is not None:
-        make_folder(out)
-        check_plots()
+        check_folder(out)
     clips = read_manifest(manifest, corpora=corpora)
     extract = Extractor(encoder, blocks=recipe.blocks, cache=cache, jobs=jobs)
     divisions = folds(protocol, clips, heard=extract.heard)
@@ -154,9 +150,7 @@ def evaluate(  # noqa: PLR0913 - each is a choice of the caller, all but two hav
         sessions=scoring.sessions(),
     )
     if out is not None:
-        with written(out):
-            (out / FIGURES).write_bytes(_JSON.dump_json(evaluation, indent=2) + b"\n")
-            scoring.draw(out)
+        scoring.keep(_JSON.dump_json(evaluation, indent=2), out)
     return evaluation
 
 
@@ -200,6 +194,5 @@ def evaluate_no_speech(  # noqa: PLR0913 - as `evaluate`
     )
     result = evaluate_speech(spoken, quiet, passed, forms=recipe.variations)
     if out is not None:
-        with written(out):
-            write_speech_figures(result, out / FIGURES)
+        write_speech_figures(result, out / FIGURES)
     return result

@@ -21,7 +21,6 @@ from streamer.model import features, rolling
 from streamer.model.bundle import WEIGHTS, Bundle
 from streamer.model.features import Waveform
 from streamer.model.network import pool
-from streamer.model.rolling import AHEAD, PIECE
 from streamer.training.augment import FULL_SCALE, HEARD_S, VARIATIONS
 from streamer.training.corpora import Clip
 from streamer.training.encoders import Provenance, check_blocks, load_encoder, read_provenance
@@ -168,7 +167,9 @@ class Extractor:
             "columns": self._width,
             "full_rate": self.shape.full_rate,
             "features": features.PARAMETERS,
-            "variation": [variation, PIECE, AHEAD] if variation in ROLLING else variation,
+            "variation": [variation, rolling.PIECE, rolling.AHEAD]
+            if variation in ROLLING
+            else variation,
             "clips": [(clip.name, clip.path.stat().st_size) for clip in clips],
         }
         return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:24]

@@ -9,14 +9,11 @@ from pydantic import TypeAdapter
 from streamer.errors import InputError, ModelError
 from streamer.model.bundle import Bundle, find_bundle, load
 from streamer.training.corpora import labels_of, read_manifest
-from streamer.training.evaluation import FIGURES
 from streamer.training.extraction import Embedded, Extractor, check_variations
 from streamer.training.head import Head
 from streamer.training.metrics import certain
-from streamer.training.output import make_folder, written
-from streamer.training.plots import check_plots
 from streamer.training.recipe import Calibrated
-from streamer.training.scoring import Scores, Scoring, SessionScores
+from streamer.training.scoring import Scores, Scoring, SessionScores, check_folder
 from streamer.training.voices import Session
 
 
@@ -79,8 +76,7 @@ def evaluate_model(  # noqa: PLR0913 - each is a choice of the caller, all but t
     """
     check_variations(variations)
     if out is not None:
-        make_folder(out)
-        check_plots()
+        check_folder(out)
     bundle = load(find_bundle(model))
     labels = bundle.manifest.labels
     given = read_manifest(manifest, corpora=corpora)
@@ -108,9 +104,7 @@ def evaluate_model(  # noqa: PLR0913 - each is a choice of the caller, all but t
         sessions=scoring.sessions(),
     )
     if out is not None:
-        with written(out):
-            (out / FIGURES).write_bytes(_JSON.dump_json(result, indent=2) + b"\n")
-            scoring.draw(out)
+        scoring.keep(_JSON.dump_json(result, indent=2), out)
     return result
 
 

@@ -8,6 +8,9 @@ from tempfile import TemporaryFile
 from streamer.errors import ConfigError, OutputError
 from streamer.model.bundle import MANIFEST
 
+FIGURES = "figures.json"
+"""What every evaluation writes to its folder."""
+
 
 def check_file(out: Path) -> None:
     """Let pass where a file can be written.

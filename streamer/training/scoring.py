@@ -10,6 +10,7 @@ from streamer.training import plots
 from streamer.training.corpora import Clip, labels_of
 from streamer.training.extraction import Embedded
 from streamer.training.metrics import Figures, Probabilities, Targets, figures
+from streamer.training.output import FIGURES, make_folder, written
 from streamer.training.recipe import Calibrated, target_indices
 from streamer.training.voices import Session, sessions
 
@@ -53,6 +54,17 @@ class SessionScores:
     ece: float
 
 
+def check_folder(out: Path) -> None:
+    """Make the folder to which `Scoring.keep` is to write, before there is anything to write.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+        OutputError: The folder cannot be made or written to, or is a file.
+    """
+    make_folder(out)
+    plots.check_plots()
+
+
 class Scoring:
     """Judges groups of clips, the folds of a protocol or corpora, and adds up what comes out.
 
@@ -86,17 +98,20 @@ class Scoring:
         """All groups together as they are, with all emotions possible: what a user gets."""
         return self._forms[0].shipped()
 
-    def draw(self, out: Path) -> None:
-        """Plots of all groups together as they are, and by seconds heard.
+    def keep(self, json: bytes, out: Path) -> None:
+        """Write down figures, with plots of all groups together as they are, and by seconds heard.
 
         Args:
-            out: Folder to write to.
+            json: The figures.
+            out: A folder that has passed `check_folder`.
 
         Raises:
-            ConfigError: matplotlib is not installed.
+            OutputError: They cannot be written.
         """
-        plots.draw_all(*self.shipped(), self._labels, out=out)
-        plots.draw_seconds({form.variation: form.uar for form in self._forms}, out=out)
+        with written(out):
+            (out / FIGURES).write_bytes(json + b"\n")
+            plots.draw_all(*self.shipped(), self._labels, out=out)
+            plots.draw_seconds({form.variation: form.uar for form in self._forms}, out=out)
 
 
 class _Form:

@@ -20,6 +20,7 @@ from streamer.model.speech import SpeechModel
 from streamer.training.corpora import Clip
 from streamer.training.extraction import Embeddings
 from streamer.training.head import Examples, fit
+from streamer.training.output import FIGURES, written
 from streamer.training.protocols import hold_out
 
 PROTOCOL = "no-speech"
@@ -109,7 +110,7 @@ def read_speech_figures(path: Path) -> SpeechFigures:
     Raises:
         InputError: It cannot be read, or is something else.
     """
-    path = path / "figures.json" if path.is_dir() else path
+    path = path / FIGURES if path.is_dir() else path
     try:
         return _JSON.validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
@@ -117,9 +118,14 @@ def read_speech_figures(path: Path) -> SpeechFigures:
 
 
 def write_speech_figures(result: SpeechFigures, path: Path) -> None:
-    """As JSON."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(_JSON.dump_json(result, indent=2) + b"\n")
+    """As JSON.
+
+    Raises:
+        OutputError: They cannot be written.
+    """
+    with written(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(_JSON.dump_json(result, indent=2) + b"\n")
 
 
 def fit_speech(speech: Material, sounds: Material, *, forms: Sequence[str]) -> SpeechModel:
