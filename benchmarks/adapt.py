@@ -23,8 +23,8 @@ import soundfile
 
 from streamer.model.bundle import find_bundle
 from streamer.model.bundle import load as load_bundle
-from streamer.training.corpora import Clip, read_manifest
-from streamer.training.metrics import figures
+from streamer.training.data.manifest import Clip, read_manifest
+from streamer.training.evaluation.metrics import figures
 from streamer.types import SAMPLE_RATE
 
 PAUSE_S = 1.0

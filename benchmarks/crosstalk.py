@@ -22,8 +22,8 @@ import soundfile
 from rich.console import Console
 from rich.progress import track
 
-from streamer.channel import Channel, Intake, Intaken
 from streamer.config import Config
+from streamer.segmentation.channel import Channel, Intake, Intaken
 from streamer.types import SAMPLE_RATE, EndReason, Pcm, Segment, SourceInfo
 
 LEVEL_DBFS = -26

@@ -37,7 +37,7 @@ from vad import FRAME, demo_clips, spans, truth
 from streamer.config import Config
 from streamer.dashboard.board import Board
 from streamer.model.classifier import Classifier
-from streamer.pipeline import Model, Pipeline
+from streamer.pipeline.live import Model, Pipeline
 from streamer.session import LiveSession
 from streamer.types import SAMPLE_RATE, Block, Pcm, SourceInfo
 

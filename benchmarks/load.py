@@ -34,13 +34,13 @@ from rich.table import Table
 from vad import demo_clips
 
 from streamer.audio.sources import FileSource, Recording
-from streamer.channel import Channel, Intake, Intaken
 from streamer.config import Config
 from streamer.model.classifier import Classifier
-from streamer.outputs.lines import JsonLines
-from streamer.outputs.row import Session
-from streamer.pipeline import Model, Pipeline
+from streamer.pipeline.live import Model, Pipeline
+from streamer.segmentation.channel import Channel, Intake, Intaken
 from streamer.session import LiveSession
+from streamer.sinks.lines import JsonLines
+from streamer.sinks.row import Session
 from streamer.types import (
     SAMPLE_RATE,
     Counters,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from streamer.bench import machine
+from streamer.cli.bench import machine
 
 HERE = Path(__file__).parent
 

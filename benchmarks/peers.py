@@ -19,7 +19,7 @@ from beside.cost import drawn_by_lot, measure
 from beside.page import document, show
 from rich.progress import track
 
-from streamer.training.corpora import Clip, read_manifest
+from streamer.training.data.manifest import Clip, read_manifest
 
 OUT = Path(__file__).parent / "PEERS.md"
 

@@ -21,13 +21,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from streamer.training.corpora import Clip, labels_of, leave_out, read_manifest
-from streamer.training.extraction import Extractor
-from streamer.training.finetune import FineTuning, finetune
-from streamer.training.head import Examples, asked_labels, balanced_weights, fit
-from streamer.training.metrics import figures
-from streamer.training.recipe import Recipe, softmax, target_indices
-from streamer.training.recordings import Recordings, Spoilt
+from streamer.training.data.extraction import Extractor
+from streamer.training.data.manifest import Clip, labels_of, leave_out, read_manifest
+from streamer.training.data.recordings import Recordings, Spoilt
+from streamer.training.encoder.finetune import FineTuning, finetune
+from streamer.training.evaluation.metrics import figures
+from streamer.training.heads.logistic import Examples, asked_labels, balanced_weights, fit
+from streamer.training.heads.recipe import Recipe, softmax, target_indices
 
 WAYS: dict[str, tuple[Any, Any]] = {
     "frozen": (1, 0),

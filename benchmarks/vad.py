@@ -28,9 +28,9 @@ from rich.markdown import Markdown
 from rich.progress import Progress
 
 from streamer.config import RollingConfig, SegmenterConfig, VadConfig
-from streamer.segmenter import Segmenter
+from streamer.segmentation.segmenter import Segmenter
+from streamer.segmentation.vad import VoiceActivityDetector
 from streamer.types import SAMPLE_RATE, EndReason, Pcm, Segment
-from streamer.vad import VoiceActivityDetector
 
 EXAMPLE = """example:
   python benchmarks/vad.py --clips 60 --seed 5 --minutes 20 --out benchmarks/VAD.md

@@ -9,18 +9,18 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
-from streamer.alerts import Watch, check_rules
+from streamer.analysis.alerts import Watch, check_rules
 from streamer.config import Config
 from streamer.dashboard.board import Board
 from streamer.dashboard.state import Notice
 from streamer.errors import OutputError
-from streamer.outputs.csv_log import PatientLog
-from streamer.outputs.delivery import Deliveries
-from streamer.outputs.outlet import Outlet
-from streamer.outputs.row import Session, Value, columns, mark_row, row
-from streamer.outputs.saved_audio import AudioWriter, file_name
-from streamer.outputs.summary import Summary
-from streamer.pipeline import Pipeline
+from streamer.pipeline.live import Pipeline
+from streamer.sinks.audio_files import AudioWriter, file_name
+from streamer.sinks.csv_log import PatientLog
+from streamer.sinks.notify.delivery import Deliveries
+from streamer.sinks.row import Session, Value, columns, mark_row, row
+from streamer.sinks.summary import Summary
+from streamer.sinks.writer import Outlet
 from streamer.types import (
     Alert,
     Event,

@@ -7,8 +7,8 @@ import sys
 
 from fakes import FakeModel
 
-from streamer import cli
+from streamer.cli import main
 
 if __name__ == "__main__":
-    cli._loader = lambda _config: FakeModel
-    sys.exit(cli.main())
+    main._loader = lambda _config: FakeModel
+    sys.exit(main.main())

@@ -10,7 +10,7 @@ import soundfile
 import torch
 from safetensors.torch import save_file
 
-from streamer.model.network import Encoder, NetworkShape
+from streamer.model.encoder import Encoder, NetworkShape
 from streamer.types import SAMPLE_RATE
 
 TINY = NetworkShape(mels=80, width=64, heads=1, blocks=2, full_rate=1, positions=1500, labels=0)

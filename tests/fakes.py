@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from streamer.model.baseline import Baseline, VoiceModel
-from streamer.model.enrolment import Enrolment
-from streamer.model.speakers import SpeakerModel
+from streamer.model.speaker.adaptation import Baseline, VoiceModel
+from streamer.model.speaker.clustering import SpeakerModel
+from streamer.model.speaker.enrolment import Enrolment
 from streamer.types import EMOTIONS, SAMPLE_RATE, Block, Pcm, Prediction, SourceInfo, Window
 
 LABELS = EMOTIONS

@@ -48,9 +48,9 @@ def config(data: bytes, folder: Path) -> None:
 def log(data: bytes, folder: Path) -> None:
     """A CSV that is read for a report, then one that rows are to be appended to."""
     from streamer.errors import InputError, OutputError
-    from streamer.outputs.csv_log import CsvLog
-    from streamer.outputs.log_reader import NEEDED, read_log
-    from streamer.outputs.row import columns
+    from streamer.sinks.csv_log import CsvLog
+    from streamer.sinks.log_reader import NEEDED, read_log
+    from streamer.sinks.row import columns
     from streamer.types import EMOTIONS
 
     names = ",".join(columns(EMOTIONS)).encode()
@@ -67,9 +67,9 @@ def log(data: bytes, folder: Path) -> None:
 
 def recording(data: bytes, folder: Path) -> None:
     """A recording of any name, judged as `streamer file` does."""
-    from streamer import offline
     from streamer.config import Config
     from streamer.errors import StreamerError
+    from streamer.pipeline import offline
 
     for suffix in ("wav", "raw", "mp3"):
         path = folder / f"call.{suffix}"
@@ -82,9 +82,9 @@ def recording(data: bytes, folder: Path) -> None:
 def pipe(data: bytes, folder: Path) -> None:
     """Raw PCM on a pipe, in pieces of any size, at any rate and channel count."""
     from streamer.audio.sources import PipeSource
-    from streamer.channel import Channel, Intake
     from streamer.config import Config
     from streamer.errors import InputError
+    from streamer.segmentation.channel import Channel, Intake
 
     del folder
     head, body = np.frombuffer(data[:8].ljust(8, b"\1"), np.uint32), data[8:]
@@ -142,7 +142,7 @@ def webhook(data: bytes, folder: Path) -> None:
     """An address that alerts are sent to, and what would be sent there; nobody answers."""
     from streamer.config import load
     from streamer.errors import ConfigError, DeliveryError
-    from streamer.outputs.webhook import Webhook
+    from streamer.sinks.notify.webhook import Webhook
 
     del folder
     text = data.decode(errors="replace")

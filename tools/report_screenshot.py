@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from streamer.cli import DEMO, main
+from streamer.cli.main import DEMO, main
 
 FOLDER = Path(__file__).parent.parent
 SIZE = (1180, 1180)

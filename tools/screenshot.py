@@ -20,15 +20,15 @@ import soundfile
 from rich.console import Console
 from rich.terminal_theme import DEFAULT_TERMINAL_THEME, SVG_EXPORT_THEME, TerminalTheme
 
-from streamer.alerts import Watch
+from streamer.analysis.alerts import Watch
 from streamer.audio.sources import FileSource
-from streamer.cli import DEMO
+from streamer.cli.main import DEMO
 from streamer.config import Config
 from streamer.dashboard.controls import press
 from streamer.dashboard.state import Channel, Snapshot, fold
 from streamer.dashboard.view import render
 from streamer.model.classifier import Classifier
-from streamer.pipeline import Pipeline
+from streamer.pipeline.live import Pipeline
 from streamer.types import SAMPLE_RATE, Event, Mark, Utterance
 
 FOLDER = Path(__file__).parent.parent

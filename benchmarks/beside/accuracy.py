@@ -17,10 +17,10 @@ from rich.progress import Progress, track
 
 from beside.contenders import CACHE, OURS, ROOT, STDERR, WORKERS, Peer, digest, python, run
 from streamer.model import features
-from streamer.training.corpora import Clip
-from streamer.training.encoders import read_provenance
-from streamer.training.extraction import read_mono
-from streamer.training.recipe import Recipe
+from streamer.training.data.extraction import read_mono
+from streamer.training.data.manifest import Clip
+from streamer.training.encoder.files import read_provenance
+from streamer.training.heads.recipe import Recipe
 
 UNHEARD = {"ravdess": ("1", "2"), "crema-d": ("1",)}
 """By corpus, the folds whose speakers nobody learns from; `tools/make_models.sh` leaves them out of

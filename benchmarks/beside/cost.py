@@ -26,12 +26,12 @@ from beside.contenders import (
     python,
     run,
 )
-from streamer import offline
-from streamer.cli import DEMO
+from streamer.cli.main import DEMO
 from streamer.config import Config
 from streamer.model import bundle, features
-from streamer.model.network import NetworkShape
-from streamer.training.corpora import Clip
+from streamer.model.encoder import NetworkShape
+from streamer.pipeline import offline
+from streamer.training.data.manifest import Clip
 from streamer.types import EMOTIONS, SAMPLE_RATE, Pcm
 
 PIECE_S, PIECES, ROUNDS = 3.0, 50, 3

@@ -13,8 +13,8 @@ from beside.contenders import CONTENDERS, OURS, python, run
 from beside.cost import PIECE_S, PIECES, ROUNDS, Cost, multiply_adds, peak
 from streamer.config import Config
 from streamer.model import bundle
-from streamer.model.int8 import is_quicker
-from streamer.training.corpora import Clip
+from streamer.model.quantization import is_quicker
+from streamer.training.data.manifest import Clip
 
 QUIET = 0.5
 BUSY = (

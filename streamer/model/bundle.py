@@ -35,9 +35,9 @@ from torch import Tensor
 
 from streamer.errors import ModelError
 from streamer.model import features
-from streamer.model.baseline import VoiceModel
-from streamer.model.network import EmotionNet, NetworkShape
-from streamer.model.speakers import SpeakerModel
+from streamer.model.encoder import EmotionNet, NetworkShape
+from streamer.model.speaker.adaptation import VoiceModel
+from streamer.model.speaker.clustering import SpeakerModel
 from streamer.model.speech import SpeechModel
 from streamer.types import EMOTIONS
 

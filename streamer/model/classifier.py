@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from streamer.errors import ModelError
 from streamer.model import features
-from streamer.model.baseline import Baseline, Heard
 from streamer.model.bundle import WEIGHTS, Bundle, find_bundle, load
 from streamer.model.calibration import hesitation
-from streamer.model.enrolment import Enrolment
-from streamer.model.int8 import is_quicker, quantised
-from streamer.model.rolling import Embedded, Embedding, RollingEmbedding
+from streamer.model.quantization import is_quicker, quantised
+from streamer.model.speaker.adaptation import Baseline, Heard
+from streamer.model.speaker.enrolment import Enrolment
+from streamer.model.streaming import Embedded, Embedding, RollingEmbedding
 from streamer.types import SAMPLE_RATE, Prediction, Window
 
 WARM_UP_S = (0.5, 1.0, 3.0, 8.0)

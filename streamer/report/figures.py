@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.outputs.log_reader import LoggedSession, LoggedUtterance
+from streamer.sinks.log_reader import LoggedSession, LoggedUtterance
 from streamer.types import NO_SPEECH
 
 FEWEST = 8

@@ -9,8 +9,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from streamer.errors import InputError, OutputError
-from streamer.outputs.log_reader import LoggedSession, Skipped, read_log
 from streamer.report.page import MARK, Audio, page
+from streamer.sinks.log_reader import LoggedSession, Skipped, read_log
 
 HEAD = 2000
 """Bytes in which a page says what made it."""

@@ -21,16 +21,16 @@ from urllib.parse import quote
 from streamer.dashboard.glyphs import COLOURS, LETTERS
 from streamer.dashboard.glyphs import UNCERTAIN as UNCERTAIN_LETTER
 from streamer.dashboard.glyphs import UNJUDGED as UNJUDGED_LETTER
-from streamer.outputs.log_reader import (
+from streamer.report.figures import POINTS, Figures, channels
+from streamer.report.words import count, duration, words
+from streamer.sinks.audio_files import file_name
+from streamer.sinks.log_reader import (
     NOT_JUDGED,
     LoggedMark,
     LoggedSession,
     LoggedUtterance,
 )
-from streamer.outputs.row import MARK as MARKED
-from streamer.outputs.saved_audio import file_name
-from streamer.report.figures import POINTS, Figures, channels
-from streamer.report.words import count, duration, words
+from streamer.sinks.row import MARK as MARKED
 from streamer.types import EMOTIONS, NO_SPEECH, UNCERTAIN
 
 Json: TypeAlias = Mapping[str, object]

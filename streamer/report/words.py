@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from streamer.outputs.log_reader import NOT_JUDGED, LoggedSession
 from streamer.report.figures import Figures
+from streamer.sinks.log_reader import NOT_JUDGED, LoggedSession
 from streamer.types import UNCERTAIN
 
 TONES = ((0.1, "balanced"), (0.3, "slightly {}"), (0.6, "{}"), (2.0, "strongly {}"))

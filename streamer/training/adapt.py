@@ -15,15 +15,22 @@ from rich.progress import track
 
 from streamer.errors import ConfigError, InputError
 from streamer.model import bundle
-from streamer.model.baseline import VoiceModel
 from streamer.model.bundle import Bundle, Source
 from streamer.model.calibration import hesitation
 from streamer.model.classifier import Classifier
-from streamer.model.network import EmotionNet
+from streamer.model.encoder import EmotionNet
+from streamer.model.speaker.adaptation import VoiceModel
 from streamer.training.card import UNKNOWN_LICENCE, write_adapted_card
-from streamer.training.change import Change, Examples, Trial, fit_change, grouped, try_change
-from streamer.training.extraction import read_mono
-from streamer.training.labelled import Labelled, read_labelled
+from streamer.training.data.extraction import read_mono
+from streamer.training.data.labelled import Labelled, read_labelled
+from streamer.training.heads.transfer import (
+    Change,
+    Examples,
+    Trial,
+    fit_change,
+    grouped,
+    try_change,
+)
 from streamer.training.output import check_bundle
 
 ADAPTED = "adaptation"

@@ -7,14 +7,14 @@ from types import MappingProxyType
 
 from streamer.model.bundle import Manifest, Source
 from streamer.model.calibration import FULL_S
-from streamer.training.change import Change, Trial
-from streamer.training.corpora import Clip
-from streamer.training.evaluation import Evaluation
-from streamer.training.metrics import Figures
-from streamer.training.protocols import CORPUS_OUT
-from streamer.training.scoring import DRAWS
-from streamer.training.speech import SpeechFigures
-from streamer.training.voices import Session
+from streamer.training.data.manifest import Clip
+from streamer.training.evaluation.cross_validation import Evaluation
+from streamer.training.evaluation.metrics import Figures
+from streamer.training.evaluation.protocols import CORPUS_OUT
+from streamer.training.evaluation.scoring import DRAWS
+from streamer.training.heads.speaker import Session
+from streamer.training.heads.speech import SpeechFigures
+from streamer.training.heads.transfer import Change, Trial
 
 HARDEST = 5
 """So many kinds of sounds are named that are found least."""

@@ -9,17 +9,17 @@ import torch
 from streamer.errors import ConfigError
 from streamer.model import bundle, features
 from streamer.model.bundle import Bundle, Calibration, Manifest, Mood, Network, Speech, Voices
-from streamer.model.network import EmotionNet
+from streamer.model.encoder import EmotionNet
 from streamer.training.card import sources_of, write_card
-from streamer.training.corpora import read_manifest
-from streamer.training.encoders import load_encoder
-from streamer.training.evaluation import Evaluation
-from streamer.training.extraction import Embedded, Extractor
-from streamer.training.metrics import Figures, certain, figures
+from streamer.training.data.extraction import Embedded, Extractor
+from streamer.training.data.manifest import read_manifest
+from streamer.training.data.sounds import all_sounds
+from streamer.training.encoder.files import load_encoder
+from streamer.training.evaluation.cross_validation import Evaluation
+from streamer.training.evaluation.metrics import Figures, certain, figures
+from streamer.training.heads.recipe import Calibrated, Recipe, choose, fit_recipe
+from streamer.training.heads.speech import Material, SpeechFigures, fit_speech
 from streamer.training.output import check_bundle
-from streamer.training.recipe import Calibrated, Recipe, choose, fit_recipe
-from streamer.training.sounds import all_sounds
-from streamer.training.speech import Material, SpeechFigures, fit_speech
 
 POSITIVE = ("happy",)
 NEGATIVE = ("sad", "angry", "fearful", "disgust")

@@ -8,7 +8,7 @@ import time
 import torch
 from torch import nn
 
-from streamer.model.int8 import Int8Linear, is_quicker
+from streamer.model.quantization import Int8Linear, is_quicker
 
 SIZE, RUNS = 2048, 10
 

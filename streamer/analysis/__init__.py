@@ -1,0 +1,1 @@
+"""What follows from classified utterances: running mood and alerts."""

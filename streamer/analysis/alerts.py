@@ -1,0 +1,135 @@
+"""Alerts: utterances -> alerts, a pure state machine.
+
+Every rule watches every channel that it is about on its own. It is *raised* by the utterance with
+which its condition comes to hold (and has held for ``for_s``), *cleared* by enough utterances that
+disagree, and not raised anew before it is cleared and has cooled down.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from streamer.analysis.mood import RunningMood, counted
+from streamer.config import AlertRule, Config
+from streamer.errors import ConfigError
+from streamer.types import SAMPLE_RATE, Alert, MoodChanged, Utterance
+
+
+class Watch:
+    """What follows from the utterances of one session.
+
+    Args:
+        config: For the channels, their mood and the rules.
+    """
+
+    def __init__(self, config: Config) -> None:
+        channels = config.audio.streams
+        self._moods = {name: RunningMood(config.mood.half_life_s) for name in channels}
+        self._alarms = {
+            name: [Alarm(r) for r in config.alerts.rules if r.watches(name, channels)]
+            for name in channels
+        }
+
+    def add(self, utterance: Utterance) -> list[Utterance | MoodChanged | Alert]:
+        """An utterance that knows what it raised, the mood after it, then the alerts themselves."""
+        mood = self._moods[utterance.channel].add(utterance)
+        if mood is None:
+            return [utterance]
+        raised = [alarm.add(utterance, mood.mood) for alarm in self._alarms[utterance.channel]]
+        alerts = [alert for alert in raised if alert is not None]
+        utterance = replace(utterance, alerts=tuple(alert.rule for alert in alerts))
+        return [utterance, mood, *alerts]
+
+
+def check_rules(rules: Iterable[AlertRule], labels: Sequence[str], model: str) -> None:
+    """Let pass rules that can come true.
+
+    Args:
+        rules: They wait for emotions.
+        labels: The emotions that the model knows.
+        model: Its name.
+
+    Raises:
+        ConfigError: A rule waits for an emotion that the model never hears.
+    """
+    for rule in rules:
+        if unknown := [emotion for emotion in rule.emotions if emotion not in labels]:
+            raise ConfigError(
+                f"alerts.rules: rule {rule.name!r}: got {', '.join(unknown)}, "
+                f"allowed with the model {model}: {', '.join(labels)}"
+            )
+
+
+class Alarm:
+    """One rule on one channel.
+
+    Args:
+        rule: When to raise an alert.
+    """
+
+    def __init__(self, rule: AlertRule) -> None:
+        self._rule = rule
+        self._matches: deque[bool] = deque(maxlen=rule.of)
+        self._held_since: int | None = None  # in samples, as the next
+        self._cool_at: float = 0.0
+        self._raised = False
+        self._disagreed = 0
+
+    def add(self, utterance: Utterance, mood: float) -> Alert | None:
+        """The alert that an utterance raises, if it does.
+
+        Args:
+            utterance: The next one of the channel.
+            mood: The running mood of the channel after it.
+        """
+        rule = self._rule
+        heard = counted(utterance)
+        if heard is None or (rule.emotions and heard.uncertain):
+            return None
+        if rule.mood_below is None:
+            matches = heard.emotion in rule.emotions and heard.confidence >= rule.confidence
+            disagrees = not matches
+        else:
+            matches = mood <= rule.mood_below
+            disagrees = mood > (rule.mood_below if rule.mood_clear is None else rule.mood_clear)
+        self._clear(disagrees=disagrees)
+        self._matches.append(matches)
+        if sum(self._matches) < rule.count:
+            self._held_since = None
+        elif self._held_since is None:
+            self._held_since = utterance.start
+        if self._raised or self._held_since is None:
+            return None
+        held_s = (utterance.end - self._held_since) / SAMPLE_RATE
+        if held_s < rule.for_s or utterance.end < self._cool_at:
+            return None
+        self._raised = True
+        self._cool_at = utterance.end + rule.cooldown_s * SAMPLE_RATE
+        return Alert(
+            rule=rule.name,
+            channel=utterance.channel,
+            utterance=utterance.number,
+            position=utterance.end,
+            emotion=heard.emotion,
+            confidence=heard.confidence,
+            mood=mood,
+            reason=self._reason(),
+        )
+
+    def _clear(self, *, disagrees: bool) -> None:
+        """Count what disagrees in a row; enough of it, and all begins anew."""
+        self._disagreed = self._disagreed + 1 if disagrees else 0
+        if self._raised and self._disagreed >= self._rule.clear:
+            self._raised = False
+            self._matches.clear()
+
+    def _reason(self) -> str:
+        """Why, in a few words."""
+        rule = self._rule
+        if rule.mood_below is None:
+            what = " or ".join(rule.emotions)
+        else:
+            what = f"mood at most {rule.mood_below:+.2f}"
+        if rule.of > 1:
+            what += f" in {sum(self._matches)} of the last {len(self._matches)} utterances"
+        return f"{what} for {rule.for_s:g} s" if rule.for_s else what

@@ -1,0 +1,153 @@
+"""The Python API: a recording or PCM in, an emotion or its probabilities out."""
+
+from collections.abc import Iterator
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.audio.resample import StreamConverter
+from streamer.audio.sources import to_int16
+from streamer.config import Config
+from streamer.errors import NoSpeechError
+from streamer.model.classifier import Classifier
+from streamer.pipeline import offline
+from streamer.types import SAMPLE_RATE, Pcm, Utterance
+
+Audio: TypeAlias = str | PathLike[str] | NDArray[np.float32] | NDArray[np.int16]
+"""The path of a recording, or PCM of shape (samples,) or (samples, channels)."""
+
+WHOLE_S = 30.0
+"""Up to this long, `Predictor.predict` takes a recording for one utterance."""
+
+
+class Predictor:
+    """Names the emotion of recordings.
+
+    >>> Predictor().predict("call.wav")  # doctest: +SKIP
+    'happy'
+
+    Args:
+        model: A bundle in models/ (``default``, ``open``), or the path of one.
+        config: For the splitting into utterances; None for the defaults.
+
+    Raises:
+        ModelError: There is no such bundle, or it is damaged.
+    """
+
+    def __init__(
+        self, model: str | PathLike[str] = "default", *, config: Config | None = None
+    ) -> None:
+        self._classifier = Classifier.load(fspath(model))
+        self._config = config or Config()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The emotions that the model knows, in the order of the probabilities."""
+        return self._classifier.labels
+
+    @overload
+    def predict(
+        self, audio: Audio, return_all: Literal[False] = ..., *, sample_rate: int | None = ...
+    ) -> str: ...
+
+    @overload
+    def predict(
+        self, audio: Audio, return_all: Literal[True], *, sample_rate: int | None = ...
+    ) -> NDArray[np.float64]: ...
+
+    def predict(
+        self,
+        audio: Audio,
+        return_all: bool = False,  # noqa: FBT001, FBT002 - as the forerunner's callers write it
+        *,
+        sample_rate: int | None = None,
+    ) -> str | NDArray[np.float64]:
+        """Judge a recording of up to 30 s as one utterance, a longer one by its utterances.
+
+        Args:
+            audio: The path of a recording of any format, rate and channel count; or PCM, float
+                (full scale 1.0) or int16, shape (samples,) or (samples, channels).
+            return_all: Return all probabilities instead of the likeliest emotion.
+            sample_rate: Of the PCM, in Hz; a recording knows its own.
+
+        Returns:
+            The likeliest emotion; or the probabilities, shape (len(labels),), in the order of
+            `labels`. Of a recording over 30 s, the mean over its utterances, weighted by length.
+
+        Raises:
+            InputError: The recording cannot be read.
+            NoSpeechError: There is no speech in it.
+            TypeError: The PCM is neither float nor int16.
+            ValueError: The PCM's shape or rate makes no sense.
+        """
+        probabilities = self._probabilities(audio, sample_rate)
+        if return_all:
+            return probabilities
+        return self.labels[int(probabilities.argmax())]
+
+    def utterances(self, audio: Audio, *, sample_rate: int | None = None) -> Iterator[Utterance]:
+        """Split a recording into utterances and judge each.
+
+        Args:
+            audio: As for `predict`.
+            sample_rate: As for `predict`.
+
+        Yields:
+            One `Utterance` each, as soon as it is judged.
+
+        Raises:
+            InputError: The recording cannot be read, or breaks off; what came before was yielded.
+        """
+        if isinstance(audio, np.ndarray):
+            pcm = _stream(audio, sample_rate)
+            yield from offline.utterances_of(pcm, self._classifier, self._config)
+        else:
+            yield from offline.utterances(Path(audio), self._classifier, self._config)
+
+    def _probabilities(self, audio: Audio, sample_rate: int | None) -> NDArray[np.float64]:
+        if isinstance(audio, np.ndarray):
+            name = f"PCM of shape {audio.shape}"
+            pcm: Pcm | None = _stream(audio, sample_rate)
+        else:
+            name = fspath(audio)
+            pcm = offline.whole(Path(audio), WHOLE_S)
+        if pcm is None or len(pcm) > WHOLE_S * SAMPLE_RATE:
+            return self._mean(audio, sample_rate, name)
+        if offline.has_speech(pcm, self._config):
+            prediction = self._classifier.judge(pcm)
+            if prediction.is_speech:
+                return np.array(prediction.probabilities)
+        raise NoSpeechError(f"{name}: no speech in it")
+
+    def _mean(self, audio: Audio, sample_rate: int | None, name: str) -> NDArray[np.float64]:
+        total = np.zeros(len(self.labels))
+        seconds = 0.0
+        for utterance in self.utterances(audio, sample_rate=sample_rate):
+            heard = utterance.prediction
+            if heard is not None and heard.is_speech:
+                total += utterance.duration_s * np.array(heard.probabilities)
+                seconds += utterance.duration_s
+        if not seconds:
+            raise NoSpeechError(f"{name}: no speech in it")
+        mean: NDArray[np.float64] = total / seconds
+        return mean
+
+
+def _stream(pcm: NDArray[Any], sample_rate: int | None) -> Pcm:
+    """PCM of any rate and channel count as one stream at 16 kHz, shape (samples,)."""
+    if sample_rate is None or sample_rate <= 0:
+        raise ValueError(f"got sample_rate={sample_rate}, expected the rate of the PCM in Hz")
+    if pcm.ndim not in (1, 2) or pcm.size == 0:
+        raise ValueError(
+            f"got PCM of shape {pcm.shape}, expected (samples,) or (samples, channels)"
+        )
+    if pcm.dtype != np.int16:
+        if not np.issubdtype(pcm.dtype, np.floating):
+            raise TypeError(f"got PCM of type {pcm.dtype}, expected float32 or int16")
+        pcm = to_int16(pcm.astype(np.float32), f"PCM of shape {pcm.shape}")
+    channels = np.atleast_2d(pcm.T).T
+    converter = StreamConverter(sample_rate, channels.shape[1])
+    return np.concatenate((converter.convert(channels), converter.flush()))[:, 0]

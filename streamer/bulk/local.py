@@ -1,0 +1,304 @@
+"""Recordings by the folder: several at once, one CSV, a progress bar; a bad one stops no other.
+
+Alerts stand in the CSV, and nobody is sent them: what was said long ago is no cause for alarm.
+"""
+
+import os
+import queue
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from streamer.analysis.alerts import Watch, check_rules
+from streamer.audio.sources import Recording
+from streamer.config import Config
+from streamer.errors import InputError, OutputError, StreamerError
+from streamer.pipeline import offline
+from streamer.pipeline.live import Model
+from streamer.sinks.audio_files import AudioFolder, file_name
+from streamer.sinks.csv_log import PatientLog
+from streamer.sinks.lines import JsonLines
+from streamer.sinks.row import Session, columns, row
+from streamer.sinks.summary import Summary, summary_columns
+from streamer.sinks.writer import Outlet
+from streamer.types import Alert, MoodChanged, Segment, Utterance
+
+STEREO = ("left", "right")
+"""What the channels of a stereo recording are called that nobody named."""
+
+SUFFIXES = frozenset(
+    (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64")
+)
+"""What is taken for a recording within a folder; a file that is named is always tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """An utterance, and what follows from it."""
+
+    session: Session
+    events: list[Utterance | MoodChanged | Alert]
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    path: Path
+    session: Session
+    summary: Summary | None  # None where nothing of it could be read
+    error: BaseException | None
+
+
+_Report: TypeAlias = _Read | _Trouble | _Judged | _Done
+
+
+def analyse(  # noqa: PLR0913 - what the command line has to say
+    paths: Sequence[Path],
+    model: Model,
+    config: Config,
+    *,
+    split: bool = True,
+    csv: Path | None,
+    summary: Path | None = None,
+    audio: AudioFolder | None = None,
+    jobs: int | None = None,
+    json: bool = False,
+) -> int:
+    """Judge recordings and write their rows.
+
+    Args:
+        paths: Recordings, and folders of them.
+        model: Judges them; shared by all jobs.
+        config: For the channels (without names, those of a stereo recording are `STEREO`), the
+            voice-activity detector, the segmenter, the mood and the alerts.
+        split: Take the two channels of a stereo recording for two streams, named or not.
+        csv: Rows are appended here; None for nowhere.
+        summary: What each channel of each recording comes to is appended here; None for nowhere.
+        audio: The sound of each utterance is kept there; None for nowhere.
+        jobs: Recordings at once; None for one per core.
+        json: Write a line of JSON per utterance to stdout instead of a line per recording.
+
+    Returns:
+        The exit code: 1 where a recording could not be read to its end, or rows or sound not be
+        written.
+
+    Raises:
+        ConfigError: An alert waits for an emotion that the model does not know.
+        InputError: There is no such file, or no recording in a folder.
+        OutputError: A CSV cannot be opened.
+    """
+    check_rules(config.alerts.rules, model.labels, model.name)
+    recordings = [path for given in paths for path in _recordings_in(given)]
+    reports: queue.SimpleQueue[_Report] = queue.SimpleQueue()
+    stopped = threading.Event()
+    unwritten: list[str] = []
+    with ExitStack() as stack:
+        stack.callback(_print_all, unwritten)  # the last: the bar is gone by then
+        progress = stack.enter_context(_progress(sum(map(_seconds, recordings))))
+
+        def opened(path: Path, names: Sequence[str]) -> PatientLog:
+            log = PatientLog(path, names, partial(_say, progress))
+            stack.callback(lambda: unwritten.extend(log.close()))
+            return log
+
+        log = opened(csv, columns(model.labels)) if csv else None
+        table = opened(summary, summary_columns(model.labels)) if summary else None
+        pool = ThreadPoolExecutor(jobs or os.cpu_count())
+        stack.callback(pool.shutdown, cancel_futures=True)
+        stack.callback(stopped.set)  # called before the shutdown, which waits
+        configure = _with_stereo_named if split else _as_it_is
+        for path in recordings:
+            pool.submit(_judge, path, model, partial(configure, config), audio, reports, stopped)
+        results = _Results(log, table, JsonLines(waits=True) if json else None, progress)
+        for _ in recordings:
+            while not results.take(reports.get()):
+                if results.pointless:
+                    return OutputError.exit_code
+    if results.failures:
+        count = f"{results.failures} of {len(recordings)}"
+        print(f"streamer: {count} recordings could not be read to their end", file=sys.stderr)
+    if audio is not None:
+        for line in audio.summary():
+            print(line, file=sys.stderr)
+    lost = unwritten or (audio is not None and audio.lost)
+    return OutputError.exit_code if results.failures or lost else 0
+
+
+class _Results:
+    """Writes what the jobs report, on the main thread."""
+
+    def __init__(
+        self,
+        log: PatientLog | None,
+        table: PatientLog | None,
+        lines: JsonLines | None,
+        progress: Progress,
+    ) -> None:
+        self.failures = 0
+        self._log = log
+        self._table = table
+        self._lines = lines
+        self._outlet = lines.outlet if lines else Outlet(sys.stdout, waits=True)
+        self._progress = progress
+
+    @property
+    def pointless(self) -> bool:
+        """True once nobody is left to work for."""
+        return self._outlet.gone and self._log is None and self._table is None
+
+    def take(self, report: _Report) -> bool:
+        """Write down a report; True where a recording is done with."""
+        match report:
+            case _Read(seconds):
+                self._progress.advance(self._progress.task_ids[0], seconds)
+            case _Trouble(text):
+                _say(self._progress, text)
+            case _Judged(session, events):
+                for event in events:
+                    self._take(event, session)
+            case _Done(error=error):
+                self._summarise(report)
+                if error is not None:
+                    self._fail(error)
+        for log in (self._log, self._table):
+            if log is not None:
+                log.tend()
+        for trouble in self._outlet.troubles():
+            _say(self._progress, trouble)
+        return isinstance(report, _Done)
+
+    def _take(self, event: Utterance | MoodChanged | Alert, session: Session) -> None:
+        if isinstance(event, Utterance) and self._log is not None:
+            self._log.add(row(event, session))
+        if self._lines is not None:
+            self._lines.write(event, session)
+
+    def _summarise(self, report: _Done) -> None:
+        if report.summary is None:
+            return
+        rows = report.summary.rows(report.session)
+        if self._table is not None:
+            for values in rows:
+                self._table.add(values)
+        if self._lines is not None:
+            self._lines.end(rows)
+        else:
+            self._outlet.write(f"{report.path}: {'; '.join(report.summary.lines())}\n")
+
+    def _fail(self, error: BaseException) -> None:
+        if not isinstance(error, StreamerError):
+            raise error
+        self.failures += 1
+        _say(self._progress, str(error))
+
+
+def _say(progress: Progress, text: str) -> None:
+    progress.console.print(f"streamer: {text}", markup=False, highlight=False)
+
+
+def _print_all(lines: Sequence[str]) -> None:
+    for line in lines:
+        print(line, file=sys.stderr)
+
+
+def _recordings_in(path: Path) -> Iterator[Path]:
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder")
+    if not path.is_dir():
+        yield path
+        return
+    found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    if not found:
+        raise InputError(f"{path}: no recordings in this folder ({' '.join(sorted(SUFFIXES))})")
+    yield from found
+
+
+def _judge(  # noqa: PLR0913, PLR0917 - as many things meet here
+    path: Path,
+    model: Model,
+    configure: Callable[[Path], Config],
+    audio: AudioFolder | None,
+    reports: "queue.SimpleQueue[_Report]",
+    stopped: threading.Event,
+) -> None:
+    """Judge one recording. On a thread of the pool: torch and libsndfile let go of the GIL."""
+    session = Session.begin(source=str(path), model=model.name, labels=model.labels)
+    summary: Summary | None = None
+    failure: BaseException | None = None
+
+    def keep(channel: str, segment: Segment) -> None:
+        if audio is not None:
+            audio.save(file_name(session.id, channel, segment.utterance), segment.pcm)
+            for trouble in audio.troubles():
+                reports.put(_Trouble(trouble))
+
+    try:
+        config = configure(path)
+        watch = Watch(config)
+        found = offline.utterances(
+            path, model, config, progress=lambda seconds: reports.put(_Read(seconds)), keep=keep
+        )
+        summary = Summary(config.audio.streams)
+        for utterance in found:
+            events = watch.add(utterance)
+            for event in events:
+                summary.add(event)
+            reports.put(_Judged(session, events))
+            if stopped.is_set():
+                break
+    except Exception as error:  # noqa: BLE001 - the main thread reports it
+        failure = error
+    reports.put(_Done(path, session, summary, failure))
+
+
+def _with_stereo_named(config: Config, path: Path) -> Config:
+    """Two channels that nobody named are two streams all the same."""
+    with Recording(path) as recording:
+        if config.audio.channels or recording.info.channels != len(STEREO):
+            return config
+    audio = config.audio.model_copy(update={"channels": STEREO})
+    return config.model_copy(update={"audio": audio})
+
+
+def _as_it_is(config: Config, _path: Path) -> Config:
+    return config
+
+
+def _seconds(path: Path) -> float:
+    """Length of a recording for the progress bar; an unreadable one takes no time."""
+    try:
+        with Recording(path) as recording:
+            return recording.duration_s
+    except InputError:
+        return 0.0
+
+
+def _progress(total: float) -> Progress:
+    progress = Progress(
+        BarColumn(),
+        TextColumn("{task.completed:.0f} of {task.total:.0f} s of recordings"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=sys.stdout.isatty(),  # else results would go where the bar goes
+    )
+    progress.add_task("", total=total)
+    return progress

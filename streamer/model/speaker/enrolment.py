@@ -1,0 +1,120 @@
+"""Voices that were enrolled: what a baseline would know of them, as a file per speaker.
+
+It holds no audio, only what the model made of some utterances; so it is of use to that model alone.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import numpy as np
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from streamer.errors import ConfigError, InputError
+from streamer.model.speaker.adaptation import Heard
+
+NAME = r"\w[\w .-]*"
+
+Numbers = tuple[Annotated[float, Field(allow_inf_nan=False)], ...]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Spoken(_Part):
+    """An utterance; the attributes are those of `Heard`."""
+
+    cold: Numbers
+    warm: Numbers
+    mark: Numbers
+
+
+class Enrolment(_Part):
+    """A voice that is known from the start.
+
+    Attributes:
+        format: Of this file.
+        speaker: Who it is.
+        model: Name of the model that heard it.
+        weights: SHA-256 of that model's weights.
+        seconds: How much speech it is known from.
+        utterances: What the model made of them.
+    """
+
+    format: Literal[1] = 1
+    speaker: str
+    model: str
+    weights: str
+    seconds: float = Field(gt=0)
+    utterances: tuple[Spoken, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _check_lengths(self) -> Self:
+        lengths = {(len(u.cold), len(u.warm), len(u.mark)) for u in self.utterances}
+        if len(lengths) > 1 or any(cold != warm for cold, warm, _ in lengths):
+            raise ValueError(f"got utterances of different lengths {sorted(lengths)}")
+        return self
+
+    @property
+    def heard(self) -> tuple[Heard, ...]:
+        """The utterances, as a baseline takes them."""
+        return tuple(
+            Heard(np.array(each.cold), np.array(each.warm), np.array(each.mark))
+            for each in self.utterances
+        )
+
+
+def folder() -> Path:
+    """Where enrolled voices are kept."""
+    return platformdirs.user_data_path("streamer") / "speakers"
+
+
+def check_name(speaker: str) -> None:
+    """Let pass what can be the name of a file.
+
+    Raises:
+        ConfigError: It cannot.
+    """
+    if not re.fullmatch(NAME, speaker):
+        raise ConfigError(
+            f"got speaker {speaker!r}, expected letters, digits, spaces, '.', '_' or '-'"
+        )
+
+
+def save(enrolment: Enrolment) -> Path:
+    """Write a voice to its file, which is replaced if there is one; returns its path.
+
+    Raises:
+        ConfigError: The speaker's name cannot be that of a file.
+        OSError: It cannot be written.
+    """
+    path = _path(enrolment.speaker)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".tmp")
+    unfinished.write_text(enrolment.model_dump_json() + "\n", encoding="utf-8")
+    unfinished.replace(path)
+    return path
+
+
+def load(speaker: str) -> Enrolment:
+    """Read a voice.
+
+    Raises:
+        ConfigError: Nobody of that name was enrolled; the message lists who was.
+        InputError: The file is damaged.
+    """
+    path = _path(speaker)
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.json"))) or "nobody"
+        raise ConfigError(f"speaker {speaker!r} is not enrolled in {path.parent}; it has: {known}")
+    try:
+        return Enrolment.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise InputError(f"{path}: is no enrolled voice: {error}") from error
+
+
+def _path(speaker: str) -> Path:
+    check_name(speaker)
+    return folder() / f"{speaker}.json"

@@ -1,0 +1,164 @@
+"""An utterance that is still going on, embedded again and again: what is over is encoded once.
+
+At first, every embedding is what the whole utterance so far would get. After that, whole seconds
+are encoded for good, once a little of what follows is heard, too: so their last states look ahead,
+as those of a whole utterance do (Tsunoo et al. 2019, "Transformer ASR with contextual block
+processing"). Only what follows is encoded anew.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Self, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from streamer.model import features
+from streamer.model.encoder import LEAD_FRAMES, LEAST_VARIANCE, Encoder, Past, halved
+from streamer.model.features import HOP, Waveform
+from streamer.types import SAMPLE_RATE, Window
+
+PIECE = SAMPLE_RATE  # samples: 1 s
+AHEAD = SAMPLE_RATE // 4  # samples after a piece that are heard before it is encoded for good
+EDGE_FRAMES = 2  # before a piece: the spectrogram's windows reach so far back
+CONTEXT = (LEAD_FRAMES + EDGE_FRAMES) * HOP  # samples before a piece that it needs: 40 ms
+
+Embedding: TypeAlias = NDArray[np.float32]
+"""What the network makes of a piece of speech, before it is judged: shape (features,)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedded:
+    """A piece of speech as the head judges it.
+
+    Attributes:
+        embedding: Of its states.
+        seconds: Its length, without the silence at its ends.
+    """
+
+    embedding: Embedding
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sums:
+    """The hidden states of a piece, added up.
+
+    Attributes:
+        samples: Length of the piece.
+        counts: How many states came out of each block, shape (blocks, 1).
+        sums: Of each block's states, shape (blocks, width).
+        squares: Of their squares, likewise.
+    """
+
+    samples: int
+    counts: Tensor
+    sums: Tensor
+    squares: Tensor
+
+    @classmethod
+    def of(cls, samples: int, outputs: Sequence[Tensor]) -> Self:
+        """Of each block's states, shape (states, width)."""
+        return cls(
+            samples,
+            torch.tensor([[len(states)] for states in outputs]),
+            torch.stack([states.sum(0) for states in outputs]),
+            torch.stack([states.square().sum(0) for states in outputs]),
+        )
+
+
+@dataclass(slots=True, eq=False)
+class _Encoded:
+    """What is encoded for good of an utterance.
+
+    Attributes:
+        utterance: Its number.
+        next: Where what is not encoded begins, in samples of the stream.
+        pieces: What is still within the windows, with where it ends.
+        past: What was left behind; None before the first piece.
+        loudest: log10 of power, of all cells so far.
+    """
+
+    utterance: int
+    next: int
+    pieces: list[tuple[int, _Sums]] = field(default_factory=list)
+    past: Past | None = None
+    loudest: float = -math.inf
+
+
+class RollingEmbedding:
+    """Embeds the windows of one channel, in order; some may be missing.
+
+    Args:
+        encoder: May be shared: it does not change.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._encoded = _Encoded(0, 0)
+
+    def __call__(self, window: Window) -> Embedded | None:
+        """What `EmotionNet.embed` makes of a window, nearly; None for digital silence."""
+        heard = features.as_waveform(window.pcm)
+        begin, end = features.speech_bounds(heard)
+        wave = features.to_target(heard, features.speech_rms(heard[begin:end]))
+        if wave is None:
+            return None
+        origin = window.end - len(wave)
+        if not self._goes_on(window, origin):
+            self._encoded = _Encoded(window.utterance, origin + begin)
+        encoded = self._encoded
+        encoded.pieces = [piece for piece in encoded.pieces if piece[0] > origin]
+        pieces = [sums for _, sums in encoded.pieces]
+        if not pieces or origin + end - encoded.next >= LEAD_FRAMES * HOP:
+            with torch.inference_mode():
+                pieces += self._proceed(wave[:end], origin)
+        seconds = sum(piece.samples for piece in pieces) / SAMPLE_RATE
+        return Embedded(_pool(pieces), seconds)
+
+    def _goes_on(self, window: Window, origin: int) -> bool:
+        """Whether the window continues what is encoded for good, without a hole."""
+        encoded = self._encoded
+        if encoded.past is None or window.utterance != encoded.utterance:
+            return False
+        new = halved((window.end - encoded.next) // HOP)
+        room = len(self._encoder.positional_embedding) - encoded.past.states
+        return encoded.next - CONTEXT >= origin and new <= room
+
+    def _proceed(self, wave: Waveform, origin: int) -> list[_Sums]:
+        """Encode what is new, and whole pieces of it for good."""
+        encoded = self._encoded
+        begin = encoded.next - origin
+        if encoded.past is None:
+            log = features.log_power(wave[begin:])
+        else:
+            log = features.log_power(wave[begin - CONTEXT :])[:, EDGE_FRAMES:]
+        loudest = max(encoded.loudest, float(log.amax()))
+        mel = features.compress(log, loudest=loudest)[None]
+        states, past = self._encoder.proceed(mel, encoded.past)
+        outputs = [output[0].double() for output in states]
+        samples = len(wave) - begin
+        whole = max(0, samples - AHEAD) // PIECE * PIECE
+        if not whole:
+            return [_Sums.of(samples, outputs)]
+        over = self._encoder.lengths(whole // HOP)
+        encoded.past = past.without(len(outputs[0]) - over[0])
+        encoded.loudest = loudest
+        encoded.next += whole
+        sums = _Sums.of(whole, [each[:count] for each, count in zip(outputs, over, strict=True)])
+        encoded.pieces.append((encoded.next, sums))
+        begun = [each[count:] for each, count in zip(outputs, over, strict=True)]
+        return [sums, _Sums.of(samples - whole, begun)]
+
+
+def _pool(pieces: Sequence[_Sums]) -> Embedding:
+    """As `network.pool`, over the states of all pieces."""
+    count = torch.stack([piece.counts for piece in pieces]).sum(0)
+    mean = torch.stack([piece.sums for piece in pieces]).sum(0) / count
+    squares = torch.stack([piece.squares for piece in pieces]).sum(0) / count
+    deviation = (squares - mean.square()).clamp(min=LEAST_VARIANCE).sqrt()
+    embedding: Embedding = torch.cat((mean, deviation), 1).flatten().float().numpy()
+    return embedding

@@ -1,1 +1,0 @@
-"""Where results go: the CSV log, lines of JSON, plain lines."""

@@ -1,0 +1,1 @@
+"""From PCM to classified utterances, live and offline."""

@@ -1,0 +1,376 @@
+"""The live path: the room that starts its threads, wires them, bounds them, watches them.
+
+source -> capture thread -> ring -> segmenter thread -> backlog -> worker -> events -> main thread
+
+Every wait has a timeout or is ended by a close; every thread watches one stop event; a thread that
+fails says so with its last event.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from streamer.audio.ring import Chunk, RingBuffer
+from streamer.audio.sources import MIN_SILENT_BLOCKS, MIN_SILENT_S, POLL_S, Source
+from streamer.config import Config
+from streamer.errors import DeviceLostError, InputError
+from streamer.model.speaker.adaptation import Baseline
+from streamer.pipeline.inference_queue import Backlog, Job
+from streamer.segmentation.channel import (
+    Channel,
+    Follower,
+    Intake,
+    Judge,
+    enrolled,
+    judge,
+    new_baselines,
+)
+from streamer.types import (
+    SAMPLE_RATE,
+    Block,
+    Counters,
+    EndReason,
+    Event,
+    LevelMeasured,
+    ModelLoaded,
+    Recorded,
+    RollingPrediction,
+    Segment,
+    SourceInfo,
+    SourceOpened,
+    SpeechStart,
+    State,
+    StateChanged,
+    ThreadFailed,
+    Utterance,
+    UtteranceStarted,
+    VoiceLearned,
+    Window,
+)
+
+REOPEN_S = (0.25, 5.0)
+"""A lost device is tried again after the first of these, doubling up to the second."""
+
+JOIN_TIMEOUT_S = 5.0
+"""How long a stop waits for a thread: one that hangs in a driver is left behind."""
+
+
+class Model(Judge, Protocol):
+    """A judge with a name, as `Classifier` is."""
+
+    @property
+    def name(self) -> str:
+        """The bundle's name."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The emotions that it knows."""
+
+    def warm_up(self) -> None:
+        """Get everything that is slow the first time out of the way."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    """When a stream position was captured, told from the newest block."""
+
+    position: int
+    time: float
+
+    def time_of(self, position: int) -> float:
+        return self.time - (self.position - position) / SAMPLE_RATE
+
+
+class Pipeline:
+    """Listens to a source until it ends or is stopped, and reports in `events`.
+
+    Args:
+        source: What to listen to.
+        load: Loads the model; called on the worker, so that the screen is there meanwhile.
+        config: For every room on the way.
+        record: Tell the sound of every utterance, too, as `Recorded`.
+
+    Attributes:
+        events: What happens, for the main thread. After the last one comes None.
+
+    Raises:
+        ConfigError: A speaker was not enrolled, or is said to be on a channel that there is not.
+        InputError: What is known of a speaker cannot be read.
+    """
+
+    def __init__(
+        self, source: Source, load: Callable[[], Model], config: Config, *, record: bool = False
+    ) -> None:
+        enrolled(config)  # what is amiss there is said now, not when the model is loaded
+        self.events: queue.SimpleQueue[Event | Recorded | None] = queue.SimpleQueue()
+        self._source = source
+        self._load = load
+        self._config = config
+        self._record = record
+        self._channels = [Channel(name, config) for name in config.audio.streams]
+        self._ring = RingBuffer(round(config.audio.ring_s * SAMPLE_RATE), 2 * len(self._channels))
+        self._backlog = Backlog()
+        self._clock = _Clock(0, time.monotonic())
+        self._stop = threading.Event()
+        self._warm = threading.Event()
+        self._opened = threading.Event()
+        self._paused = threading.Event()
+        self._forget = threading.Event()
+        self._loss = ""  # why the device is gone: told by capture, forgotten by the segmenter
+        self._live = True  # until the source says otherwise
+        self._overruns = 0  # reported by the device; counted on the capture thread
+        self._gaps = 0  # the segmenter thread's, as the next two
+        self._lost_samples = 0
+        self._counters = Counters()  # as last reported
+        self._unjudged = 0  # the worker's, as the next
+        self._baselines: dict[str, Baseline] = {}  # by channel
+        self._followers: dict[str, Follower] = {}  # likewise
+        self._threads = [
+            threading.Thread(target=self._guarded, args=(run, ends), name=name, daemon=True)
+            for name, run, ends in (
+                ("capture", self._capture, self._ring.close),
+                ("segmenter", self._segment, self._backlog.close),
+                ("worker", self._work, lambda: self.events.put(None)),
+            )
+        ]
+
+    def start(self) -> None:
+        """Start the threads and return."""
+        self.events.put(StateChanged(State.WARMING_UP))
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End the open utterance, judge what waits, then end. Returns at once."""
+        self._stop.set()
+
+    def join(self) -> None:
+        """Wait for the threads to end; one that hangs in a driver is left behind."""
+        for thread in self._threads:
+            thread.join(JOIN_TIMEOUT_S)
+
+    def pause(self, *, paused: bool) -> None:
+        """Stop or go on listening; the device stays open, what it hears meanwhile is dropped."""
+        if paused:
+            self._paused.set()
+        else:
+            self._paused.clear()
+
+    def forget(self) -> None:
+        """Forget every voice: somebody else speaks from now on. Returns at once."""
+        self._forget.set()  # baselines are the worker's: it resets them when it next has to judge
+        for channel in self._baselines:
+            self.events.put(VoiceLearned(channel, 0))
+
+    def _guarded(self, run: Callable[[], None], ends: Callable[[], None]) -> None:
+        """Run a thread; whatever ends it, tell the main thread and the next thread."""
+        try:
+            run()
+        except BaseException as error:  # noqa: BLE001 - no thread dies quietly
+            self._stop.set()
+            self.events.put(ThreadFailed(threading.current_thread().name, error))
+        finally:
+            ends()
+
+    # --- capture thread -------------------------------------------------------------------------
+
+    def _capture(self) -> None:
+        while not self._warm.wait(POLL_S):
+            if self._stop.is_set():
+                return
+        try:
+            opened = self._source.open()
+            self._live = opened.live
+            self.events.put(SourceOpened(opened, time.time()))
+            self.events.put(StateChanged(State.LISTENING))
+            self._opened.set()
+            listening: SourceInfo | None = opened
+            while listening:
+                listening = self._listen(listening)
+        finally:
+            self._source.close()
+
+    def _listen(self, info: SourceInfo) -> SourceInfo | None:
+        """Capture until the source ends (None) or was lost and found again."""
+        intake = Intake(info, self._config)
+        try:
+            while not self._stop.is_set():
+                block = self._source.read()
+                if block is None:
+                    break
+                self._store(block, intake)
+        except DeviceLostError as error:
+            self._loss = f"{info.name}: {error}"
+            self._ring.write(intake.flush())
+            self._source.close()
+            return self._reopen(info)
+        self._ring.write(intake.flush())
+        return None
+
+    def _store(self, block: Block, intake: Intake) -> None:
+        self._overruns += block.overrun
+        lost = intake.samples_out(block.lost)
+        if lost:
+            self._ring.write(intake.flush())
+        pcm = intake.convert(block.pcm)
+        while not self._live and not self._ring.wait_for_room(len(pcm), POLL_S):
+            if self._stop.is_set():
+                return
+        self._ring.write(pcm, lost=lost)
+        self._clock = _Clock(self._ring.position, block.time)
+
+    def _reopen(self, info: SourceInfo) -> SourceInfo | None:
+        """Try the same device again until it is back (its info) or we are stopped (None)."""
+        delay, longest = REOPEN_S
+        while not self._stop.wait(delay):
+            try:
+                return self._source.open()
+            except InputError as error:
+                reason = str(error).partition("\n")[0]
+                self.events.put(StateChanged(State.LOST, f"{info.name}: {reason}"))
+                delay = min(2 * delay, longest)
+        return None
+
+    # --- segmenter thread -----------------------------------------------------------------------
+
+    def _segment(self) -> None:
+        """Cut what the ring holds into utterances, and notice when nothing comes any more.
+
+        The watch over the device is kept here, since the capture thread may hang in its driver.
+        """
+        limit = max(MIN_SILENT_S, MIN_SILENT_BLOCKS * self._config.audio.block_ms / 1000)
+        heard = lost = paused = False
+        polls = 0  # in a row that found nothing; no clock: this process may have been stopped
+        while not self._ring.ended:
+            chunk = self._ring.read(POLL_S)
+            if self._opened.is_set() and self._paused.is_set() != paused:
+                paused = not paused
+                self._close(EndReason.STOPPED)
+                self.events.put(StateChanged(_state(paused=paused)))
+            if chunk is not None:
+                heard, polls = True, 0
+                self._take(chunk, paused=paused)
+                if lost:
+                    lost = False
+                    self._loss = ""
+                    self.events.put(StateChanged(_state(paused=paused)))
+            elif self._stop.is_set():
+                break
+            elif heard and self._live and not lost:
+                polls += 1
+                silent = polls * POLL_S
+                if self._loss or silent > limit:
+                    lost = True
+                    self._close(EndReason.DEVICE_LOST)
+                    reason = self._loss or f"nothing from the device for {silent:.1f} s"
+                    self.events.put(StateChanged(State.LOST, reason))
+            self._count()
+        self.events.put(StateChanged(State.STOPPING))
+        self._close(EndReason.STOPPED if self._stop.is_set() else EndReason.END_OF_INPUT)
+        self._count()
+
+    def _take(self, chunk: Chunk, *, paused: bool) -> None:
+        if chunk.lost:
+            self._gaps += 1
+            self._lost_samples += chunk.lost
+        for index, channel in enumerate(self._channels):
+            if chunk.lost:
+                self._report(channel, channel.skip(chunk.lost))
+            if paused:
+                self._report(channel, channel.skip(len(chunk.pcm)))
+            else:
+                crosstalk = chunk.pcm[:, len(self._channels) + index]
+                self._report(channel, channel.push(chunk.pcm[:, index], crosstalk))
+
+    def _close(self, reason: EndReason) -> None:
+        for channel in self._channels:
+            self._report(channel, channel.close(reason))
+
+    def _report(
+        self, channel: Channel, found: Iterable[LevelMeasured | SpeechStart | Window | Segment]
+    ) -> None:
+        for item in found:
+            match item:
+                case LevelMeasured():
+                    self.events.put(item)
+                case SpeechStart():
+                    self.events.put(UtteranceStarted(channel.name, item.utterance, item.start))
+                case Window() | Segment():
+                    while not self._live and not self._backlog.wait_for_room(POLL_S):
+                        if self._stop.is_set():  # the worker may be gone
+                            break
+                    self._backlog.put(channel.name, item)
+
+    def _count(self) -> None:
+        """Report the counters where they changed."""
+        counters = Counters(
+            overruns=self._overruns + self._ring.overruns,
+            gaps=self._gaps,
+            lost_samples=self._lost_samples,
+            late_windows=self._backlog.late_windows,
+            unjudged=self._unjudged,
+            queue=len(self._backlog),
+        )
+        if counters != self._counters:
+            self._counters = counters
+            self.events.put(counters)
+
+    # --- worker ---------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        classifier = self._load()
+        self.events.put(ModelLoaded(classifier.name, classifier.labels))
+        classifier.warm_up()
+        self._followers = {channel.name: classifier.follow() for channel in self._channels}
+        self._baselines = new_baselines(classifier, self._config)
+        for channel in self._baselines:
+            self.events.put(VoiceLearned(channel, 0))
+        self._warm.set()
+        while (job := self._backlog.get()) is not None:
+            self._forget_if_asked()
+            self.events.put(self._judge(classifier, job))
+            if self._record and isinstance(job.piece, Segment):
+                self.events.put(Recorded(job.channel, job.piece.utterance, job.piece.pcm))
+            self._forget_if_asked()  # what was judged meanwhile was the old voice
+            if isinstance(job.piece, Segment) and job.channel in self._baselines:
+                utterances = self._baselines[job.channel].utterances
+                self.events.put(VoiceLearned(job.channel, utterances))
+
+    def _forget_if_asked(self) -> None:
+        if self._forget.is_set():
+            self._forget.clear()
+            for baseline in self._baselines.values():
+                baseline.reset()
+
+    def _judge(self, classifier: Judge, job: Job) -> Utterance | RollingPrediction:
+        if isinstance(job.piece, Segment):
+            self._unjudged += not job.judged
+            utterance = judge(
+                classifier if job.judged else None,
+                job.channel,
+                job.piece,
+                self._baselines.get(job.channel),
+            )
+            return replace(utterance, latency_ms=self._latency_ms(utterance.end))
+        started = time.perf_counter()
+        baseline = self._baselines.get(job.channel)
+        prediction = self._followers[job.channel].judge(job.piece, baseline)
+        return RollingPrediction(
+            channel=job.channel,
+            number=job.piece.utterance,
+            end=job.piece.end,
+            prediction=prediction,
+            latency_ms=self._latency_ms(job.piece.end),
+            compute_ms=(time.perf_counter() - started) * 1000,
+        )
+
+    def _latency_ms(self, position: int) -> float:
+        """Since the sample before ``position`` was captured."""
+        return (time.monotonic() - self._clock.time_of(position)) * 1000
+
+
+def _state(*, paused: bool) -> State:
+    return State.PAUSED if paused else State.LISTENING

@@ -1,0 +1,142 @@
+"""Recordings, as fast as the machine allows: the same channels, segmenter and model as live."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from streamer.audio.resample import StreamConverter
+from streamer.audio.sources import Recording
+from streamer.config import Config
+from streamer.segmentation.channel import (
+    Channel,
+    Intake,
+    Intaken,
+    Judge,
+    judge,
+    new_baselines,
+    speech_of,
+)
+from streamer.types import EndReason, Pcm, Segment, Utterance
+
+BLOCK_S = 1.0
+"""How much of a recording is read at once: memory stays flat however long it is."""
+
+
+def utterances(
+    path: Path,
+    classifier: Judge,
+    config: Config,
+    *,
+    progress: Callable[[float], None] = lambda _: None,
+    keep: Callable[[str, Segment], None] = lambda _channel, _segment: None,
+) -> Iterator[Utterance]:
+    """Split a recording into utterances and judge each.
+
+    Args:
+        path: Any format that libsndfile reads, any rate, any channel count.
+        classifier: Judges them.
+        config: For the channels, the voice-activity detector and the segmenter.
+        progress: Told how many seconds more were read.
+        keep: Given the name of the channel and what is judged next.
+
+    Raises:
+        InputError: It cannot be read, or breaks off; what came before was yielded.
+    """
+    with Recording(path) as recording:
+        info = recording.info
+        intake = Intake(info, config)
+
+        def taken() -> Iterator[Intaken]:
+            for block in recording.blocks(BLOCK_S):
+                yield intake.convert(block)
+                progress(len(block) / info.sample_rate)
+            yield intake.flush()
+
+        yield from _judged(_segments(taken(), config), classifier, config, keep)
+
+
+def utterances_of(pcm: Pcm, classifier: Judge, config: Config) -> Iterator[Utterance]:
+    """Split one stream at 16 kHz, shape (samples,), into utterances and judge each."""
+    config = config.one_stream()
+    yield from _judged(_segments([_one(pcm)], config), classifier, config)
+
+
+def segments_of(pcm: Pcm, config: Config) -> Iterator[Segment]:
+    """Split one stream at 16 kHz, shape (samples,), into what would be judged."""
+    for _, segment in _segments([_one(pcm)], config.one_stream()):
+        yield segment
+
+
+def speech_in(pcm: Pcm, config: Config) -> Iterator[Pcm]:
+    """The utterances in one stream at 16 kHz, shape (samples,), without the silence around them."""
+    for segment in segments_of(pcm, config):
+        yield speech_of(segment)
+
+
+def has_speech(pcm: Pcm, config: Config) -> bool:
+    """Whether there is an utterance in one stream at 16 kHz, shape (samples,)."""
+    return any(True for _ in segments_of(pcm, config))
+
+
+def whole(path: Path, seconds: float) -> Pcm | None:
+    """A recording as one stream at 16 kHz, shape (samples,); None where it is longer than that.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    with Recording(path) as recording:
+        return _mixed(recording) if recording.duration_s <= seconds else None
+
+
+def mixed(path: Path) -> Pcm:
+    """A recording of any length as one stream at 16 kHz, shape (samples,).
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    with Recording(path) as recording:
+        return _mixed(recording)
+
+
+def _mixed(recording: Recording) -> Pcm:
+    converter = StreamConverter(recording.info.sample_rate, recording.info.channels)
+    pieces = [converter.convert(block) for block in recording.blocks(BLOCK_S)]
+    return np.concatenate((*pieces, converter.flush()))[:, 0]
+
+
+def _judged(
+    segments: Iterable[tuple[str, Segment]],
+    classifier: Judge,
+    config: Config,
+    keep: Callable[[str, Segment], None] = lambda _channel, _segment: None,
+) -> Iterator[Utterance]:
+    """Judge in order, each channel with a voice of its own that is learned on the way."""
+    baselines = new_baselines(classifier, config)
+    for channel, segment in segments:
+        keep(channel, segment)
+        yield judge(classifier, channel, segment, baselines.get(channel))
+
+
+def _segments(blocks: Iterable[Intaken], config: Config) -> Iterator[tuple[str, Segment]]:
+    """Name of the channel and segment, in the order in which they end.
+
+    Args:
+        blocks: As they come from an `Intake`.
+        config: For the voice-activity detector and the segmenter.
+    """
+    channels = [Channel(name, config) for name in config.audio.streams]
+    for pcm in blocks:
+        for index, channel in enumerate(channels):
+            for event in channel.push(pcm[:, index], pcm[:, len(channels) + index]):
+                if isinstance(event, Segment):
+                    yield channel.name, event
+    for channel in channels:
+        for event in channel.close(EndReason.END_OF_INPUT):
+            if isinstance(event, Segment):
+                yield channel.name, event
+
+
+def _one(pcm: Pcm) -> Intaken:
+    """One stream, shape (samples,), in which nothing can be crosstalk."""
+    return np.stack((pcm, np.zeros_like(pcm)), axis=1)

@@ -1,0 +1,1 @@
+"""Voice activity detection, and the division of a stream into utterances."""

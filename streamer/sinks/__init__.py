@@ -1,0 +1,1 @@
+"""Where results go: CSV, lines, saved audio, summaries, notifications."""

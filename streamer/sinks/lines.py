@@ -1,0 +1,133 @@
+"""Off a terminal: one plain line per utterance and per change of state, or one line of JSON."""
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import TextIO
+
+from streamer.sinks.row import Session, Value, alert_cells, row, verdict
+from streamer.sinks.writer import Outlet
+from streamer.types import (
+    SAMPLE_RATE,
+    Alert,
+    Event,
+    Mark,
+    MoodChanged,
+    RollingPrediction,
+    SourceOpened,
+    StateChanged,
+    Utterance,
+)
+
+
+def plain(utterance: Utterance) -> str:
+    """An utterance in one line for people."""
+    heard = utterance.prediction
+    if heard is None:
+        verdict = "not judged: too much waits"
+    elif not heard.is_speech:
+        verdict = "no speech"
+    else:
+        verdict = f"{heard.emotion} {heard.confidence:4.0%}  mood {heard.mood:+.2f}"
+        if heard.uncertain:
+            verdict = f"uncertain ({verdict})"
+    return (
+        f"{utterance.start_s:8.2f} s  {utterance.duration_s:5.2f} s  {utterance.channel}  "
+        f"{verdict}  {utterance.level_dbfs:.0f} dBFS  [{utterance.end_reason}]"
+    )
+
+
+class PlainLines:
+    """Writes utterances and changes of state as plain lines.
+
+    Args:
+        file: Where to; None for standard output.
+
+    Attributes:
+        outlet: How far they have come.
+    """
+
+    def __init__(self, file: TextIO | None = None) -> None:
+        self.outlet = Outlet(file or sys.stdout)
+
+    def write(self, event: Event, session: Session | None) -> None:
+        """Write the line of an event that has one."""
+        del session
+        match event:
+            case Utterance():
+                self._print(plain(event))
+            case SourceOpened():
+                self._print(f"source: {event.info.name}")
+            case Alert():
+                self._print(f"ALERT {event.text}")
+            case StateChanged():
+                self._print(f"{event.state}{f': {event.detail}' if event.detail else ''}")
+
+    def end(self, rows: Iterable[Mapping[str, Value]]) -> None:
+        """Nothing: the summary for people is printed after everything else."""
+
+    def _print(self, line: str) -> None:
+        self.outlet.write(f"{line}\n")
+
+
+class JsonLines:
+    """Writes one JSON object per line: each with ``event``; an utterance with the CSV's columns.
+
+    Args:
+        file: Where to; None for standard output.
+        waits: Wait for whoever reads them.
+
+    Attributes:
+        outlet: How far they have come.
+    """
+
+    def __init__(self, file: TextIO | None = None, *, waits: bool = False) -> None:
+        self.outlet = Outlet(file or sys.stdout, waits=waits)
+
+    def write(self, event: Event, session: Session | None) -> None:
+        """Write the line of an event that has one."""
+        match event:
+            case Utterance() if session is not None:
+                self._print("utterance", row(event, session))
+            case RollingPrediction():
+                heard = event.prediction
+                self._print(
+                    "rolling",
+                    {
+                        "utterance": event.number,
+                        "channel": event.channel,
+                        "end_s": round(event.end / SAMPLE_RATE, 3),
+                        **verdict(heard, heard.labels),
+                        "latency_ms": round(event.latency_ms),
+                    },
+                )
+            case MoodChanged():
+                self._print(
+                    "mood",
+                    {
+                        "channel": event.channel,
+                        "utterance": event.number,
+                        "mood": round(event.mood, 4),
+                        "trend": round(event.trend, 4),
+                    },
+                )
+            case Alert():
+                self._print("alert", alert_cells(event))
+            case Mark():
+                self._print("mark", {"at_s": round(event.at_s, 3), "note": event.note})
+            case StateChanged():
+                self._print("state", asdict(event))
+
+    def end(self, rows: Iterable[Mapping[str, Value]]) -> None:
+        """Write what each channel came to."""
+        for values in rows:
+            self._print("summary", values)
+
+    def _print(self, kind: str, values: Mapping[str, Value]) -> None:
+        finite = {
+            key: None if isinstance(value, float) and not math.isfinite(value) else value
+            for key, value in values.items()
+        }
+        self.outlet.write(json.dumps({"event": kind, **finite}) + "\n")

@@ -1,0 +1,326 @@
+"""Reading the CSV log: sessions and their utterances, as rows of any version tell them.
+
+What cannot be understood is skipped and accounted for, line by line; the rest is read.
+"""
+
+import csv
+import io
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TypeAlias
+
+from streamer.errors import InputError
+from streamer.sinks.row import MARK
+from streamer.types import EMOTIONS, NO_SPEECH, UNCERTAIN
+
+NOT_JUDGED = "not judged"
+
+NEEDED = (
+    "session", "utterance", "channel", "start_s", "end_s", "emotion", "confidence", "mood",
+    "uncertain",
+)  # fmt: skip
+"""Columns without which there is nothing to tell; all others may be absent."""
+
+LONGEST_CELL = 20
+"""Lines that a cell somebody wrote into may have."""
+
+LATEST_S = 1e8
+"""Three years: no stream is longer."""
+
+MOST = 1e9
+"""Utterances in a session: no stream has more."""
+
+LONGEST_QUOTE = 40
+"""Letters of a cell that are shown where it is complained about."""
+
+_Row: TypeAlias = Mapping[str, str]
+"""The cells of a line by column."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedUtterance:
+    """A row of the log.
+
+    Attributes:
+        number: Running number in its channel, from 1.
+        channel: The channel's name.
+        start_s: Where its speech begins, in seconds from the start of the stream.
+        end_s: Where its speech ends.
+        emotion: The likeliest one, or `NO_SPEECH`; None where it was not judged.
+        confidence: Its probability; None where there is none.
+        probabilities: By emotion, of those that the model knows.
+        mood: From -1 to 1; None where it was not judged.
+        uncertain: True where the model says not to rely on it.
+        label: What somebody who listened says it is; None where nobody did.
+        alert: The rule that it set off; empty for none.
+        note: What somebody wrote down there; empty for nothing.
+        level_dbfs: RMS level of the speech; None where it is not known.
+        end_reason: Why it ended; empty where it is not known.
+        speaker: Who speaks, where somebody wrote that down; else empty.
+    """
+
+    number: int
+    channel: str
+    start_s: float
+    end_s: float
+    emotion: str | None
+    confidence: float | None
+    probabilities: Mapping[str, float]
+    mood: float | None
+    uncertain: bool
+    label: str | None
+    alert: str
+    note: str
+    level_dbfs: float | None
+    end_reason: str
+    speaker: str = ""
+
+    @property
+    def duration_s(self) -> float:
+        """How long it is, in seconds."""
+        return self.end_s - self.start_s
+
+    @property
+    def verdict(self) -> str:
+        """What it counts as: what somebody heard, else a certain emotion, else why there is none.
+
+        One of `EMOTIONS`, `UNCERTAIN`, `NOT_JUDGED` or `NO_SPEECH`.
+        """
+        if self.label is not None:
+            return self.label
+        if self.emotion is None:
+            return NOT_JUDGED
+        return UNCERTAIN if self.uncertain and self.emotion != NO_SPEECH else self.emotion
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedMark:
+    """A row of the log that is no utterance: somebody marked a moment.
+
+    Attributes:
+        start_s: When, in seconds from the start of the stream.
+        note: What they wrote down; may be empty.
+    """
+
+    start_s: float
+    note: str
+
+    @property
+    def end_s(self) -> float:
+        """The same moment."""
+        return self.start_s
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedSession:
+    """A session, as one file tells it.
+
+    Attributes:
+        id: When it began, and what tells it from others.
+        path: The file that its rows are in.
+        source: What was listened to; empty where it is not known.
+        model: Which model judged; empty where it is not known.
+        began: Time of day of sample 0; None for recordings that were not played.
+        utterances: By start; at least one.
+        marks: By time.
+    """
+
+    id: str
+    path: Path
+    source: str
+    model: str
+    began: datetime | None
+    utterances: tuple[LoggedUtterance, ...]
+    marks: tuple[LoggedMark, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A line that could not be read.
+
+    Attributes:
+        path: The file.
+        line: The line in it, from 1.
+        why: What was got and what was expected.
+    """
+
+    path: Path
+    line: int
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.path}, line {self.line}: {self.why}"
+
+
+def read_log(path: Path) -> tuple[list[LoggedSession], list[Skipped]]:
+    """The sessions of a CSV log in the order of their first rows, and the lines left out.
+
+    Raises:
+        InputError: It cannot be read, lacks a column that is needed, or holds no utterance.
+    """
+    try:
+        # utf-8-sig: a spreadsheet may have saved it with a byte-order mark
+        text = path.read_text(encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    if not text.strip():
+        raise InputError(f"{path}: is empty, expected a CSV of 'streamer run' or 'streamer file'")
+    header_line, *lines = text.split("\n")
+    header = next(csv.reader([header_line]))
+    if missing := [column for column in NEEDED if column not in header]:
+        raise InputError(
+            f"{path}: is no log that can be read: it lacks the columns {', '.join(missing)}; "
+            f"got {', '.join(header)[:200]}"
+        )
+    rows: dict[str, list[tuple[_Row, LoggedUtterance]]] = {}
+    marks: dict[str, list[tuple[int, LoggedMark]]] = {}
+    skipped: list[Skipped] = []
+    for number, cells in _records(lines, len(header)):
+        try:
+            row = _by_column(header, cells)
+            if _is_mark(row):
+                mark = _mark(row)
+                marks.setdefault(row["session"], []).append((number, mark))
+            else:
+                utterance = _utterance(row)  # may raise: then its session has not begun
+                rows.setdefault(row["session"], []).append((row, utterance))
+        except ValueError as error:
+            skipped.append(Skipped(path, number, str(error)))
+    skipped += [
+        Skipped(path, number, "a mark in a session without utterances")
+        for session in marks.keys() - rows.keys()
+        for number, _ in marks[session]
+    ]
+    if not rows:
+        left_out = f"; {skipped[0]}" if skipped else ""
+        raise InputError(f"{path}: holds no utterance{left_out}")
+    sessions = [
+        _session(path, of_session, [mark for _, mark in marks.get(name, ())])
+        for name, of_session in rows.items()
+    ]
+    return sessions, sorted(skipped, key=lambda one: one.line)
+
+
+def _records(lines: Sequence[str], width: int) -> Iterator[tuple[int, list[str]]]:
+    """The cells of each line that is not empty, with its number in the file.
+
+    The log keeps to one line per row; only a spreadsheet breaks lines within a cell. Lines are put
+    together where they make up a whole row, so that a torn one swallows none of those after it.
+    """
+    index = 0
+    while index < len(lines):
+        taken, cells = 1, _cells(lines[index])
+        if lines[index].count('"') % 2:
+            for count in range(2, min(LONGEST_CELL, len(lines) - index) + 1):
+                joined = "\n".join(lines[index : index + count])
+                if joined.count('"') % 2 == 0 and len(_cells(joined)) == width:
+                    taken, cells = count, _cells(joined)
+                    break
+        if any(cells):
+            yield index + 2, cells
+        index += taken
+
+
+def _cells(text: str) -> list[str]:
+    try:
+        return next(csv.reader(io.StringIO(text, newline="")), [])
+    except csv.Error as error:  # a cell beyond all measure
+        return [str(error)]
+
+
+def _by_column(header: Sequence[str], cells: Sequence[str]) -> _Row:
+    if len(cells) != len(header):
+        raise ValueError(f"got {len(cells)} cells, expected {len(header)}")
+    row = dict(zip(header, cells, strict=True))
+    if not row["session"]:
+        raise ValueError("session: got nothing, expected a name")
+    return row
+
+
+def _session(
+    path: Path, rows: Sequence[tuple[_Row, LoggedUtterance]], marks: Sequence[LoggedMark]
+) -> LoggedSession:
+    first, utterance = rows[0]
+    return LoggedSession(
+        id=first["session"],
+        path=path,
+        source=first.get("source", ""),
+        model=first.get("model", ""),
+        began=_began(first.get("started_at", ""), utterance.start_s),
+        utterances=tuple(sorted((u for _, u in rows), key=lambda u: u.start_s)),
+        marks=tuple(sorted(marks, key=lambda mark: mark.start_s)),
+    )
+
+
+def _began(started_at: str, start_s: float) -> datetime | None:
+    """When sample 0 was; None where a spreadsheet has rewritten the time in its own way."""
+    try:
+        return datetime.fromisoformat(started_at) - timedelta(seconds=start_s)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _is_mark(row: _Row) -> bool:
+    return row.get("end_reason") == MARK and not row["emotion"]
+
+
+def _mark(row: _Row) -> LoggedMark:
+    """Raises ValueError as `_utterance` does."""
+    return LoggedMark(_number(row, "start_s", 0, LATEST_S), row.get("note", ""))
+
+
+def _utterance(row: _Row) -> LoggedUtterance:
+    """Raises ValueError naming the column, what it holds and what was expected."""
+    start_s = _number(row, "start_s", 0, LATEST_S)
+    emotion = _word(row, "emotion")
+    judged = emotion is not None and emotion != NO_SPEECH
+    return LoggedUtterance(
+        number=int(_number(row, "utterance", 0, MOST)),
+        channel=row["channel"],
+        start_s=start_s,
+        end_s=_number(row, "end_s", start_s, LATEST_S),
+        emotion=emotion,
+        confidence=_number(row, "confidence", 0, 1) if judged else None,
+        probabilities={name: _number(row, name, 0, 1) for name in EMOTIONS if row.get(name)},
+        mood=_number(row, "mood", -1, 1) if judged else None,
+        uncertain=_truth(row, "uncertain"),
+        label=_word(row, "label"),
+        alert=row.get("alert", ""),
+        note=row.get("note", ""),
+        level_dbfs=_number(row, "level_dbfs", -math.inf, 0) if row.get("level_dbfs") else None,
+        end_reason=row.get("end_reason", ""),
+        speaker=row.get("speaker", "").strip(),
+    )
+
+
+def _number(row: _Row, column: str, low: float, high: float) -> float:
+    try:
+        number = float(row[column])
+    except ValueError:
+        number = math.nan
+    if not low <= number <= high:
+        got = _short(row[column])
+        raise ValueError(f"{column}: got {got}, expected a number from {low:g} to {high:g}")
+    return number
+
+
+def _word(row: _Row, column: str) -> str | None:
+    word = row.get(column, "").strip().lower()
+    if word and word not in (*EMOTIONS, NO_SPEECH):
+        known = ", ".join((*EMOTIONS, NO_SPEECH))
+        raise ValueError(f"{column}: got {_short(word)}, expected one of {known}")
+    return word or None
+
+
+def _truth(row: _Row, column: str) -> bool:
+    word = row[column].strip().lower()  # spreadsheets shout
+    if word not in ("true", "false", ""):
+        raise ValueError(f"{column}: got {_short(word)}, expected true or false")
+    return word == "true"
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= LONGEST_QUOTE else text[:LONGEST_QUOTE] + "…")

@@ -1,0 +1,213 @@
+"""Alerts to the outside: each receiver has a queue and a thread of its own, so nothing waits.
+
+A receiver that does not answer is tried again, ever less often, and given up on in the end. What
+became of it is noted for the main thread: nothing is given up quietly.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from streamer.config import AlertsConfig
+from streamer.errors import DeliveryError
+from streamer.sinks.notify.command import Command
+from streamer.sinks.notify.webhook import Webhook
+from streamer.sinks.row import Session, Value, alert_cells, wall_clock
+from streamer.types import SAMPLE_RATE, Alert
+
+MOST_WAITING = 100
+"""Alerts per receiver that may wait; more would be old news."""
+
+BACK_OFF_S = (1.0, 60.0)
+"""A receiver is tried again after the first of these, doubling up to the second."""
+
+LAST_BACK_OFF_S = 1.0
+"""And no longer than this apart while the program waits to end."""
+
+
+class Receiver(Protocol):
+    """Somebody who is told about alerts: `Webhook`, `Command`."""
+
+    @property
+    def name(self) -> str:
+        """For people; nothing secret in it."""
+
+    def deliver(self, message: Mapping[str, Value]) -> str:
+        """Hand over a message once; returns what became of it, for people.
+
+        Raises:
+            DeliveryError: It did not arrive.
+        """
+
+
+class Delivery:
+    """Hands messages to one receiver, in order, on a thread of its own.
+
+    Args:
+        receiver: Gets them.
+        retry_s: How long a message is tried again.
+        back_off_s: Pause before the second attempt, and the longest pause.
+    """
+
+    def __init__(
+        self, receiver: Receiver, *, retry_s: float, back_off_s: tuple[float, float]
+    ) -> None:
+        self._receiver = receiver
+        self._retry_s = retry_s
+        self._back_off_s = back_off_s
+        self._queue: queue.Queue[Mapping[str, Value] | None] = queue.Queue()
+        self._lock = threading.Lock()
+        self._pending: list[Mapping[str, Value]] = []
+        self._troubles: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._closing = threading.Event()
+        self._abandoned = threading.Event()
+        self._thread = threading.Thread(target=self._work, name=f"{receiver.name}", daemon=True)
+        self._thread.start()
+
+    def put(self, message: Mapping[str, Value]) -> None:
+        """Take a message. On the main thread; returns at once."""
+        with self._lock:
+            full = len(self._pending) >= MOST_WAITING
+            if not full:
+                self._pending.append(message)
+        if full:
+            self._trouble(message, f"{MOST_WAITING} alerts wait already")
+        else:
+            self._queue.put(message)
+
+    @property
+    def waiting(self) -> int:
+        """How many messages are not delivered yet."""
+        with self._lock:
+            return len(self._pending)
+
+    def troubles(self) -> list[str]:
+        """What was given up since the last call, a line each."""
+        return [self._troubles.get_nowait() for _ in range(self._troubles.qsize())]
+
+    def close(self) -> None:
+        """Say that nothing more comes, and that time is short. Returns at once."""
+        self._closing.set()
+        self._queue.put(None)
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for what is not delivered yet; what is not by then is given up."""
+        self._thread.join(max(0.0, timeout_s))
+        self._abandoned.set()
+        with self._lock:
+            left, self._pending = self._pending, []
+        for message in left:
+            self._trouble(message, "the program ended before it was")
+
+    # --- delivery thread ------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while (message := self._queue.get()) is not None and not self._abandoned.is_set():
+            failure = self._try(message)
+            with self._lock:
+                if message not in self._pending:  # given up meanwhile, and told so
+                    return
+                self._pending.remove(message)
+            if failure is not None:
+                self._trouble(message, failure)
+
+    def _try(self, message: Mapping[str, Value]) -> str | None:
+        """Deliver a message, again and again where that may help; returns why it did not."""
+        pause, longest = self._back_off_s
+        give_up_at = time.monotonic() + self._retry_s
+        while True:
+            try:
+                self._receiver.deliver(message)
+            except DeliveryError as error:
+                if not error.worth_retrying or time.monotonic() + pause > give_up_at:
+                    return str(error)
+            except Exception as error:  # noqa: BLE001 - told, and no reason to stop the thread
+                return repr(error)
+            else:
+                return None
+            if not self._closing.wait(pause):
+                pause = min(2 * pause, longest)
+            elif self._abandoned.wait(min(pause, LAST_BACK_OFF_S)):
+                return "the program ended before it was"
+
+    def _trouble(self, message: Mapping[str, Value], why: str) -> None:
+        what = f"alert {message['rule']!r} not delivered to {self._receiver.name}"
+        self._troubles.put(f"{what}: {why}")
+
+
+class Deliveries:
+    """Everybody who is told about alerts.
+
+    Args:
+        config: Whom to tell.
+    """
+
+    def __init__(self, config: AlertsConfig) -> None:
+        self._exit_wait_s = config.exit_wait_s
+        self._all = [
+            Delivery(receiver, retry_s=config.retry_s, back_off_s=BACK_OFF_S)
+            for receiver in receivers(config)
+        ]
+
+    def put(self, alert: Alert, session: Session) -> None:
+        """Tell everybody; returns at once."""
+        for delivery in self._all:
+            delivery.put(message(alert, session))
+
+    @property
+    def waiting(self) -> int:
+        """How many messages are not delivered yet."""
+        return sum(delivery.waiting for delivery in self._all)
+
+    def troubles(self) -> list[str]:
+        """What was given up since the last call, a line each."""
+        return [line for delivery in self._all for line in delivery.troubles()]
+
+    def close(self) -> list[str]:
+        """Wait a while for what is not delivered yet; returns what was given up."""
+        for delivery in self._all:
+            delivery.close()
+        ends_at = time.monotonic() + self._exit_wait_s
+        for delivery in self._all:
+            delivery.join(ends_at - time.monotonic())
+        return self.troubles()
+
+
+def receivers(config: AlertsConfig) -> Sequence[Receiver]:
+    """Whom the configuration names."""
+    found: list[Receiver] = []
+    if config.webhook_url is not None:
+        secret = config.webhook_secret
+        found.append(
+            Webhook(
+                config.webhook_url,
+                secret=secret.get_secret_value() if secret is not None else None,
+                timeout_s=config.timeout_s,
+            )
+        )
+    if config.command:
+        found.append(Command(config.command, timeout_s=config.timeout_s))
+    return found
+
+
+def message(alert: Alert, session: Session, *, test: bool = False) -> dict[str, Value]:
+    """What a receiver is told. ``id`` is the same in every attempt.
+
+    Args:
+        alert: What was raised.
+        session: In which session.
+        test: Whether it is only a test.
+    """
+    seconds = alert.position / SAMPLE_RATE
+    return {
+        "event": "alert",
+        "id": f"{session.id}/{alert.channel}/{alert.utterance}/{alert.rule}",
+        "test": test,
+        **alert_cells(alert),
+        "at": wall_clock(session, seconds),
+        "session": session.id,
+        "source": session.source,
+        "model": session.model,
+    }

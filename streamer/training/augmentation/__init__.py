@@ -1,0 +1,1 @@
+"""Degraded copies of recordings: rooms, noise, telephones, codecs."""

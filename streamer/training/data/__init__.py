@@ -1,0 +1,1 @@
+"""Manifests, recordings, and the features that are computed from them."""

@@ -1,0 +1,1 @@
+"""Encoder files, and fine-tuning them."""

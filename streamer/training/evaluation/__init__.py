@@ -1,0 +1,1 @@
+"""Measuring models: protocols, figures and plots."""

@@ -1,0 +1,201 @@
+"""Clips judged group by group, in one form or after simulated pasts, and what it comes to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from streamer.training.data.extraction import Embedded
+from streamer.training.data.manifest import Clip, labels_of
+from streamer.training.evaluation import plots
+from streamer.training.evaluation.metrics import Figures, Probabilities, Targets, figures
+from streamer.training.heads.recipe import Calibrated, target_indices
+from streamer.training.heads.speaker import Session, sessions
+from streamer.training.output import FIGURES, make_folder, written
+
+DRAWS = 3
+"""So often every clip gets a simulated past."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """The figures for one form of the test clips.
+
+    Attributes:
+        uar: Mean over the folds of the unweighted average recall; only the emotions of the tested
+            corpus are possible, as is usual in the literature.
+        own: All folds together, likewise.
+        all: All folds together, with all emotions of the model possible: what a user gets.
+        agreed: As ``own``, on the clips in which no emotion was heard by more listeners than the
+            acted one, if it is known what they heard.
+    """
+
+    uar: float
+    own: Figures
+    all: Figures
+    agreed: Figures | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionScores:
+    """The figures for clips that are judged after a simulated past.
+
+    Attributes:
+        uar: As in `Scores`, and the mean of several draws of the past.
+        folds: The mean over the draws for each fold.
+        all: With all emotions of the model possible: UAR of all folds together.
+        ece: Likewise.
+    """
+
+    uar: float
+    folds: tuple[float, ...]
+    all: float
+    ece: float
+
+
+def check_folder(out: Path) -> None:
+    """Make the folder to which `Scoring.keep` is to write, before there is anything to write.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+        OutputError: The folder cannot be made or written to, or is a file.
+    """
+    make_folder(out)
+    plots.check_plots()
+
+
+class Scoring:
+    """Judges groups of clips, the folds of a protocol or corpora, and adds up what comes out.
+
+    Args:
+        variations: In which forms, besides as they are.
+        labels: The emotions of all groups.
+    """
+
+    def __init__(self, variations: Sequence[str], labels: Sequence[str]) -> None:
+        self._labels = labels
+        self._forms = [_Form(name, labels) for name in dict.fromkeys(["plain", *variations])]
+        self._pasts = [_Past(kind, labels) for kind in Session]
+
+    def add(self, clips: Sequence[Clip], model: Calibrated, embed: Embedded) -> float:
+        """Judge the clips of a group; returns the UAR of these as they are."""
+        for form in self._forms:
+            form.add(clips, model, embed)
+        for past in self._pasts:
+            past.add(clips, model, embed)
+        return self._forms[0].uars[-1]
+
+    def scores(self) -> dict[str, Scores]:
+        """By form, ``plain`` first."""
+        return {form.variation: form.scores() for form in self._forms}
+
+    def sessions(self) -> dict[Session, SessionScores]:
+        """By what went before."""
+        return {past.kind: past.scores() for past in self._pasts}
+
+    def shipped(self) -> tuple[Probabilities, Targets]:
+        """All groups together as they are, with all emotions possible: what a user gets."""
+        return self._forms[0].shipped()
+
+    def keep(self, json: bytes, out: Path) -> None:
+        """Write down figures, with plots of all groups together as they are, and by seconds heard.
+
+        Args:
+            json: The figures.
+            out: A folder that has passed `check_folder`.
+
+        Raises:
+            OutputError: They cannot be written.
+        """
+        with written(out):
+            (out / FIGURES).write_bytes(json + b"\n")
+            plots.draw_all(*self.shipped(), self._labels, out=out)
+            plots.draw_seconds({form.variation: form.uar for form in self._forms}, out=out)
+
+
+class _Form:
+    """The test clips in one form, judged group by group: the folds of a protocol, or corpora."""
+
+    def __init__(self, variation: str, labels: Sequence[str]) -> None:
+        self.variation = variation
+        self.uars: list[float] = []
+        self._labels = labels
+        self._clips: list[Clip] = []
+        self._own: list[Probabilities] = []
+        self._all: list[Probabilities] = []
+
+    def add(self, clips: Sequence[Clip], model: Calibrated, embed: Embedded) -> None:
+        """Judge the clips of a group, and remember what came out."""
+        vectors = embed(clips, self.variation)
+        seconds = embed.seconds(clips, self.variation)
+        among = labels_of(clips)
+        own = _widen(model.probabilities(vectors, seconds, among=among), model, self._labels)
+        targets = target_indices(clips, self._labels).numpy()
+        self.uars.append(figures(own, targets, self._labels).uar)
+        self._clips += clips
+        self._own.append(own)
+        self._all.append(_widen(model.probabilities(vectors, seconds), model, self._labels))
+
+    @property
+    def uar(self) -> float:
+        """The mean over the groups."""
+        return float(np.mean(self.uars))
+
+    def shipped(self) -> tuple[Probabilities, Targets]:
+        """All groups together, with all emotions possible."""
+        return np.concatenate(self._all), target_indices(self._clips, self._labels).numpy()
+
+    def scores(self) -> Scores:
+        """The figures of all groups."""
+        own, (everything, targets) = np.concatenate(self._own), self.shipped()
+        agreed = np.array([clip.emotion in clip.heard_as for clip in self._clips])
+        return Scores(
+            uar=self.uar,
+            own=figures(own, targets, self._labels),
+            all=figures(everything, targets, self._labels),
+            agreed=figures(own[agreed], targets[agreed], self._labels) if agreed.any() else None,
+        )
+
+
+class _Past:
+    """The test clips as they are, each after a simulated past, judged group by group."""
+
+    def __init__(self, kind: Session, labels: Sequence[str]) -> None:
+        self.kind = kind
+        self._labels = labels
+        self._uars: list[float] = []
+        self._clips: list[Clip] = []
+        self._all: list[list[Probabilities]] = [[] for _ in range(DRAWS)]
+
+    def add(self, clips: Sequence[Clip], model: Calibrated, embed: Embedded) -> None:
+        """Judge the clips of a group, and remember what came out."""
+        vectors, seconds = embed(clips, "plain"), embed.seconds(clips, "plain")
+        targets = target_indices(clips, self._labels).numpy()
+        uars = []
+        for seed, everything in enumerate(self._all):
+            past = sessions(clips, self.kind, seed=seed)
+            own = model.warm_probabilities(vectors, seconds, past, among=labels_of(clips))
+            uars.append(figures(_widen(own, model, self._labels), targets, self._labels).uar)
+            free = model.warm_probabilities(vectors, seconds, past)
+            everything.append(_widen(free, model, self._labels))
+        self._uars.append(float(np.mean(uars)))
+        self._clips += clips
+
+    def scores(self) -> SessionScores:
+        """The figures of all groups and draws."""
+        targets = target_indices(self._clips, self._labels).numpy()
+        draws = [figures(np.concatenate(draw), targets, self._labels) for draw in self._all]
+        return SessionScores(
+            uar=float(np.mean(self._uars)),
+            folds=tuple(self._uars),
+            all=float(np.mean([draw.uar for draw in draws])),
+            ece=float(np.mean([draw.ece for draw in draws])),
+        )
+
+
+def _widen(probabilities: Probabilities, model: Calibrated, labels: Sequence[str]) -> Probabilities:
+    """To the emotions of all corpora: what a fold's model never heard of has probability 0."""
+    wide = np.zeros((len(probabilities), len(labels)))
+    wide[:, [labels.index(label) for label in model.labels]] = probabilities
+    return wide

@@ -1,0 +1,1 @@
+"""The heads on a frozen encoder: emotions, speakers, speech."""

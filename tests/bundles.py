@@ -1,0 +1,70 @@
+"""A small bundle of random weights, and changes to its manifest."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from streamer.model import bundle, features
+from streamer.model.bundle import (
+    Bundle,
+    Calibration,
+    Manifest,
+    Mood,
+    Network,
+    Source,
+    Speech,
+    Voices,
+)
+from streamer.model.encoder import EmotionNet
+from streamer.model.speaker.adaptation import VoiceModel
+from streamer.model.speaker.clustering import SpeakerModel
+from streamer.model.speech import SpeechModel
+
+
+def small_bundle() -> Bundle:
+    """Two blocks of random weights, three emotions."""
+    manifest = Manifest(
+        name="small",
+        version="1",
+        labels=("neutral", "happy", "angry"),
+        features=features.PARAMETERS,
+        network=Network(mels=80, width=8, heads=2, blocks=2, positions=1500),
+        calibration=Calibration(temperature=1.5, threshold=0.4),
+        baseline=Voices(prior=2.0, doubt=0.2, temperature=1.2, caution=-20.0, directions=2),
+        speech=Speech(threshold=0.3),
+        mood=Mood(positive=("happy",), negative=("angry",)),
+        sources=(Source(name="nobody", licence="MIT"),),
+        training={"seed": 0},
+    )
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    labels, width = len(manifest.labels), manifest.shape.features
+    weight, bias, means = (
+        rng.standard_normal(shape).astype(np.float32)
+        for shape in ((labels, width), (labels,), (labels, labels))
+    )
+    projection = rng.standard_normal((2, width)).astype(np.float32)
+    speakers = SpeakerModel(projection, np.ones(2, np.float32), caution=-20.0)
+    voices = VoiceModel(
+        weight=weight,
+        bias=bias,
+        means=means,
+        prior=2.0,
+        doubt=0.2,
+        temperature=1.2,
+        speakers=speakers,
+    )
+    speech = SpeechModel(weight[:1], bias[:1], threshold=0.3)
+    return Bundle(manifest, EmotionNet(manifest.shape).eval(), "# small\n", voices, speech)
+
+
+def edit_manifest(folder: Path, change: Callable[[Any], object]) -> None:
+    """Change `bundle.json` as somebody with an editor would."""
+    path = folder / bundle.MANIFEST
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))

@@ -1,0 +1,212 @@
+"""PCM -> probabilities: deterministic, whatever the gain, the silence around and the thread."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from bundles import small_bundle
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from voices import silence, voice
+
+from streamer.errors import ModelError
+from streamer.model import bundle
+from streamer.model.classifier import Classifier
+from streamer.types import EMOTIONS, NO_SPEECH, SAMPLE_RATE
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    """The model that comes along."""
+    return LOADED
+
+
+def test_it_answers_with_probabilities(classifier: Classifier):
+    """One per label, summing to 1; mood within its bounds."""
+    prediction = classifier.judge(voice(2.0))
+    assert prediction.labels == classifier.labels == EMOTIONS
+    assert sum(prediction.probabilities) == pytest.approx(1, abs=1e-9)
+    assert -1 <= prediction.mood <= 1
+    assert classifier.name.startswith("default-")
+
+
+def test_the_open_model_knows_six_emotions():
+    """Nobody in CREMA-D is calm or surprised."""
+    labels = Classifier.load("open").labels
+    assert labels == ("neutral", "happy", "sad", "angry", "fearful", "disgust")
+
+
+@settings(max_examples=15, deadline=None)
+@given(gain_db=st.floats(-40, 20))
+def test_gain_does_not_matter(gain_db: float):
+    """How loud the microphone is set changes nothing."""
+    wave = voice(1.5)
+    expected = EXACT.judge(wave)
+    got = EXACT.judge(wave * np.float32(10 ** (gain_db / 20)))
+    assert got.probabilities == pytest.approx(expected.probabilities, abs=2e-3)
+
+
+@settings(max_examples=15, deadline=None)
+@given(cuts=st.lists(st.integers(1, 23_999), max_size=20, unique=True))
+def test_blocks_do_not_matter(cuts: list[int]):
+    """However the PCM was cut on its way, put together it is the same."""
+    pcm = (voice(1.5) * 2**15).astype(np.int16)
+    blocks = [block.copy() for block in np.split(pcm, sorted(cuts))]
+    assert LOADED.judge(np.concatenate(blocks)) == LOADED.judge(pcm)
+
+
+def test_silence_at_the_ends_does_not_matter(classifier: Classifier):
+    """As when a segmenter is more, or less, generous; the 20 ms grid leaves a little."""
+    short = classifier.judge(np.concatenate([silence(0.2), voice(2), silence(0.2)]))
+    long = classifier.judge(np.concatenate([silence(0.5), voice(2), silence(1.0)]))
+    assert long.probabilities == pytest.approx(short.probabilities, abs=0.05)
+
+
+def test_int16_and_float32_are_the_same(classifier: Classifier):
+    """Full scale is 32768, or 1."""
+    pcm = (voice(1.0) * 2**15).astype(np.int16)
+    assert classifier.judge(pcm) == classifier.judge(pcm.astype(np.float32) / 2**15)
+
+
+@pytest.mark.parametrize("seconds", [0, 0.05, 3])
+def test_silence_gets_a_flat_answer(classifier: Classifier, seconds: float):
+    """Nothing is known about nothing."""
+    prediction = classifier.judge(np.zeros(round(seconds * SAMPLE_RATE), np.int16))
+    assert prediction.uncertain
+    assert set(prediction.probabilities) == {1 / 8}
+    assert prediction.mood == pytest.approx((1 - 4) / 8)
+
+
+@pytest.mark.parametrize("samples", [1, 2, 160, 800, 40 * SAMPLE_RATE])
+def test_any_length_is_judged(classifier: Classifier, samples: int):
+    """From one sample to more than the net has positions for."""
+    pcm = np.random.default_rng(0).integers(-999, 999, samples).astype(np.int16)
+    assert sum(classifier.judge(pcm).probabilities) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("pcm", "error"),
+    [
+        (np.zeros((100, 2), np.int16), ValueError),
+        (np.full(100, np.nan, np.float32), ValueError),
+        (np.zeros(100, np.float64), TypeError),
+        (b"\0\0", TypeError),
+    ],
+)
+def test_wrong_input_is_refused(
+    classifier: Classifier, pcm: NDArray[np.generic], error: type[Exception]
+):
+    """With what was got and what is expected."""
+    with pytest.raises(error, match=r"got .* expected"):
+        classifier.judge(pcm)
+
+
+def test_threads_share_one(classifier: Classifier):
+    """Eight at once hear what one hears."""
+    pieces = [voice(0.5 + 0.2 * i, seed=i) for i in range(8)]
+    expected = [classifier.judge(piece) for piece in pieces]
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(classifier.judge, pieces)) == expected
+
+
+def test_uncertain_below_the_threshold():
+    """Calibrated confidence decides."""
+    small = small_bundle()
+    for threshold, uncertain in ((0.0, False), (1.0, True)):
+        calibration = small.manifest.calibration.model_copy(update={"threshold": threshold})
+        manifest = small.manifest.model_copy(update={"calibration": calibration})
+        judged = Classifier(bundle.Bundle(manifest, small.network, "")).judge(voice(0.3))
+        assert judged.uncertain is uncertain
+
+
+def taking_for_speech(threshold: float) -> Classifier:
+    """A small model that asks for so much likeness to speech."""
+    small = small_bundle()
+    assert small.speech is not None
+    return Classifier(replace(small, speech=replace(small.speech, threshold=threshold)))
+
+
+def test_a_short_piece_proves_less():
+    """The shorter it is, the less sure; from two seconds on, length no longer matters."""
+    loaded = bundle.load(bundle.find_bundle("default"))
+    calibration = loaded.manifest.calibration.model_copy(update={"brevity": 1.0})
+    manifest = loaded.manifest.model_copy(update={"calibration": calibration})
+    hasty = Classifier(replace(loaded, manifest=without_brevity(loaded.manifest)))
+    careful = Classifier(replace(loaded, manifest=manifest))
+    for seconds, same in ((0.5, False), (1.5, False), (2.5, True)):
+        first, second = (each.judge(voice(seconds)) for each in (hasty, careful))
+        assert (first.confidence == second.confidence) is same
+        assert first.confidence >= second.confidence
+        assert first.emotion == second.emotion
+
+
+def without_brevity(manifest: bundle.Manifest) -> bundle.Manifest:
+    """As before format 4."""
+    calibration = manifest.calibration.model_copy(update={"brevity": 0.0})
+    return manifest.model_copy(update={"calibration": calibration})
+
+
+def test_what_is_no_speech_has_no_emotion():
+    """Its probabilities are as they would have been, but it is uncertain."""
+    spoken, other = (taking_for_speech(threshold).judge(voice(0.3)) for threshold in (0.0, 1.1))
+    assert spoken.is_speech
+    assert spoken.emotion in spoken.labels
+    assert (other.is_speech, other.emotion, other.uncertain) == (False, NO_SPEECH, True)
+    assert other.probabilities == spoken.probabilities
+    assert 0 < other.speech == spoken.speech < 1
+
+
+def test_a_voice_is_not_learned_from_what_is_no_speech():
+    """A door has no voice."""
+    for threshold, learned in ((0.0, 1), (1.1, 0)):
+        judging = taking_for_speech(threshold)
+        baseline = judging.new_baseline()
+        assert baseline is not None
+        judging.judge(voice(0.3), baseline, learn=True)
+        assert baseline.utterances == learned
+
+
+def test_an_older_bundle_takes_everything_for_speech():
+    """It was never told what else there is."""
+    noise = np.random.default_rng(0).standard_normal(3000).astype(np.float32)
+    heard = Classifier(replace(small_bundle(), speech=None)).judge(noise)
+    assert (heard.is_speech, heard.speech) == (True, 1.0)
+
+
+def test_it_warms_up(classifier: Classifier):
+    """Without an answer, and more than once."""
+    classifier.warm_up()
+    classifier.warm_up()
+
+
+def test_an_unknown_model_is_named():
+    """With what there is."""
+    with pytest.raises(ModelError, match=r"no model 'best', expected .*default"):
+        Classifier.load("best")
+
+
+def test_it_hears_actors(classifier: Classifier):
+    """Smoke test on recordings that it was trained on: most are right, or the wiring is wrong."""
+    names = {
+        f"ravdess/03-01-0{number}-02-01-01-{actor:02}.opus": EMOTIONS[number - 1]
+        for number in (4, 5, 8)
+        for actor in range(1, 9)
+    }
+    if not DATA.is_dir():
+        pytest.skip(f"no recordings in {DATA}")
+    heard = [
+        classifier.judge(soundfile.read(DATA / name, dtype="float32")[0]).emotion == emotion
+        for name, emotion in names.items()
+    ]
+    assert np.mean(heard) > 0.7
+
+
+LOADED = Classifier.load(threads=1)
+EXACT = Classifier(bundle.load(bundle.find_bundle("default")), exact=True)
+"""For hypothesis, which would make a fixture anew, or complain."""

@@ -1,0 +1,310 @@
+"""The live path: everything arrives in order, faults are told, nothing vanishes."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+from fakes import FakeModel, ScriptedSource, blocks, silence, speech
+
+from streamer.config import Config
+from streamer.errors import DeviceLostError, InputError, ModelError
+from streamer.pipeline.live import Pipeline
+from streamer.types import (
+    SAMPLE_RATE,
+    Block,
+    Counters,
+    EndReason,
+    ModelLoaded,
+    RollingPrediction,
+    SourceOpened,
+    State,
+    StateChanged,
+    ThreadFailed,
+    Utterance,
+    UtteranceStarted,
+    VoiceLearned,
+)
+
+LEAD = silence(1.0)
+LEARNING = Config.model_validate({"baseline": {"enabled": True}})
+
+
+def run(source, model=None, *, until=None, config=None):
+    """All events of a pipeline, ended after the first event for which ``until`` holds."""
+    pipeline = Pipeline(source, lambda: model or FakeModel(), config or Config())
+    pipeline.start()
+    events = []
+    while (event := pipeline.events.get(timeout=20)) is not None:
+        events.append(event)
+        if until is not None and until(event):
+            pipeline.stop()
+    pipeline.join()
+    return events
+
+
+def of(kind, events):
+    """The events of one kind."""
+    return [event for event in events if isinstance(event, kind)]
+
+
+def states(events):
+    """The states in the order in which they were."""
+    return [event.state for event in of(StateChanged, events)]
+
+
+def test_an_utterance_starts_rolls_and_ends():
+    """In this order, with true positions and levels."""
+    pcm = np.concatenate((LEAD, speech(2.0), silence(1.5), speech(1.0, seed=3), silence(1.0)))
+    source = ScriptedSource(blocks(pcm))
+    events = run(source)
+    assert states(events) == [State.WARMING_UP, State.LISTENING, State.STOPPING]
+    assert isinstance(events[1], ModelLoaded)
+    assert events.index(of(SourceOpened, events)[0]) < events.index(of(UtteranceStarted, events)[0])
+    rows = of(Utterance, events)
+    assert [row.number for row in rows] == [1, 2]
+    assert [row.end_reason for row in rows] == [EndReason.SILENCE] * 2
+    assert [row.start_s for row in rows] == pytest.approx([1.0, 4.5], abs=0.15)
+    assert [row.duration_s for row in rows] == pytest.approx([2.0, 1.0], abs=0.25)
+    assert all(row.prediction and row.prediction.emotion == "angry" for row in rows)
+    assert source.closed == 1
+
+
+def test_rolling_predictions_come_while_somebody_speaks():
+    """At real-time pace, about four a second, each before its utterance's row."""
+
+    def paced():
+        for block in blocks(np.concatenate((LEAD, speech(2.5), silence(1.0))), 1600):
+            time.sleep(0.1)
+            yield block
+
+    events = run(ScriptedSource(paced()))
+    (row,) = of(Utterance, events)
+    rolling = of(RollingPrediction, events)
+    assert 7 <= len(rolling) <= 13
+    assert rolling[0].end - row.start == pytest.approx(0.5 * SAMPLE_RATE, abs=0.1 * SAMPLE_RATE)
+    assert np.diff([r.end for r in rolling]) == pytest.approx(0.25 * SAMPLE_RATE, abs=320)
+    assert events.index(rolling[-1]) < events.index(row)
+    assert all(r.latency_ms >= 0 for r in rolling)
+
+
+def test_a_slow_worker_loses_windows_but_no_utterance():
+    """A source that can wait is made to wait."""
+    pcm = np.concatenate([np.concatenate((silence(0.8), speech(0.8, seed=i))) for i in range(6)])
+    events = run(ScriptedSource(blocks(pcm)), FakeModel(lambda: time.sleep(0.1)))
+    rows = of(Utterance, events)
+    assert [row.number for row in rows] == list(range(1, 7))
+    assert all(row.prediction for row in rows)
+    assert rows[-1].end_reason == EndReason.END_OF_INPUT
+    assert of(Counters, events)[-1].late_windows > 0
+
+
+def test_the_end_of_the_input_ends_the_open_utterance():
+    """Its row says so."""
+    (row,) = of(Utterance, run(ScriptedSource(blocks(np.concatenate((LEAD, speech(1.0)))))))
+    assert row.end_reason == EndReason.END_OF_INPUT
+
+
+def test_a_stop_ends_the_open_utterance():
+    """The row is still written, and says so."""
+
+    def endless():
+        yield from blocks(LEAD)
+        for i in range(1000):
+            time.sleep(0.05)
+            yield speech(0.1, seed=i)
+
+    events = run(ScriptedSource(endless()), until=lambda e: isinstance(e, RollingPrediction))
+    assert of(Utterance, events)[-1].end_reason == EndReason.STOPPED
+
+
+def test_a_gap_ends_the_open_utterance_and_keeps_time_true():
+    """What follows is another utterance, as much later as was lost."""
+    before, after = speech(1.0), speech(1.0, seed=4)
+    hole = Block(after[:320].reshape(-1, 1), time.monotonic(), lost=32_000, overrun=True)
+    script = [*blocks(LEAD), *blocks(before), hole, *blocks(after[320:]), *blocks(silence(1.0))]
+    events = run(ScriptedSource(script))
+    first, second = of(Utterance, events)
+    assert first.end_reason == EndReason.GAP
+    assert second.start_s == pytest.approx(4.0, abs=0.15)
+    counters = of(Counters, events)[-1]
+    assert (counters.gaps, counters.overruns, counters.lost_samples) == (1, 1, 32_000)
+
+
+def test_a_lost_device_is_opened_again():
+    """The open utterance is closed, the state is lost until sound comes again."""
+    refusals = iter([InputError("it is gone")])
+
+    def reopens(opened):
+        if opened == 1 and (refusal := next(refusals, None)):
+            raise refusal
+
+    back = Block(LEAD[:320].reshape(-1, 1), time.monotonic(), lost=8_000)
+    script = [
+        *blocks(np.concatenate((LEAD, speech(1.0)))),
+        DeviceLostError("nothing from it"),
+        back,
+        *blocks(np.concatenate((LEAD, speech(1.0, seed=2), LEAD))),
+    ]
+    source = ScriptedSource(script, live=True, reopens=reopens)
+    events = run(source)
+    first, second = of(Utterance, events)
+    assert first.end_reason == EndReason.DEVICE_LOST
+    assert second.end_reason == EndReason.SILENCE
+    assert second.start_s == pytest.approx(3.5, abs=0.15)
+    assert State.LOST in states(events)
+    assert states(events)[-2:] == [State.LISTENING, State.STOPPING]
+    details = " ".join(e.detail for e in of(StateChanged, events) if e.state == State.LOST)
+    assert "it is gone" in details
+    assert source.opened == 2
+
+
+def test_a_device_that_hangs_is_noticed_and_does_not_hold_up_the_stop():
+    """The watch is kept on another thread than the one that hangs."""
+    released = threading.Event()
+
+    def hangs():
+        yield from blocks(np.concatenate((LEAD, speech(1.0))))
+        released.wait(20)
+
+    events = run(
+        ScriptedSource(hangs(), live=True),
+        until=lambda e: isinstance(e, Utterance),
+    )
+    released.set()
+    assert of(Utterance, events)[0].end_reason == EndReason.DEVICE_LOST
+    assert State.LOST in states(events)
+
+
+def test_a_pause_drops_what_is_heard():
+    """And time goes on."""
+    pipeline: Pipeline
+
+    def script():
+        yield from blocks(LEAD)
+        pipeline.pause(paused=True)
+        time.sleep(0.4)
+        yield from blocks(speech(1.0))
+        time.sleep(0.4)
+        pipeline.pause(paused=False)
+        time.sleep(0.4)
+        yield from blocks(np.concatenate((LEAD, speech(1.0, seed=7), LEAD)))
+
+    pipeline = Pipeline(ScriptedSource(script(), live=True), FakeModel, Config())
+    pipeline.start()
+    events = list(iter(lambda: pipeline.events.get(timeout=20), None))
+    (row,) = of(Utterance, events)
+    assert row.start_s == pytest.approx(3.0, abs=0.2)
+    assert states(events)[1:4] == [State.LISTENING, State.PAUSED, State.LISTENING]
+
+
+@pytest.mark.parametrize("where", ["model", "source", "read", "judge", "segmenter"])
+def test_no_thread_dies_quietly(where, monkeypatch):
+    """Each fault arrives as an event, and the pipeline ends."""
+
+    class PlantedError(Exception):
+        pass
+
+    def fail(*_args: object) -> None:
+        raise PlantedError
+
+    speaking = [*blocks(np.concatenate((LEAD, speech(1.0), LEAD)))]
+    source = ScriptedSource(speaking)
+    load = FakeModel
+    if where == "model":
+        load = fail
+    if where == "source":
+        source = ScriptedSource(speaking, reopens=fail)
+    if where == "read":
+        source = ScriptedSource([*speaking[:60], PlantedError()])
+    if where == "judge":
+        load = lambda: FakeModel(fail)  # noqa: E731 - one of four ways to load
+    if where == "segmenter":
+        monkeypatch.setattr("streamer.segmentation.segmenter.Segmenter.push", fail)
+    pipeline = Pipeline(source, load, Config())
+    pipeline.start()
+    events = list(iter(lambda: pipeline.events.get(timeout=20), None))
+    pipeline.join()
+    (failed, *_) = of(ThreadFailed, events)
+    assert isinstance(failed.error, PlantedError)
+    thread = {"model": "worker", "judge": "worker", "segmenter": "segmenter"}.get(where, "capture")
+    assert failed.thread == thread
+
+
+def test_a_model_that_is_not_there_ends_it_before_anything_is_opened():
+    """The microphone light does not come on for nothing."""
+
+    def load():
+        raise ModelError("no such bundle")
+
+    source = ScriptedSource([])
+    pipeline = Pipeline(source, load, Config())
+    pipeline.start()
+    events = list(iter(lambda: pipeline.events.get(timeout=20), None))
+    assert isinstance(of(ThreadFailed, events)[0].error, ModelError)
+    assert source.opened == 0
+
+
+def test_the_voice_is_learned_and_forgotten():
+    """One utterance after the other; after a change of speaker from the beginning."""
+    said = [np.concatenate((LEAD, speech(1.0, seed=i))) for i in range(3)]
+    pipeline: Pipeline
+    judged = threading.Event()
+
+    def script():
+        yield from blocks(np.concatenate((*said[:2], LEAD)))
+        assert judged.wait(20)
+        pipeline.forget()
+        yield from blocks(np.concatenate((said[2], LEAD)))
+
+    pipeline = Pipeline(ScriptedSource(script()), FakeModel, LEARNING)
+    pipeline.start()
+    events = []
+    while (event := pipeline.events.get(timeout=20)) is not None:
+        events.append(event)
+        if event == VoiceLearned("mono", 2):
+            judged.set()
+    known = [event.utterances for event in of(VoiceLearned, events)]
+    assert known == [0, 1, 2, 0, 1]
+
+
+def test_a_window_teaches_nothing():
+    """Only a whole utterance, once, after it was judged."""
+    learned: list[bool] = []
+
+    class Listening(FakeModel):
+        def judge(self, pcm, baseline=None, *, learn=False):
+            assert baseline is not None
+            learned.append(learn)
+            return super().judge(pcm, baseline, learn=learn)
+
+    pcm = np.concatenate((LEAD, speech(2.0), LEAD))
+    events = run(ScriptedSource(blocks(pcm)), Listening(), config=LEARNING)
+    assert learned.count(True) == len(of(Utterance, events)) == 1
+    assert learned.count(False) == len(of(RollingPrediction, events))
+
+
+def test_voices_are_not_learned_where_nobody_wants_it():
+    """Then nothing is shown either."""
+    deaf = Config.model_validate({"baseline": {"enabled": False}})
+    events = run(ScriptedSource(blocks(np.concatenate((LEAD, speech(1.0), LEAD)))), config=deaf)
+    assert len(of(Utterance, events)) == 1
+    assert of(VoiceLearned, events) == []
+
+
+def test_channels_are_independent():
+    """Who speaks on the left has no row on the right."""
+    config = Config.model_validate({"audio": {"channels": ["agent", "customer"]}})
+    left = np.concatenate((LEAD, speech(1.0), silence(2.5)))
+    right = np.concatenate((LEAD, silence(1.5), speech(1.0, seed=2), LEAD))
+    stereo = np.stack((left, right), axis=1)
+
+    class Stereo(ScriptedSource):
+        def __init__(self) -> None:
+            super().__init__(
+                Block(stereo[i : i + 320], time.monotonic()) for i in range(0, len(stereo), 320)
+            )
+            self._info = type(self._info)("stereo", SAMPLE_RATE, 2, live=False)
+
+    rows = of(Utterance, run(Stereo(), config=config))
+    assert [(row.channel, row.number) for row in rows] == [("agent", 1), ("customer", 1)]

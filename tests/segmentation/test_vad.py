@@ -1,0 +1,301 @@
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+import streamer
+from streamer.config import RollingConfig, SegmenterConfig, VadConfig
+from streamer.segmentation.segmenter import Segmenter
+from streamer.segmentation.vad import VoiceActivityDetector
+from streamer.types import SAMPLE_RATE, EndReason, Pcm, Segment
+
+RECORDINGS = Path(streamer.__file__).parent / "recordings"
+FRAME_MS = (10, 20, 30)
+
+
+def to_pcm(audio: NDArray[np.float64], dbfs: float | None = None) -> Pcm:
+    """Full scale ±1 -> int16, at an RMS level if one is given."""
+    if dbfs is not None:
+        audio = audio * 10 ** (dbfs / 20) / np.sqrt(np.square(audio).mean())
+    return np.clip(np.rint(audio * 32767), -32768, 32767).astype(np.int16)
+
+
+def verdicts(pcm: Pcm, frame_ms: int = 20) -> NDArray[np.bool_]:
+    """What a new detector says of each frame."""
+    detector = VoiceActivityDetector(VadConfig(frame_ms=frame_ms))  # type: ignore[arg-type]
+    frames = pcm[: len(pcm) // detector.frame_samples * detector.frame_samples]
+    return np.array([detector(frame) for frame in frames.reshape(-1, detector.frame_samples)])
+
+
+def utterances(pcm: Pcm, frame_ms: int = 20) -> list[tuple[float, float]]:
+    """Start and end of each utterance that the product would find, in seconds."""
+    detector = VoiceActivityDetector(VadConfig(frame_ms=frame_ms))  # type: ignore[arg-type]
+    segmenter = Segmenter(
+        SegmenterConfig(),
+        RollingConfig(),
+        detector.frame_samples,
+        detector,
+        tail=detector.tail_samples,
+    )
+    events = segmenter.push(pcm) + segmenter.close(EndReason.END_OF_INPUT)
+    return [
+        (event.start / SAMPLE_RATE, event.end / SAMPLE_RATE)
+        for event in events
+        if isinstance(event, Segment)
+    ]
+
+
+# --- what is not speech ---------------------------------------------------------------------------
+
+
+def time(seconds: float) -> NDArray[np.float64]:
+    """A time axis."""
+    return np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+
+
+def white(seconds: float, seed: int = 1) -> NDArray[np.float64]:
+    """A detuned radio."""
+    return np.random.default_rng(seed).standard_normal(round(seconds * SAMPLE_RATE))
+
+
+def coloured(seconds: float, slope: float, seed: int = 1) -> NDArray[np.float64]:
+    """Pink (slope 1) or brown (slope 2) noise: a fan, the wind, a car."""
+    noise = white(seconds, seed)
+    spectrum = np.fft.rfft(noise)
+    spectrum *= np.maximum(np.fft.rfftfreq(len(noise), 1 / SAMPLE_RATE), 20) ** (-slope / 2)
+    return np.fft.irfft(spectrum, len(noise))
+
+
+def hum(seconds: float, hz: float = 50) -> NDArray[np.float64]:
+    """Mains and its harmonics."""
+    t = time(seconds)
+    return np.asarray(
+        np.sum([np.sin(2 * np.pi * hz * k * t + k) / k for k in (1, 2, 3, 5, 7)], axis=0)
+    )
+
+
+def keyboard(seconds: float, keys_per_s: float, seed: int = 1) -> NDArray[np.float64]:
+    """Keys pressed and let go: each a burst and a damped resonance of the desk."""
+    rng = np.random.default_rng(seed)
+    audio = 1e-3 * white(seconds + 1, seed)
+    t = time(0.06)
+    for press in np.arange(0.1, seconds - 0.2, 1 / keys_per_s):
+        moment = press + rng.uniform(0, 0.3 / keys_per_s)
+        for delay, strength in ((0.0, 1.0), (rng.uniform(0.06, 0.12), 0.5)):
+            click = rng.standard_normal(len(t)) * np.exp(-t / 0.003)
+            click += np.sin(2 * np.pi * rng.uniform(150, 400) * t) * np.exp(-t / 0.012)
+            begin = round((moment + delay) * SAMPLE_RATE)
+            audio[begin : begin + len(t)] += strength * rng.uniform(0.5, 1.4) * click
+    return audio[: round(seconds * SAMPLE_RATE)]
+
+
+@pytest.mark.parametrize("frame_ms", FRAME_MS)
+@pytest.mark.parametrize("dbfs", [-60, -40, -20])
+def test_white_noise(dbfs: float, frame_ms: int):
+    """White noise is never speech, however loud."""
+    assert not verdicts(to_pcm(white(10), dbfs), frame_ms).any()
+
+
+@pytest.mark.parametrize("dbfs", [-60, -40, -20])
+@pytest.mark.parametrize("slope", [1, 2])
+def test_fan(slope: float, dbfs: float):
+    """Noise of a fan opens no utterance and is no speech once it is known."""
+    pcm = to_pcm(coloured(20, slope), dbfs)
+    assert utterances(pcm) == []
+    assert not verdicts(pcm)[75:].any()
+
+
+@pytest.mark.parametrize("frame_ms", FRAME_MS)
+@pytest.mark.parametrize("dbfs", [-50, -30, -20])
+@pytest.mark.parametrize("hz", [50, 60, 100, 120])
+def test_hum(hz: float, dbfs: float, frame_ms: int):
+    """Mains hum opens no utterance, though it is as periodic as a voice."""
+    pcm = to_pcm(hum(5, hz) + 1e-2 * white(5), dbfs)
+    assert utterances(pcm, frame_ms) == []
+
+
+@pytest.mark.parametrize("frame_ms", FRAME_MS)
+@pytest.mark.parametrize("dbfs", [-40, -30, -20])
+@pytest.mark.parametrize("keys_per_s", [3, 5, 8])
+def test_keyboard(keys_per_s: float, dbfs: float, frame_ms: int):
+    """Somebody who types says nothing."""
+    clicks = keyboard(20, keys_per_s)
+    clicks /= np.percentile(np.abs(clicks), 97) * 3
+    pcm = to_pcm(clicks * 10 ** ((dbfs + 10) / 20))
+    assert utterances(pcm, frame_ms) == []
+
+
+def test_digital_silence():
+    """Zeros are not speech, and neither is dither."""
+    dither = np.random.default_rng(1).integers(-1, 2, 5 * SAMPLE_RATE).astype(np.int16)
+    assert not verdicts(np.zeros(5 * SAMPLE_RATE, np.int16)).any()
+    assert not verdicts(dither).any()
+
+
+@pytest.mark.parametrize("rise_db", [10, 20, 30])
+@pytest.mark.parametrize("slope", [0, 1, 2])
+def test_noise_rises(slope: float, rise_db: float):
+    """When the noise grows in the middle of a stream, it is not speech for long."""
+    noise = coloured(12, slope) / coloured(12, slope).std()
+    noise[: 4 * SAMPLE_RATE] *= 10 ** (-rise_db / 20)
+    pcm = to_pcm(noise * 10 ** (-26 / 20))
+    assert not verdicts(pcm)[(4 * 1000 + 1600) // 20 :].any()
+    assert all(end - start < 1.7 for start, end in utterances(pcm))
+
+
+def test_unproven_sound():
+    """Clatter has the benefit of the doubt once, for too short a time to be an utterance."""
+    bursts = np.tile(np.concatenate((0.2 * white(0.12), np.zeros(SAMPLE_RATE // 10))), 20)
+    pcm = to_pcm(np.concatenate((np.zeros(SAMPLE_RATE), bursts)) + 1e-4 * white(5.4))
+    speech = verdicts(pcm)
+    assert speech[50:55].all()
+    assert speech.sum() == 5
+    assert utterances(pcm) == []
+
+
+# --- what is speech -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def demo() -> NDArray[np.float64]:
+    """The demo recording, full scale ±1."""
+    audio, _ = soundfile.read(RECORDINGS / "demo.flac")
+    return np.asarray(audio)
+
+
+@pytest.fixture(scope="module")
+def truth() -> list[tuple[float, float]]:
+    """Where its utterances begin and end, in seconds."""
+    with (RECORDINGS / "demo.csv").open(encoding="utf-8", newline="") as file:
+        return [(float(row["start_s"]), float(row["end_s"])) for row in csv.DictReader(file)]
+
+
+def lateness(
+    found: list[tuple[float, float]], truth: list[tuple[float, float]]
+) -> NDArray[np.float64]:
+    """By how much each utterance begins and ends late, in seconds; all must have been found."""
+    assert len(found) == len(truth)
+    return np.array(found) - np.array(truth)
+
+
+@pytest.mark.parametrize("frame_ms", FRAME_MS)
+@pytest.mark.parametrize("gain_db", [-30, -20, -10, 0, 6])
+def test_gain(
+    demo: NDArray[np.float64], truth: list[tuple[float, float]], gain_db: float, frame_ms: int
+):
+    """The utterances are the same whether the microphone is turned down or up."""
+    late = lateness(utterances(to_pcm(demo * 10 ** (gain_db / 20)), frame_ms), truth)
+    assert np.median(late[:, 0]) <= 0.15
+    assert np.median(np.abs(late[:, 1])) <= 0.15
+    assert np.abs(late).max() <= 0.7
+
+
+def test_onset(demo: NDArray[np.float64], truth: list[tuple[float, float]]):
+    """Words are heard from their first sound on, before there is a voice in it."""
+    speech = verdicts(to_pcm(demo))
+    late = [(speech[round(start * 50) :].argmax()) * 20 for start, _ in truth]
+    assert np.median(late) <= 20
+
+
+def test_onset_wherever_frames_begin(demo: NDArray[np.float64], truth: list[tuple[float, float]]):
+    """A first word with little voice is not missed because the frames cut it elsewhere."""
+    begin, end = truth[1]
+    word = to_pcm(demo[round((begin - 1) * SAMPLE_RATE) : round(end * SAMPLE_RATE)])
+    for shift in range(0, 320, 16):
+        (found,) = utterances(np.concatenate((np.zeros(8000 + shift, np.int16), word)))
+        assert found[0] - shift / SAMPLE_RATE == pytest.approx(1.5, abs=0.06)
+
+
+@pytest.mark.parametrize("snr_db", [20, 10])
+@pytest.mark.parametrize("noise", ["white", "pink", "hum", "keyboard"])
+def test_noise(
+    demo: NDArray[np.float64], truth: list[tuple[float, float]], noise: str, snr_db: float
+):
+    """In noise, nearly all utterances are found, and nothing else."""
+    duration = len(demo) / SAMPLE_RATE
+    sounds = {
+        "white": white(duration),
+        "pink": coloured(duration, 1),
+        "hum": hum(duration),
+        "keyboard": keyboard(duration, 5),
+    }
+    sound = sounds[noise][: len(demo)] / sounds[noise].std()
+    found = utterances(to_pcm(demo + sound * 10 ** ((-23 - snr_db) / 20)))
+    hits = [any(a < end and b > start for a, b in found) for start, end in truth]
+    false = [(a, b) for a, b in found if not any(a < end and b > start for start, end in truth)]
+    assert sum(hits) >= len(truth) - 1
+    assert false == []
+
+
+def test_long_speech(demo: NDArray[np.float64], truth: list[tuple[float, float]]):
+    """Speech without a pause does not become the background of itself."""
+    slices = [slice(int(a * SAMPLE_RATE), int(b * SAMPLE_RATE)) for a, b in truth[:7]]
+    breathless = np.concatenate([demo[piece] for piece in slices])
+    speech = verdicts(to_pcm(breathless))
+    assert len(speech) > 15 * 50
+    assert speech[: len(speech) // 2].mean() > 0.9
+    assert speech[len(speech) // 2 :].mean() > 0.9
+
+
+def test_speech_after_noise(demo: NDArray[np.float64], truth: list[tuple[float, float]]):
+    """A voice is heard though loud noise has just stopped."""
+    sound = np.concatenate((white(5) * 0.1, demo))
+    found = utterances(to_pcm(sound))
+    late = lateness(found, [(start + 5, end + 5) for start, end in truth])
+    assert np.abs(late).max() <= 0.7
+
+
+@pytest.mark.parametrize(("drop_db", "pause_s"), [(20, 0), (38, 8)])
+def test_speech_after_shouting(demo: NDArray[np.float64], drop_db: float, pause_s: int):
+    """A voice quieter than the one before is heard as well; much quieter, after a while."""
+    first, second = demo[SAMPLE_RATE : 5 * SAMPLE_RATE], demo[8 * SAMPLE_RATE : 13 * SAMPLE_RATE]
+    pause = 1e-4 * white(pause_s)
+    found = utterances(to_pcm(np.concatenate((first, pause, second * 10 ** (-drop_db / 20)))))
+    assert sum(end - start for start, end in found if start > 4 + pause_s) > 3
+
+
+def test_ends_in_loud_noise(demo: NDArray[np.float64], truth: list[tuple[float, float]]):
+    """Noise that webrtcvad alone takes for speech does not draw out the ends of utterances."""
+    sound = demo + white(len(demo) / SAMPLE_RATE) * 10 ** (-33 / 20)
+    found = utterances(to_pcm(sound * 2))
+    ends = [max(b for a, b in found if a < end and b > start) - end for start, end in truth]
+    assert np.median(ends) < 0.15
+
+
+def test_offset(demo: NDArray[np.float64]):
+    """A converter's offset changes nothing."""
+    late = lateness(utterances(to_pcm(demo + 0.1)), utterances(to_pcm(demo)))
+    assert np.abs(late).max() < 0.1
+
+
+def test_least_level(demo: NDArray[np.float64]):
+    """What is quieter than the least level is no speech, though it be a voice."""
+    detector = VoiceActivityDetector(VadConfig(floor_dbfs=-20))
+    frames = to_pcm(demo[: 10 * SAMPLE_RATE] * 0.1).reshape(-1, detector.frame_samples)
+    assert not any(detector(frame) for frame in frames)
+
+
+# --- the interface --------------------------------------------------------------------------------
+
+
+def test_deterministic(demo: NDArray[np.float64]):
+    """Two detectors say the same of the same, and do not disturb each other."""
+    pcm = to_pcm(demo[: 10 * SAMPLE_RATE])
+    one, other = (VoiceActivityDetector(VadConfig()) for _ in range(2))
+    pairs = [(one(frame), other(frame)) for frame in pcm.reshape(-1, one.frame_samples)]
+    assert all(a == b for a, b in pairs)
+    assert [a for a, _ in pairs] == verdicts(pcm).tolist()
+
+
+def test_refusals():
+    """What is not a frame is refused, in words."""
+    detector = VoiceActivityDetector(VadConfig())
+    with pytest.raises(TypeError, match="got samples of type float32, expected int16"):
+        detector(np.zeros(320, np.float32))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"got a frame of shape \(160,\), expected \(320,\)"):
+        detector(np.zeros(160, np.int16))
+    with pytest.raises(ValueError, match=r"got a frame of shape \(320, 1\), expected \(320,\)"):
+        detector(np.zeros((320, 1), np.int16))

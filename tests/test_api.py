@@ -1,0 +1,112 @@
+"""The Python API, on real recordings in every shape."""
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import truth
+from fakes import silence
+
+from streamer import Predictor
+from streamer.cli.main import DEMO
+from streamer.config import Config
+from streamer.errors import InputError, NoSpeechError
+from streamer.types import EMOTIONS
+
+
+@pytest.fixture(scope="module")
+def predictor():
+    """One for all: loading takes a moment."""
+    return Predictor()
+
+
+@pytest.fixture(scope="module")
+def voice(excerpt):
+    """One utterance of the bundled recording: int16 PCM at 16 kHz, shape (samples,)."""
+    pcm, rate = soundfile.read(excerpt.path, dtype="int16")
+    first = excerpt.utterances[0]
+    return pcm[round((first.start - 0.3) * rate) : round((first.end + 0.3) * rate)]
+
+
+def test_an_emotion_or_all_probabilities(predictor, voice, tmp_path):
+    """As the forerunner did."""
+    path = tmp_path / "voice.wav"
+    soundfile.write(path, voice, 16_000)
+    probabilities = predictor.predict(path, return_all=True)
+    assert predictor.labels == EMOTIONS
+    assert probabilities.shape == (len(EMOTIONS),)
+    assert probabilities.sum() == pytest.approx(1)
+    assert predictor.predict(str(path)) == EMOTIONS[probabilities.argmax()]
+    assert predictor.predict(path, True) == pytest.approx(probabilities)  # noqa: FBT003 - so it was called
+
+
+def test_pcm_is_judged_as_its_recording_is(predictor, voice, tmp_path):
+    """int16, float32, at another rate, in stereo, louder and softer: the same voice."""
+    path = tmp_path / "voice.wav"
+    soundfile.write(path, voice, 16_000)
+    expected = predictor.predict(path, return_all=True)
+    same = predictor.predict(voice, return_all=True, sample_rate=16_000)
+    assert same == pytest.approx(expected)
+    as_float = (voice / 32_768).astype(np.float32)
+    stereo = np.stack((as_float, as_float), axis=1)
+    for pcm in (as_float, stereo, as_float / 4):
+        got = predictor.predict(pcm, return_all=True, sample_rate=16_000)
+        assert got == pytest.approx(expected, abs=0.02)
+    import soxr  # noqa: PLC0415 - only here
+
+    at_48k = soxr.resample(as_float, 16_000, 48_000)
+    got = predictor.predict(at_48k, return_all=True, sample_rate=48_000)
+    assert got == pytest.approx(expected, abs=0.05)
+
+
+def test_a_long_recording_is_the_mean_of_its_utterances(predictor, tmp_path):
+    """Weighted by their length."""
+    path = tmp_path / "long.wav"
+    pcm, rate = soundfile.read(DEMO, dtype="int16")
+    pcm = pcm[: 34 * rate]
+    soundfile.write(path, pcm, rate)
+    utterances = list(predictor.utterances(path))
+    assert len(utterances) >= 5
+    weights = [u.duration_s for u in utterances]
+    mean = np.average([u.prediction.probabilities for u in utterances], axis=0, weights=weights)
+    assert predictor.predict(path, return_all=True) == pytest.approx(mean)
+
+
+def test_without_speech_there_is_no_emotion(predictor, tmp_path):
+    """Silence, a quiet room, nothing at all."""
+    for name, pcm in (("room", silence(3.0)), ("none", silence(3.0) * 0), ("empty", silence(0))):
+        path = tmp_path / f"{name}.wav"
+        soundfile.write(path, pcm, 16_000)
+        with pytest.raises(NoSpeechError, match=f"{name}.wav: no speech in it"):
+            predictor.predict(path)
+        assert list(predictor.utterances(path)) == []
+
+
+def test_what_makes_no_sense_is_refused(predictor, voice, tmp_path):
+    """What was got and what was expected."""
+    with pytest.raises(ValueError, match="got sample_rate=None, expected the rate"):
+        predictor.predict(voice)
+    with pytest.raises(TypeError, match="got PCM of type int64, expected float32 or int16"):
+        predictor.predict(voice.astype(np.int64), sample_rate=16_000)
+    with pytest.raises(ValueError, match=r"got PCM of shape \(2, 2, 2\), expected \(samples,\)"):
+        predictor.predict(np.zeros((2, 2, 2), np.float32), sample_rate=16_000)
+    with pytest.raises(InputError, match="NaN"):
+        predictor.predict(np.full(16_000, np.nan, np.float32), sample_rate=16_000)
+    with pytest.raises(InputError, match="is a folder"):
+        predictor.predict(tmp_path)
+
+
+def test_a_voice_is_learned_within_a_recording():
+    """From the past alone, and anew with each recording; switched off, utterances stand alone."""
+    learning = Predictor()
+    deaf = Predictor(config=Config.model_validate({"baseline": {"enabled": False}}))
+    alone = [u.prediction for u in deaf.utterances(DEMO)]
+    warm = [u.prediction for u in learning.utterances(DEMO)]
+    assert len(warm) > 2
+    assert warm[0] == alone[0]
+    assert any(a != b for a, b in zip(warm[1:], alone[1:], strict=True))
+    assert [u.prediction for u in learning.utterances(DEMO)] == warm
+    pcm, rate = soundfile.read(DEMO, dtype="int16")
+    beginning = pcm[: round((truth()[1].end + 0.3) * rate)]
+    earlier = [u.prediction for u in learning.utterances(beginning, sample_rate=rate)]
+    assert earlier[0] == warm[0]
+    assert earlier[1].probabilities == pytest.approx(warm[1].probabilities, abs=0.02)

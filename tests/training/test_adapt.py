@@ -1,0 +1,305 @@
+"""A model adapted to labelled utterances: better on others of their kind, or left alone."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from streamer.cli.main import main
+from streamer.errors import ConfigError, InputError
+from streamer.model import bundle, features
+from streamer.model.bundle import (
+    Bundle,
+    Calibration,
+    Manifest,
+    Mood,
+    Network,
+    Source,
+    Voices,
+)
+from streamer.model.classifier import Classifier
+from streamer.model.encoder import EmotionNet
+from streamer.model.speaker.adaptation import VoiceModel, mix
+from streamer.model.speaker.clustering import SpeakerModel
+from streamer.sinks.audio_files import AudioFolder, file_name
+from streamer.training.adapt import _changed_voices, adapt
+from streamer.training.evaluation.metrics import figures
+from streamer.training.heads import transfer
+from streamer.training.heads.transfer import SURE, Examples, fit_change, split, try_change
+from streamer.types import SAMPLE_RATE, Pcm
+
+LABELS = ("neutral", "happy", "angry")
+PITCH = {"neutral": 300, "happy": 1200, "angry": 3000}
+SECONDS = np.arange(SAMPLE_RATE // 2) / SAMPLE_RATE
+Row = dict[str, object]
+
+
+@pytest.fixture(autouse=True)
+def _few_choices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Less is tried than in earnest: a test has no minute."""
+    monkeypatch.setattr(transfer, "L2", (10.0, 1.0))
+    monkeypatch.setattr(transfer, "FOLDS", 3)
+
+
+def tone(label: str, seed: int) -> Pcm:
+    """Half a second at about the pitch of a label, shape (samples,)."""
+    rng = np.random.default_rng(seed)
+    wave = np.sin(2 * np.pi * PITCH[label] * rng.uniform(0.9, 1.1) * SECONDS)
+    return np.rint(3000 * (wave + 0.05 * rng.standard_normal(len(wave)))).astype(np.int16)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of random weights, which knows nothing."""
+    manifest = Manifest(
+        name="base",
+        version="7",
+        labels=LABELS,
+        features=features.PARAMETERS,
+        network=Network(mels=80, width=64, heads=1, blocks=1, positions=1500),
+        calibration=Calibration(temperature=1.5, threshold=0.4, brevity=0.5),
+        baseline=Voices(prior=2.0, temperature=1.2),
+        mood=Mood(positive=("happy",), negative=("angry",)),
+        sources=(Source(name="nobody", licence="CC BY-NC 4.0"),),
+        training={"seed": 0},
+    )
+    torch.manual_seed(0)
+    network = EmotionNet(manifest.shape).eval()
+    voices = VoiceModel(
+        weight=network.head.weight.detach().numpy().copy(),
+        bias=network.head.bias.detach().numpy().copy(),
+        means=np.zeros((3, 3), np.float32),
+        prior=2.0,
+        doubt=0.0,
+        temperature=1.2,
+        speakers=SpeakerModel.indifferent(manifest.shape.features),
+    )
+    path = tmp_path_factory.mktemp("models") / "base"
+    bundle.save(Bundle(manifest, network, "# base, version 7\n\n## Licences\n", voices), path)
+    return path
+
+
+@pytest.fixture
+def rows() -> list[Row]:
+    """Thirty labelled utterances of two calls, a third of them heard right, and one unlabelled."""
+    labelled = [
+        {
+            "session": f"call-{number % 2}", "utterance": number, "channel": "a/b",
+            "start_s": number, "end_s": number + 0.5, "emotion": "happy", "confidence": 0.5,
+            "mood": 0.0, "uncertain": "false", "label": LABELS[number % 3],
+        }
+        for number in range(30)
+    ]  # fmt: skip
+    return [*labelled, {**labelled[0], "utterance": 99, "label": ""}]
+
+
+def saved(folder: Path, rows: list[Row]) -> tuple[Path, Path]:
+    """Rows as a log, and the sound of those that have a label."""
+    audio = AudioFolder(folder / "voices")
+    for row in rows:
+        if row["label"] in LABELS:
+            name = file_name(str(row["session"]), str(row["channel"]), int(str(row["utterance"])))
+            audio.save(name, tone(str(row["label"]), int(str(row["utterance"]))))
+    return write(folder / "log.csv", rows), folder / "voices"
+
+
+def write(path: Path, rows: list[Row]) -> Path:
+    """Rows as a CSV."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def clouds(seed: int, *, apart: float, count: int = 60) -> Examples:
+    """Utterances of three labels in a space of many directions, to a model that knows nothing."""
+    rng = np.random.default_rng(seed)
+    targets = torch.from_numpy(rng.permutation(np.arange(count) % 3))
+    centres = rng.standard_normal((3, 200))
+    vectors = apart * centres[targets] + rng.standard_normal((count, 200))
+    return Examples(
+        embeddings=torch.from_numpy(vectors.astype(np.float32)),
+        logits=torch.from_numpy(rng.standard_normal((count, 3)).astype(np.float32)),
+        hesitations=torch.ones(count, 1),
+        targets=targets,
+        groups=np.arange(count),
+    )
+
+
+def test_utterances_are_judged_as_the_program_judges_them(base, rows, tmp_path):
+    """Short ones are trusted less there: so they are here, before the change and after."""
+    log, audio = saved(tmp_path, rows)
+    before = adapt([log], audio=audio, base=base, out=tmp_path / "mine").trial.before
+    model = Classifier.load(base)
+    labelled = [row for row in rows if row["label"]]
+    heard = [
+        model.judge(tone(str(row["label"]), int(str(row["utterance"])))).probabilities
+        for row in labelled
+    ]
+    targets = np.array([LABELS.index(str(row["label"])) for row in labelled])
+    assert before.brier == pytest.approx(figures(np.array(heard), targets, LABELS).brier, abs=1e-3)
+
+
+def test_a_better_model_is_written_and_says_what_it_is(base, rows, tmp_path, capsys):
+    """The whole way, as a user goes it: figures, a bundle that judges, its card and licences."""
+    log, audio = saved(tmp_path, rows)
+    before = {path.name: path.read_bytes() for path in base.iterdir()}
+    out = tmp_path / "mine"
+    command = ["adapt", str(log), "--audio", str(audio), "--model", str(base), "--out", str(out)]
+    assert main(command) == 0
+    told = capsys.readouterr().out
+    assert "30 labelled utterances: neutral 10, happy 10, angry 10" in told
+    assert "on sessions left out in turn" in told
+    model = Classifier.load(out)
+    assert (model.name, model.labels) == ("mine-1", LABELS)
+    heard = [model.judge(tone(label, 1000 + i)).emotion for i, label in enumerate(LABELS * 4)]
+    assert sum(a == b for a, b in zip(heard, LABELS * 4, strict=True)) >= 10
+    manifest = bundle.load(out).manifest
+    notes = manifest.training["adaptation"]
+    assert notes["base"] == "base-7"
+    assert notes["labels"] == {"neutral": 10, "happy": 10, "angry": 10}
+    assert notes["uar"][1] > notes["uar"][0]
+    assert manifest.training["seed"] == 0
+    assert manifest.sources[0].licence == "CC BY-NC 4.0"
+    card = (out / "README.md").read_text(encoding="utf-8")
+    assert "base-7, adapted to 30 labelled utterances" in card
+    assert f"| adapted | {notes['uar'][1]:.3f} |" in card
+    assert "\n## base, version 7\n\n### Licences\n" in card
+    assert {path.name: path.read_bytes() for path in base.iterdir()} == before
+
+
+def test_what_is_not_better_is_not_written(base, rows, tmp_path, capsys):
+    """Labels that have nothing to do with the sound: exit code 1, and the old bundle stays."""
+    log, audio = saved(tmp_path, rows)
+    for number, row in enumerate(rows[:30]):
+        row["label"] = LABELS[number // 3 % 3]
+    write(log, rows)
+    out = tmp_path / "mine"
+    bundle.save(bundle.load(base), out)
+    before = (out / "bundle.json").read_bytes()
+    command = ["adapt", str(log), "--audio", str(audio), "--model", str(base), "--out", str(out)]
+    assert main(command) == 1
+    assert "not better than base-7 by more than chance explains" in capsys.readouterr().err
+    assert (out / "bundle.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_chance_is_not_taken_for_a_gain(seed):
+    """With features that say nothing; with some that say much, a gain is seen."""
+    assert not try_change(clouds(seed, apart=0.0), LABELS).is_better
+    told = try_change(clouds(seed, apart=0.5), LABELS)
+    assert told.is_better
+    assert told.gain > SURE * told.error > 0
+
+
+def test_a_fitted_temperature_alone_is_no_gain():
+    """A model that is right, and far too unsure, has nothing to learn from clouds of noise."""
+    noise = clouds(5, apart=0.0)
+    right = torch.eye(3)[noise.targets] + 0.5 * noise.logits
+    told = try_change(replace(noise, logits=0.1 * right), LABELS)
+    assert not told.is_better
+    assert told.gain < 0.1
+
+
+def test_an_emotion_that_nobody_labelled_stays():
+    """It is not pushed out: nobody said that it does not occur."""
+    seen = clouds(2, apart=0.5).take(clouds(2, apart=0.5).targets.numpy() < 2)
+    fitted = fit_change(replace(seen, logits=torch.zeros(len(seen), 3)))
+    assert abs(float(fitted.head(seen.embeddings)[:, 2].mean())) < 1.0
+
+
+def test_groups_stay_together_and_labels_are_spread():
+    """Unless one group is most of it all: then every utterance goes by itself."""
+    examples = clouds(3, apart=0.0)
+    groups = np.arange(60) // 6
+    folds = split(replace(examples, groups=groups))
+    assert all(len(set(folds[groups == group])) == 1 for group in set(groups))
+    assert sorted(np.bincount(folds)) == [18, 18, 24]
+    alone = split(replace(examples, groups=np.array([0] * 50 + [1] * 10)))
+    counts = np.array([np.bincount(examples.targets[alone == fold]) for fold in range(3)])
+    assert counts.min() >= 6
+    assert counts.max() <= 7
+
+
+def test_a_known_voice_is_judged_by_the_same_model(base):
+    """The change moves the warm head as it moves the cold one, in calibrated logits."""
+    old = bundle.load(base)
+    examples = clouds(4, apart=0.5)
+    vectors = torch.nn.functional.pad(examples.embeddings, (0, 128))[:, :128].contiguous()
+    examples = replace(examples, embeddings=vectors)
+    fitted = fit_change(examples)
+    assert old.voices is not None
+    voices = _changed_voices(old.voices, fitted)
+    before = old.voices.warm(vectors.numpy()) / old.voices.temperature
+    after = voices.warm(vectors.numpy()) / voices.temperature
+    added = fitted.head(vectors).numpy()
+    assert after == pytest.approx((before + added) / fitted.temperature, abs=1e-4)
+    # an average voice in each emotion still has no shift of its own
+    mean = np.stack([added[examples.targets == label].mean(0) for label in range(3)])
+    assert np.abs(fitted.means - mean).max() < np.abs(mean).max()
+    assert np.sign(np.diag(fitted.means)).tolist() == [1, 1, 1]
+    shift = voices.estimate(np.zeros((4, 3)), np.zeros((4, 3)), np.ones(4))
+    assert mix(np.zeros(3), np.zeros(3), shift, np.zeros(1)).tolist() == [0, 0, 0]
+
+
+def change_rows(rows: list[Row], **cells: object) -> None:
+    """The same in every row."""
+    for row in rows:
+        row.update(cells)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda rows: rows[4].update(label="sad"), "utterance 4: label: got 'sad', the model know"),
+        (lambda rows: rows[4].update(label="agnry"), "line 6: label: got 'agnry'"),
+        (lambda rows: change_rows(rows, label=""), r"got 0 labelled utterances \(none\)"),
+        (lambda rows: change_rows(rows, label="no_speech"), "got 0 labelled utterances"),
+        (lambda rows: change_rows(rows, label="happy"), r"\(happy 31\), expected at least 20"),
+        (lambda rows: change_rows(rows[:12], label=""), "got 18 labelled utterances"),
+        (lambda rows: change_rows(rows, emotion="sad"), "none of which says what the model"),
+        (lambda rows: rows[30].update(label="happy"), "lacks 1 of 31 .* call-0-a%2Fb-99.flac"),
+        (lambda rows: rows.append({**rows[0], "label": "angry"}), "is labelled twice"),
+    ],
+)
+def test_labels_that_will_not_do_are_named(spoil, message, base, rows, tmp_path):
+    """What was got and what is expected; nothing is written."""
+    _, audio = saved(tmp_path, rows)
+    spoil(rows)
+    log = write(tmp_path / "log.csv", rows)
+    with pytest.raises(InputError, match=message) as caught:
+        adapt([log], audio=audio, base=base, out=tmp_path / "mine")
+    assert caught.value.exit_code == 3
+    assert not (tmp_path / "mine").exists()
+
+
+def test_a_folder_that_is_no_bundle_is_left_alone(base, rows, tmp_path):
+    """It may hold anything."""
+    log, audio = saved(tmp_path, rows)
+    with pytest.raises(ConfigError, match="exists and is no model bundle"):
+        adapt([log], audio=audio, base=base, out=audio)
+
+
+def test_an_adapted_model_is_not_adapted_again(base, rows, tmp_path):
+    """It may have heard the very utterances that it would be measured on."""
+    log, audio = saved(tmp_path, rows)
+    known = bundle.load(base)
+    training = {**known.manifest.training, "adaptation": {"base": "base-7"}}
+    adapted = known.manifest.model_copy(update={"training": training})
+    bundle.save(replace(known, manifest=adapted), tmp_path / "adapted")
+    assert json.loads((tmp_path / "adapted" / "bundle.json").read_text())["training"]["adaptation"]
+    with pytest.raises(ConfigError, match="was itself adapted"):
+        adapt([log], audio=audio, base=tmp_path / "adapted", out=tmp_path / "mine")
+
+
+def test_speakers_are_kept_apart_where_they_are_named(base, rows, tmp_path):
+    """Before sessions are."""
+    for row in rows:
+        row["speaker"] = f"speaker {int(str(row['utterance'])) % 5}"
+    log, audio = saved(tmp_path, rows)
+    assert adapt([log], audio=audio, base=base, out=tmp_path / "mine").left_out == "speakers"
