@@ -17,7 +17,7 @@ manifest="--manifest $corpora/manifest.csv"
 heard=${sounds:+--sounds $sounds}
 
 # Three short rounds of fine-tuning without whom is tested; from their mean three long ones; of these and, a third, of the
-# encoder as it came, the mean. (The short ones of the models that are here were the best of twelve: docs/experiments.md.)
+# encoder as it came, the mean. (The models that are here began with the best of twelve: docs/experiments, note 025.)
 untested="--without ravdess:1,ravdess:2,crema-d:1,crema-d:2,savee:1,nemo"
 three() { # OUT FROM STEPS WITHOUT
     rounds="$made/$(basename "$1" .safetensors)"
@@ -66,7 +66,7 @@ $streamer train $manifest --encoder "$made/all.safetensors" --calibrator "$part"
 
 # For people who must not depend on non-commercial recordings: the encoder as it came, one corpus,
 # and no sounds but made-up ones. (The one that is here is version 5, made by an older program, and
-# better than what comes out of this one: docs/experiments.md.)
+# better than what comes out of this one: docs/experiments, note 026.)
 $streamer evaluate $manifest --corpora crema-d --encoder "$encoder" --protocol crema-d \
     --variations "plain,first 0.5 s,first 1 s" --out "$figures/open-crema-d"
 $streamer train $manifest --corpora crema-d --encoder "$encoder" --out models/open --version 6 \
