@@ -35,7 +35,7 @@ from streamer.types import SAMPLE_RATE, EndReason, Pcm, Segment
 EXAMPLE = """example:
   python benchmarks/vad.py --clips 60 --seed 5 --minutes 20 --out benchmarks/VAD.md
 
-The column of Silero needs its extra: pip install 'streamer[silero]'.
+The column of Silero needs its extra: pip install '.[silero]'.
 """
 
 ROOT = Path(__file__).parents[1]

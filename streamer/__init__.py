@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 __all__ = ["Predictor", "__version__"]
 
 try:
-    __version__ = version("streamer")
+    __version__ = version("streamer-emotion")
 except PackageNotFoundError:  # run from a source tree that was never installed
     __version__ = "0+unknown"
 

@@ -130,7 +130,7 @@ class VadConfig(_Section):
     def _is_installed(cls, engine: str) -> str:
         if engine == "silero" and not all(map(find_spec, SILERO_PACKAGES)):
             raise ValueError(
-                "builtin; silero is not installed: pip install 'streamer[silero]' adds it"
+                "builtin; silero is not installed: pip install onnxruntime silero-vad adds it"
             )
         return engine
 

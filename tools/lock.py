@@ -31,7 +31,7 @@ def needed(extra: str = "") -> dict[str, str]:
         extra: With this extra of streamer's.
     """
     found: dict[str, str] = {}
-    waiting = [("streamer", extra)]
+    waiting = [("streamer-emotion", extra)]
     while waiting:
         name, extra = waiting.pop()
         for text in distribution(name).requires or ():

@@ -66,7 +66,7 @@ $streamer train $manifest --encoder "$made/all.safetensors" --calibrator "$part"
 
 # For people who must not depend on non-commercial recordings: the encoder as it came, one corpus,
 # and no sounds but made-up ones. (The one that is here is version 5, made by an older program, and
-# better than what comes out of this one: docs/experiments, note 026.)
+# better than what comes out of this one: docs/experiments, note 028.)
 $streamer evaluate $manifest --corpora crema-d --encoder "$encoder" --protocol crema-d \
     --variations "plain,first 0.5 s,first 1 s" --out "$figures/open-crema-d"
 $streamer train $manifest --corpora crema-d --encoder "$encoder" --out models/open --version 6 \

@@ -64,6 +64,8 @@ say "installing streamer$extras and the locked versions of what it needs into .v
 install=".venv/bin/python -m pip install --quiet --disable-pip-version-check"
 # shellcheck disable=SC2086 - both are lists of words
 $install --require-hashes --no-deps $locks
+# Up to version 0.1 the distribution was called as the package is; both at once would be two versions.
+.venv/bin/python -m pip uninstall --quiet --yes streamer 2>/dev/null || :
 # What is left is torch: which of its files is right depends on the machine, so it has no hash.
 $install --editable ".$extras"
 echo "$wanted" >"$stamp"

@@ -47,7 +47,7 @@ def test_absent(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(configuration, "find_spec", lambda _: None)
     with pytest.raises(ConfigError, match=r"vad\.engine: got 'silero' from flag.*") as error:
         configuration.load(flags={"vad.engine": "silero"}, environ={})
-    assert "pip install 'streamer[silero]'" in str(error.value)
+    assert "pip install onnxruntime silero-vad" in str(error.value)
     assert error.value.exit_code == 2
 
 

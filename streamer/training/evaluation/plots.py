@@ -88,7 +88,7 @@ def _new_figure() -> Any:  # noqa: ANN401 - matplotlib ships no types
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415 - optional, and slow to import
     except ImportError:
-        raise ConfigError("plots need matplotlib: pip install 'streamer[train]'") from None
+        raise ConfigError("plots need matplotlib: pip install matplotlib") from None
     return Figure(figsize=INCHES, layout="constrained")  # no pyplot: no window, no global state
 
 
