@@ -33,7 +33,8 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from vad import demo_clips
 
-from streamer.audio.sources import FileSource, Recording
+from streamer.audio.recording import Recording
+from streamer.audio.sources import FileSource
 from streamer.config import Config
 from streamer.model.classifier import Classifier
 from streamer.pipeline.live import Model, Pipeline

@@ -8,8 +8,8 @@ from typing import Any, Literal, TypeAlias, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.audio.pcm import to_int16
 from streamer.audio.resample import StreamConverter
-from streamer.audio.sources import to_int16
 from streamer.config import Config
 from streamer.errors import NoSpeechError
 from streamer.model.classifier import Classifier

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from streamer.analysis.alerts import Watch, check_rules
-from streamer.audio.sources import Recording
+from streamer.audio.recording import Recording
 from streamer.config import Config
 from streamer.errors import InputError, OutputError, StreamerError
 from streamer.pipeline import offline

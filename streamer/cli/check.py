@@ -15,8 +15,10 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from streamer.analysis.alerts import check_rules
+from streamer.audio.devices import find_device
 from streamer.audio.level import rms_dbfs
-from streamer.audio.sources import FileSource, MicrophoneSource, find_device
+from streamer.audio.microphone import MicrophoneSource
+from streamer.audio.sources import FileSource
 from streamer.config import Config
 from streamer.errors import ConfigError, DeliveryError, OutputError, StreamerError
 from streamer.pipeline.live import Model, Pipeline

@@ -58,7 +58,7 @@ def _run(args: argparse.Namespace) -> int:
 
     from rich.console import Console
 
-    from streamer.audio.sources import native_stderr_muted
+    from streamer.audio.devices import native_stderr_muted
     from streamer.dashboard.board import Board
     from streamer.dashboard.screen import usable
     from streamer.pipeline.live import Pipeline
@@ -141,7 +141,8 @@ def _report(args: argparse.Namespace) -> int:
 
 
 def _enrol(args: argparse.Namespace) -> int:
-    from streamer.audio.sources import MicrophoneSource, find_device, native_stderr_muted
+    from streamer.audio.devices import find_device, native_stderr_muted
+    from streamer.audio.microphone import MicrophoneSource
     from streamer.cli.enrol import enrol, read, record
     from streamer.model.speaker import enrolment
 
@@ -167,7 +168,7 @@ def _devices(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from streamer.audio.sources import input_devices, native_stderr_muted
+    from streamer.audio.devices import input_devices, native_stderr_muted
 
     del args
     with native_stderr_muted():
@@ -186,7 +187,7 @@ def _devices(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from streamer.audio.sources import native_stderr_muted
+    from streamer.audio.devices import native_stderr_muted
     from streamer.cli.check import check, check_alert
 
     config = _config(args)
@@ -430,7 +431,9 @@ def _loader(config: "Config") -> "Callable[[], Classifier]":
 
 def _source(args: argparse.Namespace, config: "Config") -> "Source":
     """What `run` listens to: without a microphone or a wish, the bundled recording."""
-    from streamer.audio.sources import FileSource, MicrophoneSource, PipeSource, find_device
+    from streamer.audio.devices import find_device
+    from streamer.audio.microphone import MicrophoneSource
+    from streamer.audio.sources import FileSource, PipeSource
     from streamer.types import SAMPLE_RATE
 
     block_s = config.audio.block_ms / 1000

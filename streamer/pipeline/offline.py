@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from streamer.audio.recording import Recording
 from streamer.audio.resample import StreamConverter
-from streamer.audio.sources import Recording
 from streamer.config import Config
 from streamer.segmentation.channel import (
     Channel,

@@ -10,16 +10,12 @@ import pytest
 import soundfile
 from fakes import speech
 
+from streamer.audio.devices import find_device, native_stderr_muted
 from streamer.audio.level import clips, peak_dbfs, rms_dbfs
-from streamer.audio.sources import (
-    FileSource,
-    MicrophoneSource,
-    PipeSource,
-    Recording,
-    find_device,
-    native_stderr_muted,
-    to_int16,
-)
+from streamer.audio.microphone import MicrophoneSource
+from streamer.audio.pcm import to_int16
+from streamer.audio.recording import Recording
+from streamer.audio.sources import FileSource, PipeSource
 from streamer.errors import InputError
 
 RATE = 16_000

@@ -21,8 +21,8 @@ import soundfile
 from fakes import FakeModel, ScriptedSource, blocks, silence, speech
 from rich.console import Console
 
-from streamer.audio import sources
-from streamer.audio.sources import MicrophoneSource
+from streamer.audio import devices, microphone
+from streamer.audio.microphone import MicrophoneSource
 from streamer.cli import main
 from streamer.config import Config, DashboardConfig
 from streamer.dashboard.board import Board
@@ -320,7 +320,7 @@ def test_a_minute_asleep_is_a_hole_in_the_stream(tmp_path):
 def lost_at(times, monkeypatch):
     """What a microphone says is missing before each of the blocks that come at these times."""
     up = iter(times)
-    monkeypatch.setattr(sources, "_uptime", lambda: next(up))
+    monkeypatch.setattr(microphone, "_uptime", lambda: next(up))
     source = MicrophoneSource(None, channels=1, block_s=0.02)
     fine = SimpleNamespace(input_overflow=False)
     for _ in times:
@@ -407,7 +407,8 @@ class Portaudio:
 def portaudio(monkeypatch) -> Portaudio:
     """A scripted one: no program here has a device to itself."""
     scripted = Portaudio()
-    monkeypatch.setattr(sources, "_portaudio", lambda: scripted)
+    monkeypatch.setattr(devices, "portaudio", lambda: scripted)
+    monkeypatch.setattr(microphone, "portaudio", lambda: scripted)
     return scripted
 
 

@@ -1,0 +1,156 @@
+"""A microphone as a source: opened, watched, lost and found again."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from streamer.audio.devices import Device, find_device, portaudio
+from streamer.audio.sources import MIN_SILENT_BLOCKS, MIN_SILENT_S, POLL_S, empty_block
+from streamer.errors import DeviceLostError, InputError
+from streamer.types import SAMPLE_RATE, Block, Pcm, SourceInfo
+
+START_TIMEOUT_S = 4.0
+"""A device that was just opened may take this long to deliver its first block."""
+
+PACED_BLOCKS = 3
+"""After a pause, what has not come before so many blocks at their usual pace is lost."""
+
+CLOSE_TIMEOUT_S = 2.0
+"""Closing a stream whose device has gone may never return: it is given this long, then left."""
+
+
+def _uptime() -> float:
+    """Seconds that also pass while the machine sleeps: in Linux, monotonic ones do not."""
+    boot = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if boot is None else time.clock_gettime(boot)
+
+
+class MicrophoneSource:
+    """An input device, at 16 kHz where it can, else at its own rate.
+
+    After a loss, `open` looks for the same device again, by its name, never for another one.
+    """
+
+    def __init__(self, device: str | int | None, *, channels: int, block_s: float) -> None:
+        self._wanted = device
+        self._channels = channels
+        self._block_s = block_s
+        self._info: SourceInfo | None = None  # of the last time it was open
+        self._stream: Any = None
+        self._blocks: queue.SimpleQueue[Block] = queue.SimpleQueue()
+        self._polls = 0  # how often in a row nothing had come
+        self._heard = False  # since it was opened
+        self._last_up = 0.0  # when a block last came, by the clock that does not stop; 0: never
+        self._late = 0  # samples that did not come in time, and still may
+        self._paced = 0  # how many blocks have come at their usual pace since
+        self._after_loss = False
+
+    def open(self) -> SourceInfo:
+        """Open the device; after a loss, the same one."""
+        found = find_device(self._wanted if self._info is None else self._info.name)
+        sd = portaudio()
+        channels, rate = _best_format(sd, found, self._channels)
+        self._blocks = queue.SimpleQueue()
+        self._polls, self._heard = 0, False
+        self._after_loss = self._info is not None
+        self._info = SourceInfo(found.name, rate, channels, live=True)
+        try:
+            self._stream = sd.InputStream(
+                device=found.index,
+                samplerate=rate,
+                channels=channels,
+                dtype="int16",
+                blocksize=round(self._block_s * rate),
+                callback=self._on_block,
+            )
+            self._stream.start()
+        except sd.PortAudioError as error:
+            self.close()
+            raise InputError(
+                f"{found.name}: cannot be opened ({error.args[0]}); is another program using it? "
+                "'streamer devices' lists the others"
+            ) from error
+        return self._info
+
+    def read(self) -> Block | None:
+        """The next block. Raises DeviceLostError when the device has gone silent for too long."""
+        assert self._info is not None, "read before open"  # noqa: S101 - for the type checker
+        try:
+            block = self._blocks.get(timeout=POLL_S)
+        except queue.Empty:
+            self._polls += 1  # no clock: while this process was stopped, nothing could be heard
+            limit = max(MIN_SILENT_S, MIN_SILENT_BLOCKS * self._block_s)
+            silent = self._polls * POLL_S
+            if not self._stream.active:
+                raise DeviceLostError("its stream broke off") from None
+            if silent > (limit if self._heard else START_TIMEOUT_S):
+                raise DeviceLostError(f"nothing from it for {silent:.1f} s") from None
+            return empty_block(self._info.channels)
+        self._polls, self._heard = 0, True
+        return block
+
+    def close(self) -> None:
+        """Close the stream; where that hangs, leave it to a thread of its own."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            closing = threading.Thread(target=_close_quietly, args=(stream.abort, stream.close))
+            closing.daemon = True
+            closing.start()
+            closing.join(CLOSE_TIMEOUT_S)
+
+    def _on_block(self, pcm: Pcm, samples: int, _times: object, status: Any) -> None:  # noqa: ANN401
+        """On PortAudio's thread: hand over a copy and return at once."""
+        now, up = time.monotonic(), _uptime()
+        rate = self._info.sample_rate if self._info else SAMPLE_RATE
+        # The device does not say how much it lost: what the clock says is missing.
+        missing = round((up - self._last_up) * rate) - samples if self._last_up else 0
+        self._last_up = up
+        overrun = bool(status.input_overflow)
+        if self._after_loss:
+            lost, self._late = max(1, self._late + missing), 0
+        elif overrun and not self._late and missing <= MIN_SILENT_S * rate:
+            lost = max(1, missing)
+        else:
+            lost = self._given_up(missing, samples, rate)
+        self._blocks.put(Block(pcm.copy(), now, lost=lost, overrun=overrun))
+        self._after_loss = False
+
+    def _given_up(self, missing: int, samples: int, rate: int) -> int:
+        """How many samples are lost for good, now that a block has come.
+
+        What did not come in time may come all at once: a sound server keeps it while this process
+        is stopped. It is lost when blocks have come at their usual pace again for a while.
+        """
+        if missing > MIN_SILENT_S * rate:
+            self._late, self._paced = self._late + missing, 0
+        elif self._late:
+            self._late += missing
+            self._paced = 0 if missing < -samples // 2 else self._paced + 1
+            if self._paced == PACED_BLOCKS:
+                lost, self._late = self._late, 0
+                return lost if lost > POLL_S * rate else 0
+        return 0
+
+
+def _best_format(sd: Any, device: Device, channels: int) -> tuple[int, int]:  # noqa: ANN401
+    """Channels and rate to open a device with: as wanted where it can, else its own."""
+    for count in (channels, device.channels):
+        for rate in (SAMPLE_RATE, device.sample_rate):
+            try:
+                sd.check_input_settings(
+                    device=device.index, channels=count, dtype="int16", samplerate=rate
+                )
+            except sd.PortAudioError:
+                continue
+            return count, rate
+    return device.channels, device.sample_rate  # opening it will say what is wrong
+
+
+def _close_quietly(*steps: Callable[[], None]) -> None:
+    for step in steps:
+        try:
+            step()
+        except Exception:  # noqa: BLE001, S112 - the device is gone: nothing is left to be saved
+            continue
