@@ -25,7 +25,9 @@ sys.path.insert(0, str(TESTS))
 
 from fakes import FakeModel, silence, speech  # noqa: E402 - the scripted voices of the tests
 
-from streamer import batch, cli, session  # noqa: E402, F401 - imported before anything is forked
+from streamer import session  # noqa: E402, F401 - imported before anything is forked
+from streamer.bulk import local  # noqa: E402, F401 - likewise
+from streamer.cli import main as cli  # noqa: E402 - imported before anything is forked
 
 UTTERANCES = 400
 

@@ -10,6 +10,7 @@ from streamer.model.features import Waveform, speech_rms
 from streamer.training.augmentation import degrade as forms
 from streamer.training.augmentation import noise
 from streamer.training.augmentation.degrade import VARIATIONS, degrade
+from streamer.training.augmentation.rooms import synthetic_tail
 from streamer.types import SAMPLE_RATE
 
 
@@ -122,7 +123,7 @@ def test_a_room_dies_away():
     """After a click, 60 dB in the time asked for, and the click itself as loud as asked."""
     click = np.zeros(SAMPLE_RATE, np.float32)
     click[0] = 1
-    room = forms.reverberant(click, np.random.default_rng(0), rt60=0.5, direct_db=6.0)
+    room = forms.reverberant(click, synthetic_tail(np.random.default_rng(0), 0.5), 6.0)
     tail = np.square(room[1:])
     assert 10 * np.log10(1 / tail.sum()) == pytest.approx(6, abs=0.1)
     early, late = (tail[int(t * SAMPLE_RATE) :][:1600].mean() for t in (0.05, 0.35))

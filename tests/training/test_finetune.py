@@ -13,11 +13,11 @@ from safetensors.torch import load_file, save_file
 
 from streamer.errors import ConfigError, ModelError
 from streamer.model.classifier import Classifier
-from streamer.training import finetune as finetune_module
 from streamer.training.augmentation import pieces
 from streamer.training.data.extraction import Extractor
 from streamer.training.data.manifest import leave_out, read_manifest
 from streamer.training.data.recordings import Recordings, Spoilt
+from streamer.training.encoder import finetune as finetune_module
 from streamer.training.encoder.average import average
 from streamer.training.encoder.files import read_provenance
 from streamer.training.encoder.finetune import FineTuning, finetune

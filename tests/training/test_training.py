@@ -18,7 +18,6 @@ from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 from streamer.errors import ConfigError, InputError, ModelError, OutputError
 from streamer.model.classifier import Classifier
-from streamer.training import recipe as recipe_module
 from streamer.training.augmentation.noise import FAMILIES, white
 from streamer.training.data.extraction import Extractor, read_mono
 from streamer.training.data.manifest import Clip, labels_of, read_manifest
@@ -36,6 +35,7 @@ from streamer.training.evaluation.metrics import (
 )
 from streamer.training.evaluation.model import evaluate_model
 from streamer.training.evaluation.protocols import folds, hold_out
+from streamer.training.heads import recipe as recipe_module
 from streamer.training.heads.logistic import (
     Examples,
     Head,

@@ -1,8 +1,8 @@
 """What a recording may also sound like: a short piece of it, over a telephone, in a noisy room."""
 
 import io
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from types import MappingProxyType
 from typing import Literal, TypeAlias, TypeVar
 
@@ -12,7 +12,6 @@ import soxr
 from numpy.typing import NDArray
 
 from streamer.model.features import Waveform, speech_rms
-from streamer.training.augmentation import noise
 from streamer.training.augmentation.noise import (
     FAMILIES,
     OCTAVE_DB,
@@ -20,6 +19,7 @@ from streamer.training.augmentation.noise import (
     fft_length,
     likely,
 )
+from streamer.training.augmentation.rooms import synthetic_tail
 from streamer.types import SAMPLE_RATE, Pcm
 
 Variation: TypeAlias = Callable[[Waveform, np.random.Generator], Waveform]
@@ -61,7 +61,11 @@ NOISES = (
 
 
 def degrade(
-    wave: Waveform, rng: np.random.Generator, voices: Draw, sounds: Draw | None = None
+    wave: Waveform,
+    rng: np.random.Generator,
+    voices: Draw,
+    sounds: Draw | None = None,
+    rooms: Sequence[Waveform] = (),
 ) -> Waveform:
     """Speech as it may reach the program, most often with one or two things wrong.
 
@@ -73,6 +77,8 @@ def degrade(
         rng: Decides everything.
         voices: Gives other people's recordings, for babble.
         sounds: Gives recordings of noises and music; None makes them up.
+        rooms: Tails of measured rooms, see `read_rooms`: half of the rooms are of these. Without
+            any, all rooms are synthetic.
 
     Returns:
         Shape (samples,); of another length where the speed was changed.
@@ -80,7 +86,10 @@ def degrade(
     if likely(rng, 0.4):
         wave = faster(wave, rng.uniform(*SPEED))
     if likely(rng, 0.35):
-        wave = reverberant(wave, rng, rt60=rng.uniform(*RT60_S), direct_db=rng.uniform(*DIRECT_DB))
+        tail = synthetic_tail(rng, rng.uniform(*RT60_S))
+        if rooms and likely(rng, 0.5):
+            tail = rooms[int(rng.integers(len(rooms)))]
+        wave = reverberant(wave, tail, rng.uniform(*DIRECT_DB))
     if likely(rng, 0.35):
         wave = in_noise(wave, background(rng, len(wave), voices, sounds), rng.uniform(*SNR_DB))
     if likely(rng, 0.1):
@@ -149,23 +158,15 @@ def faster(wave: Waveform, speed: float) -> Waveform:
     return quick
 
 
-def reverberant(
-    wave: Waveform, rng: np.random.Generator, *, rt60: float, direct_db: float
-) -> Waveform:
-    """In a room: the voice itself, and a tail of noise that decays (Polack 1988).
+def reverberant(wave: Waveform, tail: Waveform, direct_db: float) -> Waveform:
+    """In a room: the voice itself, and what comes back from the walls.
 
     Args:
         wave: Shape (samples,).
-        rng: Draws the room.
-        rt60: In this time, in seconds, the tail falls by 60 dB; high tones die sooner.
+        tail: The room's impulse response without the direct sound, shape (samples,).
         direct_db: Level of the voice itself over that of the tail.
     """
-    time = np.arange(round(rt60 * SAMPLE_RATE), dtype=np.float32) / SAMPLE_RATE
-    dull = 10 ** rng.uniform(3, 4)
-    tail = noise.shaped(rng, len(time), lambda hz: 1 / (1 + hz / dull))
-    tail *= np.exp(np.float32(-np.log(1000) / rt60) * time)
-    tail[: round(rng.uniform(0.001, 0.01) * SAMPLE_RATE)] = 0  # nothing comes back sooner
-    tail *= np.float32(10 ** (-direct_db / 20) / np.linalg.norm(tail))
+    tail = tail * np.float32(10 ** (-direct_db / 20) / np.linalg.norm(tail))
     length = fft_length(len(wave) + len(tail))
     spectrum = np.fft.rfft(wave, length) * np.fft.rfft(tail, length)
     return wave + np.fft.irfft(spectrum, length)[: len(wave)].astype(np.float32, copy=False)
@@ -243,14 +244,14 @@ def crop(wave: Waveform, rng: np.random.Generator) -> Waveform:
     return cut(wave, length, rng)
 
 
-def degraded(wave: Waveform, rng: np.random.Generator) -> Waveform:
-    """As training with `degrade` hears it; the babble is of its own voice, backwards."""
-    return degrade(wave, rng, lambda _: wave[::-1])
+def degraded(wave: Waveform, rng: np.random.Generator, rooms: Sequence[Waveform] = ()) -> Waveform:
+    """`degrade`, with babble made of the clip's own voice, reversed."""
+    return degrade(wave, rng, lambda _: wave[::-1], rooms=rooms)
 
 
-def piece(wave: Waveform, rng: np.random.Generator) -> Waveform:
-    """A random piece, as `crop`, as it may reach the program, as `degraded`."""
-    return degraded(crop(wave, rng), rng)
+def piece(wave: Waveform, rng: np.random.Generator, rooms: Sequence[Waveform] = ()) -> Waveform:
+    """A random piece, as `crop`, degraded."""
+    return degraded(crop(wave, rng), rng, rooms)
 
 
 def noisy(wave: Waveform, rng: np.random.Generator) -> Waveform:
@@ -260,7 +261,7 @@ def noisy(wave: Waveform, rng: np.random.Generator) -> Waveform:
 
 def in_a_room(wave: Waveform, rng: np.random.Generator) -> Waveform:
     """In a living room or an office, at a metre or two."""
-    return reverberant(wave, rng, rt60=0.5, direct_db=0.0)
+    return reverberant(wave, synthetic_tail(rng, 0.5), 0.0)
 
 
 def over_telephone(law: Law) -> Variation:
@@ -278,22 +279,34 @@ def beginning(seconds: float) -> Variation:
     return lambda wave, _rng: wave[: round(seconds * SAMPLE_RATE)]
 
 
-VARIATIONS: Mapping[str, Variation] = MappingProxyType(
-    {
-        "plain": plain,
-        "crop": crop,
-        "degraded": degraded,
-        "piece": piece,
-        "telephone A-law": over_telephone("ALAW"),
-        "telephone mu-law": over_telephone("ULAW"),
-        "noise 10 dB": noisy,
-        "gain -30 dB": with_gain(-30.0),
-        "gain +20 dB": with_gain(20.0),
-        "room 0.5 s": in_a_room,
-        **{f"first {seconds:g} s": beginning(seconds) for seconds in HEARD_S},
-    }
-)
-"""By the name under which their features are kept."""
+def variations(rooms: Sequence[Waveform] = ()) -> Mapping[str, Variation]:
+    """All forms, by the name under which their features are cached.
+
+    Args:
+        rooms: As for `degrade`.
+    """
+    return MappingProxyType(
+        {
+            "plain": plain,
+            "crop": crop,
+            "degraded": partial(degraded, rooms=rooms),
+            "piece": partial(piece, rooms=rooms),
+            "telephone A-law": over_telephone("ALAW"),
+            "telephone mu-law": over_telephone("ULAW"),
+            "noise 10 dB": noisy,
+            "gain -30 dB": with_gain(-30.0),
+            "gain +20 dB": with_gain(20.0),
+            "room 0.5 s": in_a_room,
+            **{f"first {seconds:g} s": beginning(seconds) for seconds in HEARD_S},
+        }
+    )
+
+
+VARIATIONS = variations()
+"""The forms with synthetic rooms alone."""
+
+IN_ROOMS = ("degraded", "piece")
+"""The forms that depend on the rooms."""
 
 
 def _filtered(wave: Waveform, gain: Callable[[Frequencies], Frequencies]) -> Waveform:

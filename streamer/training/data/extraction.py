@@ -21,7 +21,14 @@ from streamer.model.bundle import WEIGHTS, Bundle
 from streamer.model.encoder import pool
 from streamer.model.features import Waveform
 from streamer.pipeline import offline
-from streamer.training.augmentation.degrade import FULL_SCALE, HEARD_S, VARIATIONS
+from streamer.training.augmentation.degrade import (
+    FULL_SCALE,
+    HEARD_S,
+    IN_ROOMS,
+    VARIATIONS,
+    Variation,
+    variations,
+)
 from streamer.training.data.manifest import Clip
 from streamer.training.encoder.files import Provenance, check_blocks, load_encoder, read_provenance
 from streamer.types import SAMPLE_RATE, Window
@@ -45,6 +52,7 @@ class Extractor:
         blocks: How many of its blocks to use; None uses all. The cache holds all in any case.
         cache: Folder for what was computed; it may be deleted at any time.
         jobs: Recordings worked on at once; None takes every core.
+        rooms: Tails of measured rooms for degraded forms, see `read_rooms`.
 
     Raises:
         ModelError: The weights cannot be read, or are no such encoder.
@@ -57,7 +65,11 @@ class Extractor:
         blocks: int | None = None,
         cache: Path,
         jobs: int | None = None,
+        rooms: Sequence[Waveform] = (),
     ) -> None:
+        self._variations = variations(rooms)
+        digest = hashlib.sha256(b"".join(room.tobytes() for room in rooms)).hexdigest()
+        self._rooms = digest if rooms else ""
         if isinstance(weights, Bundle):
             self.encoder, self.shape = weights.network.encoder, weights.manifest.shape
             self._fingerprint, provenance = weights.manifest.files[WEIGHTS], Provenance()
@@ -136,7 +148,7 @@ class Extractor:
         if variation in ROLLING:
             heard = [self._rolled(clip, ROLLING[variation]) for clip in clips]
             return np.stack([np.append(each.embedding, np.float32(each.seconds)) for each in heard])
-        waves = [_varied(clip, variation) for clip in clips]
+        waves = [_varied(clip, variation, self._variations[variation]) for clip in clips]
         mel, frames = features.log_mel_batch(waves)
         with precision(torch.device("cpu")):
             outputs = self.encoder(mel, frames=frames)
@@ -172,6 +184,8 @@ class Extractor:
             else variation,
             "clips": [(clip.name, clip.path.stat().st_size) for clip in clips],
         }
+        if self._rooms and variation in IN_ROOMS:
+            state["rooms"] = self._rooms
         return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:24]
 
 
@@ -183,10 +197,10 @@ def precision(device: torch.device) -> AbstractContextManager[None]:
     return torch.autocast(device.type, torch.bfloat16, enabled=quick)
 
 
-def _varied(clip: Clip, variation: str) -> Waveform:
-    rng = np.random.default_rng(list(f"{variation}/{clip.name}".encode()))
+def _varied(clip: Clip, name: str, variation: Variation) -> Waveform:
+    rng = np.random.default_rng(list(f"{name}/{clip.name}".encode()))
     speech = _speech(clip)
-    wave = features.prepare(VARIATIONS[variation](speech, rng))
+    wave = features.prepare(variation(speech, rng))
     if wave is None:  # a crop may have hit a pause
         wave = features.prepare(speech)
     if wave is None:
