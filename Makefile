@@ -1,40 +1,58 @@
 # make run    sets up everything and listens; make run ARGS="--duration 20 --csv out.csv"
 # make test   sets up everything and passes the tests
-.PHONY: help run test check lint lock screenshots clean bench load day
+.PHONY: help setup setup-test run test test-portable test-docs lint docs tables lock screenshots clean bench load day
+
+bin := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 
 help: ## show this help
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
-run: ## set up everything and run: make run ARGS="--duration 20 --csv out.csv"
-	@tools/setup.sh run
-	@.venv/bin/streamer run $(ARGS)
+setup: ## set up what running needs, in .venv; make PYTHON=python3.13 setup takes that Python
+	@PYTHON=$(PYTHON) tools/setup.sh run
 
-test: ## set up everything, check the code and run the tests: make test ARGS="-k ring"
-	@tools/setup.sh test
+setup-test: ## and what the tests and checks need besides
+	@PYTHON=$(PYTHON) tools/setup.sh test
+
+run: setup ## set up everything and run: make run ARGS="--duration 20 --csv out.csv"
+	@$(bin)/streamer run $(ARGS)
+
+test: setup-test ## set up everything, check the code and run the tests: make test ARGS="-k ring"
 	@$(MAKE) --no-print-directory lint
-	OMP_NUM_THREADS=1 .venv/bin/pytest --numprocesses 2 --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 $(bin)/pytest --numprocesses 2 --dist loadfile $(ARGS)
+
+test-portable: setup-test ## what needs no sound server and no POSIX terminal: the tests for macOS and Windows
+	OMP_NUM_THREADS=1 $(bin)/pytest tests/analysis tests/model tests/segmentation tests/docs $(ARGS)
+
+test-docs: ## the examples, commands and links of the documents
+	OMP_NUM_THREADS=1 $(bin)/pytest --quiet tests/docs $(ARGS)
+
+docs: ## the API reference from the docstrings, into build/docs/
+	$(bin)/python tools/api_reference.py build/docs
+
+tables: ## the tables of accuracy in README and docs, from docs/figures
+	$(bin)/python tools/accuracy_tables.py
 
 lint: ## style, types and the rules of who may import whom
-	.venv/bin/ruff check
-	.venv/bin/ruff format --check
-	.venv/bin/mypy
-	.venv/bin/lint-imports
+	$(bin)/ruff check
+	$(bin)/ruff format --check
+	$(bin)/mypy
+	$(bin)/lint-imports
 
 bench: ## measure speed and latency into benchmarks/RESULTS.md; five minutes of a quiet machine
-	.venv/bin/python benchmarks/results.py
+	$(bin)/python benchmarks/results.py
 
 load: ## measure how many lines one process keeps up with into benchmarks/LOAD.md; seven minutes of a quiet machine
-	.venv/bin/python benchmarks/load.py --page benchmarks
+	$(bin)/python benchmarks/load.py --page benchmarks
 
 day: ## a day of speech and silence, faster than real time, into benchmarks/DAY.md; twenty minutes
-	.venv/bin/python benchmarks/day.py --page benchmarks
+	$(bin)/python benchmarks/day.py --page benchmarks
 
 lock: ## write the versions that are installed now, with hashes, to the lock files; needs uv
-	.venv/bin/python tools/lock.py
+	$(bin)/python tools/lock.py
 
 screenshots: ## renew the README's pictures from the real program, in two minutes at real-time pace
-	.venv/bin/python tools/screenshot.py
-	@if command -v chromium google-chrome >/dev/null; then .venv/bin/python tools/report_screenshot.py; \
+	$(bin)/python tools/screenshot.py
+	@if command -v chromium google-chrome >/dev/null; then $(bin)/python tools/report_screenshot.py; \
 	else echo "no chromium here: docs/report.png stays as it is"; fi
 
 clean: ## remove the virtual environment and all caches

@@ -7,6 +7,8 @@ set -eu
 
 purpose=${1:?run or test}
 python=${PYTHON:-python3}
+bin=.venv/bin
+case "$(uname -s)" in MINGW* | MSYS* | CYGWIN*) bin=.venv/Scripts ;; esac
 cd "$(dirname "$0")/.."
 
 say() { echo "setup: $*" >&2; }
@@ -60,12 +62,12 @@ if [ "$purpose" != run ]; then
     locks="$locks --requirement requirements-dev.lock"
 fi
 say "installing streamer$extras and the locked versions of what it needs into .venv (once)"
-[ -x .venv/bin/python ] || "$python" -m venv .venv
-install=".venv/bin/python -m pip install --quiet --disable-pip-version-check"
+[ -x $bin/python ] || "$python" -m venv .venv
+install="$bin/python -m pip install --quiet --disable-pip-version-check"
 # shellcheck disable=SC2086 - both are lists of words
 $install --require-hashes --no-deps $locks
 # Up to version 0.1 the distribution was called as the package is; both at once would be two versions.
-.venv/bin/python -m pip uninstall --quiet --yes streamer 2>/dev/null || :
+$bin/python -m pip uninstall --quiet --yes streamer 2>/dev/null || :
 # What is left is torch: which of its files is right depends on the machine, so it has no hash.
 $install --editable ".$extras"
 echo "$wanted" >"$stamp"
