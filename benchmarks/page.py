@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from streamer.cli.bench import machine
+from streamer.diagnostics.benchmark import machine
 
 HERE = Path(__file__).parent
 

@@ -39,7 +39,7 @@ def costs(report: Mapping[str, Any]) -> list[str]:
         "| --- | --- | --- |",
         *(
             f"| {judged['seconds']:g} s | {judged['p50_ms']:.0f} ms | {judged['p95_ms']:.0f} ms |"
-            for judged in report["judged"]
+            for judged in report["by_length"]
         ),
         "",
         f"Model {report['model']}, loaded in {report['load_ms']:.0f} ms. Real-time factor with",

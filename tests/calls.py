@@ -8,7 +8,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from streamer.cli.main import DEMO
+from streamer.audio.demo import DEMO
 from streamer.types import SAMPLE_RATE, Pcm
 
 AGENT = (0, 2, 4, 6)

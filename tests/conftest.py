@@ -21,7 +21,7 @@ from hooks import Server
 from real_terminal import terminal  # noqa: F401 - a fixture
 from virtual_microphone import VirtualMicrophone, missing
 
-from streamer.cli.main import DEMO
+from streamer.audio.demo import DEMO
 
 EXCERPT_S = 9.0
 BRISK_S, BRISK_PAUSE_S = 1.6, 0.6

@@ -7,7 +7,7 @@ from conftest import truth
 from fakes import silence
 
 from streamer import Predictor
-from streamer.cli.main import DEMO
+from streamer.audio.demo import DEMO
 from streamer.config import Config
 from streamer.errors import InputError, NoSpeechError
 from streamer.types import EMOTIONS

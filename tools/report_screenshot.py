@@ -12,7 +12,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from streamer.cli.main import DEMO, main
+from streamer.audio.demo import DEMO
+from streamer.cli.main import main
 
 FOLDER = Path(__file__).parent.parent
 SIZE = (1180, 1180)

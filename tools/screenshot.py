@@ -21,8 +21,8 @@ from rich.console import Console
 from rich.terminal_theme import DEFAULT_TERMINAL_THEME, SVG_EXPORT_THEME, TerminalTheme
 
 from streamer.analysis.alerts import Watch
+from streamer.audio.demo import DEMO
 from streamer.audio.sources import FileSource
-from streamer.cli.main import DEMO
 from streamer.config import Config
 from streamer.dashboard.controls import press
 from streamer.dashboard.state import Channel, Snapshot, fold

@@ -26,7 +26,7 @@ from beside.contenders import (
     python,
     run,
 )
-from streamer.cli.main import DEMO
+from streamer.audio.demo import DEMO
 from streamer.config import Config
 from streamer.model import bundle, features
 from streamer.model.encoder import NetworkShape

@@ -1,92 +1,80 @@
-"""A few seconds of ordinary speech become a voice that is known from the start."""
+"""``streamer enrol``: learn a voice from a few seconds of ordinary speech."""
 
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
+from streamer.cli.options import add_config, add_model, load_config, model_loader
+from streamer.cli.parser import CommandParser, Namespace, positive_float
+from streamer.errors import InputError
 
-from streamer.audio.resample import StreamConverter
-from streamer.audio.sources import Source
-from streamer.config import Config
-from streamer.errors import InputError, ModelError, NoSpeechError
-from streamer.model.classifier import Classifier
-from streamer.model.speaker.clustering import MEMORY
-from streamer.model.speaker.enrolment import Enrolment, Spoken
-from streamer.pipeline import offline
-from streamer.types import SAMPLE_RATE, Pcm
+if TYPE_CHECKING:
+    from streamer.config import Config
+    from streamer.types import Pcm
 
-LEAST_S = 3.0
-"""Less speech does not tell a voice from what it happened to say."""
+NAME = "enrol"
+SUMMARY = "learn a voice from a few seconds of ordinary speech"
+EXAMPLE = "streamer enrol anna"
 
-LONGEST_S = 600.0
-"""A longer recording is hardly one voice, and more than a baseline remembers."""
+MAX_S = 600.0
+"""A longer recording is hardly one voice, and more than speaker adaptation remembers."""
 
 
-def read(path: Path) -> Pcm:
+def add_arguments(parser: CommandParser) -> None:
+    """Add the command's arguments to its parser."""
+    add_config(parser)
+    parser.add_argument("name", metavar="NAME", help="whose voice it is, for 'run --speaker NAME'")
+    parser.add_argument(
+        "--device", metavar="INDEX|NAME", help="input device (default: the configured one)"
+    )
+    parser.add_argument("--input", metavar="FILE", help="a recording of the voice, and nobody else")
+    parser.add_argument(
+        "--duration",
+        metavar="S",
+        type=positive_float,
+        default=20.0,
+        help="how many seconds to listen (default: 20)",
+    )
+    add_model(parser)
+
+
+def execute(args: Namespace) -> int:
+    """Record or read the voice, and keep what the model learns of it."""
+    from streamer.model.speaker import enrolment
+    from streamer.pipeline import offline
+
+    config = load_config(args).config
+    enrolment.check_name(args.name)
+    pcm = _recorded(args.duration, config) if args.input is None else read(Path(args.input))
+    speech = list(offline.speech_in(pcm, config))
+    known = enrolment.enrol(args.name, speech, model_loader(config)())
+    path = enrolment.save(known)
+    print(f"{known.speaker}: {len(known.utterances)} utterances, {known.seconds:.1f} s, in {path}")
+    return 0
+
+
+def read(path: Path) -> "Pcm":
     """A recording of one voice as one stream, shape (samples,).
 
     Raises:
-        InputError: It cannot be read, or is longer than `LONGEST_S`.
+        InputError: It cannot be read, or is longer than `MAX_S`.
     """
-    pcm = offline.whole(path, LONGEST_S)
+    from streamer.pipeline import offline
+
+    pcm = offline.whole(path, MAX_S)
     if pcm is None:
-        raise InputError(f"{path}: is longer than {LONGEST_S:g} s, expected a voice in less")
+        raise InputError(f"{path}: is longer than {MAX_S:g} s, expected a voice in less")
     return pcm
 
 
-def record(source: Source, seconds: float) -> Pcm:
-    """What a source delivers, to its end or for so long, as one stream: shape (samples,).
+def _recorded(seconds: float, config: "Config") -> "Pcm":
+    from streamer.audio.devices import find_device, native_stderr_muted
+    from streamer.audio.microphone import MicrophoneSource
+    from streamer.audio.record import record
 
-    Raises:
-        InputError: It cannot be opened, or is lost.
-    """
-    info = source.open()
-    try:
-        converter = StreamConverter(info.sample_rate, info.channels)
-        pieces: list[Pcm] = []
-        while sum(map(len, pieces)) < seconds * SAMPLE_RATE:
-            block = source.read()
-            if block is None:
-                break
-            pieces.append(converter.convert(block.pcm))
-        pieces.append(converter.flush())
-    finally:
-        source.close()
-    return np.concatenate(pieces)[:, 0]
-
-
-def enrol(speaker: str, pcm: Pcm, classifier: Classifier, config: Config) -> Enrolment:
-    """Learn a voice from its speech.
-
-    Args:
-        speaker: Who speaks.
-        pcm: One stream at 16 kHz with nobody else in it, shape (samples,).
-        classifier: Hears it.
-        config: For the splitting into utterances.
-
-    Raises:
-        ModelError: The model learns no voices.
-        NoSpeechError: There is no speech in it, or less than `LEAST_S`.
-    """
-    pieces = list(offline.speech_in(pcm, config))
-    seconds = sum(map(len, pieces)) / SAMPLE_RATE
-    if not pieces:
-        raise NoSpeechError(
-            f"got no speech in {len(pcm) / SAMPLE_RATE:.1f} s, expected at least {LEAST_S:g} s"
-        )
-    if seconds < LEAST_S:
-        raise NoSpeechError(f"got {seconds:.1f} s of speech, expected at least {LEAST_S:g} s")
-    heard = [classifier.hear(piece) for piece in pieces[-MEMORY:]]
-    spoken = [
-        Spoken(cold=tuple(each.cold), warm=tuple(each.warm), mark=tuple(each.mark))
-        for each in heard
-        if each is not None
-    ]
-    if not spoken:
-        raise ModelError(f"model {classifier.name} learns no voices, so none can be enrolled")
-    return Enrolment(
-        speaker=speaker,
-        model=classifier.name,
-        weights=classifier.digest,
-        seconds=seconds,
-        utterances=tuple(spoken),
-    )
+    with native_stderr_muted():
+        find_device(config.audio.device)
+        print(f"speak for {seconds:g} s, as you usually do", file=sys.stderr)
+        block_s = config.audio.block_ms / 1000
+        source = MicrophoneSource(config.audio.device, channels=1, block_s=block_s)
+        return record(source, seconds)

@@ -1,10 +1,10 @@
 """From logs to a page on disk: a bad one stops no other, and nothing of the user's is lost."""
 
 import os
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,20 +15,27 @@ from streamer.sinks.log_reader import LoggedSession, Skipped, read_log
 HEAD = 2000
 """Bytes in which a page says what made it."""
 
-SHOWN = 5
-"""Skipped lines that are shown on stderr; the page lists them all."""
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What became of the logs.
+
+    Attributes:
+        left_out: A line for each file and each row that is not on the page.
+        unread: How many whole files could not be read.
+    """
+
+    left_out: tuple[str, ...]
+    unread: int
 
 
-def make(paths: Sequence[Path], out: Path, *, audio: Path | None = None) -> int:
+def make(paths: Sequence[Path], out: Path, *, audio: Path | None = None) -> Made:
     """Write one page about all sessions of these logs.
 
     Args:
         paths: CSV logs, and folders of them.
         out: The page; a report that is there is replaced, anything else is left alone.
         audio: A folder of saved utterances.
-
-    Returns:
-        The exit code: 1 where a whole file could not be read.
 
     Raises:
         InputError: There is no such file or folder, or nothing in them can be read.
@@ -48,10 +55,12 @@ def make(paths: Sequence[Path], out: Path, *, audio: Path | None = None) -> int:
             skipped += lines
     if not sessions:
         raise InputError("; ".join(map(str, unread.values())))
-    _tell([*map(str, unread.values()), *(f"skipped {one}" for one in skipped)])
     left_out = [str(one) for one in (*unread.values(), *skipped)]
     _write(out, page(sessions, left_out, _saved(audio, out) if audio else None))
-    return 1 if unread else 0
+    return Made(
+        left_out=(*map(str, unread.values()), *(f"skipped {one}" for one in skipped)),
+        unread=len(unread),
+    )
 
 
 def _logs_in(path: Path) -> Iterator[Path]:
@@ -64,13 +73,6 @@ def _logs_in(path: Path) -> Iterator[Path]:
     if not found:
         raise InputError(f"{path}: no CSV files in this folder")
     yield from found
-
-
-def _tell(left_out: Sequence[str]) -> None:
-    for one in left_out[:SHOWN]:
-        print(f"streamer: {one}", file=sys.stderr)
-    if len(left_out) > SHOWN:
-        print(f"streamer: {len(left_out) - SHOWN} more of these; see the page", file=sys.stderr)
 
 
 def _saved(folder: Path, out: Path) -> Audio:

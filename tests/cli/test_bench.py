@@ -2,20 +2,22 @@
 
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from fakes import FakeModel
 
-from streamer.cli.bench import LENGTHS_S, bench, measure
+from streamer.cli.bench import print_table
 from streamer.config import Config
+from streamer.diagnostics.benchmark import LENGTHS_S, measure
 
 
 def test_every_figure_is_there(excerpt):
     """And follows from the others where it should."""
     report = measure(Config(), FakeModel, excerpt.path)
-    assert [judged.seconds for judged in report.judged] == list(LENGTHS_S)
-    assert all(0 < judged.p50_ms <= judged.p95_ms for judged in report.judged)
+    assert [cost.seconds for cost in report.by_length] == list(LENGTHS_S)
+    assert all(0 < cost.p50_ms <= cost.p95_ms for cost in report.by_length)
     assert report.rolling_ms > report.once_ms > 0
     assert report.segmenting_us > 0
     assert report.streams_per_core == pytest.approx(1 / report.real_time_factor)
@@ -26,9 +28,9 @@ def test_every_figure_is_there(excerpt):
         assert re.search(r"with AVX(2|-512|-512 VNNI),", report.machine)  # speed depends on it
 
 
-def test_a_table_or_a_line_of_json(excerpt, capsys):
-    """For people, and for programs."""
-    bench(Config(), FakeModel, excerpt.path, json=False)
+def test_a_table_for_people(excerpt, capsys):
+    """And all of it is JSON, for programs."""
+    measured = measure(Config(), FakeModel, excerpt.path)
+    print_table(measured)
     assert "streams of speech per core" in capsys.readouterr().out
-    bench(Config(), FakeModel, excerpt.path, json=True)
-    assert json.loads(capsys.readouterr().out)["model"] == "fake"
+    assert json.loads(json.dumps(asdict(measured)))["model"] == "fake"

@@ -42,7 +42,7 @@ def test_every_command_has_help_with_an_example():
 @pytest.mark.parametrize(
     ("args", "code", "message"),
     [
-        (["run", "--duration", "0"], 2, "got 0, expected a number above 0"),
+        (["run", "--duration", "0"], 2, "got '0', expected a number above 0"),
         (["run", "--rate", "8000"], 2, "--rate and --channels with a number describe raw PCM"),
         (["run", "--config", "none.yaml"], 2, "none.yaml: cannot be read"),
         (["run", "--channels", "a,a"], 2, "expected different names"),
@@ -175,12 +175,13 @@ def test_devices_lists_the_virtual_microphone(microphone):
 
 
 def test_check_finds_a_machine_with_a_microphone_ready(microphone, tmp_path):
-    """A line per part, the latency measured."""
+    """A line per part, the latency measured; a microphone that is muted is the only problem."""
     result = streamer("check", cwd=tmp_path, env=microphone.env)
     output = result.stdout.decode()
-    assert result.returncode == 0, output
-    assert "ok    device: default, 16000 Hz, 1 channels, digital silence (is it muted?)" in output
-    assert "ok    model: default" in output
+    assert result.returncode == 3, output
+    assert output.count("problem ") == 1
+    assert "problem device: default, 16000 Hz, 1 channels: delivers digital silence" in output
+    assert "ok      model: default" in output
     assert "end of speech to row 400 ms hangover +" in output
     assert "can be written" in output
 
@@ -190,6 +191,6 @@ def test_check_says_what_is_amiss(tmp_path, deaf):
     result = streamer("check", "--model", "nobody", cwd=tmp_path, env=deaf)
     output = result.stdout.decode()
     assert result.returncode == 3
-    assert "AMISS device: no input device: plug in a microphone" in output
-    assert "AMISS model: " in output
-    assert "ok    log: " in output
+    assert "problem device: no input device: plug in a microphone" in output
+    assert "problem model: " in output
+    assert "ok      log: " in output

@@ -15,8 +15,8 @@ from fakes import LABELS, FakeModel, ScriptedSource, silence, speech
 from hooks import SECRET
 
 from streamer.bulk.local import analyse
-from streamer.cli.check import _alerts
 from streamer.config import Config
+from streamer.diagnostics.check import check_alerts
 from streamer.errors import ConfigError, DeliveryError
 from streamer.pipeline.live import Pipeline
 from streamer.session import LiveSession
@@ -199,7 +199,7 @@ def test_a_stereo_recording_without_names_is_left_and_right(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "said_of_it"), [(204, 0, "ok    webhook"), (500, 1, "AMISS webhook")]
+    ("status", "code", "said_of_it"), [(204, 0, "ok      webhook"), (500, 1, "problem webhook")]
 )
 def test_check_sends_a_test_alert(tmp_path, serve, status, code, said_of_it):
     """And says what became of it, without the secret."""
@@ -211,7 +211,7 @@ def test_check_sends_a_test_alert(tmp_path, serve, status, code, said_of_it):
     assert result.returncode == code, output
     assert said_of_it in output
     assert f"{status}" in output
-    assert "ok    command true: exit code 0" in output
+    assert "ok      command true: exit code 0" in output
     assert SECRET not in output
     ((_, headers, body),) = server.requests
     assert headers[SIGNATURE] == signature(body, SECRET)
@@ -234,11 +234,11 @@ def test_check_names_who_cannot_be_told():
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
     with pytest.raises(DeliveryError, match=f"alerts.webhook_url: got {url}, expected a host that"):
-        _alerts(config(f"{url}/hook"), FakeModel)
+        check_alerts(config(f"{url}/hook"), FakeModel)
     lost = Config.model_validate({"alerts": {"command": ["no-such-program"]}})
     with pytest.raises(DeliveryError, match=r"alerts\.command: got 'no-such-program', expected"):
-        _alerts(lost, FakeModel)
-    assert _alerts(Config(), FakeModel) == "1 rule, nobody else is told"
+        check_alerts(lost, FakeModel)
+    assert check_alerts(Config(), FakeModel) == "1 rule, nobody else is told"
 
 
 def test_check_names_a_rule_that_can_never_come_true():
@@ -246,4 +246,4 @@ def test_check_names_a_rule_that_can_never_come_true():
     model = FakeModel()
     model.labels = ("neutral", "happy")
     with pytest.raises(ConfigError, match=r"rule 'angry customer': got angry, allowed"):
-        _alerts(Config(), lambda: model)
+        check_alerts(Config(), lambda: model)

@@ -11,16 +11,18 @@ from conftest import Excerpt
 from fakes import FakeModel, blocks, silence, speech
 from fakes import ScriptedSource as Script
 
-from streamer.cli.enrol import LEAST_S, enrol, read, record
+from streamer.audio.record import record
+from streamer.cli.enrol import read
 from streamer.config import Config
 from streamer.errors import ConfigError, InputError, ModelError, NoSpeechError
 from streamer.model import bundle
 from streamer.model.bundle import Bundle
 from streamer.model.classifier import Classifier
 from streamer.model.speaker import enrolment
-from streamer.model.speaker.enrolment import Enrolment
+from streamer.model.speaker.enrolment import MIN_S, Enrolment
+from streamer.pipeline import offline
 from streamer.segmentation.channel import new_baselines
-from streamer.types import SAMPLE_RATE
+from streamer.types import SAMPLE_RATE, Pcm
 
 CONFIG = Config()
 
@@ -40,6 +42,11 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
     return Classifier.load(folder)
 
 
+def enrol(name: str, pcm: Pcm, model: Classifier) -> Enrolment:
+    """Learn a voice from all speech in a recording."""
+    return enrolment.enrol(name, list(offline.speech_in(pcm, CONFIG)), model)
+
+
 def speakers(*entries: str, channels: tuple[str, ...] = ()) -> Config:
     """With these enrolled speakers."""
     return Config.model_validate(
@@ -50,7 +57,7 @@ def speakers(*entries: str, channels: tuple[str, ...] = ()) -> Config:
 def test_a_voice_is_kept_and_known(classifier: Classifier, excerpt: Excerpt):
     """Recording -> file -> baseline: as if it had been heard a moment ago."""
     pcm = read(excerpt.path)
-    known = enrol("anna", pcm, classifier, CONFIG)
+    known = enrol("anna", pcm, classifier)
     assert (known.speaker, known.model) == ("anna", "small-1")
     assert known.seconds == pytest.approx(sum(t.end - t.start for t in excerpt.utterances), rel=0.2)
     enrolment.save(known)
@@ -64,7 +71,7 @@ def test_a_voice_is_kept_and_known(classifier: Classifier, excerpt: Excerpt):
 
 def test_each_channel_has_its_speaker(classifier: Classifier, excerpt: Excerpt):
     """And one that has none learns from the beginning."""
-    enrolment.save(enrol("anna", read(excerpt.path), classifier, CONFIG))
+    enrolment.save(enrol("anna", read(excerpt.path), classifier))
     baselines = new_baselines(classifier, speakers("agent=anna", channels=("agent", "customer")))
     known = len(enrolment.load("anna").utterances)
     assert [baselines[name].utterances for name in ("agent", "customer")] == [known, 0]
@@ -87,16 +94,16 @@ def test_a_speaker_without_a_channel_is_named(entries: list[str], channels: tupl
 
 def test_what_says_too_little_is_refused(classifier: Classifier):
     """Silence, and a word."""
-    with pytest.raises(NoSpeechError, match=r"got no speech in 2.0 s, expected at least 3 s"):
-        enrol("anna", silence(2), classifier, CONFIG)
+    with pytest.raises(NoSpeechError, match=r"got no speech, expected at least 3 s"):
+        enrol("anna", silence(2), classifier)
     word = np.concatenate((silence(1), speech(1), silence(1)))
     with pytest.raises(NoSpeechError, match=r"got [01]\.\d s of speech, expected at least 3 s"):
-        enrol("anna", word, classifier, CONFIG)
+        enrol("anna", word, classifier)
 
 
 def test_another_models_voice_is_refused(classifier: Classifier, excerpt: Excerpt):
     """What one model heard says nothing to another."""
-    known = enrol("anna", read(excerpt.path), classifier, CONFIG)
+    known = enrol("anna", read(excerpt.path), classifier)
     enrolment.save(known.model_copy(update={"model": "old-1", "weights": "a" * 64}))
     with pytest.raises(ModelError, match=r"'anna' was enrolled with model old-1 .*, got small-1"):
         new_baselines(classifier, speakers("anna"))
@@ -107,7 +114,7 @@ def test_a_model_without_voices_enrols_nobody(excerpt: Excerpt):
     small = small_bundle()
     deaf = Classifier(Bundle(small.manifest, small.network, ""))
     with pytest.raises(ModelError, match="small-1 learns no voices"):
-        enrol("anna", read(excerpt.path), deaf, CONFIG)
+        enrol("anna", read(excerpt.path), deaf)
 
 
 def test_who_is_not_enrolled_is_named(home: Path):
@@ -144,7 +151,7 @@ def test_a_microphone_is_recorded_for_so_long():
     source = Script(blocks(speech(3)), live=True)
     assert len(record(source, 1.0)) == pytest.approx(SAMPLE_RATE, abs=320)
     assert source.closed == 1
-    assert len(record(Script(blocks(speech(1))), LEAST_S)) == SAMPLE_RATE
+    assert len(record(Script(blocks(speech(1))), MIN_S)) == SAMPLE_RATE
 
 
 def test_a_long_recording_is_no_voice(tmp_path: Path):

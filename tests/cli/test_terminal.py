@@ -8,7 +8,7 @@ from pathlib import Path
 from conftest import Excerpt
 from real_terminal import BAR, KEYS, LISTENING, PATIENCE_S, POLL_S, ROW, Open, left_well
 
-from streamer.cli.main import DEMO
+from streamer.audio.demo import DEMO
 
 ROLLING = r"^ +[A-Z]+ .*%  so far"
 LATENCY = r"^ latency \d+ / \d+ ms"

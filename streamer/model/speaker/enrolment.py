@@ -4,19 +4,40 @@ It holds no audio, only what the model made of some utterances; so it is of use 
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Protocol, Self
 
 import numpy as np
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from streamer.errors import ConfigError, InputError
+from streamer.errors import ConfigError, InputError, ModelError, NoSpeechError
 from streamer.model.speaker.adaptation import Heard
+from streamer.model.speaker.clustering import MEMORY
+from streamer.types import SAMPLE_RATE, Pcm
 
 NAME = r"\w[\w .-]*"
 
+MIN_S = 3.0
+"""Less speech does not tell a voice from what it happened to say."""
+
 Numbers = tuple[Annotated[float, Field(allow_inf_nan=False)], ...]
+
+
+class VoiceModel(Protocol):
+    """A model that learns voices."""
+
+    @property
+    def name(self) -> str:
+        """Name and version."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of its weights."""
+
+    def hear(self, pcm: Pcm, /) -> Heard | None:
+        """What it keeps of an utterance; None where it learns no voices."""
 
 
 class _Part(BaseModel):
@@ -64,6 +85,39 @@ class Enrolment(_Part):
             Heard(np.array(each.cold), np.array(each.warm), np.array(each.mark))
             for each in self.utterances
         )
+
+
+def enrol(speaker: str, speech: Sequence[Pcm], model: VoiceModel) -> Enrolment:
+    """Learn a voice from its speech.
+
+    Args:
+        speaker: Who speaks.
+        speech: Utterances of nobody else at 16 kHz, shape (samples,) each.
+        model: Learns it.
+
+    Raises:
+        ModelError: The model learns no voices.
+        NoSpeechError: It is less than `MIN_S`.
+    """
+    seconds = sum(map(len, speech)) / SAMPLE_RATE
+    if seconds < MIN_S:
+        got = f"{seconds:.1f} s of speech" if speech else "no speech"
+        raise NoSpeechError(f"got {got}, expected at least {MIN_S:g} s")
+    heard = [model.hear(piece) for piece in speech[-MEMORY:]]
+    spoken = [
+        Spoken(cold=tuple(each.cold), warm=tuple(each.warm), mark=tuple(each.mark))
+        for each in heard
+        if each is not None
+    ]
+    if not spoken:
+        raise ModelError(f"model {model.name} learns no voices, so none can be enrolled")
+    return Enrolment(
+        speaker=speaker,
+        model=model.name,
+        weights=model.digest,
+        seconds=seconds,
+        utterances=tuple(spoken),
+    )
 
 
 def folder() -> Path:

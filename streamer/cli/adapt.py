@@ -1,0 +1,59 @@
+"""``streamer adapt``: make a model better at one's own recordings."""
+
+from pathlib import Path
+
+from streamer.cli.options import add_config, add_model, load_config
+from streamer.cli.parser import CommandParser, Namespace
+from streamer.errors import StreamerError
+
+NAME = "adapt"
+SUMMARY = "make a model better at one's own recordings, from utterances labelled by hand"
+EXAMPLE = "streamer adapt calls.csv --audio calls-audio --out my-model"
+
+
+def add_arguments(parser: CommandParser) -> None:
+    """Add the command's arguments to its parser."""
+    add_config(parser)
+    parser.add_argument(
+        "logs",
+        nargs="+",
+        metavar="CSV",
+        type=Path,
+        help="logs with the columns label and, where known, speaker filled in",
+    )
+    parser.add_argument(
+        "--audio", metavar="DIR", type=Path, required=True, help="saved by --save-audio"
+    )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        required=True,
+        help="the new bundle; one there is replaced",
+    )
+    parser.add_argument(
+        "--version", metavar="V", default="1", help="of the new model (default: %(default)s)"
+    )
+    add_model(parser)
+
+
+def execute(args: Namespace) -> int:
+    """Adapt the model, and write it where it became better by more than chance explains."""
+    from streamer.training.adapt import adapt
+
+    model = load_config(args).config.model.name
+    result = adapt(args.logs, audio=args.audio, base=model, out=args.out, version=args.version)
+    counts = ", ".join(f"{label} {count}" for label, count in result.labels.items())
+    trial = result.trial
+    print(f"{sum(result.labels.values())} labelled utterances: {counts}")
+    print(f"on {result.left_out} left out in turn:")
+    for name, each in ((result.base, trial.before), ("adapted", trial.after)):
+        print(f"  {name}: UAR {each.uar:.3f}, accuracy {each.wa:.3f}, ECE {each.ece:.3f}")
+    gain = f"log loss lower by {trial.gain:.3f}, standard error {trial.error:.3f}"
+    if result.folder is None:
+        raise StreamerError(
+            f"adapted, it is not better than {result.base} by more than chance explains "
+            f"({gain}): nothing was written; label more utterances"
+        )
+    print(f"better ({gain}); the model is in {result.folder}")
+    return 0

@@ -1,0 +1,131 @@
+"""``streamer evaluate``: measure the training recipe, or a finished model, on recordings."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from streamer.cli.parser import CommandParser, Namespace, names
+from streamer.cli.training_options import add_encoder, add_training
+from streamer.errors import ConfigError
+
+if TYPE_CHECKING:
+    from streamer.training.evaluation.cross_validation import Evaluation
+    from streamer.training.evaluation.model import ModelEvaluation
+
+NAME = "evaluate"
+SUMMARY = "measure the recipe on unseen speakers or corpora, or a finished model"
+EXAMPLE = (
+    "streamer evaluate --protocol ravdess --manifest all.csv --encoder encoder.safetensors "
+    "--out figures/ravdess; streamer evaluate --model default --manifest mine.csv --out mine"
+)
+
+
+def add_arguments(parser: CommandParser) -> None:
+    """Add the command's arguments to its parser."""
+    evaluated = parser.add_mutually_exclusive_group(required=True)
+    add_encoder(evaluated)
+    evaluated.add_argument(
+        "--model", metavar="NAME|DIR", help="a finished model, measured as it is on all recordings"
+    )
+    add_training(parser)
+    parser.add_argument(
+        "--protocol",
+        metavar="NAME",
+        help="a corpus, tested fold by fold; corpus-out, each corpus unseen in turn; or "
+        "no-speech, speech against other sounds, both unseen",
+    )
+    parser.add_argument(
+        "--variations",
+        metavar="NAMES",
+        type=names,
+        default=["plain"],
+        help="how the tested clips are changed, as plain,telephone A-law,noise 10 dB,first 1 s,"
+        "rolling 1 s (default: plain; an unknown name lists all)",
+    )
+    parser.add_argument(
+        "--out", metavar="DIR", type=Path, required=True, help="folder for figures.json and plots"
+    )
+
+
+def execute(args: Namespace) -> int:
+    """Measure, print the figures, and write them with plots."""
+    from streamer.training.heads.speech import PROTOCOL
+
+    if args.model is not None:
+        return _evaluate_model(args)
+    if args.protocol is None:
+        raise ConfigError("an encoder is evaluated under a protocol: --protocol is missing")
+    if args.protocol == PROTOCOL:
+        return _evaluate_no_speech(args)
+    return _evaluate_recipe(args)
+
+
+def _evaluate_recipe(args: Namespace) -> int:
+    from streamer.training.evaluation.cross_validation import evaluate
+
+    result = evaluate(
+        manifest=args.manifest,
+        encoder=args.encoder,
+        protocol=args.protocol,
+        corpora=args.corpora,
+        variations=args.variations,
+        out=args.out,
+        cache=args.cache,
+        jobs=args.jobs,
+    )
+    for fold in result.folds:
+        print(f"fold {fold.name}: UAR {fold.uar:.3f} on {fold.clips} clips")
+    _print_scores(result, args.out)
+    return 0
+
+
+def _evaluate_model(args: Namespace) -> int:
+    from streamer.training.evaluation.model import evaluate_model
+
+    if args.protocol is not None:
+        raise ConfigError("a finished model is evaluated as it is, without --protocol")
+    result = evaluate_model(
+        manifest=args.manifest,
+        model=args.model,
+        corpora=args.corpora,
+        variations=args.variations,
+        out=args.out,
+        cache=args.cache,
+        jobs=args.jobs,
+    )
+    clips = result.scores["plain"].all.clips
+    print(f"{result.model} on {clips} clips of {', '.join(result.corpora)}")
+    if result.left_out:
+        print(f"left out: {result.left_out} of emotions that it does not know")
+    if result.heard:
+        print(f"it was trained on {', '.join(result.heard)}: it will do worse on unseen speakers")
+    _print_scores(result, args.out)
+    print(f"certain of {result.certain:.0%}, of which {result.certain_and_right:.0%} are right")
+    return 0
+
+
+def _print_scores(result: "Evaluation | ModelEvaluation", out: Path) -> None:
+    for name, scores in result.scores.items():
+        print(f"{name}: UAR {scores.uar:.3f}, WA {scores.own.wa:.3f}, ECE {scores.own.ece:.3f}")
+    for kind, after in result.sessions.items():
+        print(f"after {kind}: UAR {after.uar:.3f}, ECE {after.ece:.3f}")
+    print(f"figures and plots in {out}")
+
+
+def _evaluate_no_speech(args: Namespace) -> int:
+    from streamer.training.evaluation.cross_validation import evaluate_no_speech
+
+    result = evaluate_no_speech(
+        manifest=args.manifest,
+        encoder=args.encoder,
+        corpora=args.corpora,
+        sounds=args.sounds,
+        out=args.out,
+        cache=args.cache,
+        jobs=args.jobs,
+    )
+    for form, rejected in result.false_rejections.items():
+        print(f"speech, {form}: AUROC {result.auroc[form]:.4f}, rejected {rejected:.2%}")
+    for form, found in result.found.items():
+        print(f"no speech, {form}: found {found:.1%}")
+    print(f"figures in {args.out}")
+    return 0

@@ -1,0 +1,66 @@
+"""``streamer file``: analyse recordings as fast as the machine allows."""
+
+from pathlib import Path
+
+from streamer.cli.options import (
+    add_config,
+    add_model,
+    add_output,
+    audio_folder,
+    csv_path,
+    load_config,
+    model_loader,
+)
+from streamer.cli.parser import CommandParser, Namespace, names, positive_int
+
+NAME = "file"
+SUMMARY = "analyse recordings and folders of them, as fast as the machine allows"
+EXAMPLE = "streamer file calls/ --csv calls.csv --jobs 2"
+
+
+def add_arguments(parser: CommandParser) -> None:
+    """Add the command's arguments to its parser."""
+    add_config(parser)
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="a recording, or a folder of them")
+    parser.add_argument(
+        "--jobs",
+        metavar="N",
+        type=positive_int,
+        help="recordings at once (default: one per core)",
+    )
+    parser.add_argument(
+        "--channels",
+        metavar="NAMES",
+        type=names,
+        help="independent channels, as agent,customer (default for stereo: left,right)",
+    )
+    parser.add_argument(
+        "--mono", action="store_true", help="mix a stereo recording to one channel instead"
+    )
+    parser.add_argument(
+        "--summary",
+        metavar="PATH",
+        type=Path,
+        help="append a row per recording and channel to this CSV: speaking time, shares, mood",
+    )
+    add_output(parser)
+    add_model(parser)
+
+
+def execute(args: Namespace) -> int:
+    """Analyse the recordings; returns 1 where one could not be read or not all be written."""
+    from streamer.bulk.local import analyse
+
+    config = load_config(args).config
+    audio = audio_folder(args)  # before the model, which takes a while
+    return analyse(
+        [Path(path) for path in args.paths],
+        model_loader(config)(),
+        config,
+        split=not args.mono,
+        csv=csv_path(config),
+        summary=args.summary,
+        audio=audio,
+        jobs=args.jobs,
+        json=args.json,
+    )

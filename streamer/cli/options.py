@@ -1,0 +1,116 @@
+"""Options that several commands share, and what they stand for: configuration, model, outputs."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from streamer.cli.parser import CommandParser, Namespace
+from streamer.errors import InputError
+
+if TYPE_CHECKING:
+    from streamer.config import Config, LoadedConfig
+    from streamer.model.classifier import Classifier
+    from streamer.sinks.audio_files import AudioFolder
+
+
+# --- definitions ---
+
+
+def add_config(parser: CommandParser) -> None:
+    """Add ``--config``."""
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        type=Path,
+        help="configuration file (default: ./config.yaml, else that in the user's config folder)",
+    )
+
+
+def add_model(parser: CommandParser) -> None:
+    """Add ``--model``."""
+    parser.add_argument("--model", metavar="NAME|DIR", help="model bundle (default: default)")
+
+
+def add_output(parser: CommandParser) -> None:
+    """Add ``--csv``, ``--no-csv``, ``--json`` and ``--save-audio``."""
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--csv",
+        metavar="PATH",
+        help="append a row per utterance to this file (default: emotions.csv)",
+    )
+    where.add_argument("--no-csv", action="store_true", help="write no CSV")
+    parser.add_argument("--json", action="store_true", help="one line of JSON per event on stdout")
+    parser.add_argument(
+        "--save-audio",
+        metavar="DIR",
+        type=Path,
+        help="keep the sound of each utterance there, as FLAC named by its row",
+    )
+
+
+# --- meanings ---
+
+
+def load_config(args: Namespace) -> "LoadedConfig":
+    """Merge the command's flags with the environment, the configuration file and the defaults.
+
+    Raises:
+        ConfigError: A value is not allowed, or the file cannot be read.
+    """
+    from streamer.config import load
+
+    given = vars(args)
+    flags = {
+        key: given[flag]
+        for key, flag in (
+            ("model.name", "model"),
+            ("audio.device", "device"),
+            ("output.csv", "csv"),
+            ("audio.channels", "channels"),
+            ("baseline.speakers", "speakers"),
+        )
+        if given.get(flag) is not None and not isinstance(given[flag], int)
+    }
+    if given.get("speakers"):
+        flags["baseline.enabled"] = True
+    if given.get("ascii"):
+        flags["dashboard.ascii"] = True
+    if given.get("no_csv"):
+        flags["output.csv"] = None
+    return load(file=args.config, flags=flags)
+
+
+def csv_path(config: "Config") -> Path | None:
+    """Where rows go; None for nowhere."""
+    return Path(config.output.csv) if config.output.csv else None
+
+
+def audio_folder(args: Namespace) -> "AudioFolder | None":
+    """Where the sound of utterances is kept, with ``--save-audio``."""
+    from streamer.sinks.audio_files import AudioFolder
+
+    return AudioFolder(args.save_audio) if args.save_audio is not None else None
+
+
+def model_loader(config: "Config") -> "Callable[[], Classifier]":
+    """A function that loads the configured model; torch is only imported once it is called."""
+
+    def load() -> "Classifier":
+        from streamer.model.classifier import Classifier
+
+        return Classifier.load(config.model.name, threads=config.model.threads)
+
+    return load
+
+
+def read_text(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        InputError: It cannot be read, or is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from error

@@ -1,0 +1,165 @@
+"""``streamer run``: analyse a microphone, a recording or a pipe while it is heard."""
+
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+from streamer.cli.options import (
+    add_config,
+    add_model,
+    add_output,
+    audio_folder,
+    csv_path,
+    load_config,
+    model_loader,
+)
+from streamer.cli.parser import CommandParser, Namespace, channels, positive_float, positive_int
+from streamer.errors import ConfigError, InputError
+
+if TYPE_CHECKING:
+    from streamer.audio.sources import Source
+    from streamer.config import Config
+    from streamer.session import LiveSession
+
+NAME = "run"
+SUMMARY = "listen to a microphone, a recording or a pipe"
+EXAMPLE = "streamer run --device USB --csv calls.csv"
+
+LAST_LINES_S = 1.0
+"""How long the end waits for a reader who does not read the last lines."""
+
+
+def add_arguments(parser: CommandParser) -> None:
+    """Add the command's arguments to its parser."""
+    add_config(parser)
+    parser.add_argument(
+        "--device",
+        metavar="INDEX|NAME",
+        help="input device, as 'streamer devices' lists them (default: the system's)",
+    )
+    parser.add_argument(
+        "--input", metavar="FILE|-", help="play a recording, or read raw s16le PCM from a pipe"
+    )
+    parser.add_argument(
+        "--rate",
+        metavar="HZ",
+        type=positive_int,
+        help="sample rate of the pipe (default: 16000)",
+    )
+    parser.add_argument(
+        "--channels",
+        metavar="NAMES|N",
+        type=channels,
+        help="independent channels, as agent,customer; or how many the pipe has, mixed to one",
+    )
+    parser.add_argument(
+        "--duration",
+        metavar="S",
+        type=positive_float,
+        help="stop after so many seconds (default: go on until q or Ctrl-C)",
+    )
+    parser.add_argument(
+        "--speaker",
+        metavar="NAME",
+        dest="speakers",
+        action="append",
+        help="an enrolled voice to expect; with channels, CHANNEL=NAME each",
+    )
+    parser.add_argument(
+        "--no-dashboard", action="store_true", help="plain lines, also on a terminal"
+    )
+    parser.add_argument(
+        "--ascii", action="store_true", help="draw the dashboard with ASCII characters alone"
+    )
+    add_output(parser)
+    add_model(parser)
+
+
+def execute(args: Namespace) -> int:
+    """Listen until the input ends, the time is up or the user stops it."""
+    from contextlib import ExitStack
+
+    from rich.console import Console
+
+    from streamer.audio.devices import native_stderr_muted
+    from streamer.dashboard.board import Board
+    from streamer.dashboard.screen import usable
+    from streamer.pipeline.live import Pipeline
+    from streamer.session import LiveSession
+    from streamer.sinks.audio_files import AudioWriter
+    from streamer.sinks.lines import JsonLines, PlainLines
+
+    config = load_config(args).config
+    console = Console()
+    folder = audio_folder(args)
+    recording = folder is not None
+    with_board = not args.json and not args.no_dashboard and usable(console)
+    with ExitStack() as stack:
+        stack.enter_context(native_stderr_muted())
+        pipeline = Pipeline(_source(args, config), model_loader(config), config, record=recording)
+        board = lines = None
+        if with_board:
+            board = Board(
+                console,
+                config.dashboard,
+                config.audio.streams,
+                bell=config.alerts.bell,
+                recording=recording,
+            )
+        else:
+            lines = JsonLines() if args.json else PlainLines()
+        session = LiveSession(
+            pipeline,
+            config,
+            csv=csv_path(config),
+            audio=AudioWriter(folder) if folder is not None else None,
+            board=board,
+            lines=lines,
+            duration=args.duration,
+        )
+        stack.callback(_print_summary, session, sys.stderr if args.json else sys.stdout)
+        if board is not None:
+            stack.enter_context(board)
+        session.run()
+    return 0
+
+
+def _print_summary(session: "LiveSession", file: TextIO) -> None:
+    from streamer.sinks.writer import Outlet
+
+    for where, lines in ((file, session.summary()), (sys.stderr, session.unwritten)):
+        outlet = Outlet(where)  # the terminal may be gone, or nobody may read the pipe
+        outlet.write("".join(f"{line}\n" for line in lines))
+        outlet.finish(LAST_LINES_S)
+
+
+def _source(args: Namespace, config: "Config") -> "Source":
+    """What `run` listens to: without a microphone or a wish, the bundled recording."""
+    from pathlib import Path
+
+    from streamer.audio.demo import DEMO
+    from streamer.audio.devices import find_device
+    from streamer.audio.microphone import MicrophoneSource
+    from streamer.audio.sources import FileSource, PipeSource
+    from streamer.types import SAMPLE_RATE
+
+    block_s = config.audio.block_ms / 1000
+    count = args.channels if isinstance(args.channels, int) else len(config.audio.channels) or 1
+    if args.input == "-":
+        if sys.stdin.isatty():
+            raise InputError("standard input is a terminal, expected a pipe of raw s16le PCM")
+        rate = args.rate or SAMPLE_RATE
+        return PipeSource(sys.stdin.buffer, sample_rate=rate, channels=count, block_s=block_s)
+    if args.rate is not None or isinstance(args.channels, int):
+        raise ConfigError(
+            "--rate and --channels with a number describe raw PCM: they need --input -"
+        )
+    if args.input is not None:
+        return FileSource(Path(args.input), block_s=block_s)
+    try:
+        find_device(config.audio.device)
+    except InputError as error:
+        if config.audio.device is not None:
+            raise
+        print(f"streamer: {error}; playing the bundled recording", file=sys.stderr)
+        return FileSource(DEMO, block_s=block_s, name="the bundled recording (no microphone)")
+    return MicrophoneSource(config.audio.device, channels=count, block_s=block_s)

@@ -1,0 +1,73 @@
+"""``streamer train``: make a model bundle from recordings."""
+
+from pathlib import Path
+
+from streamer.cli.options import read_text
+from streamer.cli.parser import CommandParser, Namespace
+from streamer.cli.training_options import add_encoder, add_training
+
+NAME = "train"
+SUMMARY = "make a model bundle from recordings"
+EXAMPLE = "streamer train --manifest mine.csv --encoder encoder.safetensors --out models/mine"
+
+
+def add_arguments(parser: CommandParser) -> None:
+    """Add the command's arguments to its parser."""
+    add_encoder(parser, required=True)
+    add_training(parser)
+    parser.add_argument(
+        "--out", metavar="DIR", type=Path, required=True, help="the bundle; one there is replaced"
+    )
+    parser.add_argument(
+        "--figures",
+        metavar="DIR",
+        type=Path,
+        action="append",
+        default=[],
+        help="what 'streamer evaluate' wrote, for the card; may be repeated",
+    )
+    parser.add_argument(
+        "--calibrator",
+        metavar="FILE",
+        type=Path,
+        help="an encoder fine-tuned without some speakers, to calibrate on these",
+    )
+    parser.add_argument(
+        "--version", metavar="V", default="1", help="of the model (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--notes", metavar="FILE", type=Path, help="Markdown for the end of the model's card"
+    )
+    parser.add_argument(
+        "--speech-figures",
+        metavar="DIR",
+        type=Path,
+        help="what 'streamer evaluate --protocol no-speech' wrote, for the card",
+    )
+
+
+def execute(args: Namespace) -> int:
+    """Train the model and write its bundle."""
+    from streamer.training.evaluation.cross_validation import read_evaluation
+    from streamer.training.heads.speech import read_speech_figures
+    from streamer.training.train import train
+
+    result = train(
+        manifest=args.manifest,
+        encoder=args.encoder,
+        calibrator=args.calibrator,
+        version=args.version,
+        notes=read_text(args.notes) if args.notes else "",
+        out=args.out,
+        corpora=args.corpora,
+        evaluations=[read_evaluation(path) for path in args.figures],
+        sounds=args.sounds,
+        speech_figures=read_speech_figures(args.speech_figures) if args.speech_figures else None,
+        cache=args.cache,
+        jobs=args.jobs,
+    )
+    print(f"{result.manifest.name} in {result.folder}: UAR {result.held_out.uar:.3f}, ", end="")
+    print(f"ECE {result.held_out.ece:.3f} on the speakers that it was calibrated on")
+    if not result.strangers:
+        print("nobody was left to calibrate on: it is surer than it may be; add other speakers")
+    return 0

@@ -1,0 +1,55 @@
+"""Options that the commands for building models share."""
+
+import argparse
+from pathlib import Path
+
+from streamer.cli.parser import CommandParser, names, positive_int
+
+
+def add_encoder(parser: argparse._ActionsContainer, *, required: bool = False) -> None:
+    """Add ``--encoder``, to a parser or a group."""
+    parser.add_argument(
+        "--encoder",
+        metavar="FILE",
+        type=Path,
+        required=required,
+        help="Whisper's audio encoder as safetensors, or what 'streamer finetune' made of it",
+    )
+
+
+def add_training(parser: CommandParser) -> None:
+    """Add the recordings to work with, the cache and the number of jobs."""
+    parser.add_argument(
+        "--manifest",
+        metavar="CSV",
+        type=Path,
+        required=True,
+        help="the recordings: path, speaker, emotion; where known corpus, fold, heard_as",
+    )
+    parser.add_argument(
+        "--corpora",
+        metavar="NAMES",
+        type=names,
+        default=[],
+        help="use only these (default: all of them)",
+    )
+    parser.add_argument(
+        "--sounds",
+        metavar="DIR|CSV",
+        type=Path,
+        help="sounds that are not speech, as tools/collect_sounds.py collects them "
+        "(default: synthetic ones alone)",
+    )
+    parser.add_argument(
+        "--cache",
+        metavar="DIR",
+        type=Path,
+        default=Path(".cache/features"),
+        help="folder that keeps the encoder's output between runs (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--jobs",
+        metavar="N",
+        type=positive_int,
+        help="recordings at once (default: one per core)",
+    )

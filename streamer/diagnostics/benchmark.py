@@ -1,0 +1,181 @@
+"""What the analysis costs on this machine: latency, real-time factor, memory, streams per core."""
+
+import math
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from streamer.config import Config
+from streamer.pipeline import offline
+from streamer.pipeline.live import Model
+from streamer.segmentation.channel import Channel
+from streamer.types import SAMPLE_RATE, EndReason, Pcm, Segment, Window
+
+Speech = TypeVar("Speech", Window, Segment)
+
+LENGTHS_S = (0.5, 1.0, 3.0, 12.0)
+RUNS = 30
+MAX_S = 120.0
+"""Length of the longest recording to measure with."""
+VECTORS = {"avx512_vnni": "AVX-512 VNNI", "avx512f": "AVX-512", "avx2": "AVX2"}
+"""Vector instructions by Linux's name for them, the fastest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What classifying speech of one length costs, on one torch thread unless configured otherwise.
+
+    Attributes:
+        seconds: Length of the speech.
+        p50_ms: Median over `RUNS`.
+        p95_ms: 95th percentile.
+    """
+
+    seconds: float
+    p50_ms: float
+    p95_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measurements:
+    """All figures of one run.
+
+    Attributes:
+        machine: Processor, cores, operating system, Python.
+        model: Its name.
+        load_ms: Time to load the model, without importing torch.
+        by_length: Cost of one classification, by length of the speech.
+        segmenting_us: Voice activity, segmentation and level of a second of audio.
+        once_ms: Classifying every utterance of the recording once, per second of speech.
+        rolling_ms: The same with all partial results.
+        real_time_factor: Everything, per second of speech: below 1 one core keeps up.
+        streams_per_core: How many streams of nothing but speech one core keeps up with.
+        peak_mb: Peak memory of the process.
+    """
+
+    machine: str
+    model: str
+    load_ms: float
+    by_length: tuple[Cost, ...]
+    segmenting_us: float
+    once_ms: float
+    rolling_ms: float
+    real_time_factor: float
+    streams_per_core: float
+    peak_mb: float
+
+
+def measure(config: Config, load: Callable[[], Model], recording: Path) -> Measurements:
+    """Measure; shows its progress on stderr.
+
+    Args:
+        config: What would be used.
+        load: Loads the model.
+        recording: Speech to measure with, at most `MAX_S` long.
+
+    Raises:
+        InputError: The recording cannot be read.
+        ModelError: The model cannot be loaded.
+    """
+    load()  # imports torch
+    started = time.perf_counter()
+    model = load()
+    load_ms = _ms_since(started)
+    model.warm_up()
+    pcm = offline.whole(recording, MAX_S)
+    if pcm is None:
+        raise ValueError(f"{recording}: expected a recording of up to {MAX_S:.0f} s")
+    by_length = tuple(
+        _cost(model, pcm, seconds)
+        for seconds in track(LENGTHS_S, "classifying", console=Console(stderr=True), transient=True)
+    )
+    started = time.perf_counter()
+    windows, segments = _cut(pcm, config)
+    segmenting_us = _ms_since(started) * 1000 / (len(pcm) / SAMPLE_RATE)
+    speech_s = sum(s.end - s.start for s in segments) / SAMPLE_RATE
+    once_ms = _ms_for(segments, lambda segment: model.judge(segment.pcm)) / speech_s
+    rolling_ms = once_ms + _ms_for(windows, model.follow().judge) / speech_s
+    factor = rolling_ms / 1000 + segmenting_us / 1e6
+    return Measurements(
+        machine=machine(),
+        model=model.name,
+        load_ms=load_ms,
+        by_length=by_length,
+        segmenting_us=segmenting_us,
+        once_ms=once_ms,
+        rolling_ms=rolling_ms,
+        real_time_factor=factor,
+        streams_per_core=1 / factor,
+        peak_mb=_peak_mb(),
+    )
+
+
+def _cost(model: Model, pcm: Pcm, seconds: float) -> Cost:
+    length = round(seconds * SAMPLE_RATE)
+    starts = np.linspace(0, len(pcm) - length, RUNS).astype(int)
+    costs = []
+    for start in starts:
+        started = time.perf_counter()
+        model.judge(pcm[start : start + length])
+        costs.append(_ms_since(started))
+    return Cost(seconds, statistics.median(costs), float(np.quantile(costs, 0.95)))
+
+
+def _cut(pcm: Pcm, config: Config) -> tuple[list[Window], list[Segment]]:
+    """What partial results are computed from, and the utterances, of one stream."""
+    channel = Channel("mono", config)
+    events = [*channel.push(pcm), *channel.close(EndReason.END_OF_INPUT)]
+    windows = [event for event in events if isinstance(event, Window)]
+    return windows, [event for event in events if isinstance(event, Segment)]
+
+
+def _ms_for(pieces: list[Speech], classify: Callable[[Speech], object]) -> float:
+    started = time.perf_counter()
+    for piece in pieces:
+        classify(piece)
+    return _ms_since(started)
+
+
+def _ms_since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000
+
+
+def machine() -> str:
+    """Processor, cores, operating system and Python, in one line."""
+    python = f"Python {platform.python_version()}"
+    return ", ".join((_processor(), f"{os.cpu_count()} cores", platform.system(), python))
+
+
+def _processor() -> str:
+    """Its name and, on Linux, its widest vector instructions, on which the speed depends."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        lines = (line.partition(":") for line in cpuinfo.read_text().splitlines())
+        said = {name.strip(): value.strip() for name, _, value in lines}
+        flags = said.get("flags", "").split()
+        best = next((f" with {name}" for flag, name in VECTORS.items() if flag in flags), "")
+        if "model name" in said:
+            return said["model name"] + best
+    return platform.processor() or platform.machine()
+
+
+def _peak_mb() -> float:
+    """Peak memory of this process alone, which ru_maxrss is not: that begins with the parent's."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        return int(status.read_text().partition("VmHWM:")[2].split()[0]) / 1e3
+    if sys.platform == "win32":
+        return math.nan
+    import resource  # noqa: PLC0415 - POSIX only
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # macOS counts bytes

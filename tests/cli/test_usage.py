@@ -1,0 +1,80 @@
+"""The command line's own words: the overview, help, usage errors and their suggestions."""
+
+import subprocess
+import sys
+
+import pytest
+
+from streamer.cli.main import COMMANDS, command_parser, main
+
+
+def test_the_overview_lists_every_command_in_its_group(capsys):
+    """In the order in which somebody comes to need them."""
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    groups = ["listen and analyse:", "set up:", "build models:"]
+    assert [line for line in text.splitlines() if line in groups] == groups
+    for name, command in COMMANDS.items():
+        assert f"\n  {name:<9} {command.SUMMARY}\n" in text
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_an_example_and_defaults(name, capsys):
+    """And no default is a bare number at the end of a sentence."""
+    with pytest.raises(SystemExit) as exit_:
+        main([name, "--help"])
+    assert exit_.value.code == 0
+    text = capsys.readouterr().out
+    assert f"example: streamer {name}" in " ".join(text.split()) or "config show" in text
+    parser = command_parser(COMMANDS[name])
+    for action in parser._actions:
+        if action.default not in (None, False, [], "==SUPPRESS=="):
+            assert "(default: " in (action.help or ""), action.dest
+
+
+@pytest.mark.parametrize(
+    ("words", "messages"),
+    [
+        (["rum"], ["there is no command 'rum'; did you mean 'run'?"]),
+        (["xyzzy"], ["there is no command 'xyzzy'; 'streamer --help' lists them"]),
+        ([], ["usage: streamer COMMAND", "listen and analyse:"]),
+        (["--csv", "x"], ["there is no command '--csv'"]),
+    ],
+)
+def test_an_unknown_command_is_a_usage_error(words, messages, capsys):
+    """With what was meant, where that can be told."""
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    for message in messages:
+        assert message in error
+
+
+@pytest.mark.parametrize(
+    ("words", "messages"),
+    [
+        (["run", "--chanels", "a,b"], ["usage: streamer run", "did you mean --channels?"]),
+        (["file"], ["usage: streamer file", "required: PATH"]),
+        (["run", "--duration", "soon"], ["got 'soon', expected a number above 0"]),
+        (["run", "--rate", "8k"], ["got '8k', expected a whole number above 0"]),
+        (["finetune", "--seed", "x"], ["usage: streamer finetune", "got 'x', expected a whole n"]),
+        (["config", "show", "--confg"], ["usage: streamer config show", "did you mean --config?"]),
+        (["config", "shwo"], ["usage: streamer config", "show"]),
+    ],
+)
+def test_a_usage_error_shows_the_usage_of_its_command(words, messages, capsys):
+    """And what is expected; exit code 2."""
+    with pytest.raises(SystemExit) as exit_:
+        main(words)
+    assert exit_.value.code == 2
+    error = capsys.readouterr().err
+    for message in messages:
+        assert message in error
+
+
+def test_help_imports_nothing_slow():
+    """Help is there at once: neither numpy nor torch nor pydantic is imported for it."""
+    code = (
+        "import sys; from streamer.cli.main import main; main(['--help']); "
+        "assert not {'numpy', 'torch', 'pydantic', 'rich', 'yaml'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
