@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from commands import streamer
 
-from streamer.cli.main import DEMO
+from streamer.audio.demo import DEMO
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
