@@ -148,7 +148,7 @@ def webhook(data: bytes, folder: Path) -> None:
     text = data.decode(errors="replace")
     for url in (text, f"http://{text}", f"https://example.org/{text}"):
         try:
-            loaded = load(environ={"STREAMER_ALERTS_WEBHOOK_URL": json.dumps(url)})
+            loaded = load(environ={"STREAMER_ALERTS_WEBHOOK_URL": url})
         except ConfigError:
             continue
         address = loaded.config.alerts.webhook_url

@@ -274,8 +274,7 @@ def _with_stereo_named(config: Config, path: Path) -> Config:
     with Recording(path) as recording:
         if config.audio.channels or recording.info.channels != len(STEREO):
             return config
-    audio = config.audio.model_copy(update={"channels": STEREO})
-    return config.model_copy(update={"audio": audio})
+    return config.with_channels(STEREO)
 
 
 def _as_it_is(config: Config, _path: Path) -> Config:

@@ -1,10 +1,14 @@
-"""``streamer config``: show the configuration."""
+"""``streamer config``: show the configuration, or write a file to start from."""
+
+import sys
+from pathlib import Path
 
 from streamer.cli.options import add_config, load_config
 from streamer.cli.parser import CommandParser, Namespace
+from streamer.errors import OutputError
 
 NAME = "config"
-SUMMARY = "show the configuration"
+SUMMARY = "show the configuration, or write a file to start from"
 EXAMPLE = "streamer config show"
 
 
@@ -18,16 +22,66 @@ def add_arguments(parser: CommandParser) -> None:
         epilog="example: STREAMER_VAD_FRAME_MS=30 streamer config show",
     )
     add_config(show)
+    show.add_argument(
+        "--yaml", action="store_true", help="as a configuration file, without the secrets"
+    )
+    show.set_defaults(sub_command=_show)
+    init = commands.add_parser(
+        "init",
+        help="write a configuration file with every key, its default and its meaning",
+        description="Write a configuration file with every key, its default and its meaning.",
+        epilog="example: streamer config init",
+    )
+    init.add_argument(
+        "path",
+        metavar="PATH",
+        type=Path,
+        nargs="?",
+        help="where (default: config.yaml in the user's config folder); -: standard output",
+    )
+    init.set_defaults(sub_command=_init)
 
 
 def execute(args: Namespace) -> int:
-    """Print a table of all values."""
+    """Run the sub-command."""
+    code: int = args.sub_command(args)
+    return code
+
+
+def _show(args: Namespace) -> int:
+    """Print all values, as a table or as YAML."""
     from rich.console import Console
     from rich.table import Table
 
+    loaded = load_config(args)
+    if args.yaml:
+        print(loaded.as_yaml(), end="")
+        return 0
     table = Table("key", "value", "from", "what it is")
-    for setting in load_config(args).settings():
+    for setting in loaded.settings():
         value = "null" if setting.value is None else str(setting.value)
         table.add_row(setting.key, value, setting.source, setting.description)
     Console().print(table)
+    return 0
+
+
+def _init(args: Namespace) -> int:
+    """Write the file, where there is none yet."""
+    from streamer.config.loader import template, user_file
+
+    if args.path == Path("-"):
+        sys.stdout.write(template())
+        return 0
+    path = (args.path or user_file()).expanduser()
+    if path.is_dir():
+        path /= user_file().name
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(template())
+    except FileExistsError:
+        raise OutputError(f"{path}: is there already, and stays as it is") from None
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
+    print(path)
     return 0

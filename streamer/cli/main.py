@@ -1,6 +1,7 @@
 """The program ``streamer``: finds the command that was typed, runs it, returns its exit code."""
 
 import difflib
+import logging
 import sys
 from collections.abc import Sequence
 from typing import Protocol
@@ -21,8 +22,11 @@ from streamer.cli import (
     run,
     train,
 )
+from streamer.cli.logs import add_logging, logging_set_up
 from streamer.cli.parser import CommandParser, Namespace
-from streamer.errors import ConfigError, StreamerError
+from streamer.errors import ConfigError, OutputError, StreamerError
+
+logger = logging.getLogger(__name__)
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it: 128 and the number of the signal."""
@@ -62,20 +66,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _without_command(words)
     args = command_parser(command).parse_args(words[1:])
     try:
+        with logging_set_up(args):
+            return _execute(command, args)
+    except OutputError as error:  # there is nowhere to log to
+        print(f"streamer: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def _execute(command: Command, args: Namespace) -> int:
+    """Run a command; what goes wrong is logged and becomes its exit code."""
+    logger.info("streamer %s: %s", __version__, command.NAME)
+    try:
         return command.execute(args)
     except StreamerError as error:
-        print(f"streamer: {error}", file=sys.stderr)
+        logger.error("%s", error)  # noqa: TRY400 - a traceback says nothing to its user
         return error.exit_code
     except BrokenPipeError:  # the reader of our output has gone
         sys.stderr.close()
         return StreamerError.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - a bug: the user can report it
-        import traceback
-
-        traceback.print_exc()
-        print(f"streamer: a fault in the program, please report it: {error!r}", file=sys.stderr)
+    except Exception as error:  # a bug: the user can report it
+        logger.exception("a fault in the program, please report it: %r", error)  # noqa: TRY401
         return StreamerError.exit_code
 
 
@@ -87,6 +99,7 @@ def command_parser(command: Command) -> CommandParser:
         epilog=f"example: {command.EXAMPLE}",
     )
     command.add_arguments(parser)
+    add_logging(parser)
     return parser
 
 

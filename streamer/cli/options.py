@@ -1,5 +1,6 @@
 """Options that several commands share, and what they stand for: configuration, model, outputs."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from streamer.model.classifier import Classifier
     from streamer.sinks.audio_files import AudioFolder
 
+
+logger = logging.getLogger(__name__)
 
 # --- definitions ---
 
@@ -78,7 +81,10 @@ def load_config(args: Namespace) -> "LoadedConfig":
         flags["dashboard.ascii"] = True
     if given.get("no_csv"):
         flags["output.csv"] = None
-    return load(file=args.config, flags=flags)
+    loaded = load(file=args.config, flags=flags)
+    for warning in loaded.warnings:
+        logger.warning("%s", warning)
+    return loaded
 
 
 def csv_path(config: "Config") -> Path | None:

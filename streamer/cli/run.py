@@ -1,8 +1,10 @@
 """``streamer run``: analyse a microphone, a recording or a pipe while it is heard."""
 
+import logging
 import sys
 from typing import TYPE_CHECKING, TextIO
 
+from streamer.cli.logs import stderr_held_back
 from streamer.cli.options import (
     add_config,
     add_model,
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from streamer.audio.sources import Source
     from streamer.config import Config
     from streamer.session import LiveSession
+
+logger = logging.getLogger(__name__)
 
 NAME = "run"
 SUMMARY = "listen to a microphone, a recording or a pipe"
@@ -118,6 +122,7 @@ def execute(args: Namespace) -> int:
         )
         stack.callback(_print_summary, session, sys.stderr if args.json else sys.stdout)
         if board is not None:
+            stack.enter_context(stderr_held_back())
             stack.enter_context(board)
         session.run()
     return 0
@@ -160,6 +165,6 @@ def _source(args: Namespace, config: "Config") -> "Source":
     except InputError as error:
         if config.audio.device is not None:
             raise
-        print(f"streamer: {error}; playing the bundled recording", file=sys.stderr)
+        logger.warning("%s; playing the bundled recording", error)
         return FileSource(DEMO, block_s=block_s, name="the bundled recording (no microphone)")
     return MicrophoneSource(config.audio.device, channels=count, block_s=block_s)

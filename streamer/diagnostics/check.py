@@ -6,7 +6,7 @@ import socket
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,7 +19,8 @@ from streamer.audio.devices import find_device
 from streamer.audio.level import rms_dbfs
 from streamer.audio.microphone import MicrophoneSource
 from streamer.audio.sources import FileSource
-from streamer.config import Config
+from streamer.config import AlertRule, Config
+from streamer.config.schema import MONO
 from streamer.errors import DeliveryError, InputError, OutputError, StreamerError
 from streamer.pipeline.live import Model, Pipeline
 from streamer.sinks.notify.delivery import receivers
@@ -193,8 +194,14 @@ def check_alerts(config: Config, load: Callable[[], Model]) -> str:
         raise DeliveryError(
             f"alerts.command: got {alerts.command[0]!r}, expected a program that can be run"
         )
-    rules = f"{len(alerts.rules)} rule{'' if len(alerts.rules) == 1 else 's'}"
-    return f"{rules}, told to {', '.join(told)}" if told else f"{rules}, nobody else is told"
+    rules = "; ".join(_watched(rule, config.audio.streams) for rule in alerts.rules) or "no rules"
+    return f"{rules}; sent to {', '.join(told)}" if told else f"{rules}; sent to nobody"
+
+
+def _watched(rule: AlertRule, streams: Sequence[str]) -> str:
+    names = [name for name in streams if rule.watches(name, streams)]
+    whom = "the only channel" if names == [MONO] else " and ".join(names) or "nobody"
+    return f"{rule.name!r} watches {whom}"
 
 
 def _log(config: Config) -> str:

@@ -205,8 +205,9 @@ def test_check_sends_a_test_alert(tmp_path, serve, status, code, said_of_it):
     """And says what became of it, without the secret."""
     server = serve(status)
     alerts = {"webhook_url": server.url, "webhook_secret": SECRET, "command": ["true"]}
-    (tmp_path / "config.yaml").write_text(json.dumps({"alerts": alerts}))
-    result = streamer("check", "--alert", "angry customer", cwd=tmp_path)
+    (tmp_path / "desk.yaml").write_text(json.dumps({"alerts": alerts}))
+    command = ("check", "--config", "desk.yaml", "--alert", "angry speaker")
+    result = streamer(*command, cwd=tmp_path)
     output = result.stdout.decode()
     assert result.returncode == code, output
     assert said_of_it in output
@@ -222,8 +223,8 @@ def test_check_says_which_rules_there_are(tmp_path):
     """And when nobody would be told."""
     result = streamer("check", "--alert", "sad agent", cwd=tmp_path)
     assert result.returncode == 2
-    assert b"--alert: got 'sad agent', allowed: angry customer" in result.stderr
-    result = streamer("check", "--alert", "angry customer", cwd=tmp_path)
+    assert b"--alert: got 'sad agent', allowed: angry speaker" in result.stderr
+    result = streamer("check", "--alert", "angry speaker", cwd=tmp_path)
     assert result.returncode == 0
     assert b"nobody is told" in result.stdout
 
@@ -238,12 +239,13 @@ def test_check_names_who_cannot_be_told():
     lost = Config.model_validate({"alerts": {"command": ["no-such-program"]}})
     with pytest.raises(DeliveryError, match=r"alerts\.command: got 'no-such-program', expected"):
         check_alerts(lost, FakeModel)
-    assert check_alerts(Config(), FakeModel) == "1 rule, nobody else is told"
+    said = "'angry speaker' watches the only channel; sent to nobody"
+    assert check_alerts(Config(), FakeModel) == said
 
 
 def test_check_names_a_rule_that_can_never_come_true():
     """Before a day is spent waiting for its alert."""
     model = FakeModel()
     model.labels = ("neutral", "happy")
-    with pytest.raises(ConfigError, match=r"rule 'angry customer': got angry, allowed"):
+    with pytest.raises(ConfigError, match=r"rule 'angry speaker': got angry, allowed"):
         check_alerts(Config(), lambda: model)

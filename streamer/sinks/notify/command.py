@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from streamer.config import ALERT_PREFIX, ENV_PREFIX, SECRETS
+from streamer.config.loader import ALERT_PREFIX, ENV_PREFIX, SECRETS
 from streamer.errors import DeliveryError
 from streamer.sinks.row import Value
 

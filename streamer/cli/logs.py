@@ -1,0 +1,119 @@
+"""Sets up logging for the run of a command: messages on stderr, all of them in a file if asked for.
+
+Modules log with ``logging.getLogger(__name__)``. Warnings and errors appear on stderr; ``-v`` adds
+what the program is doing, ``-vv`` everything. The file rotates: it can be written for weeks.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from io import TextIOWrapper
+from logging.handlers import MemoryHandler, RotatingFileHandler
+from pathlib import Path
+
+from streamer.cli.parser import CommandParser, Namespace
+from streamer.errors import OutputError
+from streamer.text import printable
+
+ROOT = "streamer"
+MAX_FILE_BYTES = 5_000_000
+OLD_FILES = 3
+"""How many full log files are kept beside the current one."""
+
+MAX_HELD = 1000
+"""How many messages wait for the end of a dashboard."""
+
+FILE_FORMAT = "%(asctime)s %(levelname)-7s %(name)s [%(threadName)s] %(message)s"
+
+
+def add_logging(parser: CommandParser) -> None:
+    """Add ``-v`` and ``--log-file``."""
+    parser.add_argument(
+        *("-v", "--verbose"),
+        action="count",
+        default=0,
+        help="say what is being done on stderr; twice: in every detail",
+    )
+    parser.add_argument(
+        "--log-file",
+        metavar="PATH",
+        type=Path,
+        help="append what is being done, with times, to this file, which rotates at 5 MB",
+    )
+
+
+@contextmanager
+def logging_set_up(args: Namespace) -> Iterator[None]:
+    """Log to stderr and the file while the context lasts.
+
+    Raises:
+        OutputError: The file cannot be opened.
+    """
+    root = logging.getLogger(ROOT)
+    with ExitStack() as stack:
+        level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(args.verbose, 2)]
+        terminal = logging.StreamHandler(sys.stderr)
+        terminal.setFormatter(_Printable("streamer: %(message)s"))
+        _attach(stack, root, terminal, level)
+        if args.log_file is not None:
+            file = _log_file(args.log_file.expanduser())
+            file.setFormatter(_Printable(FILE_FORMAT))
+            _attach(stack, root, file, min(level, logging.INFO))
+        before = root.level
+        stack.callback(root.setLevel, before)
+        root.setLevel(min(handler.level for handler in root.handlers))
+        yield
+
+
+@contextmanager
+def stderr_held_back() -> Iterator[None]:
+    """Hold back the messages for stderr while something else is drawn on the terminal."""
+    root = logging.getLogger(ROOT)
+    direct = [each for each in root.handlers if type(each) is logging.StreamHandler]
+    held = [MemoryHandler(MAX_HELD, flushLevel=logging.CRITICAL + 1, target=h) for h in direct]
+    for handler, memory in zip(direct, held, strict=True):
+        memory.setLevel(handler.level)
+        root.removeHandler(handler)
+        root.addHandler(memory)
+    try:
+        yield
+    finally:
+        for handler, memory in zip(direct, held, strict=True):
+            root.removeHandler(memory)
+            root.addHandler(handler)
+            memory.close()  # writes what was held back
+
+
+class _Printable(logging.Formatter):
+    """Shows control characters escaped: a file's name must not steer the terminal."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the base class's name
+        """The line of a message."""
+        return printable(super().formatMessage(record))
+
+
+def _attach(stack: ExitStack, root: logging.Logger, handler: logging.Handler, level: int) -> None:
+    handler.setLevel(level)
+    root.addHandler(handler)
+    stack.callback(handler.close)
+    stack.callback(root.removeHandler, handler)
+
+
+def _log_file(path: Path) -> RotatingFileHandler:
+    try:
+        return _OwnerOnly(path, maxBytes=MAX_FILE_BYTES, backupCount=OLD_FILES, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"--log-file {path}: cannot be written: {error.strerror}") from error
+
+
+class _OwnerOnly(RotatingFileHandler):
+    """A rotating file that its owner alone may read."""
+
+    def _open(self) -> TextIOWrapper:
+        return open(self.baseFilename, "a", encoding=self.encoding, opener=_private)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

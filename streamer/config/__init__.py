@@ -1,0 +1,29 @@
+"""The configuration: its schema, and where its values come from."""
+
+from streamer.config.loader import LoadedConfig, Setting, load
+from streamer.config.schema import (
+    AlertRule,
+    AlertsConfig,
+    AudioConfig,
+    Config,
+    DashboardConfig,
+    Language,
+    RollingConfig,
+    SegmenterConfig,
+    VadConfig,
+)
+
+__all__ = [
+    "AlertRule",
+    "AlertsConfig",
+    "AudioConfig",
+    "Config",
+    "DashboardConfig",
+    "Language",
+    "LoadedConfig",
+    "RollingConfig",
+    "SegmenterConfig",
+    "Setting",
+    "VadConfig",
+    "load",
+]

@@ -1,0 +1,371 @@
+"""The sections and keys of the configuration: types, bounds, defaults, and what they mean."""
+
+from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
+from typing import Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+MONO = "mono"
+UNNAMED = (MONO, "left", "right")
+"""What channels are called that nobody named: all in one, or the two of a stereo recording."""
+
+ANY = "any"
+CUSTOMER = "customer"
+AGENT = "agent"
+SILERO_PACKAGES = ("onnxruntime", "silero_vad")
+"""What the extra `silero` installs: the one runs the network, of the other it is a file."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    # strict: a text is no number; lists are turned into tuples all the same (strict=False)
+
+
+class AudioConfig(_Section):
+    """Where the sound comes from, and which channels it has."""
+
+    device: str | int | None = Field(
+        None,
+        union_mode="left_to_right",
+        description="input device: its index, or an unambiguous part of its name",
+    )
+    channels: tuple[str, ...] = Field(
+        (),
+        strict=False,
+        description="names of independent channels; none: all are mixed to one stream",
+    )
+    analyse: tuple[str, ...] | None = Field(
+        None, min_length=1, strict=False, description="the channels that are analysed; null: all"
+    )
+    crosstalk: bool = Field(
+        default=True, description="what one channel picks up of another is no speech"
+    )
+    block_ms: int = Field(20, ge=5, le=200, description="how much is read from a device at once")
+    ring_s: float = Field(30.0, ge=1, le=600, description="how far the analysis may fall behind")
+
+    @field_validator("channels")
+    @classmethod
+    def _are_different(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        fine = all(name and name.isprintable() and name != ANY for name in names)
+        if len(set(names)) < len(names) or not fine:
+            raise ValueError(f"a list of different names on one line, none of them {ANY!r}")
+        return names
+
+    @field_validator("analyse")
+    @classmethod
+    def _are_channels(
+        cls, names: tuple[str, ...] | None, info: ValidationInfo
+    ) -> tuple[str, ...] | None:
+        known = info.data.get("channels")
+        if (
+            known is not None
+            and names is not None
+            and (not set(names) <= set(known) or len(set(names)) < len(names))
+        ):
+            allowed = ", ".join(known) or "null, while audio.channels names none"
+            raise ValueError(f"some of audio.channels: {allowed}")
+        return names
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """Names of the channels that are analysed, in the order in which they are delivered."""
+        if not self.channels:
+            return (MONO,)
+        return tuple(name for name in self.channels if self.analyse is None or name in self.analyse)
+
+
+class VadConfig(_Section):
+    """Frame -> speech or not."""
+
+    engine: Literal["builtin", "silero"] = Field(
+        "builtin", description="which detector; silero needs the extra of that name"
+    )
+    frame_ms: Literal[10, 20, 30] = Field(20, description="length of a frame")
+    aggressiveness: int = Field(
+        2, ge=0, le=3, description="builtin: webrtcvad's mode, 3 rejects the most"
+    )
+    min_snr_db: float = Field(
+        2.0, ge=0, le=40, description="builtin: how far a voice is above the noise, over all bands"
+    )
+    floor_dbfs: float = Field(
+        -72.0, ge=-96, le=-20, description="nothing quieter than this is speech"
+    )
+
+    @field_validator("engine")
+    @classmethod
+    def _is_installed(cls, engine: str) -> str:
+        if engine == "silero" and not all(map(find_spec, SILERO_PACKAGES)):
+            raise ValueError(
+                "builtin; silero is not installed: pip install onnxruntime silero-vad adds it"
+            )
+        return engine
+
+
+class SegmenterConfig(_Section):
+    """Frames -> utterances."""
+
+    min_speech_ms: int = Field(200, ge=20, le=2000, description="less speech is no utterance")
+    hangover_ms: int = Field(400, ge=50, le=5000, description="silence that ends an utterance")
+    preroll_ms: int = Field(300, ge=0, le=2000, description="kept from before the onset")
+    max_length_s: float = Field(12.0, ge=2, le=30, description="longer speech is cut")
+
+
+class RollingConfig(_Section):
+    """Partial results while an utterance is still going on."""
+
+    first_ms: int = Field(500, ge=100, le=5000, description="speech before the first one")
+    interval_ms: int = Field(250, ge=50, le=5000, description="from one to the next")
+    window_s: float = Field(3.0, ge=0.5, le=30, description="seconds that are classified")
+
+
+class ModelConfig(_Section):
+    """Which model predicts the emotions."""
+
+    name: str = Field("default", description="a bundle in models/, or the path of one")
+    threads: int = Field(1, ge=1, le=64, description="torch threads; 1 keeps the screen smooth")
+
+
+class BaselineConfig(_Section):
+    """Speaker adaptation: what a voice sounds like in general."""
+
+    enabled: bool = Field(
+        default=True, description="learn the voices on each channel, to tell mood from voice"
+    )
+    speakers: tuple[str, ...] = Field(
+        (), strict=False, description="enrolled voices: a name; with channels, as agent=NAME"
+    )
+
+
+class MoodConfig(_Section):
+    """How quickly the running mood of a channel follows what is heard."""
+
+    half_life_s: float = Field(
+        30.0, ge=1, le=3600, description="speaking time in which what was heard loses half its say"
+    )
+
+
+Emotion = Literal["neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised"]
+Label = Literal[Emotion, "uncertain", "no_speech"]
+"""What has a label on the screen: an emotion, or what stands in its place."""
+
+Language = Literal["en", "de", "es", "fr", "pl", "zh"]
+
+MAX_LABEL = 16
+
+
+class AlertRule(_Section):
+    """When to raise an alert. Each channel that a rule watches is watched on its own.
+
+    An utterance *matches* if it is certain and one of ``emotions`` at ``confidence`` or more; or,
+    with ``mood_below`` instead, if the running mood of its channel is no higher after it.
+    """
+
+    name: str = Field(min_length=1, max_length=60, description="as it is shown and logged")
+    channel: str | None = Field(
+        None,
+        description="name of a channel; any; null: customer where there is one, else all but agent",
+    )
+    emotions: tuple[Emotion, ...] = Field((), strict=False, description="any of these, or")
+    mood_below: float | None = Field(None, ge=-1, le=1, description="a running mood this low")
+    confidence: float = Field(0.0, ge=0, le=1, description="least confidence in the emotion")
+    of: int = Field(1, ge=1, le=100, description="in the last so many utterances that count")
+    count: int = Field(1, ge=1, description="so many have to match")
+    for_s: float = Field(0.0, ge=0, le=3600, description="and that has to last so long")
+    clear: int = Field(
+        2, ge=1, le=100, description="so many in a row have to disagree before it is raised anew"
+    )
+    mood_clear: float | None = Field(
+        None, ge=-1, le=1, description="a mood disagrees only above this; null: above mood_below"
+    )
+    cooldown_s: float = Field(60.0, ge=0, le=86_400, description="least time between two alerts")
+
+    @field_validator("name")
+    @classmethod
+    def _is_one_line(cls, name: str) -> str:
+        if not name.isprintable() or name != name.strip():
+            raise ValueError("a text on one line")
+        return name
+
+    @field_validator("count")
+    @classmethod
+    def _is_possible(cls, count: int, info: ValidationInfo) -> int:
+        if count > info.data.get("of", count):
+            raise ValueError(f"a whole number from 1 to {info.data['of']} ('of' says how many)")
+        return count
+
+    @field_validator("mood_clear")
+    @classmethod
+    def _is_above(cls, clear: float | None, info: ValidationInfo) -> float | None:
+        below = info.data.get("mood_below")
+        if clear is not None and (below is None or clear < below):
+            raise ValueError("with mood_below, a number from there to 1")
+        return clear
+
+    @model_validator(mode="after")
+    def _watches_one_thing(self) -> Self:
+        if bool(self.emotions) == (self.mood_below is not None):
+            raise ValueError("either emotions or mood_below")
+        return self
+
+    def watches(self, channel: str, channels: Iterable[str]) -> bool:
+        """Whether it is about a channel, one of ``channels``.
+
+        Without a channel of its own, a rule watches the customer where there is one, else all
+        channels but the agent's.
+        """
+        if self.channel is not None:
+            return self.channel in (ANY, channel)
+        return channel == CUSTOMER if CUSTOMER in channels else channel != AGENT
+
+
+ANGRY_CUSTOMER = AlertRule(name="angry customer", emotions=("angry",), of=3, count=2)
+ANGRY_SPEAKER = ANGRY_CUSTOMER.model_copy(update={"name": "angry speaker"})
+
+
+def default_rules(streams: Sequence[str]) -> tuple[AlertRule, ...]:
+    """The rules of somebody who wrote none: about anger, named by whom they watch.
+
+    Args:
+        streams: The channels that are analysed.
+
+    Returns:
+        One rule; none where the agent is the only one to be watched.
+    """
+    if CUSTOMER in streams:
+        return (ANGRY_CUSTOMER,)
+    return (ANGRY_SPEAKER,) if any(name != AGENT for name in streams) else ()
+
+
+class AlertsConfig(_Section):
+    """When to raise an alert, and whom to tell."""
+
+    rules: tuple[AlertRule, ...] = Field(
+        (ANGRY_CUSTOMER,), strict=False, description="when to raise an alert; []: never"
+    )
+    bell: bool = Field(default=False, description="ring the terminal's bell")
+    webhook_url: str | None = Field(None, description="alerts are sent there by HTTP POST, as JSON")
+    webhook_secret: SecretStr | None = Field(
+        None, min_length=8, description="signs what is sent, with HMAC-SHA256"
+    )
+    command: tuple[str, ...] = Field(
+        (), strict=False, description="program and arguments, run for each alert, without a shell"
+    )
+    timeout_s: float = Field(10.0, ge=0.1, le=300, description="for one attempt")
+    retry_s: float = Field(
+        300.0, ge=0, le=86_400, description="a webhook is tried again for so long"
+    )
+    exit_wait_s: float = Field(
+        10.0, ge=0, le=300, description="what is not delivered yet is waited for at the end"
+    )
+
+    @field_validator("rules")
+    @classmethod
+    def _have_names_of_their_own(cls, rules: tuple[AlertRule, ...]) -> tuple[AlertRule, ...]:
+        if len({rule.name for rule in rules}) < len(rules):
+            raise ValueError("rules with different names")
+        return rules
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _is_a_web_address(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        allowed = "http://HOST/PATH or https://HOST/PATH, without user and password"
+        try:
+            parts = urlsplit(url)
+            usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+            usable = usable and "@" not in parts.netloc and " " not in url
+        except ValueError:  # a port that is no number
+            usable = False
+        if not usable or not url.isascii() or not url.isprintable():
+            raise ValueError(allowed)
+        return url
+
+    @field_validator("command")
+    @classmethod
+    def _names_a_program(cls, command: tuple[str, ...]) -> tuple[str, ...]:
+        if command and not command[0]:
+            raise ValueError("a list of texts, the first of them a program")
+        return command
+
+
+class OutputConfig(_Section):
+    """Where the rows go."""
+
+    csv: str | None = Field(
+        "emotions.csv",
+        min_length=1,
+        description="one row per utterance is appended here; null: no CSV; -: standard output",
+    )
+
+
+class DashboardConfig(_Section):
+    """The screen."""
+
+    fps: int = Field(6, ge=1, le=30, description="frames per second; 4 to 8 are plenty")
+    smoothing_s: float = Field(0.4, ge=0, le=5, description="time constant of the bars")
+    ascii: bool = Field(default=False, description="draw with nothing but ASCII")
+    language: Language = Field("en", description="of the labels on the screen")
+    labels: dict[Label, str] = Field({}, description="labels of your own, as {angry: livid}")
+
+    @field_validator("labels")
+    @classmethod
+    def _fit(cls, labels: dict[Label, str]) -> dict[Label, str]:
+        for name, text in labels.items():
+            if not text.strip() or not text.isprintable() or len(text) > MAX_LABEL:
+                raise ValueError(f"for {name}, a text on one line of 1 to {MAX_LABEL} letters")
+        return labels
+
+
+class Config(_Section):
+    """Everything that can be set; each section is handed to the module that needs it."""
+
+    audio: AudioConfig = AudioConfig()
+    vad: VadConfig = VadConfig()
+    segmenter: SegmenterConfig = SegmenterConfig()
+    rolling: RollingConfig = RollingConfig()
+    model: ModelConfig = ModelConfig()
+    baseline: BaselineConfig = BaselineConfig()
+    mood: MoodConfig = MoodConfig()
+    alerts: AlertsConfig = Field(AlertsConfig(), validate_default=True)
+    output: OutputConfig = OutputConfig()
+    dashboard: DashboardConfig = DashboardConfig()
+
+    def one_stream(self) -> Self:
+        """The same, but all channels mixed to one."""
+        return self.with_channels(())
+
+    def with_channels(self, channels: tuple[str, ...]) -> Self:
+        """The same with other channels, all of them analysed."""
+        audio = self.audio.model_copy(update={"channels": channels, "analyse": None})
+        alerts = self.alerts
+        if alerts.rules == default_rules(self.audio.streams):
+            alerts = alerts.model_copy(update={"rules": default_rules(audio.streams)})
+        return self.model_copy(update={"audio": audio, "alerts": alerts})
+
+    @field_validator("alerts")
+    @classmethod
+    def _watch_channels_that_are_there(
+        cls, alerts: AlertsConfig, info: ValidationInfo
+    ) -> AlertsConfig:
+        audio: AudioConfig = info.data.get("audio", AudioConfig())
+        if alerts.rules == (ANGRY_CUSTOMER,):
+            return alerts.model_copy(update={"rules": default_rules(audio.streams)})
+        known = (*(audio.streams if audio.channels else UNNAMED), ANY)
+        for index, rule in enumerate(alerts.rules):
+            if rule.channel is not None and rule.channel not in known:
+                raise ValueError(
+                    f"alerts.rules[{index}].channel: got {rule.channel!r}, "
+                    f"allowed: {', '.join(known)}"
+                )
+        return alerts

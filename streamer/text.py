@@ -1,0 +1,22 @@
+"""Makes texts from outside (file names, notes, channels) harmless where they are shown."""
+
+
+def printable(text: str) -> str:
+    r"""The text with control characters escaped, so that it cannot steer a terminal.
+
+    Line breaks and tabs stay. ``\x1b[2J`` becomes seven visible characters;
+    so do marks that turn the direction of writing, and what is left of bytes that are no UTF-8.
+    """
+    return "".join(
+        character if character.isprintable() or character in "\n\t" else _escaped(character)
+        for character in text
+    )
+
+
+def one_line(text: str) -> str:
+    """The text with all control characters escaped, line breaks and tabs, too."""
+    return "".join(each if each.isprintable() else _escaped(each) for each in text)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")

@@ -1,0 +1,336 @@
+"""Every value is valid, known, and says where it came from."""
+
+from pathlib import Path
+
+import platformdirs
+import pytest
+import yaml
+
+from streamer import config
+from streamer.errors import ConfigError
+
+WATCHES_A = "{rules: [{name: x, emotions: [sad], channel: a}]}"
+
+
+def load(tmp_path, text=None, *, flags=None, environ=None):
+    """The configuration from a file with this text, and nothing else from outside."""
+    path = tmp_path / "config.yaml"
+    path.write_text(text or "")
+    return config.load(file=path, flags=flags, environ=environ or {})
+
+
+def test_the_shipped_file_is_complete_and_holds_the_defaults(pytestconfig, tmp_path):
+    """config.yaml at the root documents every key and changes none."""
+    text = (pytestconfig.rootpath / "config.yaml").read_text()
+    assert load(tmp_path, text).config == config.Config()
+    keys = {f"{section}.{name}" for section, keys in yaml.safe_load(text).items() for name in keys}
+    assert keys == {setting.key for setting in load(tmp_path).settings()}
+
+
+def test_a_flag_wins_over_the_environment_over_the_file(tmp_path):
+    """And each value knows its origin."""
+    text = "segmenter: {hangover_ms: 500, preroll_ms: 100, min_speech_ms: 100}"
+    loaded = load(
+        tmp_path,
+        text,
+        flags={"segmenter.hangover_ms": 700},
+        environ={"STREAMER_SEGMENTER_HANGOVER_MS": "600", "STREAMER_SEGMENTER_PREROLL_MS": "200"},
+    )
+    got = {s.key.removeprefix("segmenter."): (s.value, s.source) for s in loaded.settings()}
+    assert got["hangover_ms"] == (700, "flag")
+    assert got["preroll_ms"] == (200, "STREAMER_SEGMENTER_PREROLL_MS")
+    assert got["min_speech_ms"] == (100, str(tmp_path / "config.yaml"))
+    assert got["max_length_s"] == (12.0, "default")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("segmenter: {hangover: 3}", "unknown key 'segmenter.hangover', did you mean hangover_ms"),
+        ("segments: {}", "unknown key 'segments', did you mean segmenter"),
+        (
+            "segmenter: {hangover_ms: 10}",
+            "hangover_ms: got 10 from .*: input should be greater than or equal to 50",
+        ),
+        (
+            "segmenter: {hangover_ms: soon}",
+            "hangover_ms: got 'soon' from .*: input should be a valid integer",
+        ),
+        (
+            "segmenter: {max_length_s: .nan}",
+            "max_length_s: got nan from .*: input should be less than or equal to 30",
+        ),
+        ("vad: {frame_ms: 25}", "vad.frame_ms: got 25 from .*: input should be 10, 20 or 30"),
+        ("audio: [1, 2]", r"audio: got \[1, 2\], expected keys: device"),
+        ("just text", "got 'just text', expected keys: audio"),
+        ("audio: {device: [", "is not valid YAML"),
+        ("audio: {channels: [a, a]}", "channels: got .*: expected a list of different names"),
+        (
+            "audio: {channels: [a, b], analyse: [c]}",
+            r"analyse: got \['c'\] .*: expected .*: a, b",
+        ),
+        ("audio: {analyse: [a]}", "expected some of audio.channels: null, while .* names none"),
+        (
+            "alerts: {rules: [{name: x, emotions: [furious]}]}",
+            r"alerts\.rules\[0\]\.emotions\[0\]: got 'furious' .*: input should be 'neutral'",
+        ),
+        ("alerts: {rules: [{name: x}]}", "expected either emotions or mood_below"),
+        ("alerts: {rules: [{emotions: [sad]}]}", r"rules\[0\]\.name: got .*: field required"),
+        (
+            "alerts: {rules: [{name: x, emotions: [sad], count: 3, of: 2}]}",
+            r"rules\[0\]\.count: got 3 from .*: expected a whole number from 1 to 2",
+        ),
+        (
+            "alerts: {rules: [{name: x, emotions: [sad], channel: bob}]}",
+            r"rules\[0\]\.channel: got 'bob', allowed: mono, left, right, any",
+        ),
+        (
+            f"audio: {{channels: [a, b], analyse: [b]}}\nalerts: {WATCHES_A}",
+            r"rules\[0\]\.channel: got 'a', allowed: b, any",
+        ),
+        (
+            "alerts: {rules: [{name: x, emotions: [sad], level: 3}]}",
+            r"rules\[0\]\.level: got 3 from .*: extra inputs are not permitted",
+        ),
+        (
+            "alerts: {rules: [{name: x, mood_below: 0, mood_clear: -1}]}",
+            "mood_clear: got -1 from .*: expected with mood_below, a number from there to 1",
+        ),
+        (
+            "alerts: {rules: [{name: x, mood_below: 0}, {name: x, mood_below: 1}]}",
+            "expected rules with different names",
+        ),
+        ("alerts: {rules: 3}", "alerts.rules: got 3 from .*: input should be a valid list"),
+        ("alerts: {webhook_url: 'ftp://x'}", "got 'ftp://x' from .*: expected http://HOST/PATH or"),
+        ("alerts: {webhook_url: 'https://a:b@x'}", "expected .* without user and password"),
+        ("alerts: {webhook_url: 'https://x:no'}", "expected http://HOST/PATH or"),
+        (
+            "dashboard: {language: xx}",
+            "language: got 'xx' from .*: input should be 'en', 'de', 'es'",
+        ),
+        (
+            "dashboard: {labels: {cross: x}}",
+            "labels.cross: got 'cross' .* should be 'neutral'",
+        ),
+        (
+            "dashboard: {labels: {sad: 5}}",
+            "labels.sad: got 5 from .*: .* valid string",
+        ),
+        ("dashboard: {labels: {sad: ''}}", "expected for sad, a text on one line of 1 to 16 let"),
+        ("alerts: {command: 'a b'}", "command: got 'a b' from .*: input should be a valid list"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path, text, message):
+    """The key, what was got, from where, and what is allowed."""
+    with pytest.raises(ConfigError, match=message):
+        load(tmp_path, text)
+
+
+def test_all_wrong_values_are_named_at_once(tmp_path):
+    """Nobody wants to mend them one by one."""
+    with pytest.raises(ConfigError, match=r"(?s)vad\.frame_ms.*dashboard\.fps"):
+        load(tmp_path, "vad: {frame_ms: 1}\ndashboard: {fps: 0}")
+
+
+def test_an_unknown_variable_is_worth_a_warning(tmp_path):
+    """Others set such variables, too: Kubernetes for a service that is called streamer."""
+    loaded = load(tmp_path, environ={"STREAMER_SERVICE_HOST": "10.0.0.1"})
+    assert loaded.config == config.Config()
+    (warning,) = loaded.warnings
+    assert warning.startswith("ignored the environment variable STREAMER_SERVICE_HOST")
+    (warning,) = load(tmp_path, environ={"STREAMER_AUDIO_DEVIC": "1"}).warnings
+    assert warning.endswith("did you mean STREAMER_AUDIO_DEVICE?")
+
+
+@pytest.mark.parametrize("text", ["010", "1:30", "on", "#x", "null.csv", "yes", "2026-01-01"])
+def test_a_text_stays_a_text(tmp_path, text):
+    """In the environment whatever it looks like, in the file where YAML sees no comment."""
+    environ = {"STREAMER_OUTPUT_CSV": text, "STREAMER_AUDIO_DEVICE": text}
+    loaded = load(tmp_path, environ=environ).config
+    assert (loaded.output.csv, loaded.audio.device) == (text, text)
+    if not text.startswith("#"):
+        loaded = load(tmp_path, f"output: {{csv: {text}}}\naudio:\n  device: {text}\n").config
+        assert (loaded.output.csv, loaded.audio.device) == (text, text)
+
+
+@pytest.mark.parametrize("text", ["010", "1:30", "soon", "1_000", "", "0x10", "'600'", "true"])
+def test_a_text_is_no_number(tmp_path, text):
+    """Neither in the environment nor in the file."""
+    expected = "hangover_ms.*valid integer"
+    with pytest.raises(ConfigError, match=expected):
+        load(tmp_path, environ={"STREAMER_SEGMENTER_HANGOVER_MS": text})
+    if text:
+        with pytest.raises(ConfigError, match=expected):
+            load(tmp_path, f"segmenter:\n  hangover_ms: {text}\n")
+
+
+def test_what_environment_variables_can_say(tmp_path):
+    """Numbers, true and false, null, lists with commas, rules as JSON."""
+    environ = {
+        "STREAMER_SEGMENTER_MAX_LENGTH_S": "8", "STREAMER_DASHBOARD_ASCII": "true",
+        "STREAMER_OUTPUT_CSV": "null", "STREAMER_AUDIO_CHANNELS": "agent, customer",
+        "STREAMER_AUDIO_ANALYSE": '["agent"]', "STREAMER_VAD_FRAME_MS": "30",
+        "STREAMER_ALERTS_RULES": '[{"name": "x", "emotions": ["sad"]}]',
+    }  # fmt: skip
+    got = load(tmp_path, environ=environ).config
+    assert (got.segmenter.max_length_s, got.dashboard.ascii, got.output.csv) == (8.0, True, None)
+    assert (got.audio.channels, got.audio.analyse) == (("agent", "customer"), ("agent",))
+    assert (got.vad.frame_ms, got.alerts.rules[0].name) == (30, "x")
+    for variable, text in (("DASHBOARD_ASCII", "on"), ("OUTPUT_CSV", ""), ("AUDIO_CHANNELS", "[a")):
+        with pytest.raises(ConfigError, match=r"got '.*'"):
+            load(tmp_path, environ={f"STREAMER_{variable}": text})
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("audio: {device: a}\nvad: {}\naudio: {device: b}\n", "'audio' is in line 1 .* line 3"),
+        ("audio:\n  device: a\n  ring_s: 3\n  device: b\n", "'device' is in line 2 .* line 4"),
+        ("alerts:\n  rules:\n    - name: x\n      name: y\n", "'name' is in line 3 .* line 4"),
+    ],
+)
+def test_a_key_given_twice_is_an_error_with_both_lines(tmp_path, text, lines):
+    """At any depth."""
+    with pytest.raises(ConfigError, match=lines):
+        load(tmp_path, text)
+
+
+def test_a_key_without_a_value_is_an_error(tmp_path):
+    """As what begins with # is a comment; a section may be empty, and null can be written."""
+    for value in ("", " #1.csv"):
+        with pytest.raises(ConfigError, match="line 2: 'csv' has no value; write null if"):
+            load(tmp_path, f"output:\n  csv:{value}\n")
+    assert load(tmp_path, "output:\n  csv: null\naudio:\n").config.output.csv is None
+
+
+def test_aliases_are_followed_and_cannot_multiply(tmp_path):
+    """A billion laughs are a wrong value like any other."""
+    bomb = "".join(f"x{i}: &x{i} [{', '.join([f'*x{i - 1}'] * 9)}]\n" for i in range(1, 30))
+    with pytest.raises(ConfigError, match="unknown key 'x0'"):
+        load(tmp_path, f"x0: &x0 a\n{bomb}")
+
+
+UNTRUSTED = """
+alerts: {command: [touch, planted], webhook_url: "https://example.org/x", webhook_secret: 12345678x}
+model: {name: ./planted}
+segmenter: {hangover_ms: 500}
+"""
+
+
+def test_a_file_that_was_only_found_runs_nothing(tmp_path, monkeypatch):
+    """It is said what was ignored; the rest of it counts."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(platformdirs, "user_config_path", lambda _: tmp_path / "home")
+    (tmp_path / "config.yaml").write_text(UNTRUSTED)
+    loaded = config.load(environ={})
+    got = loaded.config
+    assert got.segmenter.hangover_ms == 500
+    assert (got.alerts, got.model) == (config.Config().alerts, config.Config().model)
+    (warning,) = loaded.warnings
+    for key in ("alerts.command", "alerts.webhook_url", "alerts.webhook_secret", "model.name"):
+        assert key in warning
+    assert "--config config.yaml" in warning
+    named = config.load(file=Path("config.yaml"), environ={})
+    assert named.config.alerts.command == ("touch", "planted")
+    assert named.config.model.name == "./planted"
+    assert not named.warnings
+
+
+def test_the_users_own_file_is_trusted(tmp_path, monkeypatch):
+    """Also while it lies in the current folder; a symbolic link to it is it."""
+    monkeypatch.setattr(platformdirs, "user_config_path", lambda _: tmp_path)
+    (tmp_path / "config.yaml").write_text(UNTRUSTED)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for folder in (elsewhere, tmp_path):
+        monkeypatch.chdir(folder)
+        assert config.load(environ={}).config.alerts.command == ("touch", "planted")
+
+
+def test_a_models_name_is_taken_from_anywhere(tmp_path, monkeypatch):
+    """Unless a folder of that name lies beside the file."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.yaml").write_text("model: {name: open}")
+    assert config.load(environ={}).config.model.name == "open"
+    (tmp_path / "open").mkdir()
+    assert config.load(environ={}).config.model.name == "default"
+
+
+@pytest.mark.parametrize(
+    ("audio", "name", "watched"),
+    [
+        ({}, "angry speaker", ["mono"]),
+        ({"channels": ["agent", "customer"]}, "angry customer", ["customer"]),
+        ({"channels": ["agent", "caller"]}, "angry speaker", ["caller"]),
+        ({"channels": ["agent", "customer"], "analyse": ["agent"]}, None, []),
+    ],
+)
+def test_the_default_rule_is_named_by_whom_it_watches(audio, name, watched):
+    """And never watches an agent."""
+    made = config.Config.model_validate({"audio": audio})
+    assert [rule.name for rule in made.alerts.rules] == ([name] if name else [])
+    streams = made.audio.streams
+    for rule in made.alerts.rules:
+        assert [stream for stream in streams if rule.watches(stream, streams)] == watched
+
+
+def test_yaml_that_is_shown_is_taken(tmp_path):
+    """All of it, without the secret."""
+    text = "output: {csv: '010'}\naudio: {channels: ['on', b]}\nalerts: {webhook_secret: hushhush1}"
+    loaded = load(tmp_path, text)
+    shown = loaded.as_yaml()
+    assert "hush" not in shown
+    again = load(tmp_path, shown).config
+    assert again.output == loaded.config.output
+    assert again.audio == loaded.config.audio
+    assert again.alerts.rules == loaded.config.alerts.rules
+
+
+def test_an_unreadable_file_is_an_error(tmp_path):
+    """As is one that is not text."""
+    with pytest.raises(ConfigError, match="cannot be read"):
+        config.load(file=tmp_path / "none.yaml", environ={})
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x80")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        config.load(file=tmp_path / "binary.yaml", environ={})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "alerts: {webhook_secret: hush}",  # too short
+        "alerts: {webhook_secret: [hush]}",
+        "alerts: {webhook_secret: hush: hush}",  # no YAML
+        'alerts:\n  webhook_secret: "hush',
+    ],
+)
+def test_a_secret_is_in_no_message(tmp_path, text):
+    """Whatever is wrong with it."""
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text)
+    assert "hush" not in str(caught.value)
+
+
+def test_a_secret_in_the_environment_is_text_and_not_shown(tmp_path):
+    """Though it looks like a number, or like YAML that is broken."""
+    for secret in ("0012345678", "[12345678", "yes: no: 12345678"):
+        loaded = load(tmp_path, environ={"STREAMER_ALERTS_WEBHOOK_SECRET": secret})
+        kept = loaded.config.alerts.webhook_secret
+        assert kept is not None
+        assert kept.get_secret_value() == secret
+        shown = {setting.key: str(setting.value) for setting in loaded.settings()}
+        assert secret not in "".join(shown.values())
+        assert secret not in repr(loaded)
+
+
+def test_what_an_alert_tells_its_command_is_no_setting(tmp_path):
+    """So that a command may run streamer."""
+    assert load(tmp_path, environ={"STREAMER_ALERT_RULE": "x"}).config == config.Config()
+
+
+def test_rules_are_shown_as_they_are_written(tmp_path):
+    """What `config show` prints may be put into the file again."""
+    rules = "[{name: low, mood_below: -0.4, channel: any}]"
+    loaded = load(tmp_path, f"alerts: {{rules: {rules}}}")
+    (shown,) = [s.value for s in loaded.settings() if s.key == "alerts.rules"]
+    assert load(tmp_path, f"alerts: {{rules: {shown}}}").config == loaded.config
