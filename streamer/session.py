@@ -15,12 +15,12 @@ from streamer.dashboard.board import Board
 from streamer.dashboard.state import Notice
 from streamer.errors import OutputError
 from streamer.pipeline.live import Pipeline
-from streamer.sinks.audio_files import AudioWriter, file_name
-from streamer.sinks.csv_log import PatientLog
+from streamer.sinks.audio_files import AudioSink, file_name
+from streamer.sinks.csv_log import RetryingLog
 from streamer.sinks.notify.delivery import Deliveries
 from streamer.sinks.row import Session, Value, columns, mark_row, row
 from streamer.sinks.summary import Summary
-from streamer.sinks.writer import Outlet
+from streamer.sinks.writer import NonBlockingWriter
 from streamer.types import (
     Alert,
     Event,
@@ -48,7 +48,7 @@ class Lines(Protocol):
     """Somewhere lines are written: `PlainLines`, `JsonLines`."""
 
     @property
-    def outlet(self) -> Outlet:
+    def outlet(self) -> NonBlockingWriter:
         """How far they have come."""
 
     def write(self, event: Event, session: Session | None) -> None:
@@ -77,7 +77,7 @@ class LiveSession:
         config: Config,
         *,
         csv: Path | None,
-        audio: AudioWriter | None = None,
+        audio: AudioSink | None = None,
         board: Board | None,
         lines: Lines | None,
         duration: float | None,
@@ -93,14 +93,14 @@ class LiveSession:
         self._board = board
         self._lines = lines
         self._duration = duration
-        self._log: PatientLog | None = None
+        self._log: RetryingLog | None = None
         self._model: ModelLoaded | None = None
         self._session: Session | None = None
         self._failure: BaseException | None = None
         self._paused = False
         self._ends_at: float | None = None  # monotonic: when the time is up
         self._stopped_at: float | None = None
-        self._errors = Outlet(sys.stderr)
+        self._errors = NonBlockingWriter(sys.stderr)
         self.unwritten: list[str] = []
         """After `run`: rows that could not be written, as lines of CSV, and why."""
 
@@ -160,12 +160,12 @@ class LiveSession:
     def _tend(self) -> None:
         """Look after everybody who is written to."""
         if self._log is not None:
-            self._log.tend()
+            self._log.poll()
         for trouble in self._troubles():
             self._warn(trouble)
         if self._lines is not None:
             self._lines.outlet.flush()
-            for trouble in self._lines.outlet.troubles():
+            for trouble in self._lines.outlet.drain_warnings():
                 self._warn(f"{trouble}; rows go on in {self._csv}" if self._csv else trouble)
             if self._lines.outlet.gone and self._csv is None:
                 self.stop()  # nobody is left to listen for
@@ -233,12 +233,12 @@ class LiveSession:
             epoch=opened.epoch,
         )
         if self._csv is not None:
-            self._log = PatientLog(self._csv, columns(self._model.labels), self._warn)
+            self._log = RetryingLog(self._csv, columns(self._model.labels), self._warn)
 
     def _troubles(self) -> list[str]:
         """What went wrong outside since the last call, a line each."""
-        kept = self._audio.troubles() if self._audio is not None else []
-        return [*self._deliveries.troubles(), *kept]
+        kept = self._audio.drain_warnings() if self._audio is not None else []
+        return [*self._deliveries.drain_warnings(), *kept]
 
     def _warn(self, text: str) -> None:
         """Say what went wrong outside."""
@@ -278,12 +278,12 @@ class LiveSession:
         if self._session is not None:
             self._lines.end(self._summary.rows(self._session))
         self._lines.outlet.finish(LAST_LINES_S)
-        for trouble in self._lines.outlet.troubles():
+        for trouble in self._lines.outlet.drain_warnings():
             self._warn(trouble)
 
-    def _close_audio(self, audio: AudioWriter) -> None:
+    def _close_audio(self, audio: AudioSink) -> None:
         audio.close()
-        for trouble in audio.troubles():
+        for trouble in audio.drain_warnings():
             self._warn(trouble)
 
     def _deliver_rest(self) -> None:

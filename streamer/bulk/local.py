@@ -25,11 +25,11 @@ from streamer.errors import InputError, OutputError, StreamerError
 from streamer.pipeline import offline
 from streamer.pipeline.live import Model
 from streamer.sinks.audio_files import AudioFolder, file_name
-from streamer.sinks.csv_log import PatientLog
+from streamer.sinks.csv_log import RetryingLog
 from streamer.sinks.lines import JsonLines
 from streamer.sinks.row import Session, columns, row
 from streamer.sinks.summary import Summary, summary_columns
-from streamer.sinks.writer import Outlet
+from streamer.sinks.writer import NonBlockingWriter
 from streamer.types import Alert, MoodChanged, Segment, Utterance
 
 STEREO = ("left", "right")
@@ -114,8 +114,8 @@ def analyse(  # noqa: PLR0913 - what the command line has to say
         stack.callback(_print_all, unwritten)  # the last: the bar is gone by then
         progress = stack.enter_context(_progress(sum(map(_seconds, recordings))))
 
-        def opened(path: Path, names: Sequence[str]) -> PatientLog:
-            log = PatientLog(path, names, partial(_say, progress))
+        def opened(path: Path, names: Sequence[str]) -> RetryingLog:
+            log = RetryingLog(path, names, partial(_say, progress))
             stack.callback(lambda: unwritten.extend(log.close()))
             return log
 
@@ -147,8 +147,8 @@ class _Results:
 
     def __init__(
         self,
-        log: PatientLog | None,
-        table: PatientLog | None,
+        log: RetryingLog | None,
+        table: RetryingLog | None,
         lines: JsonLines | None,
         progress: Progress,
     ) -> None:
@@ -156,7 +156,7 @@ class _Results:
         self._log = log
         self._table = table
         self._lines = lines
-        self._outlet = lines.outlet if lines else Outlet(sys.stdout, waits=True)
+        self._outlet = lines.outlet if lines else NonBlockingWriter(sys.stdout, waits=True)
         self._progress = progress
 
     @property
@@ -180,8 +180,8 @@ class _Results:
                     self._fail(error)
         for log in (self._log, self._table):
             if log is not None:
-                log.tend()
-        for trouble in self._outlet.troubles():
+                log.poll()
+        for trouble in self._outlet.drain_warnings():
             _say(self._progress, trouble)
         return isinstance(report, _Done)
 
@@ -247,7 +247,7 @@ def _judge(  # noqa: PLR0913, PLR0917 - as many things meet here
     def keep(channel: str, segment: Segment) -> None:
         if audio is not None:
             audio.save(file_name(session.id, channel, segment.utterance), segment.pcm)
-            for trouble in audio.troubles():
+            for trouble in audio.drain_warnings():
                 reports.put(_Trouble(trouble))
 
     try:

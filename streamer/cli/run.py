@@ -89,7 +89,7 @@ def execute(args: Namespace) -> int:
     from streamer.dashboard.screen import usable
     from streamer.pipeline.live import Pipeline
     from streamer.session import LiveSession
-    from streamer.sinks.audio_files import AudioWriter
+    from streamer.sinks.audio_files import AudioSink
     from streamer.sinks.lines import JsonLines, PlainLines
 
     config = load_config(args).config
@@ -115,7 +115,7 @@ def execute(args: Namespace) -> int:
             pipeline,
             config,
             csv=csv_path(config),
-            audio=AudioWriter(folder) if folder is not None else None,
+            audio=AudioSink(folder) if folder is not None else None,
             board=board,
             lines=lines,
             duration=args.duration,
@@ -129,10 +129,10 @@ def execute(args: Namespace) -> int:
 
 
 def _print_summary(session: "LiveSession", file: TextIO) -> None:
-    from streamer.sinks.writer import Outlet
+    from streamer.sinks.writer import NonBlockingWriter
 
     for where, lines in ((file, session.summary()), (sys.stderr, session.unwritten)):
-        outlet = Outlet(where)  # the terminal may be gone, or nobody may read the pipe
+        outlet = NonBlockingWriter(where)  # the terminal may be gone, or nobody may read the pipe
         outlet.write("".join(f"{line}\n" for line in lines))
         outlet.finish(LAST_LINES_S)
 

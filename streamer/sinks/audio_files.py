@@ -16,10 +16,10 @@ import soundfile
 from streamer.errors import ConfigError
 from streamer.types import SAMPLE_RATE, Pcm
 
-LONGEST_PART = 80
+MAX_PART = 80
 """Letters of a channel's name, made safe, that a file's name has room for."""
 
-MOST_WAITING = 64
+MAX_WAITING = 64
 """Utterances that may wait for the disk, 12 s each: 25 MB at most."""
 
 EXIT_WAIT_S = 10.0
@@ -92,7 +92,7 @@ class AudioFolder:
         if not known:
             self._troubles.put(f"{self._path / name}: audio not saved: {why}")
 
-    def troubles(self) -> list[str]:
+    def drain_warnings(self) -> list[str]:
         """What went wrong since the last call, a line each."""
         return [self._troubles.get_nowait() for _ in range(self._troubles.qsize())]
 
@@ -105,7 +105,7 @@ class AudioFolder:
         return lines
 
 
-class AudioWriter:
+class AudioSink:
     """Saves utterances on a thread of its own: whoever listens never waits for the disk.
 
     Args:
@@ -114,7 +114,7 @@ class AudioWriter:
 
     def __init__(self, folder: AudioFolder) -> None:
         self._folder = folder
-        self._queue: queue.Queue[tuple[str, Pcm] | None] = queue.Queue(MOST_WAITING)
+        self._queue: queue.Queue[tuple[str, Pcm] | None] = queue.Queue(MAX_WAITING)
         self._writing = ""  # its name; the thread's own while it runs
         self._thread = threading.Thread(target=self._work, name="save audio", daemon=True)
         self._thread.start()
@@ -124,11 +124,11 @@ class AudioWriter:
         try:
             self._queue.put_nowait((name, pcm))
         except queue.Full:
-            self._folder.lose(name, f"{MOST_WAITING} utterances wait for the disk already")
+            self._folder.lose(name, f"{MAX_WAITING} utterances wait for the disk already")
 
-    def troubles(self) -> list[str]:
+    def drain_warnings(self) -> list[str]:
         """What went wrong since the last call, a line each."""
-        return self._folder.troubles()
+        return self._folder.drain_warnings()
 
     def summary(self) -> list[str]:
         """How many were saved, and how many were not, in lines for people."""
@@ -159,9 +159,9 @@ class AudioWriter:
 
 def _safe(name: str) -> str:
     safe = quote(name, safe="")
-    if len(safe) > LONGEST_PART:
+    if len(safe) > MAX_PART:
         digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-        safe = f"{safe[: LONGEST_PART - len(digest) - 1]}~{digest}"
+        safe = f"{safe[: MAX_PART - len(digest) - 1]}~{digest}"
     return safe
 
 

@@ -20,7 +20,7 @@ try:
 except ImportError:  # Windows: one process per file
     fcntl = None  # type: ignore[assignment]
 
-LONGEST_ROW = 65_536
+MAX_ROW_BYTES = 65_536
 """Bytes at the end of a file in which an unfinished row is looked for."""
 
 LOCK_S = 1.0
@@ -31,7 +31,7 @@ LOCK_POLL_S = 0.0005
 BOM = b"\xef\xbb\xbf"
 """What a spreadsheet may have put before the header."""
 
-LONGEST_QUOTE = 400
+MAX_QUOTE = 400
 """Letters of a foreign header that are shown."""
 
 RETRY_S = 2.0
@@ -163,18 +163,18 @@ class CsvLog:
             if os.fstat(file).st_size == 0:
                 self._store(file, _line(self._columns))
                 return
-            header = _cells(os.pread(file, LONGEST_ROW, 0).removeprefix(BOM).partition(b"\n")[0])
+            header = _cells(os.pread(file, MAX_ROW_BYTES, 0).removeprefix(BOM).partition(b"\n")[0])
             if header != self._columns:
                 raise OutputError(
                     f"{self.path}: holds other columns than this model writes: "
-                    f"got {', '.join(header)[:LONGEST_QUOTE]}; "
+                    f"got {', '.join(header)[:MAX_QUOTE]}; "
                     f"expected {', '.join(self._columns)}; choose another file with --csv"
                 )
             self._mend(file)
 
     def _mend(self, file: int) -> None:
         size = os.fstat(file).st_size
-        end = os.pread(file, LONGEST_ROW, max(0, size - LONGEST_ROW))
+        end = os.pread(file, MAX_ROW_BYTES, max(0, size - MAX_ROW_BYTES))
         _, newline, rest = end.rpartition(b"\n")
         if not rest:
             return
@@ -224,7 +224,7 @@ class CsvLog:
         return OutputError(f"{self.path}: cannot be written: {error.strerror}")
 
 
-class PatientLog:
+class RetryingLog:
     """A `CsvLog` that never gives up: what cannot be written waits, is tried again, and is said.
 
     Args:
@@ -247,7 +247,7 @@ class PatientLog:
         self._log.add(row)
         self._write(waited)
 
-    def tend(self) -> None:
+    def poll(self) -> None:
         """Try again what waits, if it is time to. To be called often."""
         if self._log.waiting and time.monotonic() >= self._retry_at:
             self._write(self._log.waiting)

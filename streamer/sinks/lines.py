@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TextIO
 
 from streamer.sinks.row import Session, Value, alert_cells, row, verdict
-from streamer.sinks.writer import Outlet
+from streamer.sinks.writer import NonBlockingWriter
 from streamer.types import (
     SAMPLE_RATE,
     Alert,
@@ -50,7 +50,7 @@ class PlainLines:
     """
 
     def __init__(self, file: TextIO | None = None) -> None:
-        self.outlet = Outlet(file or sys.stdout)
+        self.outlet = NonBlockingWriter(file or sys.stdout)
 
     def write(self, event: Event, session: Session | None) -> None:
         """Write the line of an event that has one."""
@@ -84,7 +84,7 @@ class JsonLines:
     """
 
     def __init__(self, file: TextIO | None = None, *, waits: bool = False) -> None:
-        self.outlet = Outlet(file or sys.stdout, waits=waits)
+        self.outlet = NonBlockingWriter(file or sys.stdout, waits=waits)
 
     def write(self, event: Event, session: Session | None) -> None:
         """Write the line of an event that has one."""

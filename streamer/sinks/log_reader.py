@@ -24,16 +24,16 @@ NEEDED = (
 )  # fmt: skip
 """Columns without which there is nothing to tell; all others may be absent."""
 
-LONGEST_CELL = 20
+MAX_CELL_LINES = 20
 """Lines that a cell somebody wrote into may have."""
 
-LATEST_S = 1e8
+MAX_START_S = 1e8
 """Three years: no stream is longer."""
 
-MOST = 1e9
+MAX_NUMBER = 1e9
 """Utterances in a session: no stream has more."""
 
-LONGEST_QUOTE = 40
+MAX_QUOTE = 40
 """Letters of a cell that are shown where it is complained about."""
 
 _Row: TypeAlias = Mapping[str, str]
@@ -214,7 +214,7 @@ def _records(lines: Sequence[str], width: int) -> Iterator[tuple[int, list[str]]
     while index < len(lines):
         taken, cells = 1, _cells(lines[index])
         if lines[index].count('"') % 2:
-            for count in range(2, min(LONGEST_CELL, len(lines) - index) + 1):
+            for count in range(2, min(MAX_CELL_LINES, len(lines) - index) + 1):
                 joined = "\n".join(lines[index : index + count])
                 if joined.count('"') % 2 == 0 and len(_cells(joined)) == width:
                     taken, cells = count, _cells(joined)
@@ -269,19 +269,19 @@ def _is_mark(row: _Row) -> bool:
 
 def _mark(row: _Row) -> LoggedMark:
     """Raises ValueError as `_utterance` does."""
-    return LoggedMark(_number(row, "start_s", 0, LATEST_S), row.get("note", ""))
+    return LoggedMark(_number(row, "start_s", 0, MAX_START_S), row.get("note", ""))
 
 
 def _utterance(row: _Row) -> LoggedUtterance:
     """Raises ValueError naming the column, what it holds and what was expected."""
-    start_s = _number(row, "start_s", 0, LATEST_S)
+    start_s = _number(row, "start_s", 0, MAX_START_S)
     emotion = _word(row, "emotion")
     judged = emotion is not None and emotion != NO_SPEECH
     return LoggedUtterance(
-        number=int(_number(row, "utterance", 0, MOST)),
+        number=int(_number(row, "utterance", 0, MAX_NUMBER)),
         channel=row["channel"],
         start_s=start_s,
-        end_s=_number(row, "end_s", start_s, LATEST_S),
+        end_s=_number(row, "end_s", start_s, MAX_START_S),
         emotion=emotion,
         confidence=_number(row, "confidence", 0, 1) if judged else None,
         probabilities={name: _number(row, name, 0, 1) for name in EMOTIONS if row.get(name)},
@@ -323,4 +323,4 @@ def _truth(row: _Row, column: str) -> bool:
 
 
 def _short(text: str) -> str:
-    return repr(text if len(text) <= LONGEST_QUOTE else text[:LONGEST_QUOTE] + "…")
+    return repr(text if len(text) <= MAX_QUOTE else text[:MAX_QUOTE] + "…")

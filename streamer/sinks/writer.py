@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TextIO
 
-MOST_WAITING = 1_048_576
+MAX_BUFFER = 1_048_576
 """Bytes that wait for a reader who does not read; beyond that, lines are dropped."""
 
 AT_ONCE = 4096
@@ -15,7 +15,7 @@ AT_ONCE = 4096
 POLL_S = 0.05
 
 
-class Outlet:
+class NonBlockingWriter:
     """A text file for whole lines, as standard output is one. Its reader's doings never raise.
 
     A live session cannot wait: what the file does not take now is kept and tried again with the
@@ -48,7 +48,7 @@ class Outlet:
                 self._lose(error)
             return
         data = lines.encode(self._file.encoding or "utf-8", errors="backslashreplace")
-        if len(self._waiting) + len(data) > MOST_WAITING:
+        if len(self._waiting) + len(data) > MAX_BUFFER:
             if not self._dropped:
                 self._troubles.append("nobody reads standard output: lines are dropped from now on")
             self._dropped += lines.count("\n")
@@ -77,7 +77,7 @@ class Outlet:
             time.sleep(POLL_S)
             self.flush()
 
-    def troubles(self) -> list[str]:
+    def drain_warnings(self) -> list[str]:
         """What happened to the reader since the last call, a line each."""
         troubles, self._troubles = self._troubles, []
         return troubles

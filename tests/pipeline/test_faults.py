@@ -31,7 +31,7 @@ from streamer.pipeline.live import Pipeline
 from streamer.session import LiveSession
 from streamer.sinks import csv_log
 from streamer.sinks.lines import JsonLines
-from streamer.sinks.writer import MOST_WAITING
+from streamer.sinks.writer import MAX_BUFFER
 from streamer.types import SAMPLE_RATE, Block, Event, State, StateChanged, Utterance
 
 LEAD = silence(1.0)
@@ -508,7 +508,7 @@ def test_recordings_are_judged_to_the_end_though_nobody_reads(tmp_path):
 
 def test_a_pipe_that_nobody_reads_holds_nothing_up(tmp_path, shown, capfd, monkeypatch):
     """Rows are written all the same; what is too much for the reader is dropped, and said."""
-    monkeypatch.setattr("streamer.sinks.writer.MOST_WAITING", 2000)
+    monkeypatch.setattr("streamer.sinks.writer.MAX_BUFFER", 2000)
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     try:
@@ -522,7 +522,7 @@ def test_a_pipe_that_nobody_reads_holds_nothing_up(tmp_path, shown, capfd, monke
         lines = JsonLines(full)
         live(saying(6, lambda _: None, shown), path, lines=lines).run()
     assert numbers(path) == [1, 2, 3, 4, 5, 6]
-    held = os.read(reader, 10 * MOST_WAITING)
+    held = os.read(reader, 10 * MAX_BUFFER)
     os.close(reader)
     assert b"utterance" not in held
     assert "nobody reads standard output: lines are dropped" in capfd.readouterr().err

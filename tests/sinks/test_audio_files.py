@@ -22,7 +22,7 @@ from streamer.pipeline.offline import segments_of
 from streamer.report.make import make
 from streamer.session import LiveSession
 from streamer.sinks import audio_files
-from streamer.sinks.audio_files import MOST_WAITING, AudioFolder, AudioWriter, file_name
+from streamer.sinks.audio_files import MAX_WAITING, AudioFolder, AudioSink, file_name
 from streamer.types import SAMPLE_RATE, Recorded
 
 SAID = np.concatenate((silence(1.0), speech(1.5), silence(1.0), speech(1.0, seed=3), silence(1.0)))
@@ -54,7 +54,7 @@ def live(folder: AudioFolder | None, path: Path) -> LiveSession:
         pipeline,
         Config(),
         csv=path,
-        audio=AudioWriter(folder) if folder is not None else None,
+        audio=AudioSink(folder) if folder is not None else None,
         board=None,
         lines=None,
         duration=None,
@@ -118,13 +118,13 @@ def test_nothing_is_recorded_unasked():
 
 def test_a_full_disk_costs_recordings_alone(tmp_path, monkeypatch):
     """What went wrong is said once, and how many are lost; nothing half is left behind."""
-    writer = AudioWriter(AudioFolder(tmp_path / "voices"))
+    writer = AudioSink(AudioFolder(tmp_path / "voices"))
     full(monkeypatch, until=2)
     for number in (1, 2, 3):
         writer.put(f"{number}.flac", PCM)
     writer.close()
     assert names(tmp_path / "voices") == ["3.flac"]
-    (trouble,) = writer.troubles()
+    (trouble,) = writer.drain_warnings()
     assert trouble.endswith("1.flac: audio not saved: No space left on device")
     assert writer.summary() == [
         f"audio of 1 utterance in {tmp_path / 'voices'}",
@@ -153,15 +153,15 @@ def test_a_disk_that_hangs_is_not_waited_for(tmp_path, monkeypatch):
 
     monkeypatch.setattr(audio_files, "_write", hangs)
     folder = AudioFolder(tmp_path)
-    writer = AudioWriter(folder)
+    writer = AudioSink(folder)
     writer.put("first", PCM)
     assert begun.wait(60)
-    for number in range(MOST_WAITING + 5):
+    for number in range(MAX_WAITING + 5):
         writer.put(f"{number}", PCM)  # a put that waited would never end
     assert folder.lost == 5
     writer.close(timeout_s=0.01)
-    assert folder.lost == 1 + MOST_WAITING + 5
-    assert "did not take it in time" in writer.troubles()[-1]
+    assert folder.lost == 1 + MAX_WAITING + 5
+    assert "did not take it in time" in writer.drain_warnings()[-1]
     answers.set()
 
 

@@ -16,7 +16,7 @@ from hooks import PATIENCE_S, SECRET
 from streamer.config import AlertsConfig
 from streamer.errors import DeliveryError
 from streamer.sinks.notify.command import Command
-from streamer.sinks.notify.delivery import MOST_WAITING, Deliveries, Delivery, message
+from streamer.sinks.notify.delivery import MAX_WAITING, Deliveries, Delivery, message
 from streamer.sinks.notify.webhook import DELIVERY, SIGNATURE, Webhook, signature
 from streamer.sinks.row import Session
 from streamer.types import EMOTIONS, Alert
@@ -40,7 +40,7 @@ def ended(delivery):
     """What was given up, once there is nothing more to do."""
     delivery.close()
     delivery.join(PATIENCE_S)
-    return delivery.troubles()
+    return delivery.drain_warnings()
 
 
 def test_a_webhook_gets_the_alert_signed(serve):
@@ -171,10 +171,10 @@ def test_a_server_that_hangs_delays_nobody(serve):
     released = threading.Event()
     server = serve(released, released)
     hanging = to(server.url)
-    for number in range(MOST_WAITING + 5):
+    for number in range(MAX_WAITING + 5):
         hanging.put(message(alert(number), SESSION))
     server.wait()
-    full = hanging.troubles()
+    full = hanging.drain_warnings()
     assert len(full) == 5
     assert "100 alerts wait already" in full[0]
 
@@ -186,8 +186,8 @@ def test_a_server_that_hangs_delays_nobody(serve):
 
     hanging.close()
     hanging.join(0.05)
-    left = hanging.troubles()
-    assert len(left) == MOST_WAITING
+    left = hanging.drain_warnings()
+    assert len(left) == MAX_WAITING
     assert "the program ended before it was" in left[0]
     released.set()
 

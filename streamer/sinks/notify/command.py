@@ -11,7 +11,7 @@ from streamer.config.loader import ALERT_PREFIX, ENV_PREFIX, SECRETS
 from streamer.errors import DeliveryError
 from streamer.sinks.row import Value
 
-MOST_BYTES = 500
+MAX_STDERR_BYTES = 500
 """Of what a program that fails says on stderr."""
 
 
@@ -61,7 +61,7 @@ class Command:
                 raise DeliveryError(text, worth_retrying=False) from None
             if code != 0:
                 errors.seek(0)
-                said = " ".join(errors.read(MOST_BYTES).decode(errors="replace").split())
+                said = " ".join(errors.read(MAX_STDERR_BYTES).decode(errors="replace").split())
                 raise DeliveryError(f"exit code {code} {said}".rstrip(), worth_retrying=False)
         return "exit code 0"
 

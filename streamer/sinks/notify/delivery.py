@@ -17,7 +17,7 @@ from streamer.sinks.notify.webhook import Webhook
 from streamer.sinks.row import Session, Value, alert_cells, wall_clock
 from streamer.types import SAMPLE_RATE, Alert
 
-MOST_WAITING = 100
+MAX_WAITING = 100
 """Alerts per receiver that may wait; more would be old news."""
 
 BACK_OFF_S = (1.0, 60.0)
@@ -69,11 +69,11 @@ class Delivery:
     def put(self, message: Mapping[str, Value]) -> None:
         """Take a message. On the main thread; returns at once."""
         with self._lock:
-            full = len(self._pending) >= MOST_WAITING
+            full = len(self._pending) >= MAX_WAITING
             if not full:
                 self._pending.append(message)
         if full:
-            self._trouble(message, f"{MOST_WAITING} alerts wait already")
+            self._trouble(message, f"{MAX_WAITING} alerts wait already")
         else:
             self._queue.put(message)
 
@@ -83,7 +83,7 @@ class Delivery:
         with self._lock:
             return len(self._pending)
 
-    def troubles(self) -> list[str]:
+    def drain_warnings(self) -> list[str]:
         """What was given up since the last call, a line each."""
         return [self._troubles.get_nowait() for _ in range(self._troubles.qsize())]
 
@@ -161,9 +161,9 @@ class Deliveries:
         """How many messages are not delivered yet."""
         return sum(delivery.waiting for delivery in self._all)
 
-    def troubles(self) -> list[str]:
+    def drain_warnings(self) -> list[str]:
         """What was given up since the last call, a line each."""
-        return [line for delivery in self._all for line in delivery.troubles()]
+        return [line for delivery in self._all for line in delivery.drain_warnings()]
 
     def close(self) -> list[str]:
         """Wait a while for what is not delivered yet; returns what was given up."""
@@ -172,7 +172,7 @@ class Deliveries:
         ends_at = time.monotonic() + self._exit_wait_s
         for delivery in self._all:
             delivery.join(ends_at - time.monotonic())
-        return self.troubles()
+        return self.drain_warnings()
 
 
 def receivers(config: AlertsConfig) -> Sequence[Receiver]:
