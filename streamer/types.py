@@ -212,21 +212,6 @@ class Utterance:
         return (self.end - self.start) / SAMPLE_RATE
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Recorded:
-    """The sound of an utterance, told after the utterance where somebody wants to keep it.
-
-    Attributes:
-        channel: The channel's name.
-        number: Running number of the utterance in its channel, from 1.
-        pcm: What was judged, shape (samples,).
-    """
-
-    channel: str
-    number: int
-    pcm: Pcm
-
-
 @dataclass(frozen=True, slots=True)
 class SourceOpened:
     """The source delivers now.

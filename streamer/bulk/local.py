@@ -25,11 +25,11 @@ from streamer.errors import InputError, OutputError, StreamerError
 from streamer.pipeline import offline
 from streamer.pipeline.live import Model
 from streamer.sinks.audio_files import AudioFolder, file_name
-from streamer.sinks.csv_log import RetryingLog
-from streamer.sinks.lines import JsonLines
-from streamer.sinks.row import Session, columns, row
-from streamer.sinks.summary import Summary, summary_columns
-from streamer.sinks.writer import NonBlockingWriter
+from streamer.sinks.base import FanOut
+from streamer.sinks.csv_sink import CsvSink, SummaryCsvSink
+from streamer.sinks.lines import JsonLines, LineSink
+from streamer.sinks.row import Session
+from streamer.sinks.summary import Summary
 from streamer.types import Alert, MoodChanged, Segment, Utterance
 
 STEREO = ("left", "right")
@@ -109,29 +109,27 @@ def analyse(  # noqa: PLR0913 - what the command line has to say
     recordings = [path for given in paths for path in _recordings_in(given)]
     reports: queue.SimpleQueue[_Report] = queue.SimpleQueue()
     stopped = threading.Event()
+    log = CsvSink(csv, sync=False) if csv else None
+    table = SummaryCsvSink(summary) if summary else None
+    lines = JsonLines(waits=True) if json else _RecordingLines(waits=True)
+    sinks = FanOut([sink for sink in (log, table, lines) if sink is not None])
     unwritten: list[str] = []
     with ExitStack() as stack:
         stack.callback(_print_all, unwritten)  # the last: the bar is gone by then
         progress = stack.enter_context(_progress(sum(map(_seconds, recordings))))
-
-        def opened(path: Path, names: Sequence[str]) -> RetryingLog:
-            log = RetryingLog(path, names, partial(_say, progress))
-            stack.callback(lambda: unwritten.extend(log.close()))
-            return log
-
-        log = opened(csv, columns(model.labels)) if csv else None
-        table = opened(summary, summary_columns(model.labels)) if summary else None
+        sinks.begin(Session.begin(source="", model=model.name, labels=model.labels))  # may raise
+        stack.callback(_close, sinks, log, table, unwritten)
         pool = ThreadPoolExecutor(jobs or os.cpu_count())
         stack.callback(pool.shutdown, cancel_futures=True)
         stack.callback(stopped.set)  # called before the shutdown, which waits
         configure = _with_stereo_named if split else _as_it_is
         for path in recordings:
             pool.submit(_judge, path, model, partial(configure, config), audio, reports, stopped)
-        results = _Results(log, table, JsonLines(waits=True) if json else None, progress)
+        results = _Results(sinks, progress)
         for _ in recordings:
             while not results.take(reports.get()):
-                if results.pointless:
-                    return OutputError.exit_code
+                if lines.writer.gone and log is None and table is None:
+                    return OutputError.exit_code  # nobody is left to work for
     if results.failures:
         count = f"{results.failures} of {len(recordings)}"
         print(f"streamer: {count} recordings could not be read to their end", file=sys.stderr)
@@ -142,27 +140,34 @@ def analyse(  # noqa: PLR0913 - what the command line has to say
     return OutputError.exit_code if results.failures or lost else 0
 
 
+def _close(
+    sinks: FanOut, log: CsvSink | None, table: SummaryCsvSink | None, unwritten: list[str]
+) -> None:
+    sinks.close()
+    for sink in (log, table):
+        if sink is not None:
+            unwritten += sink.unwritten()
+
+
+class _RecordingLines(LineSink):
+    """Writes what each recording came to in a line for people."""
+
+    def end(self, session: Session, summary: Summary) -> None:
+        self.writer.write(f"{session.source}: {'; '.join(summary.lines())}\n")
+
+
 class _Results:
-    """Writes what the jobs report, on the main thread."""
+    """Hands what the jobs report to the sinks, on the main thread.
 
-    def __init__(
-        self,
-        log: RetryingLog | None,
-        table: RetryingLog | None,
-        lines: JsonLines | None,
-        progress: Progress,
-    ) -> None:
+    Args:
+        sinks: Where results go. No flush waits for a disk: each recording is synced once.
+        progress: The bar.
+    """
+
+    def __init__(self, sinks: FanOut, progress: Progress) -> None:
         self.failures = 0
-        self._log = log
-        self._table = table
-        self._lines = lines
-        self._outlet = lines.outlet if lines else NonBlockingWriter(sys.stdout, waits=True)
+        self._sinks = sinks
         self._progress = progress
-
-    @property
-    def pointless(self) -> bool:
-        """True once nobody is left to work for."""
-        return self._outlet.gone and self._log is None and self._table is None
 
     def take(self, report: _Report) -> bool:
         """Write down a report; True where a recording is done with."""
@@ -173,35 +178,17 @@ class _Results:
                 _say(self._progress, text)
             case _Judged(session, events):
                 for event in events:
-                    self._take(event, session)
+                    self._sinks.write(event, session)
+                self._sinks.flush()
             case _Done(error=error):
-                self._summarise(report)
+                if report.summary is not None:
+                    self._sinks.end(report.session, report.summary)
                 if error is not None:
                     self._fail(error)
-        for log in (self._log, self._table):
-            if log is not None:
-                log.poll()
-        for trouble in self._outlet.drain_warnings():
-            _say(self._progress, trouble)
+        self._sinks.poll()
+        for warning in self._sinks.drain_warnings():
+            _say(self._progress, warning)
         return isinstance(report, _Done)
-
-    def _take(self, event: Utterance | MoodChanged | Alert, session: Session) -> None:
-        if isinstance(event, Utterance) and self._log is not None:
-            self._log.add(row(event, session))
-        if self._lines is not None:
-            self._lines.write(event, session)
-
-    def _summarise(self, report: _Done) -> None:
-        if report.summary is None:
-            return
-        rows = report.summary.rows(report.session)
-        if self._table is not None:
-            for values in rows:
-                self._table.add(values)
-        if self._lines is not None:
-            self._lines.end(rows)
-        else:
-            self._outlet.write(f"{report.path}: {'; '.join(report.summary.lines())}\n")
 
     def _fail(self, error: BaseException) -> None:
         if not isinstance(error, StreamerError):

@@ -99,7 +99,7 @@ def execute(args: Namespace) -> int:
     with_board = not args.json and not args.no_dashboard and usable(console)
     with ExitStack() as stack:
         stack.enter_context(native_stderr_muted())
-        pipeline = Pipeline(_source(args, config), model_loader(config), config, record=recording)
+        pipeline = Pipeline(_source(args, config), model_loader(config), config)
         board = lines = None
         if with_board:
             board = Board(

@@ -1,16 +1,16 @@
-"""The live path: the room that starts its threads, wires them, bounds them, watches them.
+"""The live path: starts its threads, connects them, bounds what waits between them, watches them.
 
-source -> capture thread -> ring -> segmenter thread -> backlog -> worker -> events -> main thread
+source -> capture thread -> ring -> segmenter thread -> inference queue -> worker -> results
 
 Every wait has a timeout or is ended by a close; every thread watches one stop event; a thread that
 fails says so with its last event.
 """
 
-import queue
 import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from streamer.audio.ring import Chunk, RingBuffer
@@ -18,7 +18,8 @@ from streamer.audio.sources import MIN_SILENT_BLOCKS, MIN_SILENT_S, POLL_S, Sour
 from streamer.config import Config
 from streamer.errors import DeviceLostError, InputError
 from streamer.model.speaker.adaptation import Baseline
-from streamer.pipeline.inference_queue import Backlog, Job
+from streamer.pipeline.event_queue import EventQueue
+from streamer.pipeline.inference_queue import InferenceQueue, Task
 from streamer.segmentation.channel import (
     Channel,
     Follower,
@@ -36,7 +37,6 @@ from streamer.types import (
     Event,
     LevelMeasured,
     ModelLoaded,
-    Recorded,
     RollingPrediction,
     Segment,
     SourceInfo,
@@ -54,8 +54,14 @@ from streamer.types import (
 REOPEN_S = (0.25, 5.0)
 """A lost device is tried again after the first of these, doubling up to the second."""
 
-JOIN_TIMEOUT_S = 5.0
-"""How long a stop waits for a thread: one that hangs in a driver is left behind."""
+CAPTURE_TIMEOUT_S = 5.0
+"""How long a stop waits for the capture thread: one that hangs in a driver is left behind."""
+
+STOP_TIMEOUT_S = 10.0
+"""How long a stop waits for what is still to be classified."""
+
+SETTLE_S = 1.0
+"""How long the segmenter gets to hand over what it holds when a stop can wait no longer."""
 
 
 class Model(Judge, Protocol):
@@ -71,6 +77,35 @@ class Model(Judge, Protocol):
 
     def warm_up(self) -> None:
         """Get everything that is slow the first time out of the way."""
+
+
+class Results(Protocol):
+    """What takes the results of a pipeline: `RecordedStream`, or its own event queue."""
+
+    def put(self, event: Event) -> None:
+        """Take an event; never waits."""
+
+    def keep(self, channel: str, segment: Segment) -> None:
+        """Take the sound of an utterance that follows; never waits."""
+
+    def close(self) -> None:
+        """Nothing more comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Unrecorded:
+    """Results that go nowhere but to the main thread."""
+
+    events: EventQueue
+
+    def put(self, event: Event) -> None:
+        self.events.put(event)
+
+    def keep(self, channel: str, segment: Segment) -> None:
+        pass
+
+    def close(self) -> None:
+        self.events.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +125,7 @@ class Pipeline:
     Args:
         source: What to listen to.
         load: Loads the model; called on the worker, so that the screen is there meanwhile.
-        config: For every room on the way.
-        record: Tell the sound of every utterance, too, as `Recorded`.
+        config: For everything on the way.
 
     Attributes:
         events: What happens, for the main thread. After the last one comes None.
@@ -101,18 +135,16 @@ class Pipeline:
         InputError: What is known of a speaker cannot be read.
     """
 
-    def __init__(
-        self, source: Source, load: Callable[[], Model], config: Config, *, record: bool = False
-    ) -> None:
+    def __init__(self, source: Source, load: Callable[[], Model], config: Config) -> None:
         enrolled(config)  # what is amiss there is said now, not when the model is loaded
-        self.events: queue.SimpleQueue[Event | Recorded | None] = queue.SimpleQueue()
+        self.events = EventQueue()
+        self._results: Results = _Unrecorded(self.events)
         self._source = source
         self._load = load
         self._config = config
-        self._record = record
         self._channels = [Channel(name, config) for name in config.audio.streams]
         self._ring = RingBuffer(round(config.audio.ring_s * SAMPLE_RATE), 2 * len(self._channels))
-        self._backlog = Backlog()
+        self._queue = InferenceQueue()
         self._clock = _Clock(0, time.monotonic())
         self._stop = threading.Event()
         self._warm = threading.Event()
@@ -132,14 +164,20 @@ class Pipeline:
             threading.Thread(target=self._guarded, args=(run, ends), name=name, daemon=True)
             for name, run, ends in (
                 ("capture", self._capture, self._ring.close),
-                ("segmenter", self._segment, self._backlog.close),
-                ("worker", self._work, lambda: self.events.put(None)),
+                ("segmenter", self._segment, self._queue.close),
+                ("worker", self._work, self._end_results),
             )
         ]
 
-    def start(self) -> None:
-        """Start the threads and return."""
-        self.events.put(StateChanged(State.WARMING_UP))
+    def start(self, results: Results | None = None) -> None:
+        """Start the threads and return.
+
+        Args:
+            results: What takes the results; None to have all of them in `events` as they come.
+        """
+        if results is not None:
+            self._results = results
+        self._results.put(StateChanged(State.WARMING_UP))
         for thread in self._threads:
             thread.start()
 
@@ -147,10 +185,32 @@ class Pipeline:
         """End the open utterance, judge what waits, then end. Returns at once."""
         self._stop.set()
 
-    def join(self) -> None:
-        """Wait for the threads to end; one that hangs in a driver is left behind."""
-        for thread in self._threads:
-            thread.join(JOIN_TIMEOUT_S)
+    def join(
+        self,
+        timeout_s: float = STOP_TIMEOUT_S,
+        *,
+        hurried: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Wait for the threads to end; one that hangs is left behind.
+
+        What is not classified by then is handed out without a prediction: no row is lost,
+        whatever the worker is doing.
+
+        Args:
+            timeout_s: How long to wait.
+            hurried: Asked often; True where nobody wants to wait any longer.
+        """
+        capture, segmenter, worker = self._threads
+        begin = time.monotonic()
+        for thread, limit_s in ((worker, timeout_s), (capture, min(timeout_s, CAPTURE_TIMEOUT_S))):
+            while thread.is_alive() and not hurried() and time.monotonic() < begin + limit_s:
+                thread.join(POLL_S)
+        self._stop.set()
+        segmenter.join(SETTLE_S)  # it may hold the open utterance
+        for task in self._queue.abandon():
+            self._deliver(task.piece, self._result(None, task), task.channel)
+        self._count()
+        self._results.close()
 
     def pause(self, *, paused: bool) -> None:
         """Stop or go on listening; the device stays open, what it hears meanwhile is dropped."""
@@ -163,7 +223,7 @@ class Pipeline:
         """Forget every voice: somebody else speaks from now on. Returns at once."""
         self._forget.set()  # baselines are the worker's: it resets them when it next has to judge
         for channel in self._baselines:
-            self.events.put(VoiceLearned(channel, 0))
+            self._results.put(VoiceLearned(channel, 0))
 
     def _guarded(self, run: Callable[[], None], ends: Callable[[], None]) -> None:
         """Run a thread; whatever ends it, tell the main thread and the next thread."""
@@ -171,9 +231,13 @@ class Pipeline:
             run()
         except BaseException as error:  # noqa: BLE001 - no thread dies quietly
             self._stop.set()
-            self.events.put(ThreadFailed(threading.current_thread().name, error))
+            self._results.put(ThreadFailed(threading.current_thread().name, error))
         finally:
             ends()
+
+    def _end_results(self) -> None:
+        """On the worker, whatever ended it."""
+        self._results.close()
 
     # --- capture thread -------------------------------------------------------------------------
 
@@ -184,8 +248,8 @@ class Pipeline:
         try:
             opened = self._source.open()
             self._live = opened.live
-            self.events.put(SourceOpened(opened, time.time()))
-            self.events.put(StateChanged(State.LISTENING))
+            self._results.put(SourceOpened(opened, time.time()))
+            self._results.put(StateChanged(State.LISTENING))
             self._opened.set()
             listening: SourceInfo | None = opened
             while listening:
@@ -230,7 +294,7 @@ class Pipeline:
                 return self._source.open()
             except InputError as error:
                 reason = str(error).partition("\n")[0]
-                self.events.put(StateChanged(State.LOST, f"{info.name}: {reason}"))
+                self._results.put(StateChanged(State.LOST, f"{info.name}: {reason}"))
                 delay = min(2 * delay, longest)
         return None
 
@@ -249,14 +313,14 @@ class Pipeline:
             if self._opened.is_set() and self._paused.is_set() != paused:
                 paused = not paused
                 self._close(EndReason.STOPPED)
-                self.events.put(StateChanged(_state(paused=paused)))
+                self._results.put(StateChanged(_state(paused=paused)))
             if chunk is not None:
                 heard, polls = True, 0
                 self._take(chunk, paused=paused)
                 if lost:
                     lost = False
                     self._loss = ""
-                    self.events.put(StateChanged(_state(paused=paused)))
+                    self._results.put(StateChanged(_state(paused=paused)))
             elif self._stop.is_set():
                 break
             elif heard and self._live and not lost:
@@ -266,9 +330,9 @@ class Pipeline:
                     lost = True
                     self._close(EndReason.DEVICE_LOST)
                     reason = self._loss or f"nothing from the device for {silent:.1f} s"
-                    self.events.put(StateChanged(State.LOST, reason))
+                    self._results.put(StateChanged(State.LOST, reason))
             self._count()
-        self.events.put(StateChanged(State.STOPPING))
+        self._results.put(StateChanged(State.STOPPING))
         self._close(EndReason.STOPPED if self._stop.is_set() else EndReason.END_OF_INPUT)
         self._count()
 
@@ -295,14 +359,14 @@ class Pipeline:
         for item in found:
             match item:
                 case LevelMeasured():
-                    self.events.put(item)
+                    self._results.put(item)
                 case SpeechStart():
-                    self.events.put(UtteranceStarted(channel.name, item.utterance, item.start))
+                    self._results.put(UtteranceStarted(channel.name, item.utterance, item.start))
                 case Window() | Segment():
-                    while not self._live and not self._backlog.wait_for_room(POLL_S):
+                    while not self._live and not self._queue.wait_for_room(POLL_S):
                         if self._stop.is_set():  # the worker may be gone
                             break
-                    self._backlog.put(channel.name, item)
+                    self._queue.put(channel.name, item)
 
     def _count(self) -> None:
         """Report the counters where they changed."""
@@ -310,34 +374,33 @@ class Pipeline:
             overruns=self._overruns + self._ring.overruns,
             gaps=self._gaps,
             lost_samples=self._lost_samples,
-            late_windows=self._backlog.late_windows,
+            late_windows=self._queue.late_windows,
             unjudged=self._unjudged,
-            queue=len(self._backlog),
+            queue=len(self._queue),
         )
         if counters != self._counters:
             self._counters = counters
-            self.events.put(counters)
+            self._results.put(counters)
 
     # --- worker ---------------------------------------------------------------------------------
 
     def _work(self) -> None:
         classifier = self._load()
-        self.events.put(ModelLoaded(classifier.name, classifier.labels))
+        self._results.put(ModelLoaded(classifier.name, classifier.labels))
         classifier.warm_up()
         self._followers = {channel.name: classifier.follow() for channel in self._channels}
         self._baselines = new_baselines(classifier, self._config)
         for channel in self._baselines:
-            self.events.put(VoiceLearned(channel, 0))
+            self._results.put(VoiceLearned(channel, 0))
         self._warm.set()
-        while (job := self._backlog.get()) is not None:
+        while (task := self._queue.get()) is not None:
             self._forget_if_asked()
-            self.events.put(self._judge(classifier, job))
-            if self._record and isinstance(job.piece, Segment):
-                self.events.put(Recorded(job.channel, job.piece.utterance, job.piece.pcm))
-            self._forget_if_asked()  # what was judged meanwhile was the old voice
-            if isinstance(job.piece, Segment) and job.channel in self._baselines:
-                utterances = self._baselines[job.channel].utterances
-                self.events.put(VoiceLearned(job.channel, utterances))
+            result = self._result(classifier, task)
+            self._queue.finish(task, partial(self._deliver, task.piece, result, task.channel))
+            self._forget_if_asked()  # what was classified meanwhile was the old voice
+            if isinstance(task.piece, Segment) and task.channel in self._baselines:
+                utterances = self._baselines[task.channel].utterances
+                self._results.put(VoiceLearned(task.channel, utterances))
 
     def _forget_if_asked(self) -> None:
         if self._forget.is_set():
@@ -345,25 +408,34 @@ class Pipeline:
             for baseline in self._baselines.values():
                 baseline.reset()
 
-    def _judge(self, classifier: Judge, job: Job) -> Utterance | RollingPrediction:
-        if isinstance(job.piece, Segment):
-            self._unjudged += not job.judged
-            utterance = judge(
-                classifier if job.judged else None,
-                job.channel,
-                job.piece,
-                self._baselines.get(job.channel),
-            )
-            return replace(utterance, latency_ms=self._latency_ms(utterance.end))
+    def _result(self, classifier: Judge | None, task: Task) -> Utterance | RollingPrediction:
+        """Classify a piece; without a classifier, an utterance gets its row without that."""
+        if isinstance(task.piece, Segment):
+            self._unjudged += not task.classify
+            return self._utterance(classifier if task.classify else None, task.channel, task.piece)
+        return self._partial(task.channel, task.piece)
+
+    def _deliver(
+        self, piece: Segment | Window, result: Utterance | RollingPrediction, channel: str
+    ) -> None:
+        """Hand out a result. On the worker, or on the main thread when that was given up."""
+        if isinstance(piece, Segment):
+            self._results.keep(channel, piece)
+        self._results.put(result)
+
+    def _utterance(self, classifier: Judge | None, channel: str, segment: Segment) -> Utterance:
+        utterance = judge(classifier, channel, segment, self._baselines.get(channel))
+        return replace(utterance, latency_ms=self._latency_ms(utterance.end))
+
+    def _partial(self, channel: str, window: Window) -> RollingPrediction:
         started = time.perf_counter()
-        baseline = self._baselines.get(job.channel)
-        prediction = self._followers[job.channel].judge(job.piece, baseline)
+        prediction = self._followers[channel].judge(window, self._baselines.get(channel))
         return RollingPrediction(
-            channel=job.channel,
-            number=job.piece.utterance,
-            end=job.piece.end,
+            channel=channel,
+            number=window.utterance,
+            end=window.end,
             prediction=prediction,
-            latency_ms=self._latency_ms(job.piece.end),
+            latency_ms=self._latency_ms(window.end),
             compute_ms=(time.perf_counter() - started) * 1000,
         )
 

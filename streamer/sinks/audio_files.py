@@ -14,7 +14,9 @@ from urllib.parse import quote
 import soundfile
 
 from streamer.errors import ConfigError
-from streamer.types import SAMPLE_RATE, Pcm
+from streamer.sinks.base import BaseSink
+from streamer.sinks.row import Session
+from streamer.types import SAMPLE_RATE, Event, Pcm, Segment, Utterance
 
 MAX_PART = 80
 """Letters of a channel's name, made safe, that a file's name has room for."""
@@ -50,7 +52,7 @@ class AudioFolder:
         self._saved = 0
         self._lost = 0
         self._why = ""  # the last one could not be saved; empty where it could
-        self._troubles: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._warnings: queue.SimpleQueue[str] = queue.SimpleQueue()
         if path.exists() and not path.is_dir():
             raise ConfigError(f"--save-audio: {path} is a file, expected a folder or a new name")
         try:
@@ -90,11 +92,11 @@ class AudioFolder:
             self._lost += 1
             known, self._why = self._why == why, why
         if not known:
-            self._troubles.put(f"{self._path / name}: audio not saved: {why}")
+            self._warnings.put(f"{self._path / name}: audio not saved: {why}")
 
     def drain_warnings(self) -> list[str]:
         """What went wrong since the last call, a line each."""
-        return [self._troubles.get_nowait() for _ in range(self._troubles.qsize())]
+        return [self._warnings.get_nowait() for _ in range(self._warnings.qsize())]
 
     def summary(self) -> list[str]:
         """How many were saved, and how many were not, in lines for people."""
@@ -105,26 +107,52 @@ class AudioFolder:
         return lines
 
 
-class AudioSink:
+class AudioSink(BaseSink):
     """Saves utterances on a thread of its own: whoever listens never waits for the disk.
+
+    The sound of an utterance comes first (`keep`), on the worker; it waits for the utterance to be
+    recorded (`write`), then for the disk. Together at most `MAX_WAITING` wait.
 
     Args:
         folder: Where to.
     """
 
     def __init__(self, folder: AudioFolder) -> None:
+        super().__init__()
         self._folder = folder
+        self._lock = threading.Lock()
+        self._kept: dict[str, Pcm] = {}  # by file name: not recorded yet
         self._queue: queue.Queue[tuple[str, Pcm] | None] = queue.Queue(MAX_WAITING)
         self._writing = ""  # its name; the thread's own while it runs
         self._thread = threading.Thread(target=self._work, name="save audio", daemon=True)
         self._thread.start()
+
+    def keep(self, session_id: str, channel: str, segment: Segment) -> None:
+        """Take the sound of an utterance that is recorded next. Never waits; on any thread."""
+        name = file_name(session_id, channel, segment.utterance)
+        with self._lock:
+            full = len(self._kept) + self._queue.qsize() >= MAX_WAITING
+            if not full:
+                self._kept[name] = segment.pcm
+        if full:
+            self._lose(name)
+
+    def write(self, event: Event, session: Session) -> None:
+        """Save the sound of an utterance that is recorded."""
+        if not isinstance(event, Utterance):
+            return
+        name = file_name(session.id, event.channel, event.number)
+        with self._lock:
+            pcm = self._kept.pop(name, None)
+        if pcm is not None:
+            self.put(name, pcm)
 
     def put(self, name: str, pcm: Pcm) -> None:
         """Take an utterance; returns at once. Where too many wait already, it is lost."""
         try:
             self._queue.put_nowait((name, pcm))
         except queue.Full:
-            self._folder.lose(name, f"{MAX_WAITING} utterances wait for the disk already")
+            self._lose(name)
 
     def drain_warnings(self) -> list[str]:
         """What went wrong since the last call, a line each."""
@@ -134,20 +162,26 @@ class AudioSink:
         """How many were saved, and how many were not, in lines for people."""
         return self._folder.summary()
 
-    def close(self, timeout_s: float = EXIT_WAIT_S) -> None:
+    def join(self, timeout_s: float = EXIT_WAIT_S) -> None:
         """Wait a while for what is not on disk yet; what is not by then is lost."""
         ends_at = time.monotonic() + timeout_s
         with suppress(queue.Full):  # a disk that hangs
             self._queue.put(None, timeout=timeout_s)
             self._thread.join(max(0.0, ends_at - time.monotonic()))
-        if not self._thread.is_alive():
-            return
-        left = [self._writing]
-        with suppress(queue.Empty):
-            while (waiting := self._queue.get_nowait()) is not None:
-                left.append(waiting[0])
+        left = []
+        if self._thread.is_alive():
+            left.append(self._writing)
+            with suppress(queue.Empty):
+                while (waiting := self._queue.get_nowait()) is not None:
+                    left.append(waiting[0])
+        with self._lock:  # whose row could not be recorded
+            left += self._kept
+            self._kept.clear()
         for name in left:
             self._folder.lose(name, "the disk did not take it in time")
+
+    def _lose(self, name: str) -> None:
+        self._folder.lose(name, f"{MAX_WAITING} utterances wait for the disk already")
 
     # --- its own thread -------------------------------------------------------------------------
 

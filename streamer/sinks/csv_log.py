@@ -37,27 +37,35 @@ MAX_QUOTE = 400
 RETRY_S = 2.0
 """How often rows that could not be written are tried again."""
 
+MAX_ROWS = 100_000
+"""Rows that may wait in memory for a disk that is full: 30 MB, and days of a busy desk."""
+
 
 class CsvLog:
-    """Appends rows to a CSV file (RFC 4180, UTF-8), each with one write and one fsync.
+    """Appends rows to a CSV file (RFC 4180, UTF-8), each with one write, all of a flush synced.
 
     A row that an earlier run could not finish (power loss, a full disk) is taken off the end when
-    the file is opened. A file that is deleted, moved or replaced under our hands is made anew, or
-    gone on with, at the same path. `notices` tells of both. Rows that cannot be written now wait
-    in memory and are written, in order, with a later one. Several processes may append to one
-    file.
+    the file is opened. A file that is deleted, moved, replaced or emptied under our hands is made
+    anew, or gone on with, at the same path. `notices` tells of both. Rows that cannot be written
+    now wait in memory, `MAX_ROWS` of them at most, and are written, in order, with a later one.
+    Several processes may append to one file.
 
     Args:
         path: Created with a header where it does not exist.
         columns: Names of the columns.
+        sync: Sync the file with every `flush`; otherwise only `sync` does, and `close`.
 
     Raises:
         OutputError: It cannot be written, or holds other columns than these.
     """
 
-    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+    def __init__(self, path: Path, columns: Sequence[str], *, sync: bool = True) -> None:
         self.path = path
+        self.lost = 0
+        """Rows that are in no file, since too many waited for the disk."""
         self._columns = list(columns)
+        self._sync = sync
+        self._unsynced = False
         self._waiting: list[bytes] = []
         self._notices: list[str] = []
         self._file = self._open()
@@ -79,10 +87,17 @@ class CsvLog:
 
     def add(self, row: Mapping[str, Value]) -> None:
         """Take a row; `flush` writes it."""
+        if len(self._waiting) >= MAX_ROWS:
+            del self._waiting[0]
+            self.lost += 1
+            if self.lost == 1:
+                self._notices.append(
+                    f"{self.path}: {MAX_ROWS} rows wait: the oldest are lost from now on"
+                )
         self._waiting.append(_line([_cell(row[column]) for column in self._columns]))
 
     def flush(self) -> None:
-        """Write what waits, in order.
+        """Write what waits, in order, and sync it.
 
         Raises:
             OutputError: Some of it is not on disk; it waits for the next attempt.
@@ -91,14 +106,29 @@ class CsvLog:
             return
         self._follow()
         with self._locked(self._file):
-            while self._waiting:
-                self._store(self._file, self._waiting[0])
-                del self._waiting[0]
+            if os.fstat(self._file).st_size == 0:  # as logrotate's copytruncate leaves it
+                self._append(self._file, [_line(self._columns)])
+                self._notices.append(f"{self.path}: was emptied; rows go on below a new header")
+            self._append(self._file, self._waiting)
+
+    def sync(self) -> None:
+        """Sync what was written since the last time.
+
+        Raises:
+            OutputError: It may not be on disk.
+        """
+        if self._unsynced:
+            self._unsynced = False
+            try:
+                os.fsync(self._file)
+            except OSError as error:
+                raise self._error(error) from error
 
     def close(self) -> None:
-        """Close the file. Raises OutputError where rows are left that cannot be written."""
+        """Write, sync and close. Raises OutputError where rows are left that cannot be written."""
         try:
             self.flush()
+            self.sync()
         finally:
             os.close(self._file)
 
@@ -161,7 +191,7 @@ class CsvLog:
         """Write or check the header, and mend what an earlier run left unfinished."""
         with self._locked(file):
             if os.fstat(file).st_size == 0:
-                self._store(file, _line(self._columns))
+                self._append(file, [_line(self._columns)])
                 return
             header = _cells(os.pread(file, MAX_ROW_BYTES, 0).removeprefix(BOM).partition(b"\n")[0])
             if header != self._columns:
@@ -179,30 +209,37 @@ class CsvLog:
         if not rest:
             return
         if len(_cells(rest)) == len(self._columns):  # whole, but for the end of the line
-            self._store(file, b"\n")
+            self._append(file, [b"\n"])
         elif newline:
             os.ftruncate(file, size - len(rest))
             self._notices.append(f"{self.path}: took off a row that an earlier run left unfinished")
         else:
             raise OutputError(f"{self.path}: holds no lines; choose another file with --csv")
 
-    def _store(self, file: int, line: bytes) -> None:
-        """Append bytes whole or not at all; the file is locked."""
-        written = 0
+    def _append(self, file: int, lines: list[bytes]) -> None:
+        """Move lines from a list to the end of the file, each whole or not at all; it is locked.
+
+        Raises:
+            OutputError: Those that are left in the list are not in the file.
+        """
+        count = 0
         try:
-            size = os.fstat(file).st_size
-            try:
-                written = os.write(file, line)
-                os.fsync(file)
-            except OSError:
-                os.ftruncate(file, size)
-                raise
-            if written < len(line):
-                os.ftruncate(file, size)
+            begin = os.fstat(file).st_size
+            count, failure = _write_whole(file, lines)
+            if count and self._sync:
+                try:
+                    os.fsync(file)
+                except OSError:
+                    count = 0
+                    os.ftruncate(file, begin)
+                    raise
+            if failure is not None:
+                raise failure
         except OSError as error:
             raise self._error(error) from error
-        if written < len(line):
-            raise self._error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+        finally:
+            self._unsynced = self._unsynced or not self._sync
+            del lines[:count]
 
     @contextmanager
     def _locked(self, file: int) -> Iterator[None]:
@@ -230,27 +267,70 @@ class RetryingLog:
     Args:
         path: As for `CsvLog`, with the same errors.
         columns: Likewise.
-        say: Told in a line when rows cannot be written, when they can be again, and what became of
-            the file.
+        report: Told in a line when rows cannot be written, when they can be again, and what became
+            of the file.
+        sync: As for `CsvLog`.
     """
 
-    def __init__(self, path: Path, columns: Sequence[str], say: Callable[[str], None]) -> None:
-        self._log = CsvLog(path, columns)
-        self._say = say
-        self._trouble = ""
+    def __init__(
+        self,
+        path: Path,
+        columns: Sequence[str],
+        report: Callable[[str], object],
+        *,
+        sync: bool = True,
+    ) -> None:
+        self._log = CsvLog(path, columns, sync=sync)
+        self._report = report
+        self._failure = ""
+        self._failed_rows = 0  # that waited when it last failed
         self._retry_at = 0.0  # monotonic
-        self._tell()
+        self._report_notices()
+
+    @property
+    def lost(self) -> int:
+        """Rows that are in no file, since too many waited for the disk."""
+        return self._log.lost
 
     def add(self, row: Mapping[str, Value]) -> None:
-        """Write a row, now or as soon as that can be done."""
-        waited = self._log.waiting
+        """Take a row; `flush` writes it."""
         self._log.add(row)
-        self._write(waited)
+
+    def flush(self) -> None:
+        """Write what was added, now or as soon as that can be done."""
+        try:
+            self._log.flush()
+        except OutputError as error:
+            self._retry_at = time.monotonic() + RETRY_S
+            self._failed_rows = self._log.waiting
+            if str(error) != self._failure:
+                self._failure = str(error)
+                self._report(f"{error}; rows wait, and are written when that is over")
+        else:
+            if self._failure:
+                self._failure = ""
+                rows = self._failed_rows
+                plural = "" if rows == 1 else "s"
+                self._report(
+                    f"{self._log.path}: written again, with {rows} row{plural} that waited"
+                )
+        self._report_notices()
 
     def poll(self) -> None:
         """Try again what waits, if it is time to. To be called often."""
         if self._log.waiting and time.monotonic() >= self._retry_at:
-            self._write(self._log.waiting)
+            self.flush()
+
+    def sync(self) -> None:
+        """Sync what was written; a failure is reported."""
+        try:
+            self._log.sync()
+        except OutputError as error:
+            self._report(str(error))
+
+    def unwritten(self) -> list[str]:
+        """The rows that wait, as lines of CSV, below a header; nothing where none does."""
+        return self._log.unwritten()
 
     def close(self) -> list[str]:
         """Write what waits and close the file.
@@ -264,27 +344,28 @@ class RetryingLog:
         except OutputError as error:
             return [f"{error}; these rows are not in it:", *self._log.unwritten()]
         finally:
-            self._tell()
+            self._report_notices()
         return []
 
-    def _write(self, waited: int) -> None:
-        try:
-            self._log.flush()
-        except OutputError as error:
-            self._retry_at = time.monotonic() + RETRY_S
-            if str(error) != self._trouble:
-                self._trouble = str(error)
-                self._say(f"{error}; rows wait, and are written when that is over")
-        else:
-            if self._trouble:
-                self._trouble = ""
-                plural = "" if waited == 1 else "s"
-                self._say(f"{self._log.path}: written again, with {waited} row{plural} that waited")
-        self._tell()
-
-    def _tell(self) -> None:
+    def _report_notices(self) -> None:
         for notice in self._log.notices():
-            self._say(notice)
+            self._report(notice)
+
+
+def _write_whole(file: int, lines: Sequence[bytes]) -> tuple[int, OSError | None]:
+    """Append lines until one does not fit; how many did, and why no more."""
+    end = os.fstat(file).st_size
+    for count, line in enumerate(lines):
+        try:
+            written = os.write(file, line)
+        except OSError as error:
+            os.ftruncate(file, end)
+            return count, error
+        if written < len(line):
+            os.ftruncate(file, end)
+            return count, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        end += len(line)
+    return len(lines), None
 
 
 def _lock(file: int) -> bool:

@@ -3,11 +3,13 @@
 import json
 import math
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TextIO
 
+from streamer.sinks.base import BaseSink
 from streamer.sinks.row import Session, Value, alert_cells, row, verdict
+from streamer.sinks.summary import Summary
 from streamer.sinks.writer import NonBlockingWriter
 from streamer.types import (
     SAMPLE_RATE,
@@ -39,18 +41,35 @@ def plain(utterance: Utterance) -> str:
     )
 
 
-class PlainLines:
-    """Writes utterances and changes of state as plain lines.
+class LineSink(BaseSink):
+    """What plain lines and lines of JSON have in common.
 
     Args:
         file: Where to; None for standard output.
+        waits: Wait for whoever reads them.
 
     Attributes:
-        outlet: How far they have come.
+        writer: How far they have come.
     """
 
-    def __init__(self, file: TextIO | None = None) -> None:
-        self.outlet = NonBlockingWriter(file or sys.stdout)
+    def __init__(self, file: TextIO | None = None, *, waits: bool = False) -> None:
+        super().__init__()
+        self.writer = NonBlockingWriter(file or sys.stdout, waits=waits)
+
+    def write(self, event: Event, session: Session | None) -> None:
+        """Write the line of an event that has one; without a session, an utterance has none."""
+
+    def poll(self) -> None:
+        """Write as much of what waits as the reader takes."""
+        self.writer.flush()
+
+    def drain_warnings(self) -> list[str]:
+        """What happened to the reader since the last call, a line each."""
+        return self.writer.drain_warnings()
+
+
+class PlainLines(LineSink):
+    """Writes utterances and changes of state as plain lines."""
 
     def write(self, event: Event, session: Session | None) -> None:
         """Write the line of an event that has one."""
@@ -65,26 +84,12 @@ class PlainLines:
             case StateChanged():
                 self._print(f"{event.state}{f': {event.detail}' if event.detail else ''}")
 
-    def end(self, rows: Iterable[Mapping[str, Value]]) -> None:
-        """Nothing: the summary for people is printed after everything else."""
-
     def _print(self, line: str) -> None:
-        self.outlet.write(f"{line}\n")
+        self.writer.write(f"{line}\n")
 
 
-class JsonLines:
-    """Writes one JSON object per line: each with ``event``; an utterance with the CSV's columns.
-
-    Args:
-        file: Where to; None for standard output.
-        waits: Wait for whoever reads them.
-
-    Attributes:
-        outlet: How far they have come.
-    """
-
-    def __init__(self, file: TextIO | None = None, *, waits: bool = False) -> None:
-        self.outlet = NonBlockingWriter(file or sys.stdout, waits=waits)
+class JsonLines(LineSink):
+    """Writes one JSON object per line: each with ``event``; an utterance with the CSV's columns."""
 
     def write(self, event: Event, session: Session | None) -> None:
         """Write the line of an event that has one."""
@@ -120,9 +125,9 @@ class JsonLines:
             case StateChanged():
                 self._print("state", asdict(event))
 
-    def end(self, rows: Iterable[Mapping[str, Value]]) -> None:
+    def end(self, session: Session, summary: Summary) -> None:
         """Write what each channel came to."""
-        for values in rows:
+        for values in summary.rows(session):
             self._print("summary", values)
 
     def _print(self, kind: str, values: Mapping[str, Value]) -> None:
@@ -130,4 +135,4 @@ class JsonLines:
             key: None if isinstance(value, float) and not math.isfinite(value) else value
             for key, value in values.items()
         }
-        self.outlet.write(json.dumps({"event": kind, **finite}) + "\n")
+        self.writer.write(json.dumps({"event": kind, **finite}) + "\n")

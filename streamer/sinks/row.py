@@ -41,8 +41,13 @@ class Session:
         cls, *, source: str, model: str, labels: Sequence[str], epoch: float | None = None
     ) -> Self:
         """A session that begins now."""
-        stamp = datetime.now().astimezone().strftime("%Y%m%dT%H%M%S")
-        return cls(f"{stamp}-{token_hex(4)}", source, model, tuple(labels), epoch)
+        return cls(new_session_id(), source, model, tuple(labels), epoch)
+
+
+def new_session_id() -> str:
+    """An id for a session that begins now."""
+    stamp = datetime.now().astimezone().strftime("%Y%m%dT%H%M%S")
+    return f"{stamp}-{token_hex(4)}"
 
 
 def columns(labels: Sequence[str]) -> list[str]:

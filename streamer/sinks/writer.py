@@ -1,4 +1,4 @@
-"""Where lines go whose reader may stop reading, or go away: neither holds up anything else."""
+"""Lines for a reader who may stop reading, or go away: neither holds up anything else."""
 
 import os
 import select
@@ -9,18 +9,18 @@ from typing import TextIO
 MAX_BUFFER = 1_048_576
 """Bytes that wait for a reader who does not read; beyond that, lines are dropped."""
 
-AT_ONCE = 4096
+PIPE_BUF = 4096
 """Bytes that a pipe takes without waiting where `select` finds it ready (PIPE_BUF on Linux)."""
 
 POLL_S = 0.05
 
 
 class NonBlockingWriter:
-    """A text file for whole lines, as standard output is one. Its reader's doings never raise.
+    """Non-blocking line writer for stdout and pipes.
 
-    A live session cannot wait: what the file does not take now is kept and tried again with the
-    next line or `flush`; what is too much is dropped and counted. A command that works through
-    recordings can: like any filter, it goes on when its reader does.
+    Buffers up to `MAX_BUFFER` bytes for a slow reader, then drops and counts lines; what waits is
+    tried again with the next line or `flush`. A closed reader never raises. A command that works
+    through recordings can wait instead: like any filter, it goes on when its reader does.
 
     Args:
         file: Written to.
@@ -32,7 +32,7 @@ class NonBlockingWriter:
         self._fd = None if waits or sys.platform == "win32" else _number(file)
         self._waiting = bytearray()
         self._dropped = 0
-        self._troubles: list[str] = []
+        self._warnings: list[str] = []
         self.gone = False
         """True once nothing can be written any more: a closed pipe, a terminal that vanished."""
 
@@ -50,7 +50,7 @@ class NonBlockingWriter:
         data = lines.encode(self._file.encoding or "utf-8", errors="backslashreplace")
         if len(self._waiting) + len(data) > MAX_BUFFER:
             if not self._dropped:
-                self._troubles.append("nobody reads standard output: lines are dropped from now on")
+                self._warnings.append("nobody reads standard output: lines are dropped from now on")
             self._dropped += lines.count("\n")
         else:
             self._waiting += data
@@ -62,11 +62,11 @@ class NonBlockingWriter:
             return
         try:
             while self._waiting and select.select([], [self._fd], [], 0)[1]:
-                del self._waiting[: os.write(self._fd, self._waiting[:AT_ONCE])]
+                del self._waiting[: os.write(self._fd, self._waiting[:PIPE_BUF])]
         except OSError as error:
             self._lose(error)
         if self._dropped and not self._waiting:
-            self._troubles.append(f"standard output is read again; {self._dropped} lines were lost")
+            self._warnings.append(f"standard output is read again; {self._dropped} lines were lost")
             self._dropped = 0
 
     def finish(self, timeout_s: float) -> None:
@@ -79,14 +79,14 @@ class NonBlockingWriter:
 
     def drain_warnings(self) -> list[str]:
         """What happened to the reader since the last call, a line each."""
-        troubles, self._troubles = self._troubles, []
-        return troubles
+        warnings, self._warnings = self._warnings, []
+        return warnings
 
     def _lose(self, error: OSError) -> None:
         self.gone = True
         self._waiting.clear()
         self._dropped = 0
-        self._troubles.append(f"standard output cannot be written any more: {error.strerror}")
+        self._warnings.append(f"standard output cannot be written any more: {error.strerror}")
         if (number := _number(self._file)) is not None:
             # What Python still holds for it would fail once more when the program ends.
             sink = os.open(os.devnull, os.O_WRONLY)

@@ -84,9 +84,11 @@ def test_a_mark_is_on_disk_before_it_is_on_screen(tmp_path):
                 on_disk.append(rows(path)[-1])
             super().fold(event)
 
+    presses = iter([mark])
+
     def after_the_first(person: Person) -> Mark | None:
         judged = any(isinstance(event, Utterance) for event in person.seen)
-        return mark if judged and mark not in person.seen else None
+        return next(presses, None) if judged else None
 
     file = io.StringIO()
     person = Watching(after_the_first, last=None)

@@ -23,7 +23,7 @@ from streamer.report.make import make
 from streamer.session import LiveSession
 from streamer.sinks import audio_files
 from streamer.sinks.audio_files import MAX_WAITING, AudioFolder, AudioSink, file_name
-from streamer.types import SAMPLE_RATE, Recorded
+from streamer.types import SAMPLE_RATE
 
 SAID = np.concatenate((silence(1.0), speech(1.5), silence(1.0), speech(1.0, seed=3), silence(1.0)))
 PCM = speech(0.2)
@@ -47,9 +47,7 @@ def named(row: dict[str, str]) -> str:
 
 def live(folder: AudioFolder | None, path: Path) -> LiveSession:
     """A session on two utterances, run to its end."""
-    pipeline = Pipeline(
-        ScriptedSource(blocks(SAID)), FakeModel, Config(), record=folder is not None
-    )
+    pipeline = Pipeline(ScriptedSource(blocks(SAID)), FakeModel, Config())
     session = LiveSession(
         pipeline,
         Config(),
@@ -107,13 +105,11 @@ def test_what_was_judged_is_kept_for_its_owner_alone(tmp_path):
     assert stat.S_IMODE((tmp_path / "voices").stat().st_mode) == 0o700
 
 
-def test_nothing_is_recorded_unasked():
-    """No sound travels, and none is kept."""
-    pipeline = Pipeline(ScriptedSource(blocks(SAID)), FakeModel, Config())
-    pipeline.start()
-    pipeline.join()
-    events = [pipeline.events.get() for _ in range(pipeline.events.qsize())]
-    assert not [event for event in events if isinstance(event, Recorded)]
+def test_nothing_is_recorded_unasked(tmp_path, monkeypatch):
+    """No sound is kept."""
+    monkeypatch.setattr(AudioFolder, "save", pytest.fail)
+    live(None, tmp_path / "rows.csv")
+    assert names(tmp_path) == ["rows.csv"]
 
 
 def test_a_full_disk_costs_recordings_alone(tmp_path, monkeypatch):
@@ -122,7 +118,7 @@ def test_a_full_disk_costs_recordings_alone(tmp_path, monkeypatch):
     full(monkeypatch, until=2)
     for number in (1, 2, 3):
         writer.put(f"{number}.flac", PCM)
-    writer.close()
+    writer.join()
     assert names(tmp_path / "voices") == ["3.flac"]
     (trouble,) = writer.drain_warnings()
     assert trouble.endswith("1.flac: audio not saved: No space left on device")
@@ -159,7 +155,7 @@ def test_a_disk_that_hangs_is_not_waited_for(tmp_path, monkeypatch):
     for number in range(MAX_WAITING + 5):
         writer.put(f"{number}", PCM)  # a put that waited would never end
     assert folder.lost == 5
-    writer.close(timeout_s=0.01)
+    writer.join(timeout_s=0.01)
     assert folder.lost == 1 + MAX_WAITING + 5
     assert "did not take it in time" in writer.drain_warnings()[-1]
     answers.set()

@@ -16,7 +16,7 @@ from hooks import PATIENCE_S, SECRET
 from streamer.config import AlertsConfig
 from streamer.errors import DeliveryError
 from streamer.sinks.notify.command import Command
-from streamer.sinks.notify.delivery import MAX_WAITING, Deliveries, Delivery, message
+from streamer.sinks.notify.delivery import MAX_WAITING, Delivery, NotificationSink, message
 from streamer.sinks.notify.webhook import DELIVERY, SIGNATURE, Webhook, signature
 from streamer.sinks.row import Session
 from streamer.types import EMOTIONS, Alert
@@ -298,10 +298,10 @@ def test_whoever_is_named_is_told(serve):
             "command": [sys.executable, "-c", "raise SystemExit(3)"],
         }
     )
-    deliveries = Deliveries(config)
-    deliveries.put(alert(), SESSION)
+    deliveries = NotificationSink(config)
+    deliveries.write(alert(), SESSION)
     server.wait()
-    (trouble,) = deliveries.close()
+    (trouble,) = deliveries.join()
     assert "not delivered to command" in trouble
     ((_, headers, body),) = server.requests
     assert headers[SIGNATURE] == signature(body, SECRET)
@@ -311,7 +311,7 @@ def test_whoever_is_named_is_told(serve):
 def test_nobody_named_nobody_told():
     """And no thread is started."""
     before = threading.active_count()
-    deliveries = Deliveries(AlertsConfig())
-    deliveries.put(alert(), SESSION)
+    deliveries = NotificationSink(AlertsConfig())
+    deliveries.write(alert(), SESSION)
     assert threading.active_count() == before
-    assert deliveries.close() == []
+    assert deliveries.join() == []

@@ -12,10 +12,11 @@ from typing import Protocol
 
 from streamer.config import AlertsConfig
 from streamer.errors import DeliveryError
+from streamer.sinks.base import BaseSink
 from streamer.sinks.notify.command import Command
 from streamer.sinks.notify.webhook import Webhook
 from streamer.sinks.row import Session, Value, alert_cells, wall_clock
-from streamer.types import SAMPLE_RATE, Alert
+from streamer.types import SAMPLE_RATE, Alert, Event
 
 MAX_WAITING = 100
 """Alerts per receiver that may wait; more would be old news."""
@@ -60,7 +61,7 @@ class Delivery:
         self._queue: queue.Queue[Mapping[str, Value] | None] = queue.Queue()
         self._lock = threading.Lock()
         self._pending: list[Mapping[str, Value]] = []
-        self._troubles: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._warnings: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._abandoned = threading.Event()
         self._thread = threading.Thread(target=self._work, name=f"{receiver.name}", daemon=True)
@@ -73,7 +74,7 @@ class Delivery:
             if not full:
                 self._pending.append(message)
         if full:
-            self._trouble(message, f"{MAX_WAITING} alerts wait already")
+            self._warn(message, f"{MAX_WAITING} alerts wait already")
         else:
             self._queue.put(message)
 
@@ -85,7 +86,7 @@ class Delivery:
 
     def drain_warnings(self) -> list[str]:
         """What was given up since the last call, a line each."""
-        return [self._troubles.get_nowait() for _ in range(self._troubles.qsize())]
+        return [self._warnings.get_nowait() for _ in range(self._warnings.qsize())]
 
     def close(self) -> None:
         """Say that nothing more comes, and that time is short. Returns at once."""
@@ -99,7 +100,7 @@ class Delivery:
         with self._lock:
             left, self._pending = self._pending, []
         for message in left:
-            self._trouble(message, "the program ended before it was")
+            self._warn(message, "the program ended before it was")
 
     # --- delivery thread ------------------------------------------------------------------------
 
@@ -111,7 +112,7 @@ class Delivery:
                     return
                 self._pending.remove(message)
             if failure is not None:
-                self._trouble(message, failure)
+                self._warn(message, failure)
 
     def _try(self, message: Mapping[str, Value]) -> str | None:
         """Deliver a message, again and again where that may help; returns why it did not."""
@@ -132,29 +133,31 @@ class Delivery:
             elif self._abandoned.wait(min(pause, LAST_BACK_OFF_S)):
                 return "the program ended before it was"
 
-    def _trouble(self, message: Mapping[str, Value], why: str) -> None:
+    def _warn(self, message: Mapping[str, Value], why: str) -> None:
         what = f"alert {message['rule']!r} not delivered to {self._receiver.name}"
-        self._troubles.put(f"{what}: {why}")
+        self._warnings.put(f"{what}: {why}")
 
 
-class Deliveries:
-    """Everybody who is told about alerts.
+class NotificationSink(BaseSink):
+    """Hands alerts to everybody who is told about them.
 
     Args:
         config: Whom to tell.
     """
 
     def __init__(self, config: AlertsConfig) -> None:
+        super().__init__()
         self._exit_wait_s = config.exit_wait_s
         self._all = [
             Delivery(receiver, retry_s=config.retry_s, back_off_s=BACK_OFF_S)
             for receiver in receivers(config)
         ]
 
-    def put(self, alert: Alert, session: Session) -> None:
-        """Tell everybody; returns at once."""
-        for delivery in self._all:
-            delivery.put(message(alert, session))
+    def write(self, event: Event, session: Session) -> None:
+        """Tell everybody about an alert; returns at once."""
+        if isinstance(event, Alert):
+            for delivery in self._all:
+                delivery.put(message(event, session))
 
     @property
     def waiting(self) -> int:
@@ -165,11 +168,19 @@ class Deliveries:
         """What was given up since the last call, a line each."""
         return [line for delivery in self._all for line in delivery.drain_warnings()]
 
-    def close(self) -> list[str]:
-        """Wait a while for what is not delivered yet; returns what was given up."""
+    def close(self) -> None:
+        """Say that nothing more comes, and that time is short. Returns at once."""
         for delivery in self._all:
             delivery.close()
-        ends_at = time.monotonic() + self._exit_wait_s
+
+    def join(self, timeout_s: float | None = None) -> list[str]:
+        """Wait for what is not delivered yet; returns what was given up.
+
+        Args:
+            timeout_s: How long; None for as long as the configuration says.
+        """
+        self.close()
+        ends_at = time.monotonic() + (self._exit_wait_s if timeout_s is None else timeout_s)
         for delivery in self._all:
             delivery.join(ends_at - time.monotonic())
         return self.drain_warnings()

@@ -1,0 +1,132 @@
+"""Rows and marks in a CSV log."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from streamer.sinks.base import BaseSink
+from streamer.sinks.csv_log import RetryingLog
+from streamer.sinks.row import Session, columns, mark_row, row
+from streamer.sinks.summary import Summary, summary_columns
+from streamer.types import Event, Mark, Utterance
+
+
+class CsvSink(BaseSink):
+    """Writes a row for each utterance and each mark.
+
+    Args:
+        path: Appended to; opened when the first session begins, since the model's labels are
+            columns.
+        sync: Sync every flush; otherwise each session once, when it ends.
+    """
+
+    def __init__(self, path: Path, *, sync: bool = True) -> None:
+        super().__init__()
+        self.path = path
+        self._sync = sync
+        self._log: RetryingLog | None = None
+        self._failed: list[str] = []
+
+    @property
+    def is_open(self) -> bool:
+        """True once the file was opened."""
+        return self._log is not None
+
+    @property
+    def lost(self) -> int:
+        """Rows that are in no file, since too many waited for the disk."""
+        return self._log.lost if self._log is not None else 0
+
+    def begin(self, session: Session) -> None:
+        """Open the file, unless it is open.
+
+        Raises:
+            OutputError: It cannot be written, or holds other columns.
+        """
+        if self._log is None:
+            self._log = RetryingLog(self.path, columns(session.labels), self.warn, sync=self._sync)
+
+    def write(self, event: Event, session: Session) -> None:
+        """Take a row; `flush` writes it."""
+        if self._log is None:
+            return
+        match event:
+            case Utterance():
+                self._log.add(row(event, session))
+            case Mark():
+                self._log.add(mark_row(event, session))
+
+    def flush(self) -> None:
+        """Write the rows, now or as soon as that can be done."""
+        if self._log is not None:
+            self._log.flush()
+
+    def poll(self) -> None:
+        """Try again what could not be written, if it is time to."""
+        if self._log is not None:
+            self._log.poll()
+
+    def end(self, session: Session, summary: Summary) -> None:
+        """Sync the rows of the session."""
+        del session, summary
+        if self._log is not None:
+            self._log.sync()
+
+    def close(self) -> None:
+        """Write what waits and close the file."""
+        if self._log is not None:
+            self._failed = self._log.close()
+
+    def unwritten(self, left: Iterable[tuple[Event, Session]] | None = None) -> list[str]:
+        """What could not be written, as lines of CSV below a header, after a line that says why.
+
+        Args:
+            left: None after `close`. Otherwise the disk does not answer, and this was not even
+                begun to be written.
+        """
+        if left is None or self._log is None:
+            return self._failed
+        for event, session in left:
+            self.write(event, session)
+        lines = self._log.unwritten()
+        why = f"{self.path}: the disk does not answer; these rows may not be in it:"
+        return [why, *lines] if lines else []
+
+
+class SummaryCsvSink(BaseSink):
+    """Writes a row per channel for each session that ends.
+
+    Args:
+        path: Appended to; opened when the first session begins.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        self._log: RetryingLog | None = None
+        self._failed: list[str] = []
+
+    def begin(self, session: Session) -> None:
+        """Open the file, unless it is open. Raises OutputError as `CsvSink` does."""
+        if self._log is None:
+            self._log = RetryingLog(self.path, summary_columns(session.labels), self.warn)
+
+    def poll(self) -> None:
+        """Try again what could not be written, if it is time to."""
+        if self._log is not None:
+            self._log.poll()
+
+    def end(self, session: Session, summary: Summary) -> None:
+        """Write what the session came to."""
+        if self._log is not None:
+            for values in summary.rows(session):
+                self._log.add(values)
+            self._log.flush()
+
+    def close(self) -> None:
+        """Write what waits and close the file."""
+        if self._log is not None:
+            self._failed = self._log.close()
+
+    def unwritten(self) -> list[str]:
+        """After `close`: what could not be written, after a line that says why."""
+        return self._failed
