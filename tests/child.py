@@ -7,8 +7,8 @@ import sys
 
 from fakes import FakeModel
 
-from streamer.cli import main
+from streamer.cli import file, main, run
 
 if __name__ == "__main__":
-    main._loader = lambda _config: FakeModel
+    run.model_loader = file.model_loader = lambda _config: FakeModel
     sys.exit(main.main())

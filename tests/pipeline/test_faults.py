@@ -23,7 +23,7 @@ from rich.console import Console
 
 from streamer.audio import devices, microphone
 from streamer.audio.microphone import MicrophoneSource
-from streamer.cli import main
+from streamer.cli import file, main, run
 from streamer.config import Config, DashboardConfig
 from streamer.dashboard.board import Board
 from streamer.errors import ConfigError, InputError, OutputError
@@ -52,6 +52,12 @@ def read(path: Path) -> list[dict[str, str]]:
         rows = list(csv.DictReader(file, strict=True))
     assert all(None not in row and None not in row.values() for row in rows)
     return rows
+
+
+def use_model(monkeypatch: pytest.MonkeyPatch, loader: Callable[[Config], object]) -> None:
+    """Have the commands load this model."""
+    for command in (run, file):
+        monkeypatch.setattr(command, "model_loader", loader)
 
 
 def numbers(path: Path) -> list[int]:
@@ -216,8 +222,8 @@ def test_rows_that_never_could_be_written_go_to_stderr(tmp_path, shown, capfd, m
             path.rename(tmp_path / "kept.csv")
             path.mkdir()
 
-    monkeypatch.setattr(main, "_loader", lambda _: FakeModel)
-    monkeypatch.setattr(main, "_source", lambda *_: ScriptedSource(saying(3, block, shown)))
+    use_model(monkeypatch, lambda _: FakeModel)
+    monkeypatch.setattr(run, "_source", lambda *_: ScriptedSource(saying(3, block, shown)))
     assert main.main(["run", "--json", "--csv", str(path)]) == 1
     error = capfd.readouterr().err
     lines = error.splitlines()
@@ -252,7 +258,7 @@ def test_a_disk_that_stays_full_costs_recordings_no_row(small_disk, tmp_path, ca
     """`streamer file` goes on, says so at once, prints what is left, and ends with 1."""
     call = tmp_path / "call.wav"
     soundfile.write(call, np.concatenate((LEAD, SAID, SAID, SAID)), SAMPLE_RATE)
-    monkeypatch.setattr(main, "_loader", lambda _: FakeModel)
+    use_model(monkeypatch, lambda _: FakeModel)
     monkeypatch.setattr(csv_log, "_line", padded(csv_log._line))
     path = small_disk / "rows.csv"
     assert main.main(["file", str(call), "--csv", str(path)]) == 0
@@ -415,7 +421,7 @@ def portaudio(monkeypatch) -> Portaudio:
 def test_a_device_that_another_program_has_is_named(portaudio, tmp_path, monkeypatch, capfd):
     """At the start: exit code 3, and the cure."""
     portaudio.busy = True
-    monkeypatch.setattr(main, "_loader", lambda _: FakeModel)
+    use_model(monkeypatch, lambda _: FakeModel)
     assert main.main(["run", "--json", "--csv", str(tmp_path / "rows.csv")]) == 3
     error = capfd.readouterr().err
     assert "desk: cannot be opened (Error opening InputStream: Device unavailable" in error
@@ -610,8 +616,8 @@ def test_a_fault_in_a_thread_ends_it_and_is_told(tmp_path, monkeypatch, capfd, w
     """With its traceback, for the report, and a sentence; exit code 1, and no hang."""
     path = tmp_path / "rows.csv"
     script = blocks(np.concatenate((LEAD, SAID)))
-    monkeypatch.setattr(main, "_loader", lambda _: FakeModel)
-    monkeypatch.setattr(main, "_source", lambda *_: ScriptedSource(script))
+    use_model(monkeypatch, lambda _: FakeModel)
+    monkeypatch.setattr(run, "_source", lambda *_: ScriptedSource(script))
     monkeypatch.setattr(where, fail)
     assert main.main(["run", "--json", "--csv", str(path)]) == 1
     error = capfd.readouterr().err
@@ -670,8 +676,8 @@ def test_what_was_judged_when_it_failed_has_its_row(tmp_path):
 def test_an_unknown_speaker_is_said_before_anything_is_loaded(tmp_path, monkeypatch, capfd):
     """Nobody waits for a model that is not used."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    monkeypatch.setattr(main, "_loader", lambda _: fail)
-    monkeypatch.setattr(main, "_source", lambda *_: ScriptedSource([]))
+    use_model(monkeypatch, lambda _: fail)
+    monkeypatch.setattr(run, "_source", lambda *_: ScriptedSource([]))
     assert main.main(["run", "--speaker", "nobody", "--no-csv"]) == 2
     out, error = capfd.readouterr()
     assert "speaker 'nobody' is not enrolled" in error
