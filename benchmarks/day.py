@@ -35,7 +35,7 @@ from rich.table import Table
 from vad import FRAME, demo_clips, spans, truth
 
 from streamer.config import Config
-from streamer.dashboard.board import Board
+from streamer.dashboard.dashboard import Board
 from streamer.model.classifier import Classifier
 from streamer.pipeline.live import Model, Pipeline
 from streamer.session import LiveSession

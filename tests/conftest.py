@@ -18,10 +18,14 @@ import pytest
 import soundfile
 from corpora import encoder, manifest  # noqa: F401 - fixtures
 from hooks import Server
+from hypothesis import settings
 from real_terminal import terminal  # noqa: F401 - a fixture
 from virtual_microphone import VirtualMicrophone, missing
 
 from streamer.audio.demo import DEMO
+
+settings.register_profile("streamer", deadline=None)  # a busy machine is no fault
+settings.load_profile("streamer")
 
 EXCERPT_S = 9.0
 BRISK_S, BRISK_PAUSE_S = 1.6, 0.6

@@ -21,7 +21,7 @@ from streamer.dashboard.glyphs import ASCII, UNICODE, Glyphs
 from streamer.dashboard.keys import Keys
 from streamer.dashboard.languages import words
 from streamer.dashboard.screen import Screen, usable
-from streamer.dashboard.state import Channel, Input, Notice, Snapshot, advance, fold
+from streamer.dashboard.state import Channel, Input, Notice, Snapshot, advance, reduce
 from streamer.dashboard.view import render
 from streamer.types import (
     EMOTIONS,
@@ -153,7 +153,7 @@ def main() -> None:
         for at, event in events:
             if at > options.at:
                 break
-            snapshot = fold(snapshot, event, at)
+            snapshot = reduce(snapshot, event, at)
         for key in filter(None, options.press.split(",")):
             snapshot, _ = press(snapshot, key, page=5)
         console = Console(width=width, height=height, record=options.svg is not None)
@@ -183,19 +183,19 @@ def play(
         while True:
             now = (time.monotonic() - began) * speed
             while at <= now:
-                snapshot = fold(snapshot, event, at)
+                snapshot = reduce(snapshot, event, at)
                 at, event = next(events)
             snapshot = advance(snapshot, now)
             while (key := keys.read()) is not None:
-                snapshot, wish = press(snapshot, key, screen.page)
-                if wish == "q":
+                snapshot, action = press(snapshot, key, screen.page)
+                if action == "q":
                     return
-                if wish == " ":
+                if action == " ":
                     paused = snapshot.state is State.PAUSED
                     event_now = StateChanged(State.LISTENING if paused else State.PAUSED)
-                    snapshot = fold(snapshot, event_now, now)
-                elif isinstance(wish, Mark):
-                    snapshot = fold(snapshot, wish, now)
+                    snapshot = reduce(snapshot, event_now, now)
+                elif isinstance(action, Mark):
+                    snapshot = reduce(snapshot, action, now)
             screen.show(snapshot)
             time.sleep(1 / FPS)
 

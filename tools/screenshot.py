@@ -25,7 +25,7 @@ from streamer.audio.demo import DEMO
 from streamer.audio.sources import FileSource
 from streamer.config import Config
 from streamer.dashboard.controls import press
-from streamer.dashboard.state import Channel, Snapshot, fold
+from streamer.dashboard.state import Channel, Snapshot, reduce
 from streamer.dashboard.view import render
 from streamer.model.classifier import Classifier
 from streamer.pipeline.live import Pipeline
@@ -121,7 +121,7 @@ def play(picture: Picture, folder: Path) -> Snapshot:
             raise SystemExit(f"it ended before there was such a moment: {snapshot.notice}")
         following: list[Event] = [*watch.add(event)] if isinstance(event, Utterance) else [event]
         for each in following:
-            snapshot = fold(snapshot, each, time.monotonic())
+            snapshot = reduce(snapshot, each, time.monotonic())
         if picture.mark and not snapshot.marks and len(snapshot.rows) == 3:
             snapshot = _pressed(snapshot, ["m", *picture.mark, "enter"])
     pipeline.stop()
@@ -138,9 +138,9 @@ def _ready(picture: Picture, snapshot: Snapshot) -> bool:
 def _pressed(snapshot: Snapshot, keys: Sequence[str]) -> Snapshot:
     """After keys, as ``streamer run`` takes them."""
     for key in keys:
-        snapshot, wish = press(snapshot, key, page=10)
-        if isinstance(wish, Mark):
-            snapshot = fold(snapshot, wish, time.monotonic())
+        snapshot, action = press(snapshot, key, page=10)
+        if isinstance(action, Mark):
+            snapshot = reduce(snapshot, action, time.monotonic())
     return snapshot
 
 

@@ -1,4 +1,4 @@
-"""What the user does to the screen: each key makes the next Snapshot, or a wish for others.
+"""What the user does to the screen: each key makes the next Snapshot, or an action for the session.
 
 Pure, as `state` is. While a note is being typed every key belongs to it.
 """
@@ -24,12 +24,12 @@ from streamer.types import Mark
 NOTE_LETTERS = 200
 """A note may have so many: it is a line, not a letter."""
 
-Wish: TypeAlias = str | Mark | None
-"""What is not the screen's own business: a key, or a mark to be kept; it comes back as an event."""
+Action: TypeAlias = str | Mark | None
+"""What a key asks of the session: itself, or a mark to be kept, which comes back as an event."""
 
 
-def press(snapshot: Snapshot, key: str, page: int) -> tuple[Snapshot, Wish]:
-    """What the screen knows after a key, and what is wished for.
+def press(snapshot: Snapshot, key: str, page: int) -> tuple[Snapshot, Action]:
+    """What the screen knows after a key, and what the session has to do.
 
     Args:
         snapshot: What it knew before.
@@ -53,12 +53,12 @@ def press(snapshot: Snapshot, key: str, page: int) -> tuple[Snapshot, Wish]:
     return snapshot, key
 
 
-def finish(snapshot: Snapshot) -> Wish:
+def finish(snapshot: Snapshot) -> Action:
     """The mark that is being made when everything ends: what was typed is not lost."""
     return None if snapshot.draft is None else _mark(snapshot, snapshot.draft)
 
 
-def _typed(snapshot: Snapshot, draft: Draft, key: str) -> tuple[Snapshot, Wish]:
+def _typed(snapshot: Snapshot, draft: Draft, key: str) -> tuple[Snapshot, Action]:
     """A key of the note that is being typed."""
     text = draft.text
     if key == ENTER:

@@ -2,9 +2,9 @@
 
 from rich.text import Text
 
+from streamer.dashboard.channel_panel import bars_of
 from streamer.dashboard.glyphs import ALARM, BOLD, DIM, PLAIN, UNJUDGED, Cell, Glyphs
-from streamer.dashboard.instruments import bars_of
-from streamer.dashboard.pieces import (
+from streamer.dashboard.layout import (
     as_clock,
     as_dbfs,
     as_percent,

@@ -3,7 +3,7 @@
 from rich.text import Text
 
 from streamer.dashboard.glyphs import BOLD, COLOURS, LETTERS, UNCERTAIN, UNJUDGED, Cell, Glyphs
-from streamer.dashboard.pieces import styled
+from streamer.dashboard.layout import styled
 from streamer.types import EMOTIONS
 
 

@@ -326,7 +326,7 @@ def advance(snapshot: Snapshot, now: float) -> Snapshot:
     )
 
 
-def fold(snapshot: Snapshot, event: Input, now: float) -> Snapshot:  # noqa: C901, PLR0911, PLR0912 - a case per event
+def reduce(snapshot: Snapshot, event: Input, now: float) -> Snapshot:  # noqa: C901, PLR0911, PLR0912 - a case per event
     """What the screen knows after an event.
 
     Args:

@@ -18,7 +18,7 @@ from streamer.dashboard.glyphs import (
     UNJUDGED,
     Glyphs,
 )
-from streamer.dashboard.pieces import (
+from streamer.dashboard.layout import (
     as_clock,
     as_dbfs,
     as_percent,

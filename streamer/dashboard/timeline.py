@@ -20,7 +20,7 @@ from streamer.dashboard.glyphs import (
     Cell,
     Glyphs,
 )
-from streamer.dashboard.pieces import clip, fill, loudness, painted, styled
+from streamer.dashboard.layout import clip, fill, loudness, painted, styled
 from streamer.dashboard.sizes import ROOMY
 from streamer.dashboard.state import TIMELINE_S, Channel, Snapshot
 from streamer.types import SAMPLE_RATE, Mark, Prediction, Utterance

@@ -12,12 +12,12 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 from rich.text import Text
 
+from streamer.dashboard.channel_panel import PANEL_LINES, panel, strip
 from streamer.dashboard.detail import detail
-from streamer.dashboard.edges import banner, header, keys, note, status
 from streamer.dashboard.glyphs import UNICODE, Glyphs
+from streamer.dashboard.header_footer import banner, header, keys, note, status
 from streamer.dashboard.help import help_page
-from streamer.dashboard.instruments import INSTRUMENT_LINES, instrument, strip
-from streamer.dashboard.pieces import fitted, side_by_side
+from streamer.dashboard.layout import fitted, side_by_side
 from streamer.dashboard.sizes import MARGIN, WIDE
 from streamer.dashboard.state import Channel, Snapshot
 from streamer.dashboard.table import table
@@ -92,9 +92,9 @@ def _body(snapshot: Snapshot, width: int, height: int, glyphs: Glyphs) -> tuple[
     about: list[Text] = []
     if snapshot.opened:
         about = detail(snapshot, width - left - GUTTER if wide else width, glyphs)
-    if len(channels) == 1 and height >= INSTRUMENT_LINES and (wide or not about):
-        airy = height >= INSTRUMENT_LINES + (7 if wide else 13)
-        lines = instrument(snapshot, channels[0], left, glyphs, airy=airy)
+    if len(channels) == 1 and height >= PANEL_LINES and (wide or not about):
+        airy = height >= PANEL_LINES + (7 if wide else 13)
+        lines = panel(snapshot, channels[0], left, glyphs, airy=airy)
     else:
         airy = height >= 3 * len(channels) + 12 + len(about)
         strips = (strip(snapshot, channel, left, glyphs, airy=airy) for channel in channels)

@@ -138,11 +138,11 @@ def test_by_default_it_is_the_customer_who_is_watched():
     both = watch(["agent", "customer"])
     assert alerts_of(both, "agent") == []
     assert alerts_of(both, "customer") == ["angry customer"]
-    assert alerts_of(watch([]), "mono") == ["angry customer"]
+    assert alerts_of(watch([]), "mono") == ["angry speaker"]
     either = watch(["left", "right"])
     assert alerts_of(either, "left", "A") == []
     assert alerts_of(either, "right", "A") == []
-    assert alerts_of(either, "left", "A") == ["angry customer"]
+    assert alerts_of(either, "left", "A") == ["angry speaker"]
 
 
 def test_a_rule_may_name_its_channel():

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.dashboard.controls import NOTE_LETTERS, Wish, finish, press
-from streamer.dashboard.state import TABLE_ROWS, Channel, Notice, Snapshot, fold
+from streamer.dashboard.controls import NOTE_LETTERS, Action, finish, press
+from streamer.dashboard.state import TABLE_ROWS, Channel, Notice, Snapshot, reduce
 from streamer.types import (
     SAMPLE_RATE,
     Alert,
@@ -35,25 +35,25 @@ def rows(count: int) -> Snapshot:
     """A table with so many utterances, numbered from 1."""
     snapshot = Snapshot(channels=(Channel("a"),))
     for number in range(1, count + 1):
-        snapshot = fold(snapshot, utterance(number), 0)
+        snapshot = reduce(snapshot, utterance(number), 0)
     return snapshot
 
 
 def pressed(snapshot: Snapshot, *keys: str) -> Snapshot:
-    """After keys, none of which is a wish."""
+    """After keys, none of which is a action."""
     for key in keys:
-        snapshot, wish = press(snapshot, key, PAGE)
-        assert wish is None
+        snapshot, action = press(snapshot, key, PAGE)
+        assert action is None
     return snapshot
 
 
-def typed(snapshot: Snapshot, *keys: str) -> tuple[Snapshot, list[Wish]]:
+def typed(snapshot: Snapshot, *keys: str) -> tuple[Snapshot, list[Action]]:
     """After keys, and what was wished for."""
-    wishes = []
+    actions = []
     for key in keys:
-        snapshot, wish = press(snapshot, key, PAGE)
-        wishes += [wish] * (wish is not None)
-    return snapshot, wishes
+        snapshot, action = press(snapshot, key, PAGE)
+        actions += [action] * (action is not None)
+    return snapshot, actions
 
 
 def number(snapshot: Snapshot) -> int | None:
@@ -96,10 +96,10 @@ def test_what_is_looked_at_stays_where_it_is():
     before = pressed(rows(20), "page down", "page down", "enter")
     after = before
     for more in range(21, TABLE_ROWS + 9):
-        after = fold(after, utterance(more), 0)
+        after = reduce(after, utterance(more), 0)
     assert (number(after), after.top, after.opened) == (number(before), before.top, True)
     for more in range(TABLE_ROWS + 9, TABLE_ROWS + 30):
-        after = fold(after, utterance(more), 0)
+        after = reduce(after, utterance(more), 0)
     assert number(after) == 30
 
 
@@ -126,26 +126,26 @@ def test_enter_opens_and_closes_the_detail():
 
 def test_a_mark_lies_where_the_stream_was_when_it_was_begun():
     """Not where it is when its note is finished."""
-    snapshot = fold(rows(1), LevelMeasured("a", 48_000, -20.0, -10.0, False, True), 0)  # noqa: FBT003
+    snapshot = reduce(rows(1), LevelMeasured("a", 48_000, -20.0, -10.0, False, True), 0)  # noqa: FBT003
     snapshot = pressed(snapshot, "m", *"no")
-    snapshot = fold(snapshot, LevelMeasured("a", 96_000, -20.0, -10.0, False, True), 1)  # noqa: FBT003
+    snapshot = reduce(snapshot, LevelMeasured("a", 96_000, -20.0, -10.0, False, True), 1)  # noqa: FBT003
     assert snapshot.draft is not None
     snapshot, (mark,) = typed(snapshot, "backspace", *"ä q ", "enter")
     assert mark == Mark(1, 48_000, "nä q")
     assert snapshot.draft is None
-    snapshot = fold(snapshot, mark, 1)
+    snapshot = reduce(snapshot, mark, 1)
     assert typed(snapshot, "m", "enter")[1] == [Mark(2, 96_000)]
 
 
 def test_every_key_is_a_letter_while_a_note_is_typed():
     """Also those that would end the session or empty the screen; others do nothing."""
-    snapshot, wishes = typed(rows(3), "m", *"qac? bm", "up", "home", "page down")
-    assert wishes == []
+    snapshot, actions = typed(rows(3), "m", *"qac? bm", "up", "home", "page down")
+    assert actions == []
     assert snapshot.draft is not None
     assert snapshot.draft.text == "qac? bm"
     assert (len(snapshot.rows), snapshot.help, snapshot.chosen) == (3, False, None)
-    left, wishes = typed(snapshot, "escape")
-    assert (left.draft, wishes) == (None, [])
+    left, actions = typed(snapshot, "escape")
+    assert (left.draft, actions) == (None, [])
     assert finish(left) is None
     assert finish(snapshot) == Mark(1, 0, "qac? bm")
 
@@ -168,7 +168,7 @@ def test_other_keys_are_left_to_others():
 def test_alerts_are_acknowledged():
     """All that wait, with one key."""
     alert = Alert("r", "a", 1, 0, "angry", 0.9, -0.5, "because")
-    snapshot = fold(fold(Snapshot(), alert, 0), alert, 0)
+    snapshot = reduce(reduce(Snapshot(), alert, 0), alert, 0)
     assert pressed(snapshot, "a").alerts == ()
 
 
@@ -183,7 +183,7 @@ def test_clear_empties_the_screen_and_forgets_nothing_else():
         VoiceLearned("a", 3),
         Notice("no", urgent=True),
     ):
-        before = fold(before, event, 0)
+        before = reduce(before, event, 0)
     after = pressed(before, "end", "enter", "c")
     assert (after.rows, after.notice, after.chosen, after.opened) == ((), None, None, False)
     assert after.channels[0].levels == ()
@@ -193,7 +193,7 @@ def test_clear_empties_the_screen_and_forgets_nothing_else():
     assert after.channels[0].speech
     assert (after.channels[0].open, after.channels[0].known) == (before.channels[0].open, 3)
     assert (after.position, after.seen) == (before.position, before.seen)
-    assert number(pressed(fold(after, utterance(9), 0), "down")) == 9
+    assert number(pressed(reduce(after, utterance(9), 0), "down")) == 9
 
 
 def test_help_opens_and_closes():
@@ -208,10 +208,10 @@ def test_no_keys_lead_astray(steps: list[str], page: int):
     snapshot = replace(rows(7), seen=TABLE_ROWS + 7)
     for step in steps:
         if step == "row":
-            snapshot = fold(snapshot, utterance(snapshot.seen + 1), 0)
+            snapshot = reduce(snapshot, utterance(snapshot.seen + 1), 0)
         else:
-            snapshot, wish = press(snapshot, step, page)
-            snapshot = fold(snapshot, wish, 0) if isinstance(wish, Mark) else snapshot
+            snapshot, action = press(snapshot, step, page)
+            snapshot = reduce(snapshot, action, 0) if isinstance(action, Mark) else snapshot
         if snapshot.chosen is not None:
             assert snapshot.oldest <= snapshot.chosen < snapshot.seen
             assert snapshot.chosen <= snapshot.top

@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from rich.cells import cell_len
 
-from streamer.config import LONGEST_LABEL, DashboardConfig, Language
+from streamer.config import DashboardConfig, Language
+from streamer.config.schema import MAX_LABEL
 from streamer.dashboard.glyphs import ASCII, COLOURS, LETTERS, UNICODE
 from streamer.dashboard.languages import WORDS, words
 from streamer.types import EMOTIONS, NO_SPEECH, UNCERTAIN
@@ -120,7 +121,7 @@ def test_every_language_has_its_words(language: Language):
     called = words(DashboardConfig(language=language))
     assert tuple(called) == (*EMOTIONS, UNCERTAIN, NO_SPEECH)
     assert len(set(called.values())) == len(called)
-    assert max(map(cell_len, called.values())) <= LONGEST_LABEL
+    assert max(map(cell_len, called.values())) <= MAX_LABEL
     plain = ASCII.called(called).words
     assert all(word and word.isascii() for word in plain.values())
 

@@ -19,7 +19,7 @@ from streamer.dashboard.state import (
     Notice,
     Snapshot,
     advance,
-    fold,
+    reduce,
 )
 from streamer.types import (
     EMOTIONS,
@@ -75,7 +75,7 @@ def folded(*events: Input, now: float = 0.0, smoothing_s: float = 0.4) -> Snapsh
     """All events at once."""
     snapshot = Snapshot(smoothing_s=smoothing_s, now=now)
     for event in events:
-        snapshot = fold(snapshot, event, now)
+        snapshot = reduce(snapshot, event, now)
     return snapshot
 
 
@@ -97,9 +97,9 @@ def test_time_runs_from_the_first_listening_to_the_end():
     snapshot = Snapshot()
     assert advance(snapshot, 5).elapsed_s == 0
     for now, state in ((5, State.LISTENING), (8, State.PAUSED), (9, State.LISTENING)):
-        snapshot = fold(snapshot, StateChanged(state), now)
+        snapshot = reduce(snapshot, StateChanged(state), now)
     assert advance(snapshot, 15).elapsed_s == 10
-    snapshot = fold(snapshot, StateChanged(State.ENDED), 16)
+    snapshot = reduce(snapshot, StateChanged(State.ENDED), 16)
     assert advance(snapshot, 99).elapsed_s == 11
 
 
@@ -107,7 +107,7 @@ def test_a_state_says_more_about_itself():
     """The detail belongs to its state and leaves with it."""
     snapshot = folded(StateChanged(State.LISTENING, "playing the bundled recording"))
     assert snapshot.detail == "playing the bundled recording"
-    assert fold(snapshot, StateChanged(State.PAUSED), 0).detail == ""
+    assert reduce(snapshot, StateChanged(State.PAUSED), 0).detail == ""
 
 
 def test_bars_move_towards_the_newest_prediction():
@@ -143,16 +143,16 @@ def test_bars_without_smoothing_jump():
 
 def test_time_never_runs_backwards():
     """An event that was late in the queue changes no clock."""
-    assert fold(Snapshot(now=5), StateChanged(State.LISTENING), 4).now == 5
+    assert reduce(Snapshot(now=5), StateChanged(State.LISTENING), 4).now == 5
 
 
 def test_peak_is_held_and_then_falls():
     """The tick of the meter stands still, falls, and is caught by a louder peak."""
-    snapshot = fold(folded(level(0.1, -20)), level(0.2, -50), 0.1)
+    snapshot = reduce(folded(level(0.1, -20)), level(0.2, -50), 0.1)
     assert advance(snapshot, PEAK_HOLD_S).channels[0].held_dbfs == -10
     fallen = advance(snapshot, PEAK_HOLD_S + 0.5)
     assert fallen.channels[0].held_dbfs == pytest.approx(-10 - PEAK_FALL_DB_S / 2)
-    assert fold(fallen, level(2, -12), 2).channels[0].held_dbfs == -2
+    assert reduce(fallen, level(2, -12), 2).channels[0].held_dbfs == -2
 
 
 def test_meter_is_empty_when_nothing_arrives():
@@ -162,17 +162,17 @@ def test_meter_is_empty_when_nothing_arrives():
 
 def test_clipping_is_remembered_with_its_time():
     """The view decides for how long the flag stays."""
-    snapshot = fold(folded(level(0.1)), level(0.2, clipped=True), 3)
-    assert fold(snapshot, level(0.3), 4).channels[0].clipped_at == 3
+    snapshot = reduce(folded(level(0.1)), level(0.2, clipped=True), 3)
+    assert reduce(snapshot, level(0.3), 4).channels[0].clipped_at == 3
 
 
 def test_speech_began_before_anybody_was_sure_of_it():
     """The time of speech counts from its start, that of silence from its first level."""
     snapshot = folded(level(1.0), level(2.0, speech=True), UtteranceStarted("a", 1, 27_200))
-    snapshot = fold(snapshot, level(2.7, speech=True), 0)
+    snapshot = reduce(snapshot, level(2.7, speech=True), 0)
     assert snapshot.channels[0].speech
     assert snapshot.channels[0].since_s == pytest.approx(1.0)
-    snapshot = fold(fold(snapshot, level(3.0), 0), level(3.5), 0)
+    snapshot = reduce(reduce(snapshot, level(3.0), 0), level(3.5), 0)
     assert not snapshot.channels[0].speech
     assert snapshot.channels[0].since_s == pytest.approx(0.5)
 
@@ -181,7 +181,7 @@ def test_a_row_takes_the_place_of_the_open_utterance():
     """An utterance is open from its start to its verdict."""
     snapshot = folded(UtteranceStarted("a", 1, 0), rolling(1, SAD))
     assert snapshot.channels[0].open[0].prediction is SAD
-    snapshot = fold(snapshot, utterance(1), 0)
+    snapshot = reduce(snapshot, utterance(1), 0)
     assert snapshot.channels[0].open == ()
     assert snapshot.channels[0].final
     assert snapshot.channels[0].prediction is HAPPY
@@ -229,7 +229,7 @@ def test_rolling_predictions_per_second_are_those_of_speech():
     """Pauses between utterances do not count, and nothing counts for longer than its window."""
     snapshot = Snapshot()
     for at, number in ((1.0, 1), (1.25, 1), (1.5, 1), (4.0, 2), (4.25, 2)):
-        snapshot = fold(snapshot, rolling(number, SAD), at)
+        snapshot = reduce(snapshot, rolling(number, SAD), at)
     assert snapshot.rolling_per_s == pytest.approx(4.0)
     assert advance(snapshot, 4.25 + RATE_S + 0.1).rolling_per_s == 0
 
@@ -239,9 +239,9 @@ def test_memory_is_bounded():
     snapshot = folded(*[UtteranceStarted("a", n, n) for n in range(100)])
     size = {}
     for n in range(1, 10_001):
-        snapshot = fold(snapshot, level(n / 10), n / 10)
-        snapshot = fold(snapshot, rolling(1000 + n, SAD), n / 10)
-        snapshot = fold(snapshot, utterance(1000 + n), n / 10)
+        snapshot = reduce(snapshot, level(n / 10), n / 10)
+        snapshot = reduce(snapshot, rolling(1000 + n, SAD), n / 10)
+        snapshot = reduce(snapshot, utterance(1000 + n), n / 10)
         if n in (TABLE_ROWS + 1000, 10_000):
             size[n] = len(pickle.dumps(snapshot))
     assert len(snapshot.rows) == TABLE_ROWS
@@ -287,7 +287,7 @@ def test_channels_are_independent_and_keep_their_place():
         level(1, -50, name="agent"),
         utterance(1, name="customer"),
     ):
-        snapshot = fold(snapshot, event, 0)
+        snapshot = reduce(snapshot, event, 0)
     assert [channel.name for channel in snapshot.channels] == ["agent", "customer", "late"]
     assert [channel.speech for channel in snapshot.channels] == [False, True, False]
     assert [channel.prediction for channel in snapshot.channels] == [None, HAPPY, None]
@@ -297,7 +297,7 @@ def test_folding_changes_nothing_that_was_there():
     """A frame that is being drawn is not disturbed."""
     before = folded(level(1), utterance(1))
     copy = replace(before)
-    fold(before, Mark(1, 0), 9)
+    reduce(before, Mark(1, 0), 9)
     assert before == copy
 
 
@@ -305,6 +305,6 @@ def test_what_is_known_about_a_voice_stays_until_it_is_forgotten():
     """By the pipeline, which then says 0."""
     snapshot = folded(VoiceLearned("mix", 3))
     assert [c.known for c in snapshot.channels] == [3]
-    snapshot = fold(snapshot, VoiceLearned("mix", 0), 1.0)
+    snapshot = reduce(snapshot, VoiceLearned("mix", 0), 1.0)
     assert [c.known for c in snapshot.channels] == [0]
     assert Channel("mix").known is None

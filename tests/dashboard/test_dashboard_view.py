@@ -20,7 +20,7 @@ from streamer.config import DashboardConfig
 from streamer.dashboard.controls import press
 from streamer.dashboard.glyphs import ASCII, LETTERS, UNICODE, Glyphs
 from streamer.dashboard.languages import words
-from streamer.dashboard.state import Channel, Input, Notice, Snapshot, advance, fold
+from streamer.dashboard.state import Channel, Input, Notice, Snapshot, advance, reduce
 from streamer.dashboard.view import render
 from streamer.types import (
     EMOTIONS,
@@ -54,16 +54,16 @@ def heard(emotion: str, confidence: float = 0.72, *, mood: float = 0.0) -> Predi
 def minute(*names: str) -> Snapshot:
     """75 seconds in which each channel says one thing every ten seconds, and still speaks."""
     start = Snapshot(NAME, "default", channels=tuple(Channel(name) for name in names))
-    snapshot = fold(start, StateChanged(State.LISTENING), 0)
+    snapshot = reduce(start, StateChanged(State.LISTENING), 0)
     for tick in range(1, 751):
         now = tick / 10
         for index, name in enumerate(names):
             number, phase = divmod(tick - 30 * index, 100)
             for event in spoken(name, number, phase, tick):
-                snapshot = fold(snapshot, event, now)
+                snapshot = reduce(snapshot, event, now)
         if tick == 500:
-            snapshot = fold(snapshot, Mark(1, snapshot.position), now)
-    return fold(snapshot, Counters(), 75)
+            snapshot = reduce(snapshot, Mark(1, snapshot.position), now)
+    return reduce(snapshot, Counters(), 75)
 
 
 def spoken(name: str, number: int, phase: int, tick: int) -> list[Input]:
@@ -98,25 +98,27 @@ def spoken(name: str, number: int, phase: int, tick: int) -> list[Input]:
 
 TALKING = minute("mix")
 TWO = minute("agent", "customer")
-EMPTY = fold(
+EMPTY = reduce(
     Snapshot("beispiel.wav", "default", channels=(Channel("mix"),)),
     StateChanged(State.LISTENING, "no microphone: playing the bundled recording"),
     0,
 )
 WARMING_UP = Snapshot()
-LOST = fold(
-    fold(TALKING, Counters(2, 1, 19_200, 7, 3, 4), 75),
+LOST = reduce(
+    reduce(TALKING, Counters(2, 1, 19_200, 7, 3, 4), 75),
     StateChanged(State.LOST, "Jabra: trying again in 4 s"),
     77,
 )
-UNCERTAIN = advance(fold(TALKING, RollingPrediction("mix", 8, 0, heard("sad", 0.4), 1, 1), 75), 76)
-CLIPPED = fold(TALKING, LevelMeasured("mix", 75 * SAMPLE_RATE, -3.0, 0.0, True, True), 75)  # noqa: FBT003
-NOTICED = fold(TALKING, Notice("emotions.csv cannot be written: disk full", urgent=True), 75)
+UNCERTAIN = advance(
+    reduce(TALKING, RollingPrediction("mix", 8, 0, heard("sad", 0.4), 1, 1), 75), 76
+)
+CLIPPED = reduce(TALKING, LevelMeasured("mix", 75 * SAMPLE_RATE, -3.0, 0.0, True, True), 75)  # noqa: FBT003
+NOTICED = reduce(TALKING, Notice("emotions.csv cannot be written: disk full", urgent=True), 75)
 ANGRY = Alert(
     "angry customer", "customer", 7, 75 * SAMPLE_RATE, "angry", 0.87, -0.4,
     "angry in 2 of the last 3 utterances",
 )  # fmt: skip
-ALERTED = fold(fold(TWO, replace(ANGRY, rule="low mood"), 74), ANGRY, 75)
+ALERTED = reduce(reduce(TWO, replace(ANGRY, rule="low mood"), 74), ANGRY, 75)
 LONG = replace(
     TALKING,
     device="マイク配列 (デジタルマイク向けインテル® スマート・サウンド・テクノロジー)\x1b[31m\n2",
@@ -137,14 +139,14 @@ HELP = pressed(TALKING, "?")
 CHOSEN = pressed(TWO, *["down"] * 4)
 DETAIL = pressed(CHOSEN, "enter")
 TYPING = pressed(ALERTED, "m", *"asks for the manager, and is wütend")
-MARKED = fold(TALKING, Mark(2, 70 * SAMPLE_RATE, "asks for the manager, " * 20), 75)
+MARKED = reduce(TALKING, Mark(2, 70 * SAMPLE_RATE, "asks for the manager, " * 20), 75)
 RECORDING = replace(TALKING, recording=True)
 GERMAN = UNICODE.called(words(DashboardConfig(language="de")))
 CHINESE = UNICODE.called(words(DashboardConfig(language="zh")))
 
 FRAMES = {
     "alerted-60": (ALERTED, 60, 24),
-    "alerted-100": (fold(TALKING, ANGRY, 75), 100, 24),
+    "alerted-100": (reduce(TALKING, ANGRY, 75), 100, 24),
     "alerted-160": (ALERTED, 160, 50),
     "chosen-60": (CHOSEN, 60, 24),
     "chosen-200": (CHOSEN, 200, 40),
@@ -276,7 +278,7 @@ def test_nothing_jumps(size: tuple[int, int]):
     for other in (
         EMPTY,
         LOST,
-        fold(TALKING, ANGRY, 75),
+        reduce(TALKING, ANGRY, 75),
         UNCERTAIN,
         CLIPPED,
         NOTICED,
@@ -314,7 +316,7 @@ def test_what_is_no_speech_says_so():
     """In the verdict, in the row, and nowhere an emotion or a mood."""
     door = replace(heard("sad", mood=-0.5), is_speech=False)
     row = Utterance(9, "mix", 0, 16_000, door, -20.0, EndReason.SILENCE, 90.0, 9.0)
-    snapshot = fold(fold(Snapshot(NAME, "default"), StateChanged(State.LISTENING), 0), row, 1)
+    snapshot = reduce(reduce(Snapshot(NAME, "default"), StateChanged(State.LISTENING), 0), row, 1)
     text = "\n".join(drawn(advance(snapshot, 2), 120, 30))
     assert " NO SPEECH " in text
     assert "no speech" in text
@@ -358,7 +360,7 @@ def test_what_is_looked_at_does_not_move():
     at = next(index for index, line in enumerate(before) if "newer" in line)
     for number in range(8, 40):
         row = Utterance(number, "agent", 0, 1, None, -20.0, EndReason.SILENCE, None, 1.0)
-        snapshot = fold(snapshot, row, 75)
+        snapshot = reduce(snapshot, row, 75)
     after = drawn(snapshot, 100, 30)
     assert after[at + 1 : -3] == before[at + 1 : -3]
     assert "↑ 2 newer  ↓ 3 older" in before[at]
@@ -384,7 +386,7 @@ def test_the_detail_says_everything():
     row = Utterance(
         3, "mix", 16_000, 56_000, heard_, -21.0, EndReason.GAP, 512.0, 31.0, ("low mood",)
     )
-    snapshot = pressed(fold(TALKING, row, 75), "enter")
+    snapshot = pressed(reduce(TALKING, row, 75), "enter")
     for width in (60, 80, 100, 160, 200):
         text = "\n".join(drawn(snapshot, width, 30))
         for wanted in (

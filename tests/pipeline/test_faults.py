@@ -20,12 +20,12 @@ import pytest
 import soundfile
 from fakes import FakeModel, ScriptedSource, blocks, silence, speech
 from rich.console import Console
+from streamer.dashboard.board import Board
 
 from streamer.audio import devices, microphone
 from streamer.audio.microphone import MicrophoneSource
 from streamer.cli import file, main, run
 from streamer.config import Config, DashboardConfig
-from streamer.dashboard.board import Board
 from streamer.errors import ConfigError, InputError, OutputError
 from streamer.pipeline.live import Pipeline
 from streamer.session import LiveSession

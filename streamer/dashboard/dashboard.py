@@ -9,19 +9,19 @@ from typing import Self
 from rich.console import Console
 
 from streamer.config import DashboardConfig
-from streamer.dashboard.controls import Wish, finish, press
+from streamer.dashboard.controls import Action, finish, press
 from streamer.dashboard.glyphs import ASCII, UNICODE
 from streamer.dashboard.keys import Keys
 from streamer.dashboard.languages import words
 from streamer.dashboard.screen import Screen
-from streamer.dashboard.state import Channel, Input, Snapshot, advance, fold
+from streamer.dashboard.state import Channel, Input, Snapshot, advance, reduce
 from streamer.types import Alert, Utterance
 
 URGENT_S = 0.02
 """News that somebody waits for is drawn at once, unless a frame was drawn so shortly before."""
 
 
-class Board:
+class Dashboard:
     """Keeps the Snapshot, draws it and reads keys, within its ``with`` block.
 
     Args:
@@ -68,9 +68,9 @@ class Board:
     ) -> None:
         self._stack.close()
 
-    def fold(self, event: Input) -> None:
+    def add(self, event: Input) -> None:
         """Take in what happened; it is on screen with the next frame, which may be hurried."""
-        self._snapshot = fold(self._snapshot, event, time.monotonic())
+        self._snapshot = reduce(self._snapshot, event, time.monotonic())
         if isinstance(event, Utterance | Alert):
             self._next_frame = min(self._next_frame, self._drawn + URGENT_S)
         if self._bell and isinstance(event, Alert):
@@ -84,13 +84,13 @@ class Board:
             self._snapshot = advance(self._snapshot, now)
             self._screen.show(self._snapshot)
 
-    def asked(self) -> Wish:
-        """What is wished for next and is not the screen's own business; that is acted on."""
-        wish: Wish = None
-        while wish is None and (key := self._keys.read()) is not None:
-            self._snapshot, wish = press(self._snapshot, key, self._screen.page)
-        return wish
+    def next_action(self) -> Action:
+        """The next action for the session; keys that only concern the screen are acted on here."""
+        action: Action = None
+        while action is None and (key := self._keys.read()) is not None:
+            self._snapshot, action = press(self._snapshot, key, self._screen.page)
+        return action
 
-    def finish(self) -> Wish:
+    def finish(self) -> Action:
         """The mark whose note is still being typed, at the end of everything."""
         return finish(self._snapshot)

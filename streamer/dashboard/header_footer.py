@@ -16,7 +16,7 @@ from streamer.dashboard.glyphs import (
     Cell,
     Glyphs,
 )
-from streamer.dashboard.pieces import as_clock, clip, fill, flowed, spread, styled, tail
+from streamer.dashboard.layout import as_clock, clip, fill, flowed, spread, styled, tail
 from streamer.dashboard.sizes import WORDY
 from streamer.dashboard.state import Snapshot
 from streamer.types import SAMPLE_RATE, State

@@ -20,7 +20,7 @@ from streamer.dashboard.glyphs import (
     Cell,
     Glyphs,
 )
-from streamer.dashboard.pieces import (
+from streamer.dashboard.layout import (
     FLOOR_DBFS,
     as_dbfs,
     as_percent,
@@ -37,8 +37,8 @@ from streamer.dashboard.sizes import CRAMPED, MOODY, NARROW, ROOMY
 from streamer.dashboard.state import Channel, Snapshot
 from streamer.types import EMOTIONS, UNCERTAIN, Prediction, State
 
-INSTRUMENT_LINES = 3 + len(EMOTIONS)
-"""Of `instrument`, without air."""
+PANEL_LINES = 3 + len(EMOTIONS)
+"""Of `panel`, without air."""
 
 LOUD_DBFS = -18.0
 TOO_LOUD_DBFS = -6.0
@@ -49,7 +49,7 @@ CLIP_S = 3.0
 """How long the clip flag stays."""
 
 
-def instrument(
+def panel(
     snapshot: Snapshot, channel: Channel, width: int, glyphs: Glyphs, *, airy: bool
 ) -> list[Text]:
     """The only channel, in full: level, voice, verdict and a bar for each emotion."""

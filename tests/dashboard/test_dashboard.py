@@ -7,8 +7,8 @@ from rich.console import Console
 from said import said
 
 from streamer.config import DashboardConfig
-from streamer.dashboard import board as room
-from streamer.dashboard.board import URGENT_S, Board
+from streamer.dashboard import dashboard as module
+from streamer.dashboard.dashboard import URGENT_S, Dashboard
 from streamer.types import LevelMeasured
 
 ROW = said(1, "angry", channel="mono")
@@ -27,9 +27,9 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch) -> Clock:
-    """The board's own."""
+    """The dashboard's own."""
     clock = Clock()
-    monkeypatch.setattr(room, "time", clock)
+    monkeypatch.setattr(module, "time", clock)
     return clock
 
 
@@ -37,7 +37,7 @@ def clock(monkeypatch) -> Clock:
 def drawn(monkeypatch, clock) -> list[float]:
     """When frames were drawn."""
     times: list[float] = []
-    monkeypatch.setattr(room.Screen, "show", lambda *_: times.append(clock.now))
+    monkeypatch.setattr(module.Screen, "show", lambda *_: times.append(clock.now))
     return times
 
 
@@ -45,11 +45,11 @@ def drawn(monkeypatch, clock) -> list[float]:
 def test_a_row_does_not_wait_for_the_next_frame(clock, drawn, event, due):
     """Levels do; but rows that come by the dozen make no more frames than can be drawn."""
     console = Console(file=io.StringIO(), force_terminal=True)
-    with Board(console, DashboardConfig(fps=1), ["mono"], bell=False) as board:
+    with Dashboard(console, DashboardConfig(fps=1), ["mono"], bell=False) as board:
         board.draw()
         for step in range(110):
             clock.now = 100 + step / 100
-            board.fold(event)
+            board.add(event)
             board.draw()
     assert drawn[:2] == pytest.approx([100.0, due])
     assert len(drawn) <= 1 + 1.1 / (due - 100)
