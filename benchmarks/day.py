@@ -35,7 +35,7 @@ from rich.table import Table
 from vad import FRAME, demo_clips, spans, truth
 
 from streamer.config import Config
-from streamer.dashboard.dashboard import Board
+from streamer.dashboard.dashboard import Dashboard
 from streamer.model.classifier import Classifier
 from streamer.pipeline.live import Model, Pipeline
 from streamer.session import LiveSession
@@ -279,7 +279,7 @@ def measure(
     with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w") as nowhere:
         path = Path(folder) / "rows.csv"
         console = Console(file=nowhere, force_terminal=True, width=140, height=40)
-        with Board(console, config.dashboard, config.audio.streams, bell=False) as board:
+        with Dashboard(console, config.dashboard, config.audio.streams, bell=False) as board:
             LiveSession(pipeline, config, csv=path, board=board, lines=None, duration=None).run()
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file, strict=True))

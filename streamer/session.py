@@ -10,7 +10,7 @@ from pathlib import Path
 
 from streamer.analysis.alerts import check_rules
 from streamer.config import Config
-from streamer.dashboard.board import Board
+from streamer.dashboard.dashboard import Dashboard
 from streamer.dashboard.state import Notice
 from streamer.errors import OutputError
 from streamer.pipeline.live import STOP_TIMEOUT_S, Pipeline
@@ -66,7 +66,7 @@ class LiveSession:
         *,
         csv: Path | None,
         audio: AudioSink | None = None,
-        board: Board | None,
+        board: Dashboard | None,
         lines: LineSink | None,
         duration: float | None,
     ) -> None:
@@ -153,7 +153,7 @@ class LiveSession:
             self.stop()
         self._poll()
         if self._board is not None:
-            self._act_on(self._board.asked())
+            self._act_on(self._board.next_action())
             self._board.draw()
         return not self._hurried and self._time_left() > 0
 
@@ -207,19 +207,19 @@ class LiveSession:
         if self._lines is not None:
             self._lines.write(event, self._stream.session)
         if self._board is not None:
-            self._board.fold(event)
+            self._board.add(event)
 
     def _marked(self, mark: Mark) -> None:
         """Keep a mark: like an utterance, on disk before it is on screen."""
         if self._opened:
             self._stream.put(mark)
         elif self._board is not None:
-            self._board.fold(Notice("nothing is heard yet: there is nothing to mark"))
+            self._board.add(Notice("nothing is heard yet: there is nothing to mark"))
 
     def _warn(self, text: str) -> None:
         """Say what went wrong outside."""
         if self._board is not None:
-            self._board.fold(Notice(text, urgent=True))
+            self._board.add(Notice(text, urgent=True))
         else:
             self._errors.write(f"streamer: {text}\n")
 
@@ -262,7 +262,7 @@ class LiveSession:
 
     def _deliver_rest(self) -> None:
         if self._board is not None and self._notifications.waiting:
-            self._board.fold(Notice("waiting for alerts to be delivered", urgent=True))
+            self._board.add(Notice("waiting for alerts to be delivered", urgent=True))
             self._board.draw()
         self._undelivered = self._notifications.join(0.0 if self._hurried else None)
 

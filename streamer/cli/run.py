@@ -85,7 +85,7 @@ def execute(args: Namespace) -> int:
     from rich.console import Console
 
     from streamer.audio.devices import native_stderr_muted
-    from streamer.dashboard.board import Board
+    from streamer.dashboard.dashboard import Dashboard
     from streamer.dashboard.screen import usable
     from streamer.pipeline.live import Pipeline
     from streamer.session import LiveSession
@@ -102,7 +102,7 @@ def execute(args: Namespace) -> int:
         pipeline = Pipeline(_source(args, config), model_loader(config), config)
         board = lines = None
         if with_board:
-            board = Board(
+            board = Dashboard(
                 console,
                 config.dashboard,
                 config.audio.streams,

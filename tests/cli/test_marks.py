@@ -17,7 +17,7 @@ from streamer.types import Mark, Pcm, SourceOpened, Utterance
 
 
 class Person:
-    """Stands in for the dashboard: sees what is shown, and wishes for what is scripted."""
+    """Stands in for the dashboard: sees what is shown, and does what is scripted."""
 
     def __init__(
         self, wishes: Callable[["Person"], str | Mark | None], *, last: Mark | None
@@ -26,14 +26,14 @@ class Person:
         self._wishes = wishes
         self._last = last
 
-    def fold(self, event: Input) -> None:
+    def add(self, event: Input) -> None:
         """See it."""
         self.seen.append(event)
 
     def draw(self) -> None:
         """Nothing to draw on."""
 
-    def asked(self) -> str | Mark | None:
+    def next_action(self) -> str | Mark | None:
         """As scripted."""
         return self._wishes(self)
 
@@ -79,10 +79,10 @@ def test_a_mark_is_on_disk_before_it_is_on_screen(tmp_path):
     on_disk = []
 
     class Watching(Person):
-        def fold(self, event: Input) -> None:
+        def add(self, event: Input) -> None:
             if isinstance(event, Mark):
                 on_disk.append(rows(path)[-1])
-            super().fold(event)
+            super().add(event)
 
     presses = iter([mark])
 

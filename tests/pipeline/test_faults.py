@@ -20,12 +20,12 @@ import pytest
 import soundfile
 from fakes import FakeModel, ScriptedSource, blocks, silence, speech
 from rich.console import Console
-from streamer.dashboard.board import Board
 
 from streamer.audio import devices, microphone
 from streamer.audio.microphone import MicrophoneSource
 from streamer.cli import file, main, run
 from streamer.config import Config, DashboardConfig
+from streamer.dashboard.dashboard import Dashboard
 from streamer.errors import ConfigError, InputError, OutputError
 from streamer.pipeline.live import Pipeline
 from streamer.session import LiveSession
@@ -633,14 +633,16 @@ def test_a_frame_that_cannot_be_drawn_costs_no_row(tmp_path, shown, monkeypatch)
     """The terminal is given back, what was heard until then has its row."""
     path = tmp_path / "rows.csv"
     screen = io.StringIO()
-    board = Board(
+    board = Dashboard(
         Console(file=screen, force_terminal=True), DashboardConfig(fps=30), ["mono"], bell=False
     )
 
     def plant(number: int) -> None:
         if number == 3:
             monkeypatch.setattr("streamer.dashboard.screen.render", fail)
-            monkeypatch.setattr("streamer.dashboard.board.URGENT_S", 0.0)  # so it is drawn for sure
+            monkeypatch.setattr(
+                "streamer.dashboard.dashboard.URGENT_S", 0.0
+            )  # so it is drawn for sure
 
     session = live(saying(3, plant, shown), path, board=board, lines=None)
     shown.release()  # nobody shows the third
