@@ -1,19 +1,22 @@
 """The Python API: a recording or PCM in, an emotion or its probabilities out."""
 
+import warnings
 from collections.abc import Iterator
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, overload
+from typing import Any, Literal, SupportsFloat, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.audio.pcm import to_int16
+from streamer.audio.level import FULL_SCALE
+from streamer.audio.pcm import MAX_CHANNELS, RATES, PeakMeter, to_int16
 from streamer.audio.resample import StreamConverter
 from streamer.config import Config
-from streamer.errors import NoSpeechError
+from streamer.errors import InputWarning, NoSpeechError
 from streamer.model.classifier import Classifier
 from streamer.pipeline import offline
+from streamer.text import one_line
 from streamer.types import SAMPLE_RATE, Pcm, Utterance
 
 Audio: TypeAlias = str | PathLike[str] | NDArray[np.float32] | NDArray[np.int16]
@@ -80,8 +83,8 @@ class Predictor:
         Raises:
             InputError: The recording cannot be read.
             NoSpeechError: There is no speech in it.
-            TypeError: The PCM is neither float nor int16.
-            ValueError: The PCM's shape or rate makes no sense.
+            TypeError: It is neither a path nor an array of float or int16.
+            ValueError: The PCM's shape, full scale or rate makes no sense.
         """
         probabilities = self._probabilities(audio, sample_rate)
         if return_all:
@@ -100,20 +103,22 @@ class Predictor:
 
         Raises:
             InputError: The recording cannot be read, or breaks off; what came before was yielded.
+            TypeError: As for `predict`.
+            ValueError: As for `predict`.
         """
         if isinstance(audio, np.ndarray):
             pcm = _stream(audio, sample_rate)
             yield from offline.utterances_of(pcm, self._classifier, self._config)
         else:
-            yield from offline.utterances(Path(audio), self._classifier, self._config)
+            yield from offline.utterances(_path(audio), self._classifier, self._config, warn=_warn)
 
     def _probabilities(self, audio: Audio, sample_rate: int | None) -> NDArray[np.float64]:
         if isinstance(audio, np.ndarray):
             name = f"PCM of shape {audio.shape}"
             pcm: Pcm | None = _stream(audio, sample_rate)
         else:
-            name = fspath(audio)
-            pcm = offline.whole(Path(audio), WHOLE_S)
+            name = one_line(fspath(_path(audio)))
+            pcm = offline.whole(_path(audio), WHOLE_S, warn=_warn)
         if pcm is None or len(pcm) > WHOLE_S * SAMPLE_RATE:
             return self._mean(audio, sample_rate, name)
         if offline.has_speech(pcm, self._config):
@@ -138,16 +143,64 @@ class Predictor:
 
 def _stream(pcm: NDArray[Any], sample_rate: int | None) -> Pcm:
     """PCM of any rate and channel count as one stream at 16 kHz, shape (samples,)."""
-    if sample_rate is None or sample_rate <= 0:
-        raise ValueError(f"got sample_rate={sample_rate}, expected the rate of the PCM in Hz")
-    if pcm.ndim not in (1, 2) or pcm.size == 0:
+    rate = _rate(sample_rate)
+    _check_shape(pcm)
+    channels = np.atleast_2d(_int16(pcm).T).T
+    converter = StreamConverter(rate, channels.shape[1])
+    stream = np.concatenate((converter.convert(channels), converter.flush()))[:, 0]
+    for text in converter.drain_warnings():
+        _warn(f"PCM of shape {pcm.shape}: {text}")
+    return stream
+
+
+def _path(audio: object) -> Path:
+    if isinstance(audio, str | PathLike):
+        return Path(audio)
+    kind = f"{type(audio).__module__}.{type(audio).__qualname__}".removeprefix("builtins.")
+    cure = "its .numpy()" if hasattr(audio, "numpy") else "numpy.asarray(...) of it"
+    raise TypeError(
+        f"got a {kind}, expected the path of a recording or a NumPy array with its sample_rate"
+        f"{f' ({cure})' if hasattr(audio, '__len__') else ''}"
+    )
+
+
+def _rate(sample_rate: object) -> int:
+    least, most = RATES
+    expected = f"expected the rate of the PCM in Hz, a number from {least} to {most}"
+    if isinstance(sample_rate, bool) or not isinstance(sample_rate, SupportsFloat):
+        raise ValueError(f"got sample_rate={sample_rate!r}, {expected}")  # noqa: TRY004 - None, too
+    if not least <= float(sample_rate) <= most:  # false for NaN
+        raise ValueError(f"got sample_rate={sample_rate}, {expected}")
+    return round(float(sample_rate))
+
+
+def _check_shape(pcm: NDArray[Any]) -> None:
+    got = f"got PCM of shape {pcm.shape}, expected (samples,) or (samples, channels)"
+    if pcm.ndim not in {1, 2} or pcm.size == 0:
+        raise ValueError(got)
+    if pcm.ndim == 1:
+        return
+    samples, channels = pcm.shape
+    if channels > samples and channels > 1:
+        raise ValueError(f"{got}: transpose it (pcm.T)")
+    if channels > MAX_CHANNELS:
+        raise ValueError(f"{got}, with up to {MAX_CHANNELS} channels")
+
+
+def _int16(pcm: NDArray[Any]) -> Pcm:
+    if pcm.dtype.kind == "i" and pcm.dtype.itemsize == np.dtype(np.int16).itemsize:
+        return pcm.astype(np.int16)  # of either byte order
+    if pcm.dtype.kind != "f":
+        raise TypeError(f"got PCM of type {pcm.dtype}, expected float32 (full scale 1.0) or int16")
+    meter = PeakMeter()
+    meter.add(pcm)
+    if meter.scale != 1.0:
         raise ValueError(
-            f"got PCM of shape {pcm.shape}, expected (samples,) or (samples, channels)"
+            f"got float PCM with samples up to {meter.peak:.5g}, expected full scale 1.0 "
+            f"(values of int16 divided by {FULL_SCALE:g}, or as int16)"
         )
-    if pcm.dtype != np.int16:
-        if not np.issubdtype(pcm.dtype, np.floating):
-            raise TypeError(f"got PCM of type {pcm.dtype}, expected float32 or int16")
-        pcm = to_int16(pcm.astype(np.float32), f"PCM of shape {pcm.shape}")
-    channels = np.atleast_2d(pcm.T).T
-    converter = StreamConverter(sample_rate, channels.shape[1])
-    return np.concatenate((converter.convert(channels), converter.flush()))[:, 0]
+    return to_int16(pcm.astype(np.float32), f"PCM of shape {pcm.shape}")
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, InputWarning, stacklevel=2)

@@ -31,6 +31,10 @@ class InputError(StreamerError):
     exit_code = 3
 
 
+class InputWarning(UserWarning):
+    """Something is amiss with a recording, and it was read all the same."""
+
+
 class DeviceLostError(InputError):
     """A device that was being read stopped delivering."""
 

@@ -19,4 +19,6 @@ def one_line(text: str) -> str:
 
 
 def _escaped(character: str) -> str:
+    if "\udc80" <= character <= "\udcff":  # a byte of a file name that is not UTF-8 (PEP 383)
+        return f"\\x{ord(character) & 0xFF:02x}"
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 import soundfile
+import torch
 from conftest import truth
 from fakes import silence
 
 from streamer import Predictor
 from streamer.audio.demo import DEMO
 from streamer.config import Config
-from streamer.errors import InputError, NoSpeechError
+from streamer.errors import InputError, InputWarning, NoSpeechError
 from streamer.types import EMOTIONS
 
 
@@ -85,7 +86,7 @@ def test_what_makes_no_sense_is_refused(predictor, voice, tmp_path):
     """What was got and what was expected."""
     with pytest.raises(ValueError, match="got sample_rate=None, expected the rate"):
         predictor.predict(voice)
-    with pytest.raises(TypeError, match="got PCM of type int64, expected float32 or int16"):
+    with pytest.raises(TypeError, match=r"got PCM of type int64, expected float32 .* or int16"):
         predictor.predict(voice.astype(np.int64), sample_rate=16_000)
     with pytest.raises(ValueError, match=r"got PCM of shape \(2, 2, 2\), expected \(samples,\)"):
         predictor.predict(np.zeros((2, 2, 2), np.float32), sample_rate=16_000)
@@ -110,3 +111,55 @@ def test_a_voice_is_learned_within_a_recording():
     earlier = [u.prediction for u in learning.utterances(beginning, sample_rate=rate)]
     assert earlier[0] == warm[0]
     assert earlier[1].probabilities == pytest.approx(warm[1].probabilities, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("pcm", "options", "error", "message"),
+    [
+        (np.zeros((1, 16_000), np.float32), {}, ValueError, r"\(1, 16000\), .*transpose it"),
+        (np.zeros((2, 16_000), np.int16), {}, ValueError, r"\(2, 16000\), .*transpose it"),
+        (np.zeros((16_000, 65), np.int16), {}, ValueError, r"with up to 64 channels"),
+        (np.full(16_000, 9000.0), {}, ValueError, r"samples up to 9000, expected full scale 1.0"),
+        (np.zeros(16_000, np.complex64), {}, TypeError, "type complex64, expected float32"),
+        ([0.0] * 16_000, {}, TypeError, r"got a list, expected the path .* \(numpy.asarray"),
+        (b"call.wav", {}, TypeError, "got a bytes, expected the path"),
+        (None, {}, TypeError, "got a NoneType, expected the path of a recording or a NumPy array"),
+        (torch.zeros(16_000), {}, TypeError, r"got a torch.Tensor, expected .*its .numpy\(\)"),
+        (np.zeros(16_000), {"sample_rate": np.nan}, ValueError, "got sample_rate=nan, expected"),
+        (np.zeros(16_000), {"sample_rate": np.inf}, ValueError, "got sample_rate=inf, expected"),
+        (np.zeros(16_000), {"sample_rate": 1}, ValueError, "got sample_rate=1, expected"),
+        (np.zeros(16_000), {"sample_rate": "16k"}, ValueError, "got sample_rate='16k', expected"),
+        (np.zeros(16_000), {"sample_rate": True}, ValueError, "got sample_rate=True, expected"),
+    ],
+    ids=repr,
+)
+def test_arguments_that_make_no_sense_are_refused_before_any_work(
+    predictor, pcm, options, error, message
+):
+    """What was got and what is expected, from both ways to ask."""
+    options = {"sample_rate": 16_000} | options
+    with pytest.raises(error, match=message):
+        predictor.predict(pcm, **options)
+    with pytest.raises(error, match=message):
+        list(predictor.utterances(pcm, **options))
+
+
+def test_pcm_of_any_byte_order_and_a_float_rate_are_taken(predictor, voice):
+    """As they come from files."""
+    expected = predictor.predict(voice, return_all=True, sample_rate=16_000)
+    for pcm, rate in ((voice.astype(">i2"), 16_000), (voice[:, np.newaxis], np.float64(16_000))):
+        got = predictor.predict(pcm, return_all=True, sample_rate=rate)
+        assert got == pytest.approx(expected)
+
+
+def test_what_is_amiss_with_a_recording_is_a_warning(predictor, voice, tmp_path):
+    """And it is read all the same."""
+    path = tmp_path / "loud.wav"
+    soundfile.write(path, voice.astype(np.float32), 16_000, subtype="FLOAT")
+    expected = predictor.predict(voice, return_all=True, sample_rate=16_000)
+    with pytest.warns(InputWarning, match="loud.wav: its samples go up to .* integers of 16 bits"):
+        assert predictor.predict(path, return_all=True) == pytest.approx(expected)
+    with pytest.warns(InputWarning, match="integers of 16 bits"):
+        assert len(list(predictor.utterances(path))) == 1
+    with pytest.warns(InputWarning, match="opposite phase"):
+        predictor.predict(np.stack((voice, -voice), axis=1), sample_rate=16_000)

@@ -1,76 +1,137 @@
-"""Recordings: files that libsndfile reads, block by block, as int16 PCM."""
+"""Recordings, block by block, as int16 PCM: what a file claims, holds and gives is compared here.
 
+A recording that gives less than it claims has broken off, which is an error behind its last
+block. Whatever else is amiss costs no more than it must, and is told as a warning.
+"""
+
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import soundfile
-
-from streamer.audio.pcm import check_format, to_int16
+from streamer.audio import ffmpeg
+from streamer.audio.libsndfile import SndfileReader
+from streamer.audio.pcm import FloatConverter, PeakMeter, check_format
+from streamer.audio.reader import Reader, UnreadableError
+from streamer.audio.signatures import SNIFF_BYTES, container_of
 from streamer.errors import InputError
+from streamer.text import one_line
 from streamer.types import Pcm, SourceInfo
+
+SUFFIXES = frozenset(
+    (".wav", ".wave", ".bwf", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mpga",
+     ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64")
+)  # fmt: skip
+"""What a recording's name ends with that libsndfile reads."""
+
+SCAN_S = 10.0
+"""How much of a recording is looked at at once."""
 
 
 class Recording:
-    """A recording that libsndfile can read (WAV, FLAC, Ogg, Opus, MP3, ...), as a context manager.
+    """A recording that libsndfile or ffmpeg reads, as a context manager.
+
+    Args:
+        path: Where it is; a ``~`` at its beginning is the user's home.
 
     Raises:
-        InputError: It is missing, a folder, empty, or no sound file.
+        InputError: It is missing, a folder, a pipe, empty, or no sound file.
     """
 
     def __init__(self, path: Path) -> None:
-        if path.is_dir():
-            raise InputError(f"{path}: is a folder, expected a recording")
-        if not path.exists():
-            raise InputError(f"{path}: no such file")
-        try:
-            if path.stat().st_size == 0:
-                raise InputError(f"{path}: is empty (0 bytes), expected a recording")
-            self._file = soundfile.SoundFile(path)
-        except (soundfile.SoundFileError, OSError, TypeError) as error:
-            # TypeError: soundfile takes a name ending in .raw for headerless PCM
-            raise InputError(f"{path}: cannot be read as a sound file: {_reason(error)}") from error
         self.path = path
+        self._name = one_line(str(path))
+        self._reader = self._open(_found(path, self._name))
+        self._warnings = [f"{self._name}: {note}" for note in self._reader.notes]
         try:
             self.info = check_format(
-                SourceInfo(str(path), self._file.samplerate, self._file.channels, live=False)
+                SourceInfo(self._name, self._reader.sample_rate, self._reader.channels, live=False)
             )
         except InputError:
-            self._file.close()
+            self._reader.close()
             raise
 
     @property
-    def duration_s(self) -> float:
-        """Length in seconds, as its header says."""
-        return float(self._file.frames / self._file.samplerate)
+    def duration_s(self) -> float | None:
+        """Length in seconds, as the recording itself claims; None where it does not say."""
+        samples = self._reader.samples
+        return None if samples is None else samples / self.info.sample_rate
 
     def blocks(self, seconds: float) -> Iterator[Pcm]:
         """Its samples, shape (samples, channels), at its own rate, a piece at a time.
 
         Raises:
-            InputError: It breaks off, or holds samples that are no numbers. All blocks before
-                that were delivered.
+            InputError: It breaks off. All that came before was delivered.
         """
-        samples = max(1, round(seconds * self.info.sample_rate))
+        size = max(1, round(seconds * self.info.sample_rate))
+        converter = FloatConverter(self._name, self.info.sample_rate, self._scale())
         delivered = 0
-        while True:
-            try:
-                # float32, since libsndfile does not scale float files when asked for integers
-                block = self._file.read(samples, dtype="float32", always_2d=True)
-            except soundfile.SoundFileError as error:
-                at = delivered / self.info.sample_rate
-                raise InputError(
-                    f"{self.path}: breaks off at {at:.1f} s: {_reason(error)}"
-                ) from error
-            if not len(block):
-                return
-            delivered += len(block)
-            yield to_int16(block, str(self.path))
+        try:
+            while len(block := self._reader.read(size)):
+                pcm = converter.convert(block)
+                delivered += len(pcm)
+                yield pcm
+        finally:
+            if converter.invalid:
+                self._warn(f"NaN or infinite samples, taken for silence: {converter.invalid}")
+        self._compare(delivered)
+
+    def drain_warnings(self) -> list[str]:
+        """What was amiss since the last call without ending it, a line each."""
+        warnings, self._warnings = self._warnings, []
+        return warnings
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        self._reader.close()
+
+    def _warn(self, text: str) -> None:
+        self._warnings.append(f"{self._name}: {text}")
+
+    def _scale(self) -> float:
+        """What float samples have to be multiplied with; reads the whole recording."""
+        if not self._reader.floating:
+            return 1.0
+        meter = PeakMeter()
+        while len(block := self._reader.read(round(SCAN_S * self.info.sample_rate))):
+            meter.add(block)
+        self._reader.rewind()
+        if meter.scale != 1.0:
+            self._warn(meter.explanation())
+        return meter.scale
+
+    def _compare(self, delivered: int) -> None:
+        """At the end: whether all came that was to come."""
+        rate, claimed = self.info.sample_rate, self._reader.samples
+        reason = self._reader.fault()
+        missing_s = 0.0 if claimed is None else (claimed - delivered) / rate
+        if not reason and missing_s > self._reader.slack_s:
+            reason = f"{(claimed or 0) / rate:.1f} s long, as it says itself"
+        if reason:
+            raise InputError(f"{self._name}: breaks off at {delivered / rate:.1f} s: {reason}")
+
+    def _open(self, path: Path) -> Reader:
+        try:
+            return SndfileReader(path)
+        except UnreadableError as error:
+            reason = str(error)
+        with path.open("rb") as file:
+            kind = container_of(file.read(SNIFF_BYTES))
+        if kind is None and path.suffix.lower() not in ffmpeg.SUFFIXES:
+            raise InputError(f"{self._name}: cannot be read as a sound file: {reason}")
+        kind = kind or f"a {path.suffix.lower()} file"
+        if ffmpeg.program() is None:
+            raise InputError(
+                f"{self._name}: is {kind} of a kind that needs ffmpeg: {ffmpeg.INSTALL}, "
+                "or convert it to WAV"
+            )
+        try:
+            return ffmpeg.FfmpegReader(path)
+        except UnreadableError as error:
+            raise InputError(
+                f"{self._name}: cannot be read as a sound file ({kind}): {error}"
+            ) from error
 
     def __enter__(self) -> Self:
         return self
@@ -84,6 +145,31 @@ class Recording:
         self.close()
 
 
-def _reason(error: Exception) -> str:
-    text = getattr(error, "error_string", None) or str(error)
-    return text.strip().rstrip(".")
+def _found(path: Path, name: str) -> Path:
+    """The path of a regular file that is not empty and may be read.
+
+    Raises:
+        InputError: It is something else; the message says what.
+    """
+    try:
+        if path.parts[:1] and path.parts[0].startswith("~") and not path.exists():
+            path = path.expanduser()
+        found = path.stat()
+        if stat.S_ISREG(found.st_mode) and found.st_size:
+            path.open("rb").close()
+    except FileNotFoundError as error:
+        raise InputError(f"{name}: no such file") from error
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: whose home?
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{name}: cannot be read: {reason}") from error
+    if stat.S_ISDIR(found.st_mode):
+        raise InputError(f"{name}: is a folder, expected a recording")
+    if stat.S_ISFIFO(found.st_mode):
+        raise InputError(
+            f"{name}: is a pipe, expected a recording; 'streamer run --input {name}' listens to it"
+        )
+    if not stat.S_ISREG(found.st_mode):
+        raise InputError(f"{name}: is a device or a socket, expected a recording")
+    if not found.st_size:
+        raise InputError(f"{name}: is empty (0 bytes), expected a recording")
+    return path

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import soxr
 
+from streamer.audio.mix import Mixer
 from streamer.errors import InputError
 from streamer.types import SAMPLE_RATE, Pcm
 
@@ -29,6 +30,7 @@ class StreamConverter:
             )
         self._rate = sample_rate
         self._named = len(names)
+        self._mixer = Mixer(sample_rate, channels)
         self._resampler = self._new_resampler()
 
     @property
@@ -42,8 +44,12 @@ class StreamConverter:
 
     def convert(self, pcm: Pcm) -> Pcm:
         """The next block, shape (samples, channels), to shape (samples at 16 kHz, streams)."""
-        pcm = pcm[:, : self._named] if self._named else _mix(pcm)
+        pcm = pcm[:, : self._named] if self._named else self._mixer.mix(pcm)
         return self._resampled(pcm) if self._resampler else pcm
+
+    def drain_warnings(self) -> list[str]:
+        """What was amiss since the last call, a line each."""
+        return self._mixer.drain_warnings()
 
     def flush(self) -> Pcm:
         """What the filter still holds, shape (samples, streams); the next block starts anew."""
@@ -65,11 +71,3 @@ class StreamConverter:
         limits = np.iinfo(np.int16)
         out: Pcm = np.clip(np.rint(chunk), limits.min, limits.max).astype(np.int16)
         return out.reshape(-1, self.streams)
-
-
-def _mix(pcm: Pcm) -> Pcm:
-    """The mean of all channels, shape (samples, 1)."""
-    if pcm.shape[1] == 1:
-        return pcm
-    mixed: Pcm = np.rint(pcm.mean(axis=1, keepdims=True)).astype(np.int16)
-    return mixed

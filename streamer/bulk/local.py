@@ -7,7 +7,7 @@ import os
 import queue
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from streamer.analysis.alerts import Watch, check_rules
 from streamer.audio.recording import Recording
+from streamer.bulk.plan import find
 from streamer.config import Config
 from streamer.errors import InputError, OutputError, StreamerError
 from streamer.pipeline import offline
@@ -30,15 +31,11 @@ from streamer.sinks.csv_sink import CsvSink, SummaryCsvSink
 from streamer.sinks.lines import JsonLines, LineSink
 from streamer.sinks.row import Session
 from streamer.sinks.summary import Summary
+from streamer.text import one_line
 from streamer.types import Alert, MoodChanged, Segment, Utterance
 
 STEREO = ("left", "right")
 """What the channels of a stereo recording are called that nobody named."""
-
-SUFFIXES = frozenset(
-    (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64")
-)
-"""What is taken for a recording within a folder; a file that is named is always tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +103,8 @@ def analyse(  # noqa: PLR0913 - what the command line has to say
         OutputError: A CSV cannot be opened.
     """
     check_rules(config.alerts.rules, model.labels, model.name)
-    recordings = [path for given in paths for path in _recordings_in(given)]
+    plan = find(paths)
+    recordings = plan.recordings
     reports: queue.SimpleQueue[_Report] = queue.SimpleQueue()
     stopped = threading.Event()
     log = CsvSink(csv, sync=False) if csv else None
@@ -126,12 +124,15 @@ def analyse(  # noqa: PLR0913 - what the command line has to say
         for path in recordings:
             pool.submit(_judge, path, model, partial(configure, config), audio, reports, stopped)
         results = _Results(sinks, progress)
+        for line in (*plan.notes, *plan.failures):
+            _say(progress, line)
+        results.failures += len(plan.failures)
         for _ in recordings:
             while not results.take(reports.get()):
                 if lines.writer.gone and log is None and table is None:
                     return OutputError.exit_code  # nobody is left to work for
     if results.failures:
-        count = f"{results.failures} of {len(recordings)}"
+        count = f"{results.failures} of {len(recordings) + len(plan.failures)}"
         print(f"streamer: {count} recordings could not be read to their end", file=sys.stderr)
     if audio is not None:
         for line in audio.summary():
@@ -206,18 +207,6 @@ def _print_all(lines: Sequence[str]) -> None:
         print(line, file=sys.stderr)
 
 
-def _recordings_in(path: Path) -> Iterator[Path]:
-    if not path.exists():
-        raise InputError(f"{path}: no such file or folder")
-    if not path.is_dir():
-        yield path
-        return
-    found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-    if not found:
-        raise InputError(f"{path}: no recordings in this folder ({' '.join(sorted(SUFFIXES))})")
-    yield from found
-
-
 def _judge(  # noqa: PLR0913, PLR0917 - as many things meet here
     path: Path,
     model: Model,
@@ -227,7 +216,7 @@ def _judge(  # noqa: PLR0913, PLR0917 - as many things meet here
     stopped: threading.Event,
 ) -> None:
     """Judge one recording. On a thread of the pool: torch and libsndfile let go of the GIL."""
-    session = Session.begin(source=str(path), model=model.name, labels=model.labels)
+    session = Session.begin(source=one_line(str(path)), model=model.name, labels=model.labels)
     summary: Summary | None = None
     failure: BaseException | None = None
 
@@ -241,7 +230,12 @@ def _judge(  # noqa: PLR0913, PLR0917 - as many things meet here
         config = configure(path)
         watch = Watch(config)
         found = offline.utterances(
-            path, model, config, progress=lambda seconds: reports.put(_Read(seconds)), keep=keep
+            path,
+            model,
+            config,
+            progress=lambda seconds: reports.put(_Read(seconds)),
+            keep=keep,
+            warn=lambda text: reports.put(_Trouble(text)),
         )
         summary = Summary(config.audio.streams)
         for utterance in found:
@@ -272,7 +266,7 @@ def _seconds(path: Path) -> float:
     """Length of a recording for the progress bar; an unreadable one takes no time."""
     try:
         with Recording(path) as recording:
-            return recording.duration_s
+            return recording.duration_s or 0.0
     except InputError:
         return 0.0
 

@@ -1,5 +1,6 @@
 """Recordings, as fast as the machine allows: the same channels, segmenter and model as live."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 from streamer.audio.recording import Recording
 from streamer.audio.resample import StreamConverter
 from streamer.config import Config
+from streamer.errors import InputError
 from streamer.segmentation.channel import (
     Channel,
     Intake,
@@ -17,43 +19,59 @@ from streamer.segmentation.channel import (
     new_baselines,
     speech_of,
 )
-from streamer.types import EndReason, Pcm, Segment, Utterance
+from streamer.types import SAMPLE_RATE, EndReason, Pcm, Segment, Utterance
 
 BLOCK_S = 1.0
 """How much of a recording is read at once: memory stays flat however long it is."""
 
 
-def utterances(
+def utterances(  # noqa: PLR0913 - who calls it may want to hear of each of these
     path: Path,
     classifier: Judge,
     config: Config,
     *,
     progress: Callable[[float], None] = lambda _: None,
     keep: Callable[[str, Segment], None] = lambda _channel, _segment: None,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Utterance]:
     """Split a recording into utterances and judge each.
 
     Args:
-        path: Any format that libsndfile reads, any rate, any channel count.
+        path: Any format that libsndfile or ffmpeg reads, any rate, any channel count.
         classifier: Judges them.
         config: For the channels, the voice-activity detector and the segmenter.
         progress: Told how many seconds more were read.
         keep: Given the name of the channel and what is judged next.
+        warn: Told what is amiss with the recording without ending it.
 
     Raises:
-        InputError: It cannot be read, or breaks off; what came before was yielded.
+        InputError: It cannot be read, or breaks off; what came before was yielded, with what was
+            heard of the utterance that it broke off in.
     """
     with Recording(path) as recording:
         info = recording.info
         intake = Intake(info, config)
+        failures: list[InputError] = []
+
+        def tell() -> None:
+            mixing = (f"{info.name}: {text}" for text in intake.drain_warnings())
+            for text in (*recording.drain_warnings(), *mixing):
+                warn(text)
 
         def taken() -> Iterator[Intaken]:
-            for block in recording.blocks(BLOCK_S):
-                yield intake.convert(block)
-                progress(len(block) / info.sample_rate)
+            try:
+                for block in recording.blocks(BLOCK_S):
+                    yield intake.convert(block)
+                    tell()
+                    progress(len(block) / info.sample_rate)
+            except InputError as error:
+                failures.append(error)
             yield intake.flush()
 
         yield from _judged(_segments(taken(), config), classifier, config, keep)
+        tell()
+        for failure in failures:
+            raise failure
 
 
 def utterances_of(pcm: Pcm, classifier: Judge, config: Config) -> Iterator[Utterance]:
@@ -79,14 +97,25 @@ def has_speech(pcm: Pcm, config: Config) -> bool:
     return any(True for _ in segments_of(pcm, config))
 
 
-def whole(path: Path, seconds: float) -> Pcm | None:
+def whole(
+    path: Path, seconds: float, *, warn: Callable[[str], None] = lambda _: None
+) -> Pcm | None:
     """A recording as one stream at 16 kHz, shape (samples,); None where it is longer than that.
+
+    Args:
+        path: As for `utterances`.
+        seconds: How long it may be.
+        warn: As for `utterances`.
 
     Raises:
         InputError: It cannot be read.
     """
     with Recording(path) as recording:
-        return _mixed(recording) if recording.duration_s <= seconds else None
+        claimed = recording.duration_s
+        if claimed is not None and claimed > seconds:
+            return None
+        pcm = _mixed(recording, seconds, warn)
+        return pcm if len(pcm) <= seconds * SAMPLE_RATE else None
 
 
 def mixed(path: Path) -> Pcm:
@@ -99,9 +128,21 @@ def mixed(path: Path) -> Pcm:
         return _mixed(recording)
 
 
-def _mixed(recording: Recording) -> Pcm:
+def _mixed(
+    recording: Recording,
+    seconds: float = math.inf,
+    warn: Callable[[str], None] = lambda _: None,
+) -> Pcm:
+    """One stream, shape (samples,), up to the first block that makes it longer than that."""
     converter = StreamConverter(recording.info.sample_rate, recording.info.channels)
-    pieces = [converter.convert(block) for block in recording.blocks(BLOCK_S)]
+    pieces: list[Pcm] = []
+    for block in recording.blocks(BLOCK_S):
+        pieces.append(converter.convert(block))
+        if sum(map(len, pieces)) > seconds * SAMPLE_RATE:
+            break
+    mixing = (f"{recording.info.name}: {text}" for text in converter.drain_warnings())
+    for text in (*recording.drain_warnings(), *mixing):
+        warn(text)
     return np.concatenate((*pieces, converter.flush()))[:, 0]
 
 

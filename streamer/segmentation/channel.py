@@ -95,6 +95,10 @@ class Intake:
             self._gate.reset()
         return rest
 
+    def drain_warnings(self) -> list[str]:
+        """What was amiss since the last call, a line each."""
+        return self._converter.drain_warnings()
+
     def _gated(self, pcm: Pcm) -> Intaken:
         crosstalk = np.zeros(pcm.shape, np.bool_) if self._gate is None else self._gate(pcm)
         return np.hstack((pcm[:, self._analysed], crosstalk[:, self._analysed].astype(np.int16)))

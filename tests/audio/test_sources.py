@@ -134,19 +134,6 @@ def test_a_header_that_promises_gigabytes_costs_none(tmp_path):
     assert len(got) == 1600
 
 
-def test_samples_that_are_no_numbers_are_an_error(tmp_path):
-    """NaN and infinity are counted; what came before them is delivered."""
-    path = tmp_path / "nan.wav"
-    pcm = np.zeros(2 * RATE, np.float32)
-    pcm[RATE + 5 : RATE + 8] = [np.nan, np.inf, -np.inf]
-    soundfile.write(path, pcm, RATE, subtype="FLOAT")
-    with Recording(path) as recording:
-        blocks = recording.blocks(1.0)
-        assert len(next(blocks)) == RATE
-        with pytest.raises(InputError, match="3 samples are NaN or infinite"):
-            next(blocks)
-
-
 def test_float_beyond_full_scale_is_clipped():
     """Not wrapped around."""
     got = to_int16(np.array([1.5, -1.5, 0.5], np.float32), "x")

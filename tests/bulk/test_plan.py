@@ -1,0 +1,129 @@
+"""Which recordings are found: nothing in a folder is left out without a word."""
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import soundfile
+from fakes import FakeModel, silence, speech
+
+from streamer.bulk.local import analyse
+from streamer.bulk.plan import find
+from streamer.config import Config
+from streamer.errors import InputError
+
+RATE = 16_000
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """With two recordings and what else lies in folders."""
+    path = tmp_path / "calls"
+    (path / "sub" / ".cache").mkdir(parents=True)
+    for name in ("b.wav", "sub/a.FLAC"):
+        soundfile.write(path / name, speech(1.0), RATE)
+    for name in (".hidden.wav", "._b.wav", "sub/.cache/c.wav", "list.csv", "x.csv", "README"):
+        (path / name).write_bytes(b"no sound")
+    (path / "linked").symlink_to(path / "sub")
+    return path
+
+
+def test_a_folder_is_searched_and_all_else_is_named(folder):
+    """Hidden files are passed over."""
+    plan = find([folder])
+    assert plan.recordings == [folder / "b.wav", folder / "sub" / "a.FLAC"]
+    assert plan.failures == []
+    assert plan.notes == [
+        f"{folder}/linked: left out, a link to another folder",
+        f"{folder}: left out, as no recordings: 2 .csv, 1 no suffix",
+    ]
+
+
+def test_what_needs_ffmpeg_is_named_where_it_is_missing(folder, monkeypatch):
+    """With the cure; where ffmpeg is there, they are recordings."""
+    for name in ("a.m4a", "sub/b.WMA"):
+        (folder / name).write_bytes(b"?")
+    monkeypatch.setattr("streamer.audio.ffmpeg.program", lambda: "/usr/bin/ffmpeg")
+    assert len(find([folder]).recordings) == 4
+    monkeypatch.setattr("streamer.audio.ffmpeg.program", lambda: None)
+    plan = find([folder])
+    assert len(plan.recordings) == 2
+    assert [line.partition(" (")[0] for line in plan.failures] == [
+        f"{folder}/a.m4a: needs ffmpeg: install it",
+        f"{folder}/sub/b.WMA: needs ffmpeg: install it",
+    ]
+
+
+def test_what_may_not_be_read_is_named_and_the_rest_goes_on(tmp_path):
+    """A locked folder below, a file behind one."""
+    path = tmp_path / "calls"
+    locked = path / "locked"
+    locked.mkdir(parents=True)
+    soundfile.write(path / "a.wav", speech(1.0), RATE)
+    soundfile.write(locked / "b.wav", speech(1.0), RATE)
+    for parent in (tmp_path, *list(tmp_path.parents)[:2]):
+        parent.chmod(0o755)
+    locked.chmod(0)
+    try:
+        with as_nobody():
+            plan = find([path, locked / "b.wav"])
+    finally:
+        locked.chmod(0o700)
+    assert plan.recordings == [path / "a.wav"]
+    assert plan.failures == [
+        f"{locked}: cannot be read: Permission denied",
+        f"{locked}/b.wav: cannot be read: Permission denied",
+    ]
+
+
+@contextmanager
+def as_nobody():
+    """Without root's privilege to read everything."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_nothing_at_all_is_an_error(tmp_path):
+    """A missing path, a folder without recordings."""
+    with pytest.raises(InputError, match=r"none: no such file or folder"):
+        find([tmp_path / "none"])
+    with pytest.raises(InputError, match=r"no recordings in this folder .*\.aac"):
+        find([tmp_path])
+
+
+def test_names_that_cannot_be_shown_are_escaped(tmp_path, capfd):
+    """Bytes that are no UTF-8, escape sequences: in the CSV, in every line; nothing ends there."""
+    said = tmp_path / "said.wav"
+    soundfile.write(said, speech(1.0), RATE)
+    for name in (b"caf\xe9.wav", b"esc\x1b[31mred.wav", b"z.wav"):
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(said.read_bytes())
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff.wav")).write_bytes(b"no sound")
+    log = tmp_path / "rows.csv"
+    assert analyse([tmp_path], FakeModel(), Config(), csv=log, jobs=1) == 1
+    out, error = capfd.readouterr()
+    text = out + error + log.read_text(encoding="utf-8")
+    assert "\x1b[31m" not in text
+    for shown in ("caf\\xe9.wav", "esc\\x1b[31mred.wav", "z.wav"):
+        assert shown in out
+        assert shown in log.read_text(encoding="utf-8")
+    assert "bad\\xff.wav: cannot be read as a sound file" in "".join(error.split("\n"))
+
+
+def test_what_is_amiss_with_a_recording_is_said(tmp_path, capfd):
+    """An unfinished one is analysed, with a line about it."""
+    path = tmp_path / "call.wav"
+    soundfile.write(path, [*silence(0.5), *speech(1.0), *silence(0.5)], RATE)
+    data = bytearray(path.read_bytes())
+    data[40:44] = bytes(4)
+    path.write_bytes(data)
+    assert analyse([path], FakeModel(), Config(), csv=None) == 0
+    out, error = capfd.readouterr()
+    assert "1 utterance" in out
+    assert "call.wav: its header says 0.0 s, it holds 2.0 s" in " ".join(error.split())

@@ -1,0 +1,21 @@
+"""Text from outside, shown."""
+
+import pytest
+
+from streamer.text import one_line
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("call 1.wav", "call 1.wav"),
+        ("caf\u00e9 \u8fd9 \U0001f600.wav", "caf\u00e9 \u8fd9 \U0001f600.wav"),
+        ("caf\udce9.wav", "caf\\xe9.wav"),
+        ("\x1b]0;x\x07\x1b[31mred", "\\x1b]0;x\\x07\\x1b[31mred"),
+        ("two\nlines\r\u2028", "two\\nlines\\r\\u2028"),
+        ("right\u202eto left", "right\\u202eto left"),
+    ],
+)
+def test_what_cannot_be_shown_is_escaped(text, shown):
+    """And nothing else."""
+    assert one_line(text) == shown
