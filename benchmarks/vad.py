@@ -1,4 +1,6 @@
-"""How well speech is told from noise: webrtcvad alone, ours and Silero, by frame and by utterance.
+"""How well speech is told from noise, by frame and by utterance.
+
+By webrtcvad alone, by ours (Silero behind webrtcvad as a gate), and by Silero on every chunk.
 
 Speech is read from the corpora in ``../shared/data`` (where absent: from the demo recording), put
 at -26 dBFS between pauses, and mixed with noise. The truth comes from the energy of the clean
@@ -22,20 +24,17 @@ import soundfile
 import webrtcvad
 from numpy.typing import NDArray
 from page import heading
-from pydantic import ValidationError
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import Progress
 
 from streamer.config import RollingConfig, SegmenterConfig, VadConfig
 from streamer.segmentation.segmenter import Segmenter
-from streamer.segmentation.vad import VoiceActivityDetector
+from streamer.segmentation.vad import GatedSilero, VoiceActivityDetector, network
 from streamer.types import SAMPLE_RATE, EndReason, Pcm, Segment
 
 EXAMPLE = """example:
   python benchmarks/vad.py --clips 60 --seed 5 --minutes 20 --out benchmarks/VAD.md
-
-The column of Silero needs its extra: pip install '.[silero]'.
 """
 
 ROOT = Path(__file__).parents[1]
@@ -68,19 +67,22 @@ def webrtc_alone() -> Detector:
     return lambda frame: bool(vad.is_speech(frame.tobytes(), SAMPLE_RATE))
 
 
+class _Ungated(GatedSilero):
+    """The network on every chunk."""
+
+    def _may_be_speech(self, frame: Pcm) -> bool:
+        del frame
+        return True
+
+
 def silero() -> Detector:
-    """Silero as ``vad.engine: silero`` runs it."""
-    return VoiceActivityDetector(VadConfig(engine="silero"))
+    """Silero without the gate."""
+    return _Ungated(network())
 
 
-def detectors() -> dict[str, Callable[[], Detector]]:
-    """Those that are installed."""
-    found = {"webrtcvad": webrtc_alone, "ours": ours}
-    try:
-        silero()
-    except ValidationError:
-        return found
-    return found | {"Silero": silero}
+DETECTORS: dict[str, Callable[[], Detector]] = {
+    "webrtcvad": webrtc_alone, "ours": ours, "Silero": silero,
+}  # fmt: skip
 
 
 # --- speech and its truth -------------------------------------------------------------------------
@@ -350,8 +352,7 @@ def listen(detector: Detector, pcm: Pcm) -> tuple[Frames, list[Segment]]:
         verdicts.append(detector(frame))
         return verdicts[-1]
 
-    tail = getattr(detector, "tail_samples", 0)
-    segmenter = Segmenter(SegmenterConfig(), RollingConfig(), FRAME, is_speech, tail=tail)
+    segmenter = Segmenter(SegmenterConfig(), RollingConfig(), FRAME, is_speech)
     events = segmenter.push(pcm) + segmenter.close(EndReason.END_OF_INPUT)
     return np.array(verdicts), [event for event in events if isinstance(event, Segment)]
 
@@ -438,7 +439,7 @@ def speech_sheets(
         f"The hangover apart. {spread} Then the share seen within {PROMPT_MS} ms.",
         corner,
     )
-    made = detectors().values()
+    made = DETECTORS.values()
     task = progress.add_task("speech", total=(2 + len(noises) * len(SNRS_DB)) * len(made))
 
     def add(noise: str, snr: str, audio: Audio, speech: Frames) -> None:
@@ -469,7 +470,7 @@ def noise_sheets(
     """Noise alone, and what a detector costs."""
     false = Sheet("False utterances per hour", f"From {minutes} min each.", ("noise alone", "dBFS"))
     cost = Sheet("Cost", "Milliseconds of one core per second of audio, segmenter included.", ("",))
-    made = detectors()
+    made = DETECTORS
     pieces = max(1, minutes // PIECE_MINUTES)
     counts = {key: [0] * len(made) for key in product(noises, ALONE_DBFS)}
     seconds = [0.0] * len(made)
@@ -525,7 +526,7 @@ def main() -> None:
         "Written by `python benchmarks/vad.py`, which says how the truth and the noises are made.",
     )
     for sheet in sheets:
-        lines += sheet.lines(list(detectors()))
+        lines += sheet.lines(list(DETECTORS))
     page = "\n".join(lines)
     console.print(Markdown(page))
     if arguments.out is not None:

@@ -16,6 +16,7 @@ from streamer.config import Config
 from streamer.errors import InputWarning, NoSpeechError
 from streamer.model.classifier import Classifier
 from streamer.pipeline import offline
+from streamer.segmentation.vad import fallback_reason
 from streamer.text import one_line
 from streamer.types import SAMPLE_RATE, Pcm, Utterance
 
@@ -45,6 +46,8 @@ class Predictor:
     ) -> None:
         self._classifier = Classifier.load(fspath(model))
         self._config = config or Config()
+        if (reason := fallback_reason(self._config.vad)) is not None:
+            warnings.warn(reason, RuntimeWarning, stacklevel=2)
 
     @property
     def labels(self) -> tuple[str, ...]:

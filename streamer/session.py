@@ -28,6 +28,7 @@ from streamer.types import (
     State,
     StateChanged,
     ThreadFailed,
+    Warned,
 )
 
 TURN_S = 0.025
@@ -200,6 +201,8 @@ class LiveSession:
                 self._opened = True
             case StateChanged(state=State.LISTENING) if self._duration and not self._ends_at:
                 self._ends_at = time.monotonic() + self._duration
+            case Warned() if self._board is None:
+                self._warn(event.text)
         self._show(event)
 
     def _show(self, event: Event) -> None:

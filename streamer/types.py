@@ -242,6 +242,13 @@ class StateChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class Warned:
+    """Something does not work as it should, and the stream goes on; ``text`` is for people."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class LevelMeasured:
     """How loud a channel was in the last tenth of a second.
 
@@ -405,6 +412,7 @@ Event: TypeAlias = (
     ModelLoaded
     | SourceOpened
     | StateChanged
+    | Warned
     | LevelMeasured
     | UtteranceStarted
     | RollingPrediction

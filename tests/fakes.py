@@ -1,10 +1,14 @@
 """Stand-ins where a fault has to be scripted; each implements the protocol of the real thing."""
 
+import csv
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 
 import numpy as np
+import soundfile
 
+from streamer.audio.demo import DEMO
 from streamer.model.speaker.adaptation import Baseline, VoiceModel
 from streamer.model.speaker.clustering import SpeakerModel
 from streamer.model.speaker.enrolment import Enrolment
@@ -24,26 +28,28 @@ NO_VOICE = VoiceModel(
 """Knows nothing, and counts."""
 
 
-def speech(seconds: float, seed: int = 0) -> Pcm:
-    """Something that every voice-activity detector takes for speech, shape (samples,).
+@cache
+def _utterances() -> tuple[Pcm, ...]:
+    """What is said in the demo recording, without the pauses between."""
+    pcm, _ = soundfile.read(DEMO, dtype="int16")
+    with DEMO.with_suffix(".csv").open(encoding="utf-8", newline="") as file:
+        spans = [(float(row["start_s"]), float(row["end_s"])) for row in csv.DictReader(file)]
+    return tuple(pcm[round(a * SAMPLE_RATE) : round(b * SAMPLE_RATE)] for a, b in spans)
 
-    A voice of 120 Hz through three formants that move, with a syllable every quarter of a second.
+
+def speech(seconds: float, seed: int = 0) -> Pcm:
+    """Speech from the demo recording, shape (samples,): an utterance, and on with the next ones.
+
+    Args:
+        seconds: How much.
+        seed: Which utterance comes first.
     """
-    t = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
-    rng = np.random.default_rng(seed)
-    pitch = 120 * (1 + 0.08 * np.sin(2 * np.pi * 0.7 * t))
-    phase = 2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE
-    voice = np.zeros(len(t))
-    for harmonic in range(1, 30):
-        frequency = 120 * harmonic
-        gain = sum(
-            np.exp(-(((frequency - formant) / 150) ** 2))
-            for formant in (500 + 200 * np.sin(5 * t), 1500 + 400 * np.sin(3 * t), 2500)
-        )
-        voice += gain * np.sin(harmonic * phase)
-    syllables = 0.55 + 0.45 * np.sin(2 * np.pi * 4 * t)
-    noisy = voice * syllables + 0.003 * rng.standard_normal(len(t))
-    return np.asarray(np.clip(noisy * 4000, -32768, 32767), dtype=np.int16)
+    said = _utterances()
+    first = seed % len(said)
+    pieces = [*said[first:], *said[:first]]
+    samples = round(seconds * SAMPLE_RATE)
+    whole = np.concatenate(pieces)
+    return np.asarray(np.resize(whole, samples), dtype=np.int16)
 
 
 def silence(seconds: float, seed: int = 1) -> Pcm:

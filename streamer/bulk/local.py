@@ -25,6 +25,7 @@ from streamer.config import Config
 from streamer.errors import InputError, OutputError, StreamerError
 from streamer.pipeline import offline
 from streamer.pipeline.live import Model
+from streamer.segmentation.vad import fallback_reason
 from streamer.sinks.audio_files import AudioFolder, file_name
 from streamer.sinks.base import FanOut
 from streamer.sinks.csv_sink import CsvSink, SummaryCsvSink
@@ -117,6 +118,8 @@ def analyse(  # noqa: PLR0913 - what the command line has to say
         progress = stack.enter_context(_progress(sum(map(_seconds, recordings))))
         sinks.begin(Session.begin(source="", model=model.name, labels=model.labels))  # may raise
         stack.callback(_close, sinks, log, table, unwritten)
+        if (reason := fallback_reason(config.vad)) is not None:
+            _say(progress, reason)
         pool = ThreadPoolExecutor(jobs or os.cpu_count())
         stack.callback(pool.shutdown, cancel_futures=True)
         stack.callback(stopped.set)  # called before the shutdown, which waits

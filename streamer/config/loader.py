@@ -19,7 +19,7 @@ import platformdirs
 import yaml
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from streamer.config.schema import Config
+from streamer.config.schema import REMOVED_KEYS, Config
 from streamer.config.yaml_file import plain_value, read_yaml
 from streamer.errors import ConfigError
 
@@ -190,6 +190,8 @@ def _mapping(
     if not isinstance(value, dict):
         raise ConfigError(f"{where}: got {_quoted(value)}, expected keys: {', '.join(known)}")
     for key in value:
+        if (removed := REMOVED_KEYS.get(f"{prefix}{key}")) is not None:
+            raise ConfigError(f"{where}: {prefix}{key} {removed}")
         if key not in known:
             hint = _similar(str(key), known) or f"expected one of: {', '.join(known)}"
             raise ConfigError(f"{where}: unknown key {f'{prefix}{key}'!r}, {hint}")

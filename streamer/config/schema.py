@@ -1,7 +1,6 @@
 """The sections and keys of the configuration: types, bounds, defaults, and what they mean."""
 
 from collections.abc import Iterable, Sequence
-from importlib.util import find_spec
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
@@ -22,8 +21,10 @@ UNNAMED = (MONO, "left", "right")
 ANY = "any"
 CUSTOMER = "customer"
 AGENT = "agent"
-SILERO_PACKAGES = ("onnxruntime", "silero_vad")
-"""What the extra `silero` installs: the one runs the network, of the other it is a file."""
+REMOVED_KEYS = {
+    "vad.min_snr_db": "is gone: no engine needs it any more; delete it",
+}
+"""Keys of earlier versions, and what to do about them."""
 
 
 class _Section(BaseModel):
@@ -87,27 +88,22 @@ class AudioConfig(_Section):
 class VadConfig(_Section):
     """Frame -> speech or not."""
 
-    engine: Literal["builtin", "silero"] = Field(
-        "builtin", description="which detector; silero needs the extra of that name"
+    engine: Literal["silero", "webrtc"] = Field(
+        "silero", description="silero: Silero behind webrtcvad; webrtc: webrtcvad alone"
     )
     frame_ms: Literal[10, 20, 30] = Field(20, description="length of a frame")
     aggressiveness: int = Field(
-        2, ge=0, le=3, description="builtin: webrtcvad's mode, 3 rejects the most"
-    )
-    min_snr_db: float = Field(
-        2.0, ge=0, le=40, description="builtin: how far a voice is above the noise, over all bands"
+        2, ge=0, le=3, description="webrtc: webrtcvad's mode, 3 rejects the most"
     )
     floor_dbfs: float = Field(
         -72.0, ge=-96, le=-20, description="nothing quieter than this is speech"
     )
 
-    @field_validator("engine")
+    @field_validator("engine", mode="before")
     @classmethod
-    def _is_installed(cls, engine: str) -> str:
-        if engine == "silero" and not all(map(find_spec, SILERO_PACKAGES)):
-            raise ValueError(
-                "builtin; silero is not installed: pip install onnxruntime silero-vad adds it"
-            )
+    def _is_not_removed(cls, engine: object) -> object:
+        if engine == "builtin":
+            raise ValueError("silero, webrtc; the engine builtin is gone, silero replaces it")
         return engine
 
 

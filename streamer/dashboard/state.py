@@ -29,6 +29,7 @@ from streamer.types import (
     Utterance,
     UtteranceStarted,
     VoiceLearned,
+    Warned,
 )
 
 TIMELINE_S = 60
@@ -370,6 +371,8 @@ def reduce(snapshot: Snapshot, event: Input, now: float) -> Snapshot:  # noqa: C
             if urgent and not event.urgent:  # what somebody has to act on is not talked over
                 return snapshot
             return replace(snapshot, notice=event, notice_at=now)
+        case Warned():
+            return replace(snapshot, notice=Notice(event.text, urgent=True), notice_at=now)
         case Mark():
             return replace(_with_row(snapshot, event), marks=event.number)
 

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,6 +24,7 @@ from streamer.config import AlertRule, Config
 from streamer.config.schema import MONO
 from streamer.errors import DeliveryError, InputError, OutputError, StreamerError
 from streamer.pipeline.live import Model, Pipeline
+from streamer.segmentation.vad import fallback_reason
 from streamer.sinks.notify.delivery import receivers
 from streamer.types import (
     SAMPLE_RATE,
@@ -56,7 +58,7 @@ class Finding:
 
 
 def check(config: Config, load: Callable[[], Model], recording: Path) -> Iterator[Finding]:
-    """Check the device, the model, the live path, the alerts and the log, one after the other.
+    """Check the device, what detects speech, the model, the live path, the alerts and the log.
 
     Args:
         config: What would be used.
@@ -67,6 +69,7 @@ def check(config: Config, load: Callable[[], Model], recording: Path) -> Iterato
     return examine(
         {
             "device": lambda: _device(config),
+            "voice activity": lambda: _voice_activity(config),
             "model": lambda: _model(load),
             "live path": lambda: _live_path(config, load, recording),
             "alerts": lambda: check_alerts(config, load),
@@ -104,6 +107,15 @@ def _device(config: Config) -> str:
             "the terminal to use the microphone, or choose another with --device"
         )
     return f"{device_text}, {level:.0f} dBFS now"
+
+
+def _voice_activity(config: Config) -> str:
+    """Which engine tells speech from noise; a problem where it is not the one asked for."""
+    if (reason := fallback_reason(config.vad)) is not None:
+        raise StreamerError(reason)
+    if config.vad.engine == "webrtc":
+        return "webrtcvad alone, as vad.engine says"
+    return f"Silero {version('silero-vad')} behind webrtcvad"
 
 
 def _model(load: Callable[[], Model]) -> str:

@@ -29,6 +29,7 @@ from streamer.segmentation.channel import (
     judge,
     new_baselines,
 )
+from streamer.segmentation.vad import fallback_reason
 from streamer.types import (
     SAMPLE_RATE,
     Block,
@@ -48,6 +49,7 @@ from streamer.types import (
     Utterance,
     UtteranceStarted,
     VoiceLearned,
+    Warned,
     Window,
 )
 
@@ -306,6 +308,8 @@ class Pipeline:
         The watch over the device is kept here, since the capture thread may hang in its driver.
         """
         limit = max(MIN_SILENT_S, MIN_SILENT_BLOCKS * self._config.audio.block_ms / 1000)
+        if (reason := fallback_reason(self._config.vad)) is not None:
+            self.events.put(Warned(reason))
         heard = lost = paused = False
         polls = 0  # in a row that found nothing; no clock: this process may have been stopped
         while not self._ring.ended:

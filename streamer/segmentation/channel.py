@@ -141,9 +141,7 @@ class Channel:
         self.name = name
         vad = VoiceActivityDetector(config.vad)
         self._ear = Ear(vad)
-        self._segmenter = Segmenter(
-            config.segmenter, config.rolling, vad.frame_samples, self._ear, tail=vad.tail_samples
-        )
+        self._segmenter = Segmenter(config.segmenter, config.rolling, vad.frame_samples, self._ear)
         self._unmeasured: Pcm = np.zeros(0, np.int16)
 
     def push(

@@ -50,7 +50,6 @@ class Segmenter:
         rolling: When a window of an open utterance is due.
         frame_samples: Length of the frames that ``is_speech`` takes.
         is_speech: Asked once for each frame, shape (frame_samples,), in order.
-        tail: So many samples, whole frames of them, it still calls speech when speech is over.
     """
 
     def __init__(
@@ -59,15 +58,12 @@ class Segmenter:
         rolling: RollingConfig,
         frame_samples: int,
         is_speech: Callable[[Pcm], bool],
-        *,
-        tail: int = 0,
     ) -> None:
         def frames(seconds: float) -> int:
             return max(1, round(seconds * SAMPLE_RATE) // frame_samples)
 
         self._frame = frame_samples
         self._is_speech = is_speech
-        self._tail = tail
         self._min_speech = -(-config.min_speech_ms * SAMPLE_RATE // (1000 * frame_samples))
         self._opening = int(self._min_speech / OPENING_DENSITY)
         self._hangover = frames(config.hangover_ms / 1000)
@@ -172,11 +168,8 @@ class Segmenter:
         now = self.position
         if speech:
             utterance.end = now
-        else:
-            if utterance.end == now - self._frame:  # what went before was no speech any more
-                utterance.end -= self._tail
-            if now - utterance.end >= self._hangover * self._frame:
-                return [self._finish(utterance, EndReason.SILENCE)]
+        elif now - utterance.end >= self._hangover * self._frame:
+            return [self._finish(utterance, EndReason.SILENCE)]
         return self._continue(utterance, now)
 
     def _wait(self) -> list[SegmenterEvent]:

@@ -21,6 +21,7 @@ from streamer.types import (
     SourceOpened,
     StateChanged,
     Utterance,
+    Warned,
 )
 
 
@@ -124,6 +125,8 @@ class JsonLines(LineSink):
                 self._print("mark", {"at_s": round(event.at_s, 3), "note": event.note})
             case StateChanged():
                 self._print("state", asdict(event))
+            case Warned():
+                self._print("warning", asdict(event))
 
     def end(self, session: Session, summary: Summary) -> None:
         """Write what each channel came to."""

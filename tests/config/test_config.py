@@ -47,6 +47,8 @@ def test_a_flag_wins_over_the_environment_over_the_file(tmp_path):
     ("text", "message"),
     [
         ("segmenter: {hangover: 3}", "unknown key 'segmenter.hangover', did you mean hangover_ms"),
+        ("vad: {engine: builtin}", "vad.engine: got 'builtin' from .*silero replaces it"),
+        ("vad: {min_snr_db: 2}", "vad.min_snr_db is gone: .*delete it"),
         ("segments: {}", "unknown key 'segments', did you mean segmenter"),
         (
             "segmenter: {hangover_ms: 10}",

@@ -106,23 +106,6 @@ def test_hangover():
     ]
 
 
-def test_tail():
-    """What a detector goes on to call speech when it is over is none, and delays no end."""
-    machine = Segmenter(SegmenterConfig(), RollingConfig(), FRAME, is_speech, tail=2 * FRAME)
-    machine.push(stream((True, 30), (False, 17)))
-    (segment,) = segments(machine.push(stream((False, 1))))
-    assert (segment.start, segment.end) == (0, 28 * FRAME)
-    assert len(segment.pcm) == (28 + 10) * FRAME
-
-
-def test_tail_of_what_is_broken_off():
-    """Who is still speaking has no tail yet."""
-    machine = Segmenter(SegmenterConfig(), RollingConfig(), FRAME, is_speech, tail=2 * FRAME)
-    machine.push(stream((True, 30)))
-    (segment,) = segments(machine.close(EndReason.END_OF_INPUT))
-    assert segment.end == 30 * FRAME
-
-
 def test_end_is_prompt():
     """The end is told as soon as the hangover is over."""
     machine = segmenter()
