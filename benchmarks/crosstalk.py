@@ -23,7 +23,8 @@ from rich.console import Console
 from rich.progress import track
 
 from streamer.config import Config
-from streamer.segmentation.channel import Channel, Intake, Intaken
+from streamer.pipeline.frontend import AnalysedAudio, Frontend
+from streamer.segmentation.channel import Channel
 from streamer.types import SAMPLE_RATE, EndReason, Pcm, Segment, SourceInfo
 
 LEVEL_DBFS = -26
@@ -52,17 +53,17 @@ class Found:
     parts: list[float]
 
 
-def taken_in(stereo: Pcm) -> Intaken:
+def taken_in(stereo: Pcm) -> AnalysedAudio:
     """What the pipeline makes of two channels."""
-    return Intake(SourceInfo("mix", SAMPLE_RATE, 2, live=False), CONFIG).convert(stereo)
+    return Frontend(SourceInfo("mix", SAMPLE_RATE, 2, live=False), CONFIG).convert(stereo)
 
 
-def found(taken: Intaken, *, gated: bool) -> list[Spans]:
+def found(taken: AnalysedAudio, *, gated: bool) -> list[Spans]:
     """The utterances of both channels."""
     rows: list[Spans] = []
     for index in (0, 1):
         channel = Channel("x", CONFIG)
-        events = [*channel.push(taken[:, index], taken[:, 2 + index] if gated else None)]
+        events = [*channel.push(taken.pcm[:, index], taken.crosstalk[:, index] if gated else None)]
         events += channel.close(EndReason.END_OF_INPUT)
         rows.append([(e.start, e.end) for e in events if isinstance(e, Segment)])
     return rows
@@ -138,7 +139,7 @@ def try_pair(people: list[list[Path]], seconds: float, pair: int) -> list[tuple[
     alone = found(alone_in, gated=False)
     makers: dict[str, Callable[[np.random.Generator], np.ndarray]] = {"wire": wire, "air": air}
 
-    def cases() -> Iterator[tuple[str, int | None, Intaken]]:
+    def cases() -> Iterator[tuple[str, int | None, AnalysedAudio]]:
         for way, make in makers.items():
             other = heard(sides, make(rng))
             for level in LEVELS_DB:

@@ -37,7 +37,8 @@ from vad import FRAME, demo_clips, spans, truth
 from streamer.config import Config
 from streamer.dashboard.dashboard import Dashboard
 from streamer.model.classifier import Classifier
-from streamer.pipeline.live import Model, Pipeline
+from streamer.model.protocol import Model
+from streamer.pipeline.live import Pipeline
 from streamer.session import LiveSession
 from streamer.types import SAMPLE_RATE, Block, Pcm, SourceInfo
 

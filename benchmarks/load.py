@@ -37,8 +37,10 @@ from streamer.audio.recording import Recording
 from streamer.audio.sources import FileSource
 from streamer.config import Config
 from streamer.model.classifier import Classifier
-from streamer.pipeline.live import Model, Pipeline
-from streamer.segmentation.channel import Channel, Intake, Intaken
+from streamer.model.protocol import Model
+from streamer.pipeline.frontend import AnalysedAudio, Frontend
+from streamer.pipeline.live import Pipeline
+from streamer.segmentation.channel import Channel
 from streamer.session import LiveSession
 from streamer.sinks.lines import JsonLines
 from streamer.sinks.row import Session
@@ -182,8 +184,8 @@ def due(path: Path, config: Config) -> Due:
     rows: set[Key] = set()
     windows = 0
     with Recording(path) as recording:
-        intake = Intake(recording.info, config)
-        for name, event in events(channels, map(intake.convert, recording.blocks(1.0))):
+        frontend = Frontend(recording.info, config)
+        for name, event in events(channels, map(frontend.convert, recording.blocks(1.0))):
             windows += isinstance(event, Window)
             if isinstance(event, Segment):
                 start, end = event.start / SAMPLE_RATE, event.end / SAMPLE_RATE
@@ -192,12 +194,12 @@ def due(path: Path, config: Config) -> Due:
 
 
 def events(
-    channels: list[Channel], blocks: Iterable[Intaken]
+    channels: list[Channel], blocks: Iterable[AnalysedAudio]
 ) -> Iterator[tuple[str, LevelMeasured | SpeechStart | Window | Segment]]:
     """All that becomes of what comes in, with the channel's name."""
     for taken in blocks:
         for index, channel in enumerate(channels):
-            found = channel.push(taken[:, index], taken[:, len(channels) + index])
+            found = channel.push(taken.pcm[:, index], taken.crosstalk[:, index])
             yield from ((channel.name, event) for event in found)
     for channel in channels:
         yield from ((channel.name, event) for event in channel.close(EndReason.END_OF_INPUT))

@@ -156,7 +156,8 @@ class LiveSession:
         if self._board is not None:
             self._act_on(self._board.next_action())
             self._board.draw()
-        return not self._hurried and self._time_left() > 0
+        hopeless = not self._pipeline.running and self._recorder.stalled_s > STOP_TIMEOUT_S
+        return not self._hurried and not hopeless and self._time_left() > 0
 
     def _time_left(self) -> float:
         """How long the stop still waits for what is to be classified."""

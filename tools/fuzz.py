@@ -84,7 +84,8 @@ def pipe(data: bytes, folder: Path) -> None:
     from streamer.audio.sources import PipeSource
     from streamer.config import Config
     from streamer.errors import InputError
-    from streamer.segmentation.channel import Channel, Intake
+    from streamer.pipeline.frontend import Frontend
+    from streamer.segmentation.channel import Channel
 
     del folder
     head, body = np.frombuffer(data[:8].ljust(8, b"\1"), np.uint32), data[8:]
@@ -94,7 +95,7 @@ def pipe(data: bytes, folder: Path) -> None:
             source = PipeSource(
                 source_end, sample_rate=int(head[0]), channels=int(head[1]), block_s=0.02
             )
-            intake = Intake(source.open(), Config())
+            frontend = Frontend(source.open(), Config())
         except InputError:
             return
         channel = Channel("mono", Config())
@@ -102,9 +103,8 @@ def pipe(data: bytes, folder: Path) -> None:
             sink.write(body[start : start + 1 + int(head[0]) % 999])
             block = source.read()
             assert block is not None
-            pcm = intake.convert(block.pcm)
-            for _ in channel.push(pcm[:, 0], pcm[:, 1]):
-                pass
+            audio = frontend.convert(block.pcm)
+            channel.push(audio.pcm[:, 0], audio.crosstalk[:, 0])
         sink.close()
         while source.read() is not None:
             pass

@@ -1,12 +1,51 @@
 """How loud PCM is, in dBFS: 0 is the largest sample, or a square wave of it; silence is -inf."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
-from streamer.types import Pcm
+from streamer.types import SAMPLE_RATE, Pcm
 
 FULL_SCALE = 32_768
+
+LEVEL_SAMPLES = SAMPLE_RATE // 10
+"""A level is measured over a tenth of a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """How loud a tenth of a second is.
+
+    Attributes:
+        rms_dbfs: RMS level; -inf for digital silence.
+        peak_dbfs: Largest sample; -inf for digital silence.
+        clipped: True where a sample touches full scale.
+    """
+
+    rms_dbfs: float
+    peak_dbfs: float
+    clipped: bool
+
+
+class LevelMeter:
+    """Measures one channel, a tenth of a second at a time, however the stream is cut."""
+
+    def __init__(self) -> None:
+        self._pcm: Pcm = np.zeros(0, np.int16)
+
+    @property
+    def missing(self) -> int:
+        """How many samples it takes until the next level."""
+        return LEVEL_SAMPLES - len(self._pcm)
+
+    def push(self, pcm: Pcm) -> Level | None:
+        """Take samples, shape (samples,), at most `missing`; the level, once none is missing."""
+        pcm = self._pcm = np.concatenate((self._pcm, pcm))
+        if len(pcm) < LEVEL_SAMPLES:
+            return None
+        self._pcm = pcm[:0]
+        return Level(rms_dbfs(pcm), peak_dbfs(pcm), clips(pcm))
 
 
 def rms_dbfs(pcm: Pcm) -> float:

@@ -5,6 +5,7 @@ from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamer.types import Pcm
 
@@ -16,11 +17,13 @@ class Chunk:
     Attributes:
         start: Stream position of the first sample, holes counted in.
         pcm: Shape (samples, channels), a copy.
+        crosstalk: Likewise; True where a sample is another channel's sound.
         lost: Samples missing just before ``start``: a hole in the stream, or overwritten here.
     """
 
     start: int
     pcm: Pcm
+    crosstalk: NDArray[np.bool_]
     lost: int
 
 
@@ -31,7 +34,7 @@ class _Hole:
 
 
 class RingBuffer:
-    """A preallocated ring of int16 samples for one writer and one reader.
+    """A preallocated ring of samples for one writer and one reader, each with its crosstalk mark.
 
     A writer that is faster than the reader overwrites the oldest samples; the reader is told how
     many are gone. Both sides only ever hold the lock for a copy of a few kilobytes.
@@ -43,6 +46,7 @@ class RingBuffer:
 
     def __init__(self, capacity: int, channels: int) -> None:
         self._samples = np.zeros((capacity, channels), dtype=np.int16)
+        self._crosstalk = np.zeros((capacity, channels), dtype=np.bool_)
         self._changed = threading.Condition()
         self._holes: deque[_Hole] = deque()
         self._written = 0  # stored samples, ever
@@ -69,17 +73,22 @@ class RingBuffer:
         """Stream position one past the last sample written. On the capture thread."""
         return self._written + self._holes_written
 
-    def write(self, pcm: Pcm, *, lost: int = 0) -> None:
-        """Append samples, shape (samples, channels); ``lost`` are missing just before them.
+    def write(self, pcm: Pcm, crosstalk: NDArray[np.bool_] | None = None, *, lost: int = 0) -> None:
+        """Append samples. On the capture thread. Never waits for the reader.
 
-        On the capture thread. Never waits for the reader.
+        Args:
+            pcm: Shape (samples, channels).
+            crosstalk: Likewise; None for nowhere.
+            lost: Samples that are missing just before them.
         """
+        marks = np.zeros(pcm.shape, np.bool_) if crosstalk is None else crosstalk
         with self._changed:
             if lost:
                 self._holes.append(_Hole(self._written, lost))
                 self._holes_written += lost
-            for piece in np.split(pcm, range(self.capacity, len(pcm), self.capacity)):
-                self._store(piece)
+            for begin in range(0, len(pcm), self.capacity):
+                piece = slice(begin, begin + self.capacity)
+                self._store(pcm[piece], marks[piece])
             self._changed.notify_all()
 
     def wait_for_room(self, samples: int, timeout: float) -> bool:
@@ -116,15 +125,18 @@ class RingBuffer:
                 self._skipped += hole.lost
                 lost += hole.lost
             end = self._holes[0].at if self._holes else self._written
-            pcm = self._samples.take(range(self._read, end), axis=0, mode="wrap")
+            which = range(self._read, end)
+            pcm = self._samples.take(which, axis=0, mode="wrap")
+            crosstalk = self._crosstalk.take(which, axis=0, mode="wrap")
             start = self._read + self._skipped
             self._read = end
             self._changed.notify_all()
-            return Chunk(start, pcm, lost)
+            return Chunk(start, pcm, crosstalk, lost)
 
-    def _store(self, pcm: Pcm) -> None:
+    def _store(self, pcm: Pcm, crosstalk: NDArray[np.bool_]) -> None:
         at = self._written % self.capacity
         head = min(len(pcm), self.capacity - at)
-        self._samples[at : at + head] = pcm[:head]
-        self._samples[: len(pcm) - head] = pcm[head:]
+        for ring, piece in ((self._samples, pcm), (self._crosstalk, crosstalk)):
+            ring[at : at + head] = piece[:head]
+            ring[: len(piece) - head] = piece[head:]
         self._written += len(pcm)

@@ -23,8 +23,8 @@ from streamer.audio.recording import Recording
 from streamer.bulk.plan import find
 from streamer.config import Config
 from streamer.errors import InputError, OutputError, StreamerError
+from streamer.model.protocol import Model
 from streamer.pipeline import offline
-from streamer.pipeline.live import Model
 from streamer.segmentation.vad import fallback_reason
 from streamer.sinks.audio_files import AudioFolder, file_name
 from streamer.sinks.base import FanOut

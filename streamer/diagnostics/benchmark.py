@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.progress import track
 
 from streamer.config import Config
+from streamer.model.protocol import Model
 from streamer.pipeline import offline
-from streamer.pipeline.live import Model
 from streamer.segmentation.channel import Channel
 from streamer.types import SAMPLE_RATE, EndReason, Pcm, Segment, Window
 

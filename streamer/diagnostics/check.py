@@ -23,7 +23,8 @@ from streamer.audio.sources import FileSource
 from streamer.config import AlertRule, Config
 from streamer.config.schema import MONO
 from streamer.errors import DeliveryError, InputError, OutputError, StreamerError
-from streamer.pipeline.live import Model, Pipeline
+from streamer.model.protocol import Model
+from streamer.pipeline.live import Pipeline
 from streamer.segmentation.vad import fallback_reason
 from streamer.sinks.notify.delivery import receivers
 from streamer.types import (

@@ -4,6 +4,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 from streamer.types import Segment, Window
 
@@ -11,22 +12,26 @@ MAX_SEGMENTS = 64
 """Whole utterances that may wait, 12 s each: 25 MB at most."""
 
 
+Channel = TypeVar("Channel")
+"""What tells channels apart: a name, or all that the worker knows of a channel."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class Task:
+class Task(Generic[Channel]):
     """A piece of speech for the worker.
 
     Attributes:
-        channel: The channel's name.
+        channel: Where it comes from.
         piece: What is to be classified.
         classify: False where too much waits: its row is owed, its prediction no more.
     """
 
-    channel: str
+    channel: Channel
     piece: Segment | Window
     classify: bool = True
 
 
-class InferenceQueue:
+class InferenceQueue(Generic[Channel]):
     """The worker's queue, filled by segmenter threads.
 
     Utterances go before excerpts for partial results. An excerpt takes the place of an older one
@@ -37,9 +42,9 @@ class InferenceQueue:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._segments: deque[Task] = deque()
-        self._windows: dict[str, Task] = {}
-        self._current: Task | None = None  # the worker's, until it is done
+        self._segments: deque[Task[Channel]] = deque()
+        self._windows: dict[Channel, Task[Channel]] = {}
+        self._current: Task[Channel] | None = None  # the worker's, until it is done
         self._closed = False
         self.late_windows = 0
         """Excerpts that a newer one replaced before they were classified."""
@@ -48,7 +53,7 @@ class InferenceQueue:
         """How many utterances wait."""
         return len(self._segments)
 
-    def put(self, channel: str, piece: Segment | Window) -> None:
+    def put(self, channel: Channel, piece: Segment | Window) -> None:
         """Add a piece. On a segmenter thread; never waits for the worker."""
         with self._changed:
             if isinstance(piece, Segment):
@@ -73,7 +78,7 @@ class InferenceQueue:
             self._closed = True
             self._changed.notify_all()
 
-    def get(self) -> Task | None:
+    def get(self) -> Task[Channel] | None:
         """The next task; waits for one. None once it is closed and empty. On the worker."""
         with self._changed:
             self._changed.wait_for(lambda: self._segments or self._windows or self._closed)
@@ -81,7 +86,7 @@ class InferenceQueue:
             self._current = self._next()
             return self._current
 
-    def finish(self, task: Task, deliver: Callable[[], None]) -> None:
+    def finish(self, task: Task[Channel], deliver: Callable[[], None]) -> None:
         """Deliver the result of a task, unless that was abandoned meanwhile. On the worker.
 
         Args:
@@ -93,7 +98,7 @@ class InferenceQueue:
             if wanted:
                 deliver()
 
-    def abandon(self) -> list[Task]:
+    def abandon(self) -> list[Task[Channel]]:
         """Close the queue and take out all utterances, the one that is being classified first.
 
         On the main thread, when a stop can wait no longer or the worker failed: their rows are
@@ -109,7 +114,7 @@ class InferenceQueue:
             self._changed.notify_all()
         return [replace(t, classify=False) for t in left if isinstance(t.piece, Segment)]
 
-    def _next(self) -> Task | None:
+    def _next(self) -> Task[Channel] | None:
         if self._segments:
             crowded = len(self._segments) > MAX_SEGMENTS
             task = self._segments.popleft()

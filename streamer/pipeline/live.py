@@ -8,27 +8,27 @@ fails says so with its last event.
 
 import threading
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.audio.level import LevelMeter
 from streamer.audio.ring import Chunk, RingBuffer
 from streamer.audio.sources import MIN_SILENT_BLOCKS, MIN_SILENT_S, POLL_S, Source
 from streamer.config import Config
 from streamer.errors import DeviceLostError, InputError
+from streamer.model.protocol import Judge, Model
 from streamer.model.speaker.adaptation import Baseline
+from streamer.pipeline.classification import enrolled
 from streamer.pipeline.event_queue import EventQueue
-from streamer.pipeline.inference_queue import InferenceQueue, Task
-from streamer.segmentation.channel import (
-    Channel,
-    Follower,
-    Intake,
-    Judge,
-    enrolled,
-    judge,
-    new_baselines,
-)
+from streamer.pipeline.frontend import AnalysedAudio, Frontend
+from streamer.pipeline.inference_queue import InferenceQueue
+from streamer.pipeline.worker import ClassifiedChannel, InferenceWorker, Results
+from streamer.segmentation.channel import Channel
+from streamer.segmentation.segmenter import SegmenterEvent
 from streamer.segmentation.vad import fallback_reason
 from streamer.types import (
     SAMPLE_RATE,
@@ -38,7 +38,7 @@ from streamer.types import (
     Event,
     LevelMeasured,
     ModelLoaded,
-    RollingPrediction,
+    Pcm,
     Segment,
     SourceInfo,
     SourceOpened,
@@ -46,9 +46,7 @@ from streamer.types import (
     State,
     StateChanged,
     ThreadFailed,
-    Utterance,
     UtteranceStarted,
-    VoiceLearned,
     Warned,
     Window,
 )
@@ -64,34 +62,6 @@ STOP_TIMEOUT_S = 10.0
 
 SETTLE_S = 1.0
 """How long the segmenter gets to hand over what it holds when a stop can wait no longer."""
-
-
-class Model(Judge, Protocol):
-    """A judge with a name, as `Classifier` is."""
-
-    @property
-    def name(self) -> str:
-        """The bundle's name."""
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The emotions that it knows."""
-
-    def warm_up(self) -> None:
-        """Get everything that is slow the first time out of the way."""
-
-
-class Results(Protocol):
-    """What takes the results of a pipeline: `RecordedStream`, or its own event queue."""
-
-    def put(self, event: Event) -> None:
-        """Take an event; never waits."""
-
-    def keep(self, channel: str, segment: Segment) -> None:
-        """Take the sound of an utterance that follows; never waits."""
-
-    def close(self) -> None:
-        """Nothing more comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +91,36 @@ class _Clock:
         return self.time - (self.position - position) / SAMPLE_RATE
 
 
+class _Listened:
+    """A channel and its level meter. On the segmenter thread."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.name = channel.name
+        self._channel = channel
+        self._meter = LevelMeter()
+        self.close = channel.close
+        self.skip = channel.skip
+
+    def push(
+        self, pcm: Pcm, crosstalk: NDArray[np.bool_]
+    ) -> Iterator[SegmenterEvent | LevelMeasured]:
+        """What follows from the next samples, each level with whether somebody speaks just then."""
+        while len(pcm):
+            size = self._meter.missing
+            yield from self._channel.push(pcm[:size], crosstalk[:size])
+            level = self._meter.push(pcm[:size])
+            pcm, crosstalk = pcm[size:], crosstalk[size:]
+            if level is not None:
+                yield LevelMeasured(
+                    channel=self.name,
+                    position=self._channel.position,
+                    rms_dbfs=level.rms_dbfs,
+                    peak_dbfs=level.peak_dbfs,
+                    clipped=level.clipped,
+                    speech=self._channel.is_open,
+                )
+
+
 class Pipeline:
     """Listens to a source until it ends or is stopped, and reports in `events`.
 
@@ -138,36 +138,34 @@ class Pipeline:
     """
 
     def __init__(self, source: Source, load: Callable[[], Model], config: Config) -> None:
-        enrolled(config)  # what is amiss there is said now, not when the model is loaded
+        # what is amiss there is said now, not when the model is loaded
+        self._enrolled = enrolled(config)
         self.events = EventQueue()
         self._results: Results = _Unrecorded(self.events)
         self._source = source
-        self._load = load
         self._config = config
-        self._channels = [Channel(name, config) for name in config.audio.streams]
-        self._ring = RingBuffer(round(config.audio.ring_s * SAMPLE_RATE), 2 * len(self._channels))
-        self._queue = InferenceQueue()
+        self._channels = [_Listened(Channel(name, config)) for name in config.audio.streams]
+        self._ring = RingBuffer(round(config.audio.ring_s * SAMPLE_RATE), len(self._channels))
+        self._queue: InferenceQueue[ClassifiedChannel] = InferenceQueue()
+        self._classified: dict[str, ClassifiedChannel] = {}  # by name; made by `start`
+        self._worker = InferenceWorker(load, self._queue, loaded=self._loaded, ready=self._ready)
         self._clock = _Clock(0, time.monotonic())
         self._stop = threading.Event()
         self._warm = threading.Event()
         self._opened = threading.Event()
         self._paused = threading.Event()
-        self._forget = threading.Event()
         self._loss = ""  # why the device is gone: told by capture, forgotten by the segmenter
         self._live = True  # until the source says otherwise
         self._overruns = 0  # reported by the device; counted on the capture thread
         self._gaps = 0  # the segmenter thread's, as the next two
         self._lost_samples = 0
         self._counters = Counters()  # as last reported
-        self._unjudged = 0  # the worker's, as the next
-        self._baselines: dict[str, Baseline] = {}  # by channel
-        self._followers: dict[str, Follower] = {}  # likewise
         self._threads = [
             threading.Thread(target=self._guarded, args=(run, ends), name=name, daemon=True)
             for name, run, ends in (
                 ("capture", self._capture, self._ring.close),
                 ("segmenter", self._segment, self._queue.close),
-                ("worker", self._work, self._end_results),
+                ("worker", self._worker.run, self._end_results),
             )
         ]
 
@@ -179,12 +177,26 @@ class Pipeline:
         """
         if results is not None:
             self._results = results
+        self._classified = {
+            channel.name: ClassifiedChannel(
+                channel.name,
+                self._results,
+                self._captured_at,
+                partial(self._new_baseline, channel.name),
+            )
+            for channel in self._channels
+        }
         self._results.put(StateChanged(State.WARMING_UP))
         for thread in self._threads:
             thread.start()
 
+    @property
+    def running(self) -> bool:
+        """False once nothing more is classified."""
+        return self._threads[-1].is_alive()
+
     def stop(self) -> None:
-        """End the open utterance, judge what waits, then end. Returns at once."""
+        """End the open utterance, classify what waits, then end. Returns at once."""
         self._stop.set()
 
     def join(
@@ -210,7 +222,8 @@ class Pipeline:
         self._stop.set()
         segmenter.join(SETTLE_S)  # it may hold the open utterance
         for task in self._queue.abandon():
-            self._deliver(task.piece, self._result(None, task), task.channel)
+            if isinstance(task.piece, Segment):
+                task.channel.utterance(task.piece, None)()
         self._count()
         self._results.close()
 
@@ -223,9 +236,8 @@ class Pipeline:
 
     def forget(self) -> None:
         """Forget every voice: somebody else speaks from now on. Returns at once."""
-        self._forget.set()  # baselines are the worker's: it resets them when it next has to judge
-        for channel in self._baselines:
-            self._results.put(VoiceLearned(channel, 0))
+        for channel in self._classified.values():
+            channel.forget()
 
     def _guarded(self, run: Callable[[], None], ends: Callable[[], None]) -> None:
         """Run a thread; whatever ends it, tell the main thread and the next thread."""
@@ -240,6 +252,10 @@ class Pipeline:
     def _end_results(self) -> None:
         """On the worker, whatever ended it."""
         self._results.close()
+
+    def _captured_at(self, position: int) -> float:
+        """When the sample before a position was captured. On the worker."""
+        return self._clock.time_of(position)
 
     # --- capture thread -------------------------------------------------------------------------
 
@@ -261,32 +277,35 @@ class Pipeline:
 
     def _listen(self, info: SourceInfo) -> SourceInfo | None:
         """Capture until the source ends (None) or was lost and found again."""
-        intake = Intake(info, self._config)
+        frontend = Frontend(info, self._config)
         try:
             while not self._stop.is_set():
                 block = self._source.read()
                 if block is None:
                     break
-                self._store(block, intake)
+                self._store(block, frontend)
         except DeviceLostError as error:
             self._loss = f"{info.name}: {error}"
-            self._ring.write(intake.flush())
+            self._write(frontend.flush())
             self._source.close()
             return self._reopen(info)
-        self._ring.write(intake.flush())
+        self._write(frontend.flush())
         return None
 
-    def _store(self, block: Block, intake: Intake) -> None:
+    def _store(self, block: Block, frontend: Frontend) -> None:
         self._overruns += block.overrun
-        lost = intake.samples_out(block.lost)
+        lost = frontend.samples_out(block.lost)
         if lost:
-            self._ring.write(intake.flush())
-        pcm = intake.convert(block.pcm)
-        while not self._live and not self._ring.wait_for_room(len(pcm), POLL_S):
+            self._write(frontend.flush())
+        audio = frontend.convert(block.pcm)
+        while not self._live and not self._ring.wait_for_room(len(audio.pcm), POLL_S):
             if self._stop.is_set():
                 return
-        self._ring.write(pcm, lost=lost)
+        self._write(audio, lost=lost)
         self._clock = _Clock(self._ring.position, block.time)
+
+    def _write(self, audio: AnalysedAudio, *, lost: int = 0) -> None:
+        self._ring.write(audio.pcm, audio.crosstalk, lost=lost)
 
     def _reopen(self, info: SourceInfo) -> SourceInfo | None:
         """Try the same device again until it is back (its info) or we are stopped (None)."""
@@ -350,16 +369,14 @@ class Pipeline:
             if paused:
                 self._report(channel, channel.skip(len(chunk.pcm)))
             else:
-                crosstalk = chunk.pcm[:, len(self._channels) + index]
+                crosstalk = chunk.crosstalk[:, index]
                 self._report(channel, channel.push(chunk.pcm[:, index], crosstalk))
 
     def _close(self, reason: EndReason) -> None:
         for channel in self._channels:
             self._report(channel, channel.close(reason))
 
-    def _report(
-        self, channel: Channel, found: Iterable[LevelMeasured | SpeechStart | Window | Segment]
-    ) -> None:
+    def _report(self, channel: _Listened, found: Iterable[SegmenterEvent | LevelMeasured]) -> None:
         for item in found:
             match item:
                 case LevelMeasured():
@@ -370,7 +387,7 @@ class Pipeline:
                     while not self._live and not self._queue.wait_for_room(POLL_S):
                         if self._stop.is_set():  # the worker may be gone
                             break
-                    self._queue.put(channel.name, item)
+                    self._queue.put(self._classified[channel.name], item)
 
     def _count(self) -> None:
         """Report the counters where they changed."""
@@ -379,7 +396,7 @@ class Pipeline:
             gaps=self._gaps,
             lost_samples=self._lost_samples,
             late_windows=self._queue.late_windows,
-            unjudged=self._unjudged,
+            unjudged=sum(each.unjudged for each in self._classified.values()),
             queue=len(self._queue),
         )
         if counters != self._counters:
@@ -388,64 +405,18 @@ class Pipeline:
 
     # --- worker ---------------------------------------------------------------------------------
 
-    def _work(self) -> None:
-        classifier = self._load()
-        self._results.put(ModelLoaded(classifier.name, classifier.labels))
-        classifier.warm_up()
-        self._followers = {channel.name: classifier.follow() for channel in self._channels}
-        self._baselines = new_baselines(classifier, self._config)
-        for channel in self._baselines:
-            self._results.put(VoiceLearned(channel, 0))
+    def _loaded(self, model: Model) -> None:
+        self._results.put(ModelLoaded(model.name, model.labels))
+
+    def _ready(self, model: Model) -> None:
+        for channel in self._classified.values():
+            channel.open(model)
         self._warm.set()
-        while (task := self._queue.get()) is not None:
-            self._forget_if_asked()
-            result = self._result(classifier, task)
-            self._queue.finish(task, partial(self._deliver, task.piece, result, task.channel))
-            self._forget_if_asked()  # what was classified meanwhile was the old voice
-            if isinstance(task.piece, Segment) and task.channel in self._baselines:
-                utterances = self._baselines[task.channel].utterances
-                self._results.put(VoiceLearned(task.channel, utterances))
 
-    def _forget_if_asked(self) -> None:
-        if self._forget.is_set():
-            self._forget.clear()
-            for baseline in self._baselines.values():
-                baseline.reset()
-
-    def _result(self, classifier: Judge | None, task: Task) -> Utterance | RollingPrediction:
-        """Classify a piece; without a classifier, an utterance gets its row without that."""
-        if isinstance(task.piece, Segment):
-            self._unjudged += not task.classify
-            return self._utterance(classifier if task.classify else None, task.channel, task.piece)
-        return self._partial(task.channel, task.piece)
-
-    def _deliver(
-        self, piece: Segment | Window, result: Utterance | RollingPrediction, channel: str
-    ) -> None:
-        """Hand out a result. On the worker, or on the main thread when that was given up."""
-        if isinstance(piece, Segment):
-            self._results.keep(channel, piece)
-        self._results.put(result)
-
-    def _utterance(self, classifier: Judge | None, channel: str, segment: Segment) -> Utterance:
-        utterance = judge(classifier, channel, segment, self._baselines.get(channel))
-        return replace(utterance, latency_ms=self._latency_ms(utterance.end))
-
-    def _partial(self, channel: str, window: Window) -> RollingPrediction:
-        started = time.perf_counter()
-        prediction = self._followers[channel].judge(window, self._baselines.get(channel))
-        return RollingPrediction(
-            channel=channel,
-            number=window.utterance,
-            end=window.end,
-            prediction=prediction,
-            latency_ms=self._latency_ms(window.end),
-            compute_ms=(time.perf_counter() - started) * 1000,
-        )
-
-    def _latency_ms(self, position: int) -> float:
-        """Since the sample before ``position`` was captured."""
-        return (time.monotonic() - self._clock.time_of(position)) * 1000
+    def _new_baseline(self, name: str, classifier: Judge) -> Baseline | None:
+        if not self._config.baseline.enabled:
+            return None
+        return classifier.new_baseline(self._enrolled.get(name))
 
 
 def _state(*, paused: bool) -> State:

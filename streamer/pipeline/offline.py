@@ -10,15 +10,10 @@ from streamer.audio.recording import Recording
 from streamer.audio.resample import StreamConverter
 from streamer.config import Config
 from streamer.errors import InputError
-from streamer.segmentation.channel import (
-    Channel,
-    Intake,
-    Intaken,
-    Judge,
-    judge,
-    new_baselines,
-    speech_of,
-)
+from streamer.model.protocol import Judge
+from streamer.pipeline.classification import classify, new_baselines
+from streamer.pipeline.frontend import AnalysedAudio, Frontend
+from streamer.segmentation.channel import Channel, speech_of
 from streamer.types import SAMPLE_RATE, EndReason, Pcm, Segment, Utterance
 
 BLOCK_S = 1.0
@@ -34,7 +29,7 @@ def utterances(  # noqa: PLR0913 - who calls it may want to hear of each of thes
     keep: Callable[[str, Segment], None] = lambda _channel, _segment: None,
     warn: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Utterance]:
-    """Split a recording into utterances and judge each.
+    """Split a recording into utterances and classify each.
 
     Args:
         path: Any format that libsndfile or ffmpeg reads, any rate, any channel count.
@@ -50,34 +45,34 @@ def utterances(  # noqa: PLR0913 - who calls it may want to hear of each of thes
     """
     with Recording(path) as recording:
         info = recording.info
-        intake = Intake(info, config)
+        frontend = Frontend(info, config)
         failures: list[InputError] = []
 
         def tell() -> None:
-            mixing = (f"{info.name}: {text}" for text in intake.drain_warnings())
+            mixing = (f"{info.name}: {text}" for text in frontend.drain_warnings())
             for text in (*recording.drain_warnings(), *mixing):
                 warn(text)
 
-        def taken() -> Iterator[Intaken]:
+        def taken() -> Iterator[AnalysedAudio]:
             try:
                 for block in recording.blocks(BLOCK_S):
-                    yield intake.convert(block)
+                    yield frontend.convert(block)
                     tell()
                     progress(len(block) / info.sample_rate)
             except InputError as error:
                 failures.append(error)
-            yield intake.flush()
+            yield frontend.flush()
 
-        yield from _judged(_segments(taken(), config), classifier, config, keep)
+        yield from _classified(_segments(taken(), config), classifier, config, keep)
         tell()
         for failure in failures:
             raise failure
 
 
 def utterances_of(pcm: Pcm, classifier: Judge, config: Config) -> Iterator[Utterance]:
-    """Split one stream at 16 kHz, shape (samples,), into utterances and judge each."""
+    """Split one stream at 16 kHz, shape (samples,), into utterances and classify each."""
     config = config.one_stream()
-    yield from _judged(_segments([_one(pcm)], config), classifier, config)
+    yield from _classified(_segments([_one(pcm)], config), classifier, config)
 
 
 def segments_of(pcm: Pcm, config: Config) -> Iterator[Segment]:
@@ -146,30 +141,30 @@ def _mixed(
     return np.concatenate((*pieces, converter.flush()))[:, 0]
 
 
-def _judged(
+def _classified(
     segments: Iterable[tuple[str, Segment]],
     classifier: Judge,
     config: Config,
     keep: Callable[[str, Segment], None] = lambda _channel, _segment: None,
 ) -> Iterator[Utterance]:
-    """Judge in order, each channel with a voice of its own that is learned on the way."""
+    """Classify in order, each channel with a voice of its own that is learned on the way."""
     baselines = new_baselines(classifier, config)
     for channel, segment in segments:
         keep(channel, segment)
-        yield judge(classifier, channel, segment, baselines.get(channel))
+        yield classify(classifier, channel, segment, baselines.get(channel))
 
 
-def _segments(blocks: Iterable[Intaken], config: Config) -> Iterator[tuple[str, Segment]]:
+def _segments(blocks: Iterable[AnalysedAudio], config: Config) -> Iterator[tuple[str, Segment]]:
     """Name of the channel and segment, in the order in which they end.
 
     Args:
-        blocks: As they come from an `Intake`.
+        blocks: As they come from a `Frontend`.
         config: For the voice-activity detector and the segmenter.
     """
     channels = [Channel(name, config) for name in config.audio.streams]
-    for pcm in blocks:
+    for audio in blocks:
         for index, channel in enumerate(channels):
-            for event in channel.push(pcm[:, index], pcm[:, len(channels) + index]):
+            for event in channel.push(audio.pcm[:, index], audio.crosstalk[:, index]):
                 if isinstance(event, Segment):
                     yield channel.name, event
     for channel in channels:
@@ -178,6 +173,6 @@ def _segments(blocks: Iterable[Intaken], config: Config) -> Iterator[tuple[str, 
                 yield channel.name, event
 
 
-def _one(pcm: Pcm) -> Intaken:
+def _one(pcm: Pcm) -> AnalysedAudio:
     """One stream, shape (samples,), in which nothing can be crosstalk."""
-    return np.stack((pcm, np.zeros_like(pcm)), axis=1)
+    return AnalysedAudio(pcm[:, np.newaxis], np.zeros((len(pcm), 1), np.bool_))

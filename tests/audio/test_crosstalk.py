@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from streamer.audio.crosstalk import CrosstalkGate
 from streamer.config import Config
-from streamer.segmentation.channel import Channel, Intake
+from streamer.pipeline.frontend import Frontend
+from streamer.segmentation.channel import Channel
 from streamer.types import SAMPLE_RATE, EndReason, Segment, SourceInfo
 
 CORPORA = Path(__file__).parents[3] / "shared" / "data"
@@ -32,13 +33,13 @@ def mixed(loud, level_db, delay_ms):
 def utterances(stereo, config=None, block=16_000):
     """Channel, start and end in seconds of each utterance, as the live path finds them."""
     config = config or Config.model_validate(NAMED)
-    intake = Intake(SourceInfo("call", SAMPLE_RATE, 2, live=False), config)
+    frontend = Frontend(SourceInfo("call", SAMPLE_RATE, 2, live=False), config)
     channels = [Channel(name, config) for name in config.audio.streams]
     found = []
     for start in range(0, len(stereo), block):
-        taken = intake.convert(stereo[start : start + block])
+        taken = frontend.convert(stereo[start : start + block])
         for index, channel in enumerate(channels):
-            events = [*channel.push(taken[:, index], taken[:, len(channels) + index])]
+            events = [*channel.push(taken.pcm[:, index], taken.crosstalk[:, index])]
             found += [(channel.name, event) for event in events]
     for channel in channels:
         found += [(channel.name, event) for event in channel.close(EndReason.END_OF_INPUT)]
@@ -171,8 +172,8 @@ def test_a_channel_that_is_switched_off_is_not_heard_but_its_crosstalk_is_known(
     """Nothing of the agent is kept, and the agent's voice in the customer's channel has no row."""
     config = Config.model_validate({"audio": {**NAMED["audio"], "analyse": [RIGHT]}})
     stereo = call(-20)
-    intake = Intake(SourceInfo("call", SAMPLE_RATE, 2, live=False), config)
-    assert np.array_equal(intake.convert(stereo)[:, 0], stereo[:, 1])
+    frontend = Frontend(SourceInfo("call", SAMPLE_RATE, 2, live=False), config)
+    assert np.array_equal(frontend.convert(stereo).pcm[:, 0], stereo[:, 1])
     rows = utterances(stereo, config)
     assert rows == [row for row in utterances(stereo) if row[0] == RIGHT]
 

@@ -21,7 +21,7 @@ from streamer.model.classifier import Classifier
 from streamer.model.speaker import enrolment
 from streamer.model.speaker.enrolment import MIN_S, Enrolment
 from streamer.pipeline import offline
-from streamer.segmentation.channel import new_baselines
+from streamer.pipeline.classification import new_baselines
 from streamer.types import SAMPLE_RATE, Pcm
 
 CONFIG = Config()

@@ -1,0 +1,44 @@
+"""What the pipeline asks of a model, so that it can be tried without torch."""
+
+from typing import Protocol
+
+from streamer.model.speaker.adaptation import Baseline
+from streamer.model.speaker.enrolment import Enrolment
+from streamer.types import Pcm, Prediction, Window
+
+
+class Follower(Protocol):
+    """Classifies an utterance that is still going on, in one channel."""
+
+    def judge(self, window: Window, baseline: Baseline | None = None) -> Prediction:
+        """Classify the newest excerpt, adapted to a speaker."""
+
+
+class Judge(Protocol):
+    """Classifies pieces of speech, as `Classifier` does."""
+
+    def judge(
+        self, pcm: Pcm, baseline: Baseline | None = None, *, learn: bool = False
+    ) -> Prediction:
+        """Classify ``pcm``, shape (samples,), adapted to a speaker; learn from it afterwards."""
+
+    def follow(self) -> Follower:
+        """Begin the partial results of one channel."""
+
+    def new_baseline(self, enrolment: Enrolment | None = None) -> Baseline | None:
+        """For voices that nobody knows yet, or one; None where voices are not learned."""
+
+
+class Model(Judge, Protocol):
+    """A classifier with a name, as `Classifier` is."""
+
+    @property
+    def name(self) -> str:
+        """The bundle's name."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The emotions that it knows."""
+
+    def warm_up(self) -> None:
+        """Get everything that is slow the first time out of the way."""

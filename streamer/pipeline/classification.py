@@ -1,0 +1,83 @@
+"""From a segment to an utterance, and the speakers that a model adapts to on the way."""
+
+import time
+
+from streamer.audio.level import rms_dbfs
+from streamer.config import Config
+from streamer.errors import ConfigError
+from streamer.model.protocol import Judge
+from streamer.model.speaker import enrolment
+from streamer.model.speaker.adaptation import Baseline
+from streamer.model.speaker.enrolment import Enrolment
+from streamer.segmentation.channel import speech_of
+from streamer.types import Segment, Utterance
+
+
+def classify(
+    classifier: Judge | None, channel: str, segment: Segment, baseline: Baseline | None = None
+) -> Utterance:
+    """Turn a segment into an utterance; without a classifier, into one without a prediction.
+
+    Args:
+        classifier: Classifies it.
+        channel: The channel's name.
+        segment: A whole utterance.
+        baseline: Of the voice on this channel; learns from the segment once that is classified.
+    """
+    started = time.perf_counter()
+    prediction = classifier.judge(segment.pcm, baseline, learn=True) if classifier else None
+    return Utterance(
+        number=segment.utterance,
+        channel=channel,
+        start=segment.start,
+        end=segment.end,
+        prediction=prediction,
+        level_dbfs=rms_dbfs(speech_of(segment)),
+        end_reason=segment.end_reason,
+        latency_ms=None,
+        compute_ms=(time.perf_counter() - started) * 1000,
+    )
+
+
+def new_baselines(classifier: Judge, config: Config) -> dict[str, Baseline]:
+    """A baseline per channel; none where the model has none, or the configuration wants none.
+
+    Raises:
+        ConfigError: A speaker was not enrolled, or is said to be on a channel that there is not.
+        InputError: What is known of a speaker cannot be read.
+        ModelError: A speaker was enrolled with another model.
+    """
+    if not config.baseline.enabled:
+        return {}
+    known = enrolled(config)
+    made = {name: classifier.new_baseline(known.get(name)) for name in config.audio.streams}
+    return {name: baseline for name, baseline in made.items() if baseline is not None}
+
+
+def enrolled(config: Config) -> dict[str, Enrolment]:
+    """The voices that are known from the start, by channel.
+
+    Raises:
+        ConfigError: A speaker was not enrolled, or is said to be on a channel that there is not.
+        InputError: What is known of a speaker cannot be read.
+    """
+    if not config.baseline.enabled:
+        return {}
+    return {channel: enrolment.load(name) for channel, name in _speakers(config).items()}
+
+
+def _speakers(config: Config) -> dict[str, str]:
+    """Who is enrolled on which channel."""
+    channels = config.audio.streams
+    speakers = {}
+    for entry in config.baseline.speakers:
+        channel, _, name = entry.rpartition("=")
+        if not channel and len(channels) == 1:
+            channel = channels[0]
+        if channel not in channels or channel in speakers:
+            raise ConfigError(
+                f"baseline.speakers: got {entry!r}, expected a speaker for each channel at most, "
+                f"as CHANNEL=NAME, of the channels {', '.join(channels)}"
+            )
+        speakers[channel] = name
+    return speakers

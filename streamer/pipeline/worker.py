@@ -1,0 +1,151 @@
+"""The inference worker: one thread that classifies for any number of channels."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Protocol
+
+from streamer.model.protocol import Follower, Judge, Model
+from streamer.model.speaker.adaptation import Baseline
+from streamer.pipeline.classification import classify
+from streamer.pipeline.inference_queue import InferenceQueue, Task
+from streamer.types import Event, RollingPrediction, Segment, Utterance, VoiceLearned, Window
+
+
+class Results(Protocol):
+    """What takes the results of a stream: `RecordedStream`, or the event queue of its pipeline."""
+
+    def put(self, event: Event) -> None:
+        """Take an event; never waits."""
+
+    def keep(self, channel: str, segment: Segment) -> None:
+        """Take the sound of an utterance that follows; never waits."""
+
+    def close(self) -> None:
+        """Nothing more comes."""
+
+
+class ClassifiedChannel:
+    """What the worker knows of one channel. Channels come and go; nobody has to say so.
+
+    Args:
+        name: As it is shown and logged.
+        results: Gets its results, on the worker.
+        captured_at: When the sample before a position was captured, by `time.monotonic`.
+        new_baseline: Makes what is known of its speaker, on the worker; None without adaptation.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        results: Results,
+        captured_at: Callable[[int], float],
+        new_baseline: Callable[[Judge], Baseline | None],
+    ) -> None:
+        self.name = name
+        self.unjudged = 0
+        """Utterances whose row has no prediction."""
+        self._results = results
+        self._captured_at = captured_at
+        self._new_baseline = new_baseline
+        self._forget = threading.Event()
+        self._follower: Follower | None = None
+        self._baseline: Baseline | None = None
+
+    def open(self, classifier: Judge) -> None:
+        """Begin with an unknown speaker. On the worker."""
+        self._follower = classifier.follow()
+        self._baseline = self._new_baseline(classifier)
+        if self._baseline is not None:
+            self._results.put(VoiceLearned(self.name, 0))
+
+    def forget(self) -> None:
+        """Forget the speaker: somebody else speaks from now on. Returns at once; on any thread."""
+        self._forget.set()  # the baseline is the worker's, which resets it when it next needs it
+        if self._baseline is not None:
+            self._results.put(VoiceLearned(self.name, 0))
+
+    def classify(self, classifier: Judge, task: "Task[ClassifiedChannel]") -> Callable[[], None]:
+        """Classify a piece. On the worker.
+
+        Returns:
+            What hands out the result; never waits.
+        """
+        if self._follower is None:
+            self.open(classifier)
+        self._forget_if_asked()
+        if isinstance(task.piece, Segment):
+            return self.utterance(task.piece, classifier if task.classify else None)
+        return partial(self._results.put, self._partial(task.piece))
+
+    def utterance(self, segment: Segment, classifier: Judge | None) -> Callable[[], None]:
+        """Classify an utterance; without a classifier, it gets its row without a prediction."""
+        self.unjudged += classifier is None
+        result = classify(classifier, self.name, segment, self._baseline)
+        result = replace(result, latency_ms=self._latency_ms(segment.end))
+        return partial(self._hand_out, segment, result)
+
+    def _hand_out(self, segment: Segment, result: Utterance) -> None:
+        self._results.keep(self.name, segment)
+        self._results.put(result)
+        self._forget_if_asked()  # what was classified meanwhile was the old voice
+        if self._baseline is not None:
+            self._results.put(VoiceLearned(self.name, self._baseline.utterances))
+
+    def _partial(self, window: Window) -> RollingPrediction:
+        assert self._follower is not None, "partial result before open"  # noqa: S101 - for mypy
+        started = time.perf_counter()
+        prediction = self._follower.judge(window, self._baseline)
+        return RollingPrediction(
+            channel=self.name,
+            number=window.utterance,
+            end=window.end,
+            prediction=prediction,
+            latency_ms=self._latency_ms(window.end),
+            compute_ms=(time.perf_counter() - started) * 1000,
+        )
+
+    def _forget_if_asked(self) -> None:
+        if self._forget.is_set():
+            self._forget.clear()
+            if self._baseline is not None:
+                self._baseline.reset()
+
+    def _latency_ms(self, position: int) -> float:
+        """Since the sample before ``position`` was captured."""
+        return (time.monotonic() - self._captured_at(position)) * 1000
+
+
+class InferenceWorker:
+    """Classifies what waits in the queue, on whatever thread calls `run`.
+
+    Args:
+        load: Loads the model.
+        queue: Filled by segmenter threads.
+        loaded: Told of the model, before it is warmed up.
+        ready: Told when it is warmed up: from now on nothing is slow.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], Model],
+        queue: InferenceQueue[ClassifiedChannel],
+        *,
+        loaded: Callable[[Model], None],
+        ready: Callable[[Model], None],
+    ) -> None:
+        self._load = load
+        self._queue = queue
+        self._loaded = loaded
+        self._ready = ready
+
+    def run(self) -> None:
+        """Load the model and classify until the queue is closed and empty."""
+        model = self._load()
+        self._loaded(model)
+        model.warm_up()
+        self._ready(model)
+        while (task := self._queue.get()) is not None:
+            self._queue.finish(task, task.channel.classify(model, task))
