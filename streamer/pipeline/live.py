@@ -328,7 +328,7 @@ class Pipeline:
         """
         limit = max(MIN_SILENT_S, MIN_SILENT_BLOCKS * self._config.audio.block_ms / 1000)
         if (reason := fallback_reason(self._config.vad)) is not None:
-            self.events.put(Warned(reason))
+            self._results.put(Warned(reason))
         heard = lost = paused = False
         polls = 0  # in a row that found nothing; no clock: this process may have been stopped
         while not self._ring.ended:
