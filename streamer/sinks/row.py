@@ -86,15 +86,18 @@ def mark_row(mark: Mark, session: Session) -> dict[str, Value]:
     """The values of a mark's row, by column.
 
     It is a row of its own, so that it is on disk at once and needs no utterance to stand in. It
-    has no length, no number and no verdict: whoever counts or averages finds nothing in it.
+    has no length, no prediction and the number 0, and is uncertain: whoever counts or averages
+    finds nothing in it, and each column has one type in all rows.
     """
     return {
         **dict.fromkeys(columns(session.labels)),
+        "utterance": 0,
+        "uncertain": True,
         "session": session.id,
         "started_at": wall_clock(session, mark.at_s),
         "start_s": round(mark.at_s, 3),
         "end_s": round(mark.at_s, 3),
-        "duration_s": 0,
+        "duration_s": 0.0,
         "end_reason": MARK,
         "source": session.source,
         "model": session.model,

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -42,17 +43,23 @@ class Person:
         return self._last
 
 
-def sound() -> Iterator[Pcm]:
+def sound(before_the_end: Callable[[], object]) -> Iterator[Pcm]:
     """Two utterances of a second."""
     for piece in (silence(0.5), speech(1.0), silence(1.0), speech(1.0), silence(1.0)):
         yield from blocks(piece)
+    before_the_end()
 
 
-def listen(path: Path, person: Person, lines: JsonLines | None = None) -> LiveSession:
+def listen(
+    path: Path,
+    person: Person,
+    lines: JsonLines | None = None,
+    before_the_end: Callable[[], object] = lambda: None,
+) -> LiveSession:
     """A session from its begin to its end."""
     config = Config()
     session = LiveSession(
-        Pipeline(ScriptedSource(sound()), FakeModel, config),
+        Pipeline(ScriptedSource(sound(before_the_end)), FakeModel, config),
         config,
         csv=path,
         board=person,  # type: ignore[arg-type]
@@ -77,11 +84,13 @@ def test_a_mark_is_on_disk_before_it_is_on_screen(tmp_path):
     path = tmp_path / "rows.csv"
     mark = Mark(1, 24_000, "shouts")
     on_disk = []
+    marked = threading.Event()
 
     class Watching(Person):
         def add(self, event: Input) -> None:
             if isinstance(event, Mark):
-                on_disk.append(rows(path)[-1])
+                on_disk.append(("0", "1.5", "mark", "shouts") in rows(path))
+                marked.set()
             super().add(event)
 
     presses = iter([mark])
@@ -92,10 +101,10 @@ def test_a_mark_is_on_disk_before_it_is_on_screen(tmp_path):
 
     file = io.StringIO()
     person = Watching(after_the_first, last=None)
-    session = listen(path, person, JsonLines(file))
-    assert on_disk == [("", "1.5", "mark", "shouts")]
+    session = listen(path, person, JsonLines(file), before_the_end=lambda: marked.wait(60))
+    assert on_disk == [True]
     assert person.seen.count(mark) == 1
-    assert sorted(row[0] for row in rows(path)) == ["", "1", "2"]
+    assert sorted(row[0] for row in rows(path)) == ["0", "1", "2"]
     told = [json.loads(line) for line in file.getvalue().splitlines()]
     assert [line for line in told if line["event"] == "mark"] == [
         {"event": "mark", "at_s": 1.5, "note": "shouts"}
@@ -107,7 +116,7 @@ def test_a_note_that_is_being_typed_at_the_end_is_kept(tmp_path):
     """Nobody had the time to press enter."""
     path = tmp_path / "rows.csv"
     listen(path, Person(lambda _: None, last=Mark(1, 8_000, "half a")))
-    assert rows(path)[-1] == ("", "0.5", "mark", "half a")
+    assert rows(path)[-1] == ("0", "0.5", "mark", "half a")
 
 
 def test_before_anything_is_heard_there_is_nothing_to_mark(tmp_path):

@@ -112,9 +112,11 @@ def test_a_mark_is_a_row_of_its_own(tmp_path):
     assert {key: cell for key, cell in got.items() if cell} == {
         "session": "s-1",
         "started_at": got["started_at"],
+        "utterance": "0",
         "start_s": "1.25",
         "end_s": "1.25",
-        "duration_s": "0",
+        "duration_s": "0.0",
+        "uncertain": "true",
         "end_reason": "mark",
         "source": "call, one.wav",
         "model": "default",
