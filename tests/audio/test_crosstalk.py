@@ -178,6 +178,22 @@ def test_a_channel_that_is_switched_off_is_not_heard_but_its_crosstalk_is_known(
     assert rows == [row for row in utterances(stereo) if row[0] == RIGHT]
 
 
+def test_after_a_hole_crosstalk_is_looked_for_anew():
+    """What was said before it says nothing about what comes after."""
+    config = Config.model_validate(NAMED)
+    stereo = mixed(speech(2.0), -20, 7)
+
+    def again(*, hole):
+        frontend = Frontend(SourceInfo("call", SAMPLE_RATE, 2, live=False), config)
+        assert frontend.convert(stereo).crosstalk[-1, 1]
+        if hole:
+            frontend.flush()
+        return frontend.convert(stereo[:1600]).crosstalk[:, 1]
+
+    assert again(hole=False)[:160].all()
+    assert not again(hole=True).any()
+
+
 @pytest.mark.skipif(not CORPORA.is_dir(), reason="the corpora are not here")
 @pytest.mark.parametrize("level_db", [-15, -25, -35])
 def test_real_voices_crosstalk_and_overlap(level_db, monkeypatch):

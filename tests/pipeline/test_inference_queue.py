@@ -3,7 +3,7 @@
 import numpy as np
 
 from streamer.pipeline.inference_queue import MAX_SEGMENTS, InferenceQueue
-from streamer.types import EndReason, Segment, Window
+from streamer.types import SAMPLE_RATE, EndReason, Segment, Window
 
 PCM = np.zeros(10, np.int16)
 
@@ -61,3 +61,25 @@ def test_too_many_utterances_are_handed_out_unjudged_but_all():
         tasks.append(task)
     assert [task.piece.utterance for task in tasks] == list(range(MAX_SEGMENTS + 3))
     assert [task.classify for task in tasks] == [False] * 3 + [True] * MAX_SEGMENTS
+
+
+def test_what_waits_fits_in_25_megabytes():
+    """Utterances of 12 s each, 16-bit samples at 16 kHz."""
+    assert MAX_SEGMENTS * 12 * SAMPLE_RATE * 2 <= 25e6
+
+
+def test_the_result_of_an_abandoned_task_is_not_delivered():
+    """Its row has been handed out without a prediction: it would be there twice."""
+    waiting = InferenceQueue()
+    for number in (1, 2, 3):
+        waiting.put("a", segment(number))
+    waiting.put("b", Window(1, 9, PCM))
+    delivered = []
+    first = waiting.get()
+    waiting.finish(first, lambda: delivered.append(1))
+    second = waiting.get()
+    left = waiting.abandon()
+    waiting.finish(second, lambda: delivered.append(2))
+    assert delivered == [1]
+    assert [(task.piece.utterance, task.classify) for task in left] == [(2, False), (3, False)]
+    assert waiting.get() is None

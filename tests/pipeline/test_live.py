@@ -308,3 +308,14 @@ def test_channels_are_independent():
 
     rows = of(Utterance, run(Stereo(), config=config))
     assert [(row.channel, row.number) for row in rows] == [("agent", 1), ("customer", 1)]
+
+
+def test_latency_counts_from_the_capture_of_the_last_word():
+    """A block that was there five seconds before it was read makes the row five seconds late."""
+    late = [
+        Block(pcm.reshape(-1, 1), time.monotonic() - 5.0)
+        for pcm in blocks(np.concatenate((LEAD, speech(1.0), LEAD)))
+    ]
+    (row,) = of(Utterance, run(ScriptedSource(late)))
+    assert row.latency_ms is not None
+    assert row.latency_ms > 5000
