@@ -14,7 +14,10 @@ setup-test: ## and what the tests and checks need besides
 	@PYTHON=$(PYTHON) tools/setup.sh test
 
 run: setup ## set up everything and run: make run ARGS="--duration 20 --csv out.csv"
-	@$(bin)/streamer run $(ARGS)
+	@case " $(ARGS) " in *" --input"*|*" --device"*|*" --demo"*) ;; *) \
+	if $(bin)/streamer devices | grep -q '^no input device'; then \
+	echo "no microphone here: playing the bundled recording (--demo)" >&2; demo=--demo; fi ;; esac; \
+	$(bin)/streamer run $$demo $(ARGS)
 
 test: setup-test ## set up everything, check the code and run the tests: make test ARGS="-k ring"
 	@$(MAKE) --no-print-directory lint

@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from streamer.model.bundle import find_bundle
 from streamer.model.bundle import load as load_bundle
+from streamer.model.catalog import find_bundle
 from streamer.training.data.manifest import Clip, read_manifest
 from streamer.training.evaluation.metrics import figures
 from streamer.types import SAMPLE_RATE

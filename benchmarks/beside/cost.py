@@ -29,6 +29,7 @@ from beside.contenders import (
 from streamer.audio.demo import DEMO
 from streamer.config import Config
 from streamer.model import bundle, features
+from streamer.model.catalog import find_bundle
 from streamer.model.encoder import NetworkShape
 from streamer.pipeline import offline
 from streamer.training.data.manifest import Clip
@@ -150,7 +151,7 @@ def clock(peer: Peer, speech: Path) -> dict[str, Any]:
 def version(peer: Peer) -> str:
     """Of what it is made of."""
     if peer.requires == OURS.requires:
-        manifest = bundle.load(bundle.find_bundle("default")).manifest
+        manifest = bundle.load(find_bundle("default")).manifest
         return f"{manifest.name}-{manifest.version}"
     name = (*peer.alone, *peer.requires)[0]
     code = f"from importlib.metadata import version; print(version({name!r}))"

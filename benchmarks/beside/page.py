@@ -13,6 +13,7 @@ from beside.contenders import CONTENDERS, OURS, python, run
 from beside.cost import PIECE_S, PIECES, ROUNDS, Cost, multiply_adds, peak
 from streamer.config import Config
 from streamer.model import bundle
+from streamer.model.catalog import find_bundle
 from streamer.model.quantization import is_quicker
 from streamer.training.data.manifest import Clip
 
@@ -147,7 +148,7 @@ def accuracy_section(
 
 def limit_section(ours: Cost) -> list[str]:
     """Multiply-adds against what the machine can do."""
-    shape = bundle.load(bundle.find_bundle("default")).manifest.shape
+    shape = bundle.load(find_bundle("default")).manifest.shape
     most = peak()
     work = multiply_adds(shape, PIECE_S)
     least_ms = 1000 * work / most

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from streamer.cli.options import add_config, add_model, load_config, model_loader
 from streamer.cli.parser import CommandParser, Namespace, positive_float
-from streamer.errors import InputError
+from streamer.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
     from streamer.config import Config
@@ -23,7 +23,15 @@ MAX_S = 600.0
 def add_arguments(parser: CommandParser) -> None:
     """Add the command's arguments to its parser."""
     add_config(parser)
-    parser.add_argument("name", metavar="NAME", help="whose voice it is, for 'run --speaker NAME'")
+    parser.add_argument(
+        "name", metavar="NAME", nargs="?", help="whose voice it is, for 'run --speaker NAME'"
+    )
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--list", action="store_true", help="list who is enrolled, and end")
+    instead.add_argument("--delete", action="store_true", help="delete the voice NAME, and end")
+    instead.add_argument(
+        "--replace", action="store_true", help="replace a voice of that name without asking"
+    )
     parser.add_argument(
         "--device", metavar="INDEX|NAME", help="input device (default: the configured one)"
     )
@@ -43,14 +51,37 @@ def execute(args: Namespace) -> int:
     from streamer.model.speaker import enrolment
     from streamer.pipeline import offline
 
+    if args.list:
+        for name in enrolment.enrolled():
+            print(name)
+        return 0
+    if args.name is None:
+        raise ConfigError("NAME is missing: whose voice is it?")
+    if args.delete:
+        print(f"deleted {enrolment.delete(args.name)}")
+        return 0
     config = load_config(args).config
     enrolment.check_name(args.name)
+    if args.name in enrolment.enrolled() and not args.replace:
+        _ask_to_replace(args.name)
     pcm = _recorded(args.duration, config) if args.input is None else read(Path(args.input))
     speech = list(offline.speech_in(pcm, config))
     known = enrolment.enrol(args.name, speech, model_loader(config)())
     path = enrolment.save(known)
     print(f"{known.speaker}: {len(known.utterances)} utterances, {known.seconds:.1f} s, in {path}")
     return 0
+
+
+def _ask_to_replace(name: str) -> None:
+    """Ask whether an enrolled voice is to be replaced.
+
+    Raises:
+        ConfigError: No, or nobody is there to be asked.
+    """
+    if not sys.stdin.isatty():
+        raise ConfigError(f"{name!r} is enrolled already: --replace replaces the voice")
+    if input(f"{name} is enrolled already. Replace the voice? [y/N] ").strip().lower() != "y":
+        raise ConfigError(f"{name!r} stays as it was")
 
 
 def read(path: Path) -> "Pcm":

@@ -50,9 +50,11 @@ def add_arguments(parser: CommandParser) -> None:
 def execute(args: Namespace) -> int:
     """Analyse the recordings; returns 1 where one could not be read or not all be written."""
     from streamer.bulk.local import analyse
+    from streamer.cli.preflight import check_before_loading
 
     config = load_config(args).config
     audio = audio_folder(args)  # before the model, which takes a while
+    check_before_loading(config, csv_path(config))
     return analyse(
         [Path(path) for path in args.paths],
         model_loader(config)(),

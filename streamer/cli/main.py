@@ -18,6 +18,7 @@ from streamer.cli import (
     evaluate,
     file,
     finetune,
+    models,
     report,
     run,
     train,
@@ -48,7 +49,7 @@ class Command(Protocol):
 
 GROUPS: dict[str, tuple[Command, ...]] = {
     "listen and analyse": (run, file, report),
-    "set up": (devices, check, config, enrol),
+    "set up": (devices, check, config, models, enrol),
     "build models": (train, finetune, average, evaluate, adapt, bench),
 }
 COMMANDS = {command.NAME: command for commands in GROUPS.values() for command in commands}

@@ -89,7 +89,7 @@ def load_config(args: Namespace) -> "LoadedConfig":
 
 def csv_path(config: "Config") -> Path | None:
     """Where rows go; None for nowhere."""
-    return Path(config.output.csv) if config.output.csv else None
+    return Path(config.output.csv).expanduser() if config.output.csv else None
 
 
 def audio_folder(args: Namespace) -> "AudioFolder | None":

@@ -1,6 +1,5 @@
 """``streamer run``: analyse a microphone, a recording or a pipe while it is heard."""
 
-import logging
 import sys
 from typing import TYPE_CHECKING, TextIO
 
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from streamer.config import Config
     from streamer.session import LiveSession
 
-logger = logging.getLogger(__name__)
-
 NAME = "run"
 SUMMARY = "listen to a microphone, a recording or a pipe"
 EXAMPLE = "streamer run --device USB --csv calls.csv"
@@ -35,13 +32,19 @@ LAST_LINES_S = 1.0
 def add_arguments(parser: CommandParser) -> None:
     """Add the command's arguments to its parser."""
     add_config(parser)
-    parser.add_argument(
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
         "--device",
         metavar="INDEX|NAME",
         help="input device, as 'streamer devices' lists them (default: the system's)",
     )
-    parser.add_argument(
+    source.add_argument(
         "--input", metavar="FILE|-", help="play a recording, or read raw s16le PCM from a pipe"
+    )
+    source.add_argument(
+        "--demo",
+        action="store_true",
+        help="play the bundled recording; no CSV is written unless --csv names one",
     )
     parser.add_argument(
         "--rate",
@@ -85,6 +88,7 @@ def execute(args: Namespace) -> int:
     from rich.console import Console
 
     from streamer.audio.devices import native_stderr_muted
+    from streamer.cli.preflight import check_before_loading
     from streamer.dashboard.dashboard import Dashboard
     from streamer.dashboard.screen import usable
     from streamer.pipeline.live import Pipeline
@@ -93,13 +97,16 @@ def execute(args: Namespace) -> int:
     from streamer.sinks.lines import JsonLines, PlainLines
 
     config = load_config(args).config
+    csv = None if args.demo and args.csv is None else csv_path(config)
     console = Console()
     folder = audio_folder(args)
     recording = folder is not None
     with_board = not args.json and not args.no_dashboard and usable(console)
     with ExitStack() as stack:
         stack.enter_context(native_stderr_muted())
-        pipeline = Pipeline(_source(args, config), model_loader(config), config)
+        source = _source(args, config)
+        check_before_loading(config, csv)
+        pipeline = Pipeline(source, model_loader(config), config)
         board = lines = None
         if with_board:
             board = Dashboard(
@@ -114,7 +121,7 @@ def execute(args: Namespace) -> int:
         session = LiveSession(
             pipeline,
             config,
-            csv=csv_path(config),
+            csv=csv,
             audio=AudioSink(folder) if folder is not None else None,
             board=board,
             lines=lines,
@@ -138,13 +145,18 @@ def _print_summary(session: "LiveSession", file: TextIO) -> None:
 
 
 def _source(args: Namespace, config: "Config") -> "Source":
-    """What `run` listens to: without a microphone or a wish, the bundled recording."""
+    """What `run` listens to.
+
+    Raises:
+        InputError: There is no such recording or device, or it has too few channels.
+    """
     from pathlib import Path
 
     from streamer.audio.demo import DEMO
     from streamer.audio.devices import find_device
     from streamer.audio.microphone import MicrophoneSource
     from streamer.audio.sources import FileSource, PipeSource
+    from streamer.cli.preflight import check_recording
     from streamer.types import SAMPLE_RATE
 
     block_s = config.audio.block_ms / 1000
@@ -158,13 +170,14 @@ def _source(args: Namespace, config: "Config") -> "Source":
         raise ConfigError(
             "--rate and --channels with a number describe raw PCM: they need --input -"
         )
+    if args.demo:
+        return FileSource(DEMO, block_s=block_s, name="the bundled recording (demo)")
     if args.input is not None:
-        return FileSource(Path(args.input), block_s=block_s)
+        path = Path(args.input).expanduser()
+        check_recording(path, config)
+        return FileSource(path, block_s=block_s)
     try:
         find_device(config.audio.device)
     except InputError as error:
-        if config.audio.device is not None:
-            raise
-        logger.warning("%s; playing the bundled recording", error)
-        return FileSource(DEMO, block_s=block_s, name="the bundled recording (no microphone)")
+        raise InputError(f"{error}\n  or see it at work with: streamer run --demo") from None
     return MicrophoneSource(config.audio.device, channels=count, block_s=block_s)

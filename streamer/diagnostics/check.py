@@ -220,7 +220,7 @@ def _watched(rule: AlertRule, streams: Sequence[str]) -> str:
 def _log(config: Config) -> str:
     if config.output.csv is None:
         return "no CSV is written"
-    path = Path(config.output.csv).absolute()
+    path = Path(config.output.csv).expanduser().absolute()
     if path.is_dir():
         raise OutputError(f"{path}: is a folder, expected a CSV file or a new name")
     target = path if path.exists() else path.parent

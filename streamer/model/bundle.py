@@ -10,7 +10,6 @@ bundle that is newer than the program says so instead of being misread.
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -35,6 +34,7 @@ from torch import Tensor
 
 from streamer.errors import ModelError
 from streamer.model import features
+from streamer.model.catalog import MANIFEST
 from streamer.model.encoder import EmotionNet, NetworkShape
 from streamer.model.speaker.adaptation import VoiceModel
 from streamer.model.speaker.clustering import SpeakerModel
@@ -49,7 +49,7 @@ and speech from other sounds. 4: may also trust short pieces less. 5: may also d
 of a voice. 6: may also make one state of two, above some block.
 """
 
-MANIFEST, WEIGHTS, CARD = "bundle.json", "model.safetensors", "README.md"
+WEIGHTS, CARD = "model.safetensors", "README.md"
 
 VOICES = "baseline."
 VOICE_ARRAYS = ("weight", "bias", "means")
@@ -60,10 +60,6 @@ SPEAKER_ARRAYS = ("projection", "spread")
 
 SPEECH_WEIGHT, SPEECH_BIAS = "speech.weight", "speech.bias"
 """The tensors of a `SpeechModel`."""
-
-_PACKAGE = Path(__file__).resolve().parents[1]
-MODEL_FOLDERS = (_PACKAGE / "models", _PACKAGE.parent / "models")
-"""Where bundles are found by name: in an installed wheel, and in a checkout."""
 
 FileName = Annotated[str, StringConstraints(pattern=r"^[\w-][\w.-]*$")]
 Size = Annotated[int, Field(gt=0, le=10_000)]
@@ -210,32 +206,6 @@ class Bundle:
     card: str
     voices: VoiceModel | None = None
     speech: SpeechModel | None = None
-
-
-def find_bundle(name_or_path: str | Path) -> Path:
-    """The folder of a bundle.
-
-    Args:
-        name_or_path: The name of one that came with streamer, or the path of a folder.
-
-    Raises:
-        ModelError: There is neither.
-    """
-    known = {
-        folder.name: folder
-        for parent in reversed(MODEL_FOLDERS)
-        if parent.is_dir()
-        for folder in sorted(parent.iterdir())
-        if (folder / MANIFEST).is_file()
-    }
-    if isinstance(name_or_path, str) and name_or_path in known:
-        return known[name_or_path]
-    if (path := Path(name_or_path)).is_dir():
-        return path
-    raise ModelError(
-        f"there is no model {os.fspath(name_or_path)!r}, expected the path of a bundle's folder "
-        f"or one of: {', '.join(sorted(known)) or 'none are installed'}"
-    )
 
 
 def load(folder: Path) -> Bundle:

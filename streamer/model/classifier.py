@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from streamer.errors import ModelError
 from streamer.model import features
-from streamer.model.bundle import WEIGHTS, Bundle, find_bundle, load
+from streamer.model.bundle import WEIGHTS, Bundle, load
 from streamer.model.calibration import hesitation
+from streamer.model.catalog import find_bundle
 from streamer.model.quantization import is_quicker, quantised
 from streamer.model.speaker.adaptation import Baseline, Heard
 from streamer.model.speaker.enrolment import Enrolment

@@ -1,6 +1,7 @@
 """From logs to a page on disk: a bad one stops no other, and nothing of the user's is lost."""
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -110,7 +111,8 @@ def _write(out: Path, text: str) -> None:
         ) as file:
             draft = Path(file.name)
             file.write(text)
-        draft.chmod(0o644)
+        if out.exists():  # whoever opened the old page to others meant it
+            draft.chmod(stat.S_IMODE(out.stat().st_mode))
         draft.replace(out)
     except OSError as error:
         if draft is not None:

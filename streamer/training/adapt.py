@@ -17,6 +17,7 @@ from streamer.errors import ConfigError, InputError
 from streamer.model import bundle
 from streamer.model.bundle import Bundle, Source
 from streamer.model.calibration import hesitation
+from streamer.model.catalog import find_bundle
 from streamer.model.classifier import Classifier
 from streamer.model.encoder import EmotionNet
 from streamer.model.speaker.adaptation import VoiceModel
@@ -76,7 +77,7 @@ def adapt(
         OutputError: No bundle can be written there.
     """
     check_bundle(out)
-    old = bundle.load(bundle.find_bundle(base))
+    old = bundle.load(find_bundle(base))
     classifier = Classifier(old)
     if ADAPTED in old.manifest.training:
         raise ConfigError(

@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from streamer.errors import ConfigError, OutputError
-from streamer.model.bundle import MANIFEST
+from streamer.model.catalog import MANIFEST
 
 FIGURES = "figures.json"
 """What every evaluation writes to its folder."""

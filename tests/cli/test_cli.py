@@ -63,16 +63,23 @@ def test_what_cannot_be_done_is_said_in_a_line(tmp_path, deaf, args, code, messa
     assert "Traceback" not in error
 
 
-def test_without_a_microphone_the_bundled_recording_is_played(tmp_path, deaf):
-    """It is said plainly, and there are rows."""
-    result = streamer("run", "--duration", "9", "--csv", "out.csv", cwd=tmp_path, env=deaf)
-    assert result.returncode == 0, result.stderr
+def test_without_a_microphone_it_is_said_what_to_do(tmp_path, deaf):
+    """Nothing is played that was not asked for, and nothing written."""
+    result = streamer("run", cwd=tmp_path, env=deaf)
+    assert result.returncode == 3
     assert b"no input device" in result.stderr
+    assert b"streamer run --demo" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_demo_writes_nowhere_unless_told_to(tmp_path, deaf):
+    """The bundled recording is no session of the user's."""
+    result = streamer("run", "--demo", "--duration", "6", cwd=tmp_path, env=deaf)
+    assert result.returncode == 0, result.stderr
     assert b"the bundled recording" in result.stdout
-    assert rows(tmp_path / "out.csv")
-    assert {row["source"] for row in rows(tmp_path / "out.csv")} == {
-        "the bundled recording (no microphone)"
-    }
+    assert not list(tmp_path.iterdir())
+    streamer("run", "--demo", "--duration", "6", "--csv", "out.csv", cwd=tmp_path, env=deaf)
+    assert {row["source"] for row in rows(tmp_path / "out.csv")} == {"the bundled recording (demo)"}
 
 
 def test_a_pipe_is_heard_like_a_file(tmp_path, excerpt):

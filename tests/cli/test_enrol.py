@@ -1,6 +1,8 @@
 """A voice that was enrolled is known from the first utterance on, to the model that heard it."""
 
+import io
 import json
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from fakes import ScriptedSource as Script
 
 from streamer.audio.record import record
 from streamer.cli.enrol import read
+from streamer.cli.main import main
 from streamer.config import Config
 from streamer.errors import ConfigError, InputError, ModelError, NoSpeechError
 from streamer.model import bundle
@@ -159,3 +162,33 @@ def test_a_long_recording_is_no_voice(tmp_path: Path):
     soundfile.write(tmp_path / "long.flac", np.zeros(8000 * 601, np.int16), 8000)
     with pytest.raises(InputError, match="longer than 600 s"):
         read(tmp_path / "long.flac")
+
+
+def test_voices_are_listed_deleted_and_private(
+    home: Path, classifier: Classifier, excerpt: Excerpt, capsys: pytest.CaptureFixture[str]
+):
+    """A voice is biometric data: its owner alone reads it, and can be rid of it."""
+    for name in ("bob", "anna"):
+        enrolment.save(enrol(name, read(excerpt.path), classifier))
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    assert stat.S_IMODE((home / "anna.json").stat().st_mode) == 0o600
+    assert main(["enrol", "--list"]) == 0
+    assert capsys.readouterr().out.split() == ["anna", "bob"]
+    assert main(["enrol", "bob", "--delete"]) == 0
+    assert not (home / "bob.json").exists()
+    assert main(["enrol", "bob", "--delete"]) == 2
+    assert "it has: anna" in capsys.readouterr().err
+    assert main(["enrol"]) == 2
+
+
+def test_a_second_enrolment_replaces_nothing_unasked(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """Where nobody can be asked, it is refused."""
+    home.mkdir()
+    (home / "anna.json").write_text("{}")
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    assert main(["enrol", "anna", "--input", "none.wav"]) == 2
+    assert "'anna' is enrolled already: --replace" in capsys.readouterr().err
+    assert main(["enrol", "anna", "--input", "none.wav", "--replace"]) == 3
+    assert (home / "anna.json").read_text() == "{}"

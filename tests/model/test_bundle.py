@@ -12,10 +12,8 @@ from bundles import edit_manifest, small_bundle
 from safetensors.torch import load_file, save_file
 
 from streamer.errors import ModelError
-from streamer.model import bundle
-from streamer.model.bundle import (
-    find_bundle,
-)
+from streamer.model import bundle, catalog
+from streamer.model.catalog import find_bundle
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -237,7 +235,7 @@ def test_a_missing_folder_is_named(tmp_path: Path):
 
 def test_bundles_are_found_by_name_and_by_path(folder: Path, monkeypatch: pytest.MonkeyPatch):
     """A name that came with streamer, a path as text, a path."""
-    monkeypatch.setattr(bundle, "MODEL_FOLDERS", (folder.parent, folder.parent / "nowhere"))
+    monkeypatch.setattr(catalog, "MODEL_FOLDERS", (folder.parent, folder.parent / "nowhere"))
     assert find_bundle("small") == folder
     assert find_bundle(str(folder)) == folder
     assert find_bundle(folder) == folder
@@ -245,7 +243,7 @@ def test_bundles_are_found_by_name_and_by_path(folder: Path, monkeypatch: pytest
 
 def test_an_unknown_name_lists_what_there_is(folder: Path, monkeypatch: pytest.MonkeyPatch):
     """So that a typing error is seen at once."""
-    monkeypatch.setattr(bundle, "MODEL_FOLDERS", (folder.parent,))
+    monkeypatch.setattr(catalog, "MODEL_FOLDERS", (folder.parent,))
     with pytest.raises(ModelError, match=r"no model 'smal', expected .* one of: small"):
         find_bundle("smal")
 

@@ -15,6 +15,7 @@ from voices import silence, voice
 
 from streamer.errors import ModelError
 from streamer.model import bundle
+from streamer.model.catalog import find_bundle
 from streamer.model.classifier import Classifier
 from streamer.types import EMOTIONS, NO_SPEECH, SAMPLE_RATE
 
@@ -134,7 +135,7 @@ def taking_for_speech(threshold: float) -> Classifier:
 
 def test_a_short_piece_proves_less():
     """The shorter it is, the less sure; from two seconds on, length no longer matters."""
-    loaded = bundle.load(bundle.find_bundle("default"))
+    loaded = bundle.load(find_bundle("default"))
     calibration = loaded.manifest.calibration.model_copy(update={"brevity": 1.0})
     manifest = loaded.manifest.model_copy(update={"calibration": calibration})
     hasty = Classifier(replace(loaded, manifest=without_brevity(loaded.manifest)))
@@ -208,5 +209,5 @@ def test_it_hears_actors(classifier: Classifier):
 
 
 LOADED = Classifier.load(threads=1)
-EXACT = Classifier(bundle.load(bundle.find_bundle("default")), exact=True)
+EXACT = Classifier(bundle.load(find_bundle("default")), exact=True)
 """For hypothesis, which would make a fixture anew, or complain."""

@@ -9,7 +9,8 @@ import torch
 from conftest import DEMO, truth
 
 from streamer.model import quantization
-from streamer.model.bundle import find_bundle, load
+from streamer.model.bundle import load
+from streamer.model.catalog import find_bundle
 from streamer.model.classifier import Classifier
 from streamer.types import SAMPLE_RATE, Pcm
 

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.config import Config
-from streamer.model.bundle import find_bundle, load
+from streamer.model.bundle import load
+from streamer.model.catalog import find_bundle
 from streamer.model.classifier import Classifier
 from streamer.model.encoder import Encoder
 from streamer.model.features import HOP

@@ -280,6 +280,9 @@ def test_a_folder_of_logs_becomes_one_page(tmp_path):
     assert sorted(s["id"] for s in got["sessions"]) == ["s-1", "s-2", "s-3"]
     assert got["left_out_count"] == 2
     assert "prices.csv" in got["left_out"][0]
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600  # personal data
+    out.chmod(0o644)
+    make([tmp_path / "logs"], out)
     assert stat.S_IMODE(out.stat().st_mode) == 0o644
 
 

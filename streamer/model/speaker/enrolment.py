@@ -3,6 +3,7 @@
 It holds no audio, only what the model made of some utterances; so it is of use to that model alone.
 """
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -145,10 +146,35 @@ def save(enrolment: Enrolment) -> Path:
         OSError: It cannot be written.
     """
     path = _path(enrolment.speaker)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     unfinished = path.with_suffix(".tmp")
-    unfinished.write_text(enrolment.model_dump_json() + "\n", encoding="utf-8")
+    unfinished.unlink(missing_ok=True)
+    with open(unfinished, "x", encoding="utf-8", opener=_private) as file:
+        file.write(enrolment.model_dump_json() + "\n")
     unfinished.replace(path)
+    return path
+
+
+def _private(path: str, flags: int) -> int:
+    """Open a file that its owner alone may read: a voice is biometric data."""
+    return os.open(path, flags, 0o600)
+
+
+def enrolled() -> list[str]:
+    """Who is enrolled, in alphabetical order."""
+    return sorted(file.stem for file in folder().glob("*.json"))
+
+
+def delete(speaker: str) -> Path:
+    """Delete a voice; returns the path of the file that is gone.
+
+    Raises:
+        ConfigError: Nobody of that name is enrolled; the message lists who is.
+    """
+    path = _path(speaker)
+    if not path.is_file():
+        raise ConfigError(_unknown(speaker))
+    path.unlink()
     return path
 
 
@@ -161,12 +187,16 @@ def load(speaker: str) -> Enrolment:
     """
     path = _path(speaker)
     if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.json"))) or "nobody"
-        raise ConfigError(f"speaker {speaker!r} is not enrolled in {path.parent}; it has: {known}")
+        raise ConfigError(_unknown(speaker))
     try:
         return Enrolment.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
         raise InputError(f"{path}: is no enrolled voice: {error}") from error
+
+
+def _unknown(speaker: str) -> str:
+    known = ", ".join(enrolled()) or "nobody"
+    return f"speaker {speaker!r} is not enrolled in {folder()}; it has: {known}"
 
 
 def _path(speaker: str) -> Path:

@@ -7,7 +7,8 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from streamer.errors import InputError, ModelError
-from streamer.model.bundle import Bundle, find_bundle, load
+from streamer.model.bundle import Bundle, load
+from streamer.model.catalog import find_bundle
 from streamer.training.data.extraction import Embedded, Extractor, check_variations
 from streamer.training.data.manifest import labels_of, read_manifest
 from streamer.training.evaluation.metrics import certain

@@ -1,0 +1,49 @@
+"""Checks that cost little, before the model is loaded and the screen is taken."""
+
+import os
+from pathlib import Path
+
+from streamer.audio.recording import Recording
+from streamer.config import Config
+from streamer.errors import InputError, OutputError
+from streamer.model.catalog import find_bundle
+
+
+def check_before_loading(config: Config, csv: Path | None) -> None:
+    """Check that the model is there and the CSV can be written.
+
+    Raises:
+        ModelError: There is no such model.
+        OutputError: The CSV cannot be written.
+    """
+    find_bundle(config.model.name)
+    if csv is not None:
+        check_writable(csv)
+
+
+def check_writable(path: Path) -> None:
+    """Check that a file can be appended to; creates nothing.
+
+    Raises:
+        OutputError: It is a folder, or its folder is missing, or permission is.
+    """
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder, expected a CSV file or a new name")
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise OutputError(f"{path}: cannot be written: there is no folder {folder}")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise OutputError(f"{path}: cannot be written: permission denied")
+
+
+def check_recording(path: Path, config: Config) -> None:
+    """Check that a recording can be read and has as many channels as are named.
+
+    Raises:
+        InputError: It cannot, or has fewer.
+    """
+    with Recording(path) as recording:
+        got, expected = recording.info.channels, len(config.audio.channels)
+    if got < expected:
+        names = ", ".join(config.audio.channels)
+        raise InputError(f"{path}: has {got} channels, expected {expected}: {names}")

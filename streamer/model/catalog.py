@@ -1,0 +1,86 @@
+"""Finds the model bundles that came with streamer, without loading them: imports no torch."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from streamer.errors import ModelError
+
+MANIFEST = "bundle.json"
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+MODEL_FOLDERS = (_PACKAGE / "models", _PACKAGE.parent / "models")
+"""Where bundles are found by name: in an installed wheel, and in a checkout."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the manifest of a bundle says, unchecked.
+
+    Attributes:
+        folder: Where it lies.
+        name: Name and version, as the CSV has them.
+        labels: The emotions that it tells apart.
+        licences: Of what it was trained on, each once.
+        quietness: How often it names an emotion in ordinary speech, as the manifest words it; ""
+            where that was not measured.
+    """
+
+    folder: Path
+    name: str
+    labels: tuple[str, ...]
+    licences: tuple[str, ...]
+    quietness: str
+
+
+def installed() -> dict[str, Path]:
+    """The folders of the bundles that came with streamer, by name."""
+    return {
+        folder.name: folder
+        for parent in reversed(MODEL_FOLDERS)
+        if parent.is_dir()
+        for folder in sorted(parent.iterdir())
+        if (folder / MANIFEST).is_file()
+    }
+
+
+def find_bundle(name_or_path: str | Path) -> Path:
+    """The folder of a bundle.
+
+    Args:
+        name_or_path: The name of one that came with streamer, or the path of a folder.
+
+    Raises:
+        ModelError: There is neither.
+    """
+    known = installed()
+    if isinstance(name_or_path, str) and name_or_path in known:
+        return known[name_or_path]
+    if (path := Path(name_or_path).expanduser()).is_dir():
+        return path
+    raise ModelError(
+        f"there is no model {os.fspath(name_or_path)!r}, expected the path of a bundle's folder "
+        f"or one of: {', '.join(sorted(known)) or 'none are installed'}"
+    )
+
+
+def entry(folder: Path) -> Entry:
+    """Read what a bundle's manifest says.
+
+    Raises:
+        ModelError: It cannot be read.
+    """
+    path = folder / MANIFEST
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+        measured = said.get("training", {}).get("ordinary", "")
+        return Entry(
+            folder=folder,
+            name=f"{said['name']}-{said['version']}",
+            labels=tuple(said["labels"]),
+            licences=tuple(dict.fromkeys(source["licence"] for source in said["sources"])),
+            quietness=measured if isinstance(measured, str) else json.dumps(measured),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{path}: cannot be read: {error!r}") from error

@@ -1,0 +1,57 @@
+"""What is wrong is found before the model is loaded and before the screen is taken."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from streamer.cli.main import main
+from streamer.model.classifier import Classifier
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """An empty folder with a second of stereo silence in it."""
+    monkeypatch.chdir(tmp_path)
+    soundfile.write(tmp_path / "call.wav", np.zeros((8000, 2), np.int16), 8000)
+    (tmp_path / "taken").mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (["none.wav", "--no-csv"], 3, "none.wav: no such file"),
+        (["call.wav", "--csv", "taken"], 1, "taken: is a folder, expected a CSV file"),
+        (["call.wav", "--csv", "no/rows.csv"], 1, "no/rows.csv: cannot be written: there is no"),
+        (["call.wav", "--no-csv", "--model", "nobody"], 4, "there is no model 'nobody'"),
+    ],
+)
+def test_no_model_is_loaded_for_nothing(options, code, message, capsys, monkeypatch):
+    """The message comes at once."""
+    monkeypatch.setattr(Classifier, "load", lambda *_, **__: pytest.fail("the model was loaded"))
+    assert main(["run", "--input", *options]) == code
+    assert message in capsys.readouterr().err
+    if "none.wav" not in options:  # of several recordings one may be missing
+        assert main(["file", *options]) == code
+        assert message in capsys.readouterr().err
+
+
+def test_too_few_channels_are_named(capsys):
+    """With those that were expected."""
+    names = "agent,customer,supervisor"
+    assert main(["run", "--input", "call.wav", "--no-csv", "--channels", names]) == 3
+    expected = "call.wav: has 2 channels, expected 3: agent, customer, supervisor"
+    assert expected in capsys.readouterr().err
+
+
+def test_models_says_what_is_installed(capsys):
+    """Emotions and licences, of all or of one."""
+    assert main(["models"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("default: default-")
+    assert "\nopen: open-" in text
+    assert text.count("emotions:        neutral, ") == 2
+    assert main(["models", "open"]) == 0
+    assert "default" not in capsys.readouterr().out.split("\n")[0]
+    assert main(["models", "taken"]) == 4
+    assert main(["models", "nobody"]) == 4
