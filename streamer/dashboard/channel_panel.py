@@ -34,7 +34,7 @@ from streamer.dashboard.layout import (
     styled,
 )
 from streamer.dashboard.sizes import CRAMPED, MOODY, NARROW, ROOMY
-from streamer.dashboard.state import Channel, Snapshot
+from streamer.dashboard.state import Channel, Snapshot, targets
 from streamer.types import EMOTIONS, UNCERTAIN, Prediction, State
 
 PANEL_LINES = 3 + len(EMOTIONS)
@@ -191,10 +191,12 @@ def bars_of(  # noqa: PLR0913 - what is shown, and how
     *,
     faded: bool = False,
 ) -> list[Text]:
-    """One bar per emotion, always in the same order; those of an old verdict are dimmed.
+    """One bar per emotion, always in the same order; those of an old result are dimmed.
+
+    The numbers are the prediction's own, as in the headline; only the bars' lengths are smoothed.
 
     Args:
-        shown: Probabilities, one per entry of `EMOTIONS`.
+        shown: Lengths of the bars, from 0 to 1, one per entry of `EMOTIONS`.
         prediction: Its emotion stands out.
         known: The emotions that the model knows.
         width: In cells.
@@ -204,8 +206,9 @@ def bars_of(  # noqa: PLR0913 - what is shown, and how
     longest = max(cell_len(glyphs.words[emotion]) for emotion in EMOTIONS)
     cells = max(1, width - (2 + longest + 2 + 5 + 2))
     top = prediction.emotion if prediction is not None else None
+    numbers = targets(prediction)
     lines = []
-    for emotion, share in zip(EMOTIONS, shown, strict=True):
+    for emotion, share, number in zip(EMOTIONS, shown, numbers, strict=True):
         colour = COLOURS[emotion]
         name = fill(glyphs.words[emotion], longest)
         if emotion not in known:
@@ -215,7 +218,7 @@ def bars_of(  # noqa: PLR0913 - what is shown, and how
             styled(
                 (LETTERS[emotion], colour + BOLD),
                 (f" {name}  ", BOLD if emotion == top else PLAIN),
-                (as_percent(share), BOLD if emotion == top else DIM),
+                (as_percent(number), BOLD if emotion == top else DIM),
                 (f"  {bar(share, cells, glyphs)}", colour + (DIM if faded else PLAIN)),
             )
         )

@@ -16,6 +16,7 @@ from streamer.dashboard.keys import (
     HOME,
     PAGE_DOWN,
     PAGE_UP,
+    PASTED,
     UP,
 )
 from streamer.dashboard.state import TABLE_ROWS, Channel, Draft, Snapshot
@@ -36,6 +37,8 @@ def press(snapshot: Snapshot, key: str, page: int) -> tuple[Snapshot, Action]:
         key: As `Keys.read` calls it.
         page: How many rows of the table are on screen.
     """
+    if key.startswith(PASTED):
+        return _pasted(snapshot, key.removeprefix(PASTED)), None
     if snapshot.draft is not None:
         return _typed(snapshot, snapshot.draft, key)
     moves = {
@@ -72,6 +75,15 @@ def _typed(snapshot: Snapshot, draft: Draft, key: str) -> tuple[Snapshot, Action
     return replace(snapshot, draft=replace(draft, text=text)), None
 
 
+def _pasted(snapshot: Snapshot, text: str) -> Snapshot:
+    """Text from the clipboard is one note, however many lines it has; its letters are no keys."""
+    draft = snapshot.draft or Draft(snapshot.position)
+    text = " ".join(text.split())
+    return replace(
+        snapshot, draft=replace(draft, text=(draft.text + text)[:NOTE_LETTERS]), help=False
+    )
+
+
 def _mark(snapshot: Snapshot, draft: Draft) -> Mark:
     return Mark(snapshot.marks + 1, draft.position, draft.text.strip())
 
@@ -79,13 +91,15 @@ def _mark(snapshot: Snapshot, draft: Draft) -> Mark:
 def _moved(snapshot: Snapshot, rows: int, page: int) -> Snapshot:
     """Choose the row that is so many below the chosen one; the newest stands on top.
 
-    Above the newest there is none: the table follows again.
+    Above the newest there is none: the table follows again, unless a row is open.
     """
     newest = snapshot.seen - 1
     chosen = newest + 1 if snapshot.chosen is None else snapshot.chosen
     chosen = max(snapshot.oldest, chosen - rows)
+    if chosen > newest and snapshot.opened:  # there is nothing above: what is open stays open
+        chosen = newest
     if chosen > newest:
-        return replace(snapshot, chosen=None, opened=False)
+        return replace(snapshot, chosen=None)
     top = newest if snapshot.chosen is None else snapshot.top
     top = max(chosen, min(top, chosen + max(1, page) - 1))
     return replace(snapshot, chosen=chosen, top=top)

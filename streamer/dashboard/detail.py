@@ -56,7 +56,7 @@ def _title(text: str, width: int, glyphs: Glyphs) -> Text:
 def _bars(utterance: Utterance, width: int, glyphs: Glyphs) -> list[Text]:
     heard = utterance.prediction
     if heard is None or not heard.is_speech:
-        why = "not judged: the model fell behind" if heard is None else "not taken for speech"
+        why = "not classified: the model fell behind" if heard is None else "not taken for speech"
         return [styled((f"{UNJUDGED} {clip(why, max(0, width - 2), glyphs)}", DIM))]
     known = dict(zip(heard.labels, heard.probabilities, strict=True))
     shown = [known.get(emotion, 0.0) for emotion in EMOTIONS]
@@ -68,7 +68,7 @@ def _facts(utterance: Utterance, glyphs: Glyphs) -> list[Text]:
     heard = utterance.prediction
     spoken = heard if heard is not None and heard.is_speech else None
     if heard is None:
-        verdict = "not judged"
+        verdict = "not classified"
     elif not heard.is_speech:
         verdict = glyphs.words[NO_SPEECH]
     else:

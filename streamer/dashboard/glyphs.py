@@ -56,6 +56,7 @@ class Glyphs:
         over: Stands before a mean over time.
         arrows: To what is newer, and to what is older.
         chosen: Stands before the chosen row.
+        well: Says that nothing is wrong.
         cursor: Where the next letter goes.
         words: What emotions, and what stands in their place, are called.
     """
@@ -78,6 +79,7 @@ class Glyphs:
     over: str
     arrows: str
     chosen: str
+    well: str
     cursor: str
     words: Mapping[str, str]
 
@@ -96,12 +98,14 @@ class Glyphs:
 UNICODE = Glyphs(
     across=" ▏▎▍▌▋▊▉█", up=" ▁▂▃▄▅▆▇█", steps="▁▂▃▄▅▆▇█", peak="▎", rule="─", run="━", doubt="╌",
     on="●", off="○", pause="‖", mark="▲", dot="·", ellipsis="…",
-    middle="┼", trends="↘→↗", over="ø", arrows="↑↓", chosen="▸", cursor="█", words=ENGLISH,
+    middle="┼", trends="↘→↗", over="ø", arrows="↑↓", chosen="▸", well="✓",
+    cursor="█", words=ENGLISH,
 )  # fmt: skip
 ASCII = Glyphs(
     across=" #", up=" .:#", steps="0123456789", peak="|", rule="-", run="=", doubt=".",
     on="*", off="o", pause="=", mark="^", dot="-", ellipsis="...",
-    middle="+", trends="\\=/", over="avg", arrows="^v", chosen=">", cursor="_", words=ENGLISH,
+    middle="+", trends="\\=/", over="avg", arrows="^v", chosen=">", well="ok:",
+    cursor="_", words=ENGLISH,
 )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from streamer.dashboard.glyphs import (
     Glyphs,
 )
 from streamer.dashboard.layout import as_clock, clip, fill, flowed, spread, styled, tail
-from streamer.dashboard.sizes import WORDY
+from streamer.dashboard.sizes import SPACIOUS, WORDY
 from streamer.dashboard.state import Snapshot
 from streamer.types import SAMPLE_RATE, State
 
@@ -90,21 +90,34 @@ def _shout(text: str, right: str, width: int, glyphs: Glyphs) -> Text:
     return styled((f" {fill(clip(text, room, glyphs), room)} {right} ", ALARM))
 
 
-def status(snapshot: Snapshot, width: int) -> list[Text]:
-    """How fast it runs, and what was lost: always there, loud only where it is not nothing."""
-    counters = snapshot.counters
-    terse = width < WORDY
+def status(snapshot: Snapshot, width: int, glyphs: Glyphs) -> list[Text]:
+    """How fast it runs, where there is room for that, and what was lost.
+
+    Where nothing was lost a quiet mark says so; each loss has its count, in a loud colour.
+    """
+    lost = _lost(snapshot, width)
+    well = styled((f"{glyphs.well} nothing lost", DIM))
+    if width < SPACIOUS:
+        if queue := snapshot.counters.queue:
+            lost.append(styled((f"queue {queue}", WARN)))
+        return flowed(lost, "  ", width) if lost else [well]
+    speed = _speed(snapshot, terse=width < WORDY)
+    gap = "  " if width < WORDY else "   "
+    lines = [*flowed(speed, gap, width), *flowed(lost or [well], gap, width)]
+    if len(lines) > 1 and len(flowed(lines, gap, width)) == 1:
+        return [spread(lines[0], lines[-1], width)]
+    return lines
+
+
+def _speed(snapshot: Snapshot, *, terse: bool) -> list[Text]:
+    """Latency, real-time factor, partial results, queue."""
 
     def latency(quantile: float) -> str:
         value = snapshot.latency_ms(quantile)
         return "-" if value is None else f"{value:.0f}"
 
-    def count(name: str, value: int) -> Text:
-        return styled((f"{name} ", DIM), (f"{value}", WARN if value else PLAIN))
-
-    factor = snapshot.real_time_factor
-    lost_s = counters.lost_samples / SAMPLE_RATE
-    speed = [
+    factor, queue = snapshot.real_time_factor, snapshot.counters.queue
+    return [
         styled(
             ("latency ", DIM),
             f"{latency(0.5)} / {latency(0.95)} ms",
@@ -114,20 +127,23 @@ def status(snapshot: Snapshot, width: int) -> list[Text]:
             ("rtf " if terse else "real-time factor ", DIM),
             ("-" if factor is None else f"{factor:.2f}", WARN if (factor or 0) >= 1 else PLAIN),
         ),
-        styled(f"{snapshot.rolling_per_s:.1f}", ("/s" if terse else " predictions/s", DIM)),
-        count("queue", counters.queue),
+        styled(f"{snapshot.rolling_per_s:.1f}", ("/s" if terse else " partial results/s", DIM)),
+        styled(("queue ", DIM), (f"{queue}", WARN if queue else PLAIN)),
     ]
-    lost = [
-        count("overruns", counters.overruns),
-        styled(count("gaps", counters.gaps), (f" ({lost_s:.1f} s lost)", WARN if lost_s else DIM)),
-        count("late" if terse else "late partials", counters.late_windows),
-        count("unjudged", counters.unjudged),
-    ]
-    gap = "  " if terse else "   "
-    lines = [*flowed(speed, gap, width), *flowed(lost, gap, width)]
-    if len(flowed(lines, gap, width)) == 1:
-        return [spread(lines[0], lines[-1], width)]
-    return lines
+
+
+def _lost(snapshot: Snapshot, width: int) -> list[Text]:
+    """What was lost or late, if anything."""
+    counters = snapshot.counters
+    gaps = f"gaps {counters.gaps} ({counters.lost_samples / SAMPLE_RATE:.1f} s lost)"
+    late = "late" if width < WORDY else "late partial results"
+    found = (
+        (counters.overruns, f"overruns {counters.overruns}"),
+        (counters.gaps or counters.lost_samples, gaps),
+        (counters.late_windows, f"{late} {counters.late_windows}"),
+        (counters.unjudged, f"unclassified {counters.unjudged}"),
+    )
+    return [styled((text, WARN)) for count, text in found if count]
 
 
 def keys(snapshot: Snapshot, width: int, glyphs: Glyphs) -> Text:

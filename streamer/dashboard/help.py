@@ -23,7 +23,7 @@ def help_page(glyphs: Glyphs) -> list[Text]:
         ("b", ["a new voice: forget the learned one"]),
         ("letters", letters[:8]),
         ("", letters[8:]),
-        ("", [(UNCERTAIN, BOLD), " uncertain  ", (UNJUDGED, BOLD), " not judged or no speech"]),
+        ("", [(UNCERTAIN, BOLD), " uncertain  ", (UNJUDGED, BOLD), " not classified or no speech"]),
         ("learned", ["utterances that the voice is learned from"]),
         ("mood", [f"from -1 to +1; {glyphs.over} the running one, {glyphs.trends} its trend"]),
         ("latency", ["from the last sound of an utterance to its row"]),

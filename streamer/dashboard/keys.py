@@ -18,6 +18,15 @@ UP, DOWN, PAGE_UP, PAGE_DOWN = "up", "down", "page up", "page down"
 HOME, END, ENTER, BACKSPACE, ESCAPE = "home", "end", "enter", "backspace", "escape"
 """Keys that are no letters, as `Keys.read` calls them."""
 
+PASTED = "pasted "
+"""What a key begins with that is a whole text from the clipboard."""
+
+PASTE_BEGIN, PASTE_END = "\x1b[200~", "\x1b[201~"
+"""What a terminal puts around what is pasted, once it was asked to."""
+
+MAX_PASTED = 4096
+"""Letters of a pasted text that are kept."""
+
 NAMES = {
     "\r": ENTER, "\n": ENTER, "\x7f": BACKSPACE, "\b": BACKSPACE,
     "\x1b[A": UP, "\x1bOA": UP, "\x1b[B": DOWN, "\x1bOB": DOWN,
@@ -41,10 +50,10 @@ UNFINISHED = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|O)?")
 ESCAPE_S = 0.1
 """What follows an escape within so long belongs to it; a slow line may cut a sequence in two."""
 
-LONGEST = 32
+MAX_SEQUENCE = 32
 """Letters of a sequence; a longer one is none that a keyboard sends."""
 
-MOST_BYTES = 1024
+MAX_BYTES = 1024
 
 
 class Decoder:
@@ -54,6 +63,7 @@ class Decoder:
         self._utf8 = codecs.getincrementaldecoder("utf-8")(errors="ignore")
         self._rest = ""  # begins with an escape, or is empty
         self._since = 0.0
+        self._pasted: str | None = None  # so far, while something is pasted
 
     def feed(self, data: bytes, now: float) -> list[str]:
         """The keys that are whole by now, by letter or by name.
@@ -70,17 +80,35 @@ class Decoder:
         text, at = self._rest + self._utf8.decode(data), 0
         self._rest = ""
         while at < len(text):
+            if self._pasted is not None:
+                at = self._paste(text, at, keys)
+                continue
+            if text.startswith(PASTE_BEGIN, at):
+                self._pasted, at = "", at + len(PASTE_BEGIN)
+                continue
             key = KEY.match(text, at)
             if key is not None:
                 at = key.end()
                 keys += _named(key[0])
-            elif UNFINISHED.fullmatch(text, at) and len(text) - at <= LONGEST:
+            elif UNFINISHED.fullmatch(text, at) and len(text) - at <= MAX_SEQUENCE:
                 self._rest, self._since = text[at:], now
                 break
             else:  # an escape, and then another or what no sequence holds
                 at += 1
                 keys.append(ESCAPE)
         return keys
+
+    def _paste(self, text: str, at: int, keys: list[str]) -> int:
+        """Take in what is pasted, from ``at`` on; returns where it goes on."""
+        pasted = (self._pasted or "") + text[at:]
+        end = pasted.find(PASTE_END)
+        if end < 0:
+            # the end may be cut in two: it is found when the rest of it has come
+            self._pasted = pasted[:MAX_PASTED] + pasted[MAX_PASTED:][-len(PASTE_END) :]
+            return len(text)
+        keys.append(PASTED + pasted[:end][:MAX_PASTED])
+        self._pasted = None
+        return len(text) - (len(pasted) - end - len(PASTE_END))
 
     def _give_up(self) -> list[str]:
         """Nothing more has come: the escape key, or a sequence that means nothing to us."""
@@ -254,7 +282,7 @@ else:
             if not select.select([self._fd], [], [], 0)[0]:
                 return b""
             try:
-                data = os.read(self._fd, MOST_BYTES)
+                data = os.read(self._fd, MAX_BYTES)
             except OSError:  # EIO: the terminal is gone
                 data = b""
             self._ended = not data  # at its end it would be "readable" for ever

@@ -12,6 +12,9 @@ from streamer.dashboard.glyphs import UNICODE, Glyphs
 from streamer.dashboard.state import Snapshot
 from streamer.dashboard.view import render
 
+PASTE_ON, PASTE_OFF = "\x1b[?2004h", "\x1b[?2004l"
+"""Ask the terminal to say what is pasted (bracketed paste), and no longer."""
+
 
 def usable(console: Console) -> bool:
     """Whether frames can be drawn: off a terminal, or on a dumb one, print lines instead."""
@@ -76,6 +79,7 @@ class Screen:
         live, self._live = self._live, None
         if live is not None:
             with suppress(OSError):  # the terminal is gone: nothing is left to restore
+                self._console.file.write(PASTE_OFF)
                 live.stop()
 
     def unhide(self) -> None:
@@ -84,6 +88,9 @@ class Screen:
             # Whole frames heal what C libraries scribble on the terminal, within one frame.
             self._live = Live(console=self._console, screen=True, auto_refresh=False)
             self._live.start()
+            with suppress(OSError):
+                self._console.file.write(PASTE_ON)
+                self._console.file.flush()
 
     def _measure(self) -> ConsoleDimensions:
         """What the terminal says: rich would believe COLUMNS and LINES, which do not resize."""

@@ -9,6 +9,9 @@ CRAMPED = 24
 ROOMY = 50
 """From here on the meter has a second number, and the time axis more of them."""
 
+SPACIOUS = 60 - 2 * MARGIN
+"""From here on the status says how fast it runs."""
+
 MOODY = 62
 """From here on a channel of several has its running mood beside its verdict."""
 

@@ -387,12 +387,12 @@ def _age(channel: Channel, before: float, now: float, share: float) -> Channel:
         held_dbfs=channel.held_dbfs - PEAK_FALL_DB_S * max(0.0, falling_s),
         shown=tuple(
             shown + (target - shown) * share
-            for shown, target in zip(channel.shown, _targets(channel.prediction), strict=True)
+            for shown, target in zip(channel.shown, targets(channel.prediction), strict=True)
         ),
     )
 
 
-def _targets(prediction: Prediction | None) -> tuple[float, ...]:
+def targets(prediction: Prediction | None) -> tuple[float, ...]:
     """One probability per entry of `EMOTIONS`: 0 for those that the model does not know.
 
     All are 0 where nobody speaks.

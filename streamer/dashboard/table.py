@@ -71,7 +71,7 @@ def _length(utterance: Utterance, _glyphs: Glyphs) -> Text:
 def _emotion(utterance: Utterance, glyphs: Glyphs) -> Text:
     prediction = utterance.prediction
     if prediction is None:
-        return styled((f"{UNJUDGED} not judged", DIM))
+        return styled((f"{UNJUDGED} not classified", DIM))
     if not prediction.is_speech:
         return styled((f"{UNJUDGED} {glyphs.words[NO_SPEECH]}", DIM))
     emotion = glyphs.words[prediction.emotion]

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.dashboard.controls import NOTE_LETTERS, Action, finish, press
+from streamer.dashboard.keys import PASTED
 from streamer.dashboard.state import TABLE_ROWS, Channel, Notice, Snapshot, reduce
 from streamer.types import (
     SAMPLE_RATE,
@@ -119,7 +120,7 @@ def test_enter_opens_and_closes_the_detail():
     snapshot = pressed(snapshot, "down")
     assert (number(snapshot), snapshot.opened) == (2, True)
     assert not pressed(snapshot, "enter").opened
-    assert not pressed(snapshot, "home").opened
+    assert pressed(snapshot, "home").opened
     assert not pressed(Snapshot(), "enter").opened
     assert pressed(Snapshot(), "down", "end", "page up").chosen is None
 
@@ -218,3 +219,19 @@ def test_no_keys_lead_astray(steps: list[str], page: int):
             assert snapshot.chosen_row is not None
         else:
             assert not snapshot.opened
+
+
+def test_what_is_pasted_is_one_note():
+    """Its lines are joined, its letters are no keys, and enter keeps it."""
+    snapshot, actions = typed(rows(1), f"{PASTED}quit\nnow\n q", "!", "enter")
+    assert actions == [Mark(1, snapshot.position, "quit now q!")]
+    snapshot, actions = typed(rows(1), "m", "a", " ", f"{PASTED}b\nc", "enter")
+    assert actions == [Mark(1, snapshot.position, "a b c")]
+
+
+def test_up_at_the_top_keeps_the_detail_open():
+    """There is nothing above the newest row."""
+    snapshot = pressed(rows(3), "enter", "up", "up")
+    assert snapshot.opened
+    assert number(snapshot) == 3
+    assert pressed(rows(3), "down", "up").chosen is None

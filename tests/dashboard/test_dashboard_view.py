@@ -1,12 +1,13 @@
 """Frames: what they look like, and that they fit.
 
-Frames are kept as text in tests/snapshots. After a wanted change, renew and look at them:
-``UPDATE_SNAPSHOTS=1 pytest tests/test_dashboard_view.py``, then ``git diff tests/snapshots``.
+Frames are kept as text in tests/dashboard/snapshots. After a wanted change, renew and look at them:
+``UPDATE_SNAPSHOTS=1 pytest tests/dashboard/test_dashboard_view.py``, then ``git diff``.
 """
 
 import io
 import math
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -427,7 +428,7 @@ def test_what_was_lost_is_on_every_screen():
             text = " ".join(
                 "\n".join(drawn(replace(LOST, help=height == 24), width, height)).split()
             )
-            for wanted in ("overruns 2", "gaps 1 (1.2 s lost)", "unjudged 3", "queue 4"):
+            for wanted in ("overruns 2", "gaps 1 (1.2 s lost)", "unclassified 3", "queue 4"):
                 assert wanted in text
             assert "late 7" in text or "late partials 7" in text
 
@@ -449,3 +450,14 @@ def test_rendering_is_pure():
     first = drawn(TALKING, 100, 30)
     drawn(LOST, 60, 24, ascii=True)
     assert drawn(TALKING, 100, 30) == first
+
+
+@pytest.mark.parametrize(("width", "height"), [(30, 8), (40, 12)])
+def test_a_small_terminal_shows_the_emotion(width, height):
+    """What is heard comes before how fast it runs."""
+    text = "\n".join(drawn(TALKING, width, height))
+    assert re.search(r"^ +[A-Z]+ .*\d+ %", text, re.MULTILINE)
+    assert "nothing lost" in text
+    assert "latency" not in text
+    lost = "\n".join(drawn(LOST, width, height))
+    assert "gaps 1" in lost

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from streamer.dashboard.keys import ESCAPE_S, Decoder, Keys, console_keys
+from streamer.dashboard.keys import ESCAPE_S, MAX_PASTED, PASTED, Decoder, Keys, console_keys
 from streamer.dashboard.screen import Screen, usable
 from streamer.dashboard.state import Snapshot
 
@@ -384,3 +384,23 @@ def test_no_screen_off_a_terminal(terminal: tuple[int, int], monkeypatch: pytest
         assert usable(Console(file=file))
         monkeypatch.setenv("TERM", "dumb")
         assert not usable(Console(file=file))
+
+
+@given(st.integers(0, 40), st.integers(0, 40))
+def test_a_paste_is_one_key_wherever_it_is_cut(first, second):
+    """What comes before and after it is typed as ever."""
+    data = "a\x1b[200~q\n\x1b[A é\x1b[201~\r".encode()
+    cuts = sorted((first, second))
+    decoder, keys = Decoder(), []
+    for part in (data[: cuts[0]], data[cuts[0] : cuts[1]], data[cuts[1] :]):
+        keys += decoder.feed(part, 0.0)
+    assert keys == ["a", f"{PASTED}q\n\x1b[A é", "enter"]
+
+
+def test_a_paste_that_never_ends_is_kept_short():
+    """And its end is still found."""
+    decoder = Decoder()
+    assert decoder.feed(b"\x1b[200~" + b"x" * 100_000, 0.0) == []
+    assert decoder.feed(b"x" * 100_000, 1.0) == []
+    (key,) = decoder.feed(b"\x1b[201~", 2.0)
+    assert len(key) == len(PASTED) + MAX_PASTED
