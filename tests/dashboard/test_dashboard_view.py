@@ -430,7 +430,7 @@ def test_what_was_lost_is_on_every_screen():
             )
             for wanted in ("overruns 2", "gaps 1 (1.2 s lost)", "unclassified 3", "queue 4"):
                 assert wanted in text
-            assert "late 7" in text or "late partials 7" in text
+            assert "late 7" in text or "late partial results 7" in text
 
 
 def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch):
