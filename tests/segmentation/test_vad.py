@@ -317,34 +317,37 @@ def test_deterministic(demo: NDArray[np.float64]):
     assert [a for a, _ in pairs] == verdicts(pcm).tolist()
 
 
-class CountedNetwork:
-    """The real network; remembers what it was given and what it answered."""
+class Recorded(vad.GatedSilero):
+    """The real one; remembers what the network was given and what it answered."""
 
     def __init__(self) -> None:
-        self._network = vad.network()
-        self.runs: list[tuple[NDArray[np.float32], float]] = []
+        super().__init__(vad.network())
+        self.given: list[NDArray[np.float32]] = []
+        self.answers: list[float] = []
 
-    def run(self, outputs: None, feed: dict[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-        """Pass on."""
-        given = feed["input"].copy()
-        answer = self._network.run(outputs, feed)
-        self.runs.append((given, float(answer[0].item())))
-        return answer
+    def _classify(self, chunk: NDArray[np.float32]) -> None:
+        super()._classify(chunk)
+        self.given.append(self._input[0].copy())
+        self.answers.append(float(self._probability[0, 0]))
 
 
 @pytest.mark.parametrize("frame_ms", FRAME_MS)
 def test_chunks(demo: NDArray[np.float64], frame_ms: int):
     """The network gets each 32 ms as soon as they are complete, with the 4 ms before them."""
     pcm = to_pcm(demo[2 * SAMPLE_RATE : 4 * SAMPLE_RATE])  # speech: the gate is open
-    network = CountedNetwork()
-    engine = vad.GatedSilero(network)  # type: ignore[arg-type]
+    engine = Recorded()
     size = frame_ms * SAMPLE_RATE // 1000
     for end in range(size, len(pcm) + 1, size):
         engine(pcm[end - size : end])
-        assert len(network.runs) == end // 512
+        assert len(engine.given) == end // 512
     padded = np.concatenate((np.zeros(64), pcm / 32768)).astype(np.float32)
-    for number, (given, _) in enumerate(network.runs):
-        assert np.array_equal(given[0], padded[number * 512 : number * 512 + 576])
+    state = np.zeros(vad.STATE_SHAPE, np.float32)
+    for number, (given, answer) in enumerate(zip(engine.given, engine.answers, strict=True)):
+        expected = padded[number * 512 : number * 512 + 576]
+        assert np.array_equal(given, expected)
+        feed = {"input": expected[np.newaxis], "state": state, "sr": np.array(SAMPLE_RATE)}
+        probability, state = vad.network().run(None, feed)
+        assert answer == pytest.approx(probability.item(), abs=1e-5)
 
 
 @pytest.mark.parametrize("gain_db", [0, -30])
@@ -359,15 +362,14 @@ def test_gate(demo: NDArray[np.float64], gain_db: float, monkeypatch: pytest.Mon
 
 def test_silence_is_cheap(demo: NDArray[np.float64]):
     """In a quiet room the network is not asked; after it, words are found from the start on."""
-    network = CountedNetwork()
-    engine = vad.GatedSilero(network)  # type: ignore[arg-type]
+    engine = Recorded()
     room = to_pcm(white(20), -65)
     for frame in room.reshape(-1, 320):
         engine(frame)
-    assert len(network.runs) < 0.02 * len(room) / 512
-    before = len(network.runs)
+    assert len(engine.given) < 0.02 * len(room) / 512
+    before = len(engine.given)
     engine_says = [engine(frame) for frame in to_pcm(demo[20800:36800]).reshape(-1, 320)]
-    assert len(network.runs) - before >= len(engine_says) * 320 // 512
+    assert len(engine.given) - before >= len(engine_says) * 320 // 512
     assert engine_says.index(True) * 20 <= 150
 
 
