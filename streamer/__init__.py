@@ -1,12 +1,43 @@
-"""Which emotion is heard, and how sure it is, while somebody speaks."""
+"""Says which emotion is heard, and how sure it is, while somebody speaks.
 
+Public are the names of this module, `streamer.types` (events and results) and `streamer.errors`.
+Everything else is internal and may change with any version.
+"""
+
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from streamer.api import Predictor
+    from streamer.config import Config
+    from streamer.errors import StreamerError
+    from streamer.stream import Stream, listen
+    from streamer.types import Alert, Prediction, Utterance
 
-__all__ = ["Predictor", "__version__"]
+__all__ = [
+    "Alert",
+    "Config",
+    "Prediction",
+    "Predictor",
+    "Stream",
+    "StreamerError",
+    "Utterance",
+    "__version__",
+    "listen",
+]
+
+_HOMES = {
+    "Alert": "types",
+    "Config": "config",
+    "Prediction": "types",
+    "Predictor": "api",
+    "Stream": "stream",
+    "StreamerError": "errors",
+    "Utterance": "types",
+    "listen": "stream",
+}
+"""Where each public name lives."""
 
 try:
     __version__ = version("streamer-emotion")
@@ -15,9 +46,7 @@ except PackageNotFoundError:  # run from a source tree that was never installed
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562: the type depends on the name
-    """Import `Predictor` when it is asked for: torch takes a second, ``streamer --help`` none."""
-    if name == "Predictor":
-        from streamer.api import Predictor  # noqa: PLC0415
-
-        return Predictor
+    """Import a public name when it is asked for: torch takes a second, ``streamer --help`` none."""
+    if name in _HOMES:
+        return getattr(import_module(f"streamer.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Iterator
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, Literal, SupportsFloat, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Literal, SupportsFloat, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +13,16 @@ from streamer.audio.level import FULL_SCALE
 from streamer.audio.pcm import MAX_CHANNELS, RATES, PeakMeter, to_int16
 from streamer.audio.resample import StreamConverter
 from streamer.config import Config
-from streamer.errors import InputWarning, NoSpeechError
+from streamer.errors import ConfigError, InputWarning, NoSpeechError
 from streamer.model.classifier import Classifier
 from streamer.pipeline import offline
 from streamer.segmentation.vad import fallback_reason
+from streamer.sinks.row import Session, columns, row
 from streamer.text import one_line
 from streamer.types import SAMPLE_RATE, Pcm, Utterance
+
+if TYPE_CHECKING:
+    import pandas  # noqa: ICN001 - named in an annotation
 
 Audio: TypeAlias = str | PathLike[str] | NDArray[np.float32] | NDArray[np.int16]
 """The path of a recording, or PCM of shape (samples,) or (samples, channels)."""
@@ -71,7 +75,7 @@ class Predictor:
         *,
         sample_rate: int | None = None,
     ) -> str | NDArray[np.float64]:
-        """Judge a recording of up to 30 s as one utterance, a longer one by its utterances.
+        """Classify a recording of up to 30 s as one utterance, a longer one by its utterances.
 
         Args:
             audio: The path of a recording of any format, rate and channel count; or PCM, float
@@ -94,15 +98,50 @@ class Predictor:
             return probabilities
         return self.labels[int(probabilities.argmax())]
 
+    def predict_proba(self, audio: Audio, *, sample_rate: int | None = None) -> NDArray[np.float64]:
+        """The probabilities of all emotions, as ``predict(audio, return_all=True)``.
+
+        Args:
+            audio: As for `predict`.
+            sample_rate: As for `predict`.
+
+        Returns:
+            Calibrated probabilities, shape (len(labels),), in the order of `labels`.
+
+        Raises:
+            InputError, NoSpeechError, TypeError, ValueError: As `predict`.
+        """
+        return self._probabilities(audio, sample_rate)
+
+    def dataframe(self, audio: Audio, *, sample_rate: int | None = None) -> "pandas.DataFrame":
+        """The utterances of a recording as a table: a row each, with the columns of the CSV.
+
+        Args:
+            audio: As for `predict`.
+            sample_rate: As for `predict`.
+
+        Raises:
+            ConfigError: pandas is not installed.
+            InputError: The recording cannot be read, or breaks off.
+        """
+        try:
+            import pandas as pd  # noqa: PLC0415 - optional, and slow to import
+        except ImportError:
+            raise ConfigError("dataframe needs pandas: pip install pandas") from None
+        name = f"PCM of shape {audio.shape}" if isinstance(audio, np.ndarray) else fspath(audio)
+        session = Session.begin(source=name, model=self._classifier.name, labels=self.labels)
+        found = self.utterances(audio, sample_rate=sample_rate)
+        return pd.DataFrame([row(u, session) for u in found], columns=columns(self.labels))
+
     def utterances(self, audio: Audio, *, sample_rate: int | None = None) -> Iterator[Utterance]:
-        """Split a recording into utterances and judge each.
+        """Split a recording into utterances and classify each.
 
         Args:
             audio: As for `predict`.
             sample_rate: As for `predict`.
 
         Yields:
-            One `Utterance` each, as soon as it is judged.
+            One `Utterance` each, as soon as it is classified.
 
         Raises:
             InputError: The recording cannot be read, or breaks off; what came before was yielded.

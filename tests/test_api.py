@@ -163,3 +163,18 @@ def test_what_is_amiss_with_a_recording_is_a_warning(predictor, voice, tmp_path)
         assert len(list(predictor.utterances(path))) == 1
     with pytest.warns(InputWarning, match="opposite phase"):
         predictor.predict(np.stack((voice, -voice), axis=1), sample_rate=16_000)
+
+
+def test_probabilities_and_a_table(predictor, excerpt):
+    """predict_proba is predict with return_all; the table has the columns and types of the CSV."""
+    probabilities = predictor.predict_proba(excerpt.path)
+    assert probabilities == pytest.approx(predictor.predict(excerpt.path, return_all=True))
+    table = predictor.dataframe(excerpt.path)
+    assert len(table) == len(excerpt.utterances)
+    assert list(table["emotion"]) == [
+        u.prediction.emotion for u in predictor.utterances(excerpt.path)
+    ]
+    assert table[list(predictor.labels)].sum(axis=1).to_numpy() == pytest.approx(1, abs=0.001)
+    assert table["duration_s"].dtype == float
+    pcm, rate = soundfile.read(excerpt.path)
+    assert len(predictor.dataframe(pcm, sample_rate=rate)) == len(table)

@@ -260,10 +260,10 @@ class Pipeline:
     # --- capture thread -------------------------------------------------------------------------
 
     def _capture(self) -> None:
-        while not self._warm.wait(POLL_S):
-            if self._stop.is_set():
-                return
-        try:
+        try:  # whoever feeds the source must be told, too, when there will never be a model
+            while not self._warm.wait(POLL_S):
+                if self._stop.is_set():
+                    return
             opened = self._source.open()
             self._live = opened.live
             self._results.put(SourceOpened(opened, time.time()))

@@ -82,7 +82,7 @@ def test_python_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """The Python in a page runs, in its order, beside a recording called call.wav."""
     monkeypatch.chdir(tmp_path)
     pcm, rate = soundfile.read(DEMO, dtype="int16")
-    soundfile.write("call.wav", pcm[: 12 * rate], rate)
+    soundfile.write("call.wav", pcm[: 6 * rate], rate)  # it is played at its own pace, too
     (tmp_path / "path" / "to").mkdir(parents=True)
     names: dict[str, object] = {}
     for block in blocks(page, "python"):
