@@ -75,12 +75,14 @@ class Block:
         lost: Samples (per channel, at the source's rate) missing before this block, an estimate.
         overrun: True where the device says that it was not read fast enough.
         time: `time.monotonic()` at which the last sample was there to be read.
+        warnings: What is amiss with the source, for people.
     """
 
     pcm: Pcm
     time: float
     lost: int = 0
     overrun: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

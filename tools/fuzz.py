@@ -13,7 +13,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TypeAlias
 from unittest import mock
@@ -81,7 +81,7 @@ def recording(data: bytes, folder: Path) -> None:
 
 def pipe(data: bytes, folder: Path) -> None:
     """Raw PCM on a pipe, in pieces of any size, at any rate and channel count."""
-    from streamer.audio.sources import PipeSource
+    from streamer.audio.pipe import PipeSource
     from streamer.config import Config
     from streamer.errors import InputError
     from streamer.pipeline.frontend import Frontend
@@ -90,22 +90,27 @@ def pipe(data: bytes, folder: Path) -> None:
     del folder
     head, body = np.frombuffer(data[:8].ljust(8, b"\1"), np.uint32), data[8:]
     reader, writer = os.pipe()
-    with os.fdopen(reader, "rb") as source_end, os.fdopen(writer, "wb", buffering=0) as sink:
-        try:
-            source = PipeSource(
-                source_end, sample_rate=int(head[0]), channels=int(head[1]), block_s=0.02
-            )
-            frontend = Frontend(source.open(), Config())
-        except InputError:
-            return
-        channel = Channel("mono", Config())
+    with (
+        os.fdopen(reader, "rb") as source_end,
+        os.fdopen(writer, "wb", buffering=0) as sink,
+        suppress(InputError),
+        ExitStack() as stack,
+    ):
+        source = PipeSource(
+            source_end, sample_rate=int(head[0]), channels=int(head[1]), block_s=0.02
+        )
+        stack.callback(source.close)
+        channel, frontend = Channel("mono", Config()), None
         for start in range(0, len(body), 1 + int(head[0]) % 999):
             sink.write(body[start : start + 1 + int(head[0]) % 999])
-            block = source.read()
-            assert block is not None
-            audio = frontend.convert(block.pcm)
-            channel.push(audio.pcm[:, 0], audio.crosstalk[:, 0])
+            if frontend is None and (info := source.open()) is not None:
+                frontend = Frontend(info, Config())
+            if frontend is not None and (block := source.read()) is not None:
+                audio = frontend.convert(block.pcm)
+                channel.push(audio.pcm[:, 0], audio.crosstalk[:, 0])
         sink.close()
+        while source.open() is None:
+            pass
         while source.read() is not None:
             pass
 

@@ -1,14 +1,36 @@
 """The audio input devices of this machine, as PortAudio lists them."""
 
 import os
+import re
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from streamer.errors import InputError
+
+_CARD = re.compile(r"\s*\(hw:\d+,\d+\)$")
+"""How ALSA's names end; the number of the card changes with what else is plugged in."""
+
+
+class _Streams:
+    """How many streams PortAudio has, and a lock around that."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_error: object) -> None:
+        self._lock.release()
+
+
+_STREAMS = _Streams()
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +43,50 @@ class Device:
     channels: int
     sample_rate: int
     default: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """By what a device is known again when it was unplugged: its index may be another one then.
+
+    Attributes:
+        name: Without the number of its sound card, which may change, too.
+        host_api: One of several that may list it.
+        place: Its place among devices of the same name there, from 0.
+        count: How many of these there were.
+    """
+
+    name: str
+    host_api: str
+    place: int
+    count: int
+
+    @classmethod
+    def of(cls, device: Device, devices: Sequence[Device]) -> "Identity":
+        """What tells a device from the others."""
+        equal = [one for one in devices if _bare(one) == _bare(device)]
+        name, host_api = _bare(device)
+        return cls(name, host_api, equal.index(device), len(equal))
+
+    def find(self, devices: Sequence[Device]) -> Device:
+        """The same device in a new list.
+
+        Raises:
+            InputError: It is not there; or too few of several equal ones to tell which.
+        """
+        equal = [one for one in devices if _bare(one) == (self.name, self.host_api)]
+        if not equal:
+            raise InputError(f"{self.name} ({self.host_api}): is not there")
+        if len(equal) < self.count:
+            raise InputError(
+                f"{self.name} ({self.host_api}): {len(equal)} of {self.count} of this name are "
+                "there, and which of them cannot be told"
+            )
+        return equal[self.place]
+
+
+def _bare(device: Device) -> tuple[str, str]:
+    return _CARD.sub("", device.name), device.host_api
 
 
 def input_devices() -> list[Device]:
@@ -53,7 +119,15 @@ def find_device(wanted: str | int | None) -> Device:
     Raises:
         InputError: There is none, or there are several; the candidates are listed.
     """
-    devices = input_devices()
+    return choose(input_devices(), wanted)
+
+
+def choose(devices: Sequence[Device], wanted: str | int | None) -> Device:
+    """As `find_device`, from a list. A name may be followed by a comma and the host API.
+
+    Raises:
+        InputError: There is none, or there are several; the candidates are listed.
+    """
     if not devices:
         raise InputError(
             "no input device: plug in a microphone, or play a recording with --input FILE"
@@ -65,7 +139,12 @@ def find_device(wanted: str | int | None) -> Device:
     if isinstance(wanted, int):
         found = [device for device in devices if device.index == wanted]
     else:
-        found = [device for device in devices if device.name.casefold() == wanted.casefold()]
+        name = wanted.casefold()
+        found = [
+            device
+            for device in devices
+            if name in {device.name.casefold(), f"{device.name}, {device.host_api}".casefold()}
+        ]
         found = found or [d for d in devices if wanted.casefold() in d.name.casefold()]
     if len(found) == 1:
         return found[0]
@@ -91,12 +170,31 @@ def portaudio() -> Any:  # noqa: ANN401 - the sounddevice module, which ships no
 
 
 def _refresh(sd: Any) -> None:  # noqa: ANN401 - the sounddevice module
-    """Have PortAudio list the devices anew: it looks when it starts, and only then."""
-    try:
-        sd._terminate()  # noqa: SLF001 - there is no public way
-        sd._initialize()  # noqa: SLF001
-    except sd.PortAudioError as error:
-        raise InputError(f"PortAudio does not start: {error}") from error
+    """Have PortAudio list the devices anew: it looks when it starts, and only then.
+
+    Not while a stream is open, or hangs in its driver while it is closed: ending PortAudio would
+    close it, too, and hang or crash there.
+    """
+    with _STREAMS:
+        if _STREAMS.count:
+            return
+        try:
+            sd._terminate()  # noqa: SLF001 - there is no public way
+            sd._initialize()  # noqa: SLF001
+        except sd.PortAudioError as error:
+            raise InputError(f"PortAudio does not start: {error}") from error
+
+
+def hold_portaudio() -> None:
+    """Say that a stream is about to be opened. Waits while devices are listed."""
+    with _STREAMS:
+        _STREAMS.count += 1
+
+
+def release_portaudio() -> None:
+    """Say that it is closed. On any thread."""
+    with _STREAMS:
+        _STREAMS.count -= 1
 
 
 @contextmanager
@@ -108,7 +206,10 @@ def native_stderr_muted() -> Iterator[None]:
     """
     sys.stderr.flush()
     kept = os.dup(2)
-    with os.fdopen(kept, "w") as still_heard, Path(os.devnull).open("wb") as sink:
+    with (
+        os.fdopen(kept, "w", errors="backslashreplace") as still_heard,
+        Path(os.devnull).open("wb") as sink,
+    ):
         os.dup2(sink.fileno(), 2)
         try:
             with redirect_stderr(still_heard):

@@ -123,26 +123,36 @@ class Ffmpeg:
         self._described.wait(START_TIMEOUT_S)
         return None if self._video else self._duration_s
 
-    def read(self, timeout: float) -> Pcm | None:
-        """What has been decoded, shape (samples, channels), perhaps nothing; None at the end.
+    def wait(self, timeout: float) -> bool:
+        """Wait for what is decoded next, for `read`; False at the end.
 
         Raises:
             InputError: It cannot be decoded.
         """
         assert self._process.stdout is not None  # noqa: S101 - for the type checker
         if self._ended:
-            return None
+            return False
         pipe = self._process.stdout
         if sys.platform != "win32" and not select.select([pipe], [], [], timeout)[0]:
-            return self._wav.take()
+            return True
         data = read_bytes(pipe.fileno(), READ_BYTES)
-        if not data:
-            self._ended = True
-            self._process.wait()
-            self._listener.join(START_TIMEOUT_S)
-            return None
-        self._wav.feed(data)
-        return self._wav.take()
+        if data:
+            self._wav.feed(data)
+            return True
+        self._ended = True
+        self._process.wait()
+        self._listener.join(START_TIMEOUT_S)
+        return False
+
+    def read(self, timeout: float) -> Pcm | None:
+        """What has been decoded, shape (samples, channels), perhaps nothing; None at the end.
+
+        Raises:
+            InputError: It cannot be decoded.
+        """
+        going_on = self.wait(timeout)
+        pcm = self._wav.take()
+        return pcm if going_on or len(pcm) else None
 
     def fault(self) -> str:
         """At the end: why that came too early; empty where it did not."""
@@ -219,16 +229,14 @@ class FfmpegReader:
         try:
             polls = round(START_TIMEOUT_S / POLL_S)  # no clock: this process may be stopped
             while (info := self._ffmpeg.info) is None:
-                if (pcm := self._ffmpeg.read(POLL_S)) is None:
+                if not self._ffmpeg.wait(POLL_S):
                     raise UnreadableError(self._ffmpeg.fault())
-                self._waiting.append(pcm)
-                polls -= not len(pcm)
+                polls -= 1
                 if not polls:
                     raise UnreadableError(f"nothing from ffmpeg within {START_TIMEOUT_S:g} s")
         finally:
             if info is None:
                 self._ffmpeg.close()
-        self._waiting = [pcm for pcm in self._waiting if len(pcm)]
         self.sample_rate, self.channels = info.sample_rate, info.channels
 
     @property

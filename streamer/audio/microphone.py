@@ -4,15 +4,34 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from streamer.audio.devices import Device, find_device, portaudio
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.audio.devices import (
+    Device,
+    Identity,
+    choose,
+    hold_portaudio,
+    input_devices,
+    portaudio,
+    release_portaudio,
+)
 from streamer.audio.sources import MIN_SILENT_BLOCKS, MIN_SILENT_S, POLL_S, empty_block
 from streamer.errors import DeviceLostError, InputError
+from streamer.text import one_line
 from streamer.types import SAMPLE_RATE, Block, Pcm, SourceInfo
 
 START_TIMEOUT_S = 4.0
 """A device that was just opened may take this long to deliver its first block."""
+
+SILENT_WARNING_S = 5.0
+"""A device that delivers nothing but zeros for so long is muted, or not allowed to be heard."""
+
+MAX_WAITING_S = 30.0
+"""So much may wait for the capture thread; what comes then is lost, and counted."""
 
 PACED_BLOCKS = 3
 """After a pause, what has not come before so many blocks at their usual pace is lost."""
@@ -30,7 +49,7 @@ def _uptime() -> float:
 class MicrophoneSource:
     """An input device, at 16 kHz where it can, else at its own rate.
 
-    After a loss, `open` looks for the same device again, by its name, never for another one.
+    After a loss, `open` looks for the same device again (`Identity`), never for another one.
     """
 
     def __init__(self, device: str | int | None, *, channels: int, block_s: float) -> None:
@@ -46,16 +65,31 @@ class MicrophoneSource:
         self._late = 0  # samples that did not come in time, and still may
         self._paced = 0  # how many blocks have come at their usual pace since
         self._after_loss = False
+        self._identity: Identity | None = None
+        self._closing: threading.Thread | None = None
+        self._dropped = 0  # samples that nobody fetched in time; PortAudio's thread's
+        self._zeros: NDArray[np.int64] = np.zeros(0, np.int64)  # in a row, by channel
 
     def open(self) -> SourceInfo:
         """Open the device; after a loss, the same one."""
-        found = find_device(self._wanted if self._info is None else self._info.name)
+        if self._closing is not None and self._closing.is_alive():
+            raise InputError("its driver has not let go of it yet")
+        devices = input_devices()
+        if self._identity is None:
+            found = choose(devices, self._wanted)
+            identity = Identity.of(found, devices)
+        else:
+            identity = self._identity
+            found = identity.find(devices)
         sd = portaudio()
         channels, rate = _best_format(sd, found, self._channels)
         self._blocks = queue.SimpleQueue()
         self._polls, self._heard = 0, False
         self._after_loss = self._info is not None
-        self._info = SourceInfo(found.name, rate, channels, live=True)
+        self._info = SourceInfo(one_line(found.name), rate, channels, live=True)
+        self._identity = identity
+        self._zeros = np.zeros(channels, np.int64)
+        hold_portaudio()
         try:
             self._stream = sd.InputStream(
                 device=found.index,
@@ -67,6 +101,8 @@ class MicrophoneSource:
             )
             self._stream.start()
         except sd.PortAudioError as error:
+            if self._stream is None:
+                release_portaudio()
             self.close()
             raise InputError(
                 f"{found.name}: cannot be opened ({error.args[0]}); is another program using it? "
@@ -89,16 +125,32 @@ class MicrophoneSource:
                 raise DeviceLostError(f"nothing from it for {silent:.1f} s") from None
             return empty_block(self._info.channels)
         self._polls, self._heard = 0, True
-        return block
+        return replace(block, warnings=self._silent(block.pcm, self._info))
 
     def close(self) -> None:
         """Close the stream; where that hangs, leave it to a thread of its own."""
         stream, self._stream = self._stream, None
         if stream is not None:
-            closing = threading.Thread(target=_close_quietly, args=(stream.abort, stream.close))
-            closing.daemon = True
-            closing.start()
-            closing.join(CLOSE_TIMEOUT_S)
+            self._closing = threading.Thread(
+                target=_close_quietly,
+                args=(stream.abort, stream.close, release_portaudio),
+                name="closing a microphone",
+                daemon=True,
+            )
+            self._closing.start()
+            self._closing.join(CLOSE_TIMEOUT_S)
+
+    def _silent(self, pcm: Pcm, info: SourceInfo) -> tuple[str, ...]:
+        """What is to be said where a channel has delivered nothing but zeros for a while."""
+        limit = SILENT_WARNING_S * info.sample_rate
+        before = self._zeros
+        self._zeros = np.where(pcm.any(axis=0), 0, before + len(pcm))
+        dead = np.flatnonzero((self._zeros >= limit) & (before < limit)) + 1
+        if not len(dead):
+            return ()
+        which = "" if len(before) == 1 else f"channel {', '.join(map(str, dead))}: "
+        text = f"{info.name}: {which}digital silence for {SILENT_WARNING_S:g} s: is it muted?"
+        return (text,)
 
     def _on_block(self, pcm: Pcm, samples: int, _times: object, status: Any) -> None:  # noqa: ANN401
         """On PortAudio's thread: hand over a copy and return at once."""
@@ -108,13 +160,18 @@ class MicrophoneSource:
         missing = round((up - self._last_up) * rate) - samples if self._last_up else 0
         self._last_up = up
         overrun = bool(status.input_overflow)
+        if self._blocks.qsize() * self._block_s > MAX_WAITING_S:  # the capture thread is behind
+            self._dropped += samples
+            return
+        dropped, self._dropped = self._dropped, 0
         if self._after_loss:
             lost, self._late = max(1, self._late + missing), 0
         elif overrun and not self._late and missing <= MIN_SILENT_S * rate:
             lost = max(1, missing)
         else:
             lost = self._given_up(missing, samples, rate)
-        self._blocks.put(Block(pcm.copy(), now, lost=lost, overrun=overrun))
+        block = Block(pcm.copy(), now, lost=lost + dropped, overrun=overrun or dropped > 0)
+        self._blocks.put(block)
         self._after_loss = False
 
     def _given_up(self, missing: int, samples: int, rate: int) -> int:

@@ -13,7 +13,8 @@ def record(source: Source, seconds: float) -> Pcm:
     Raises:
         InputError: It cannot be opened, or is lost.
     """
-    info = source.open()
+    while (info := source.open()) is None:
+        pass  # it waits by itself
     try:
         converter = StreamConverter(info.sample_rate, info.channels)
         pieces: list[Pcm] = []

@@ -1,17 +1,14 @@
-"""What a source of audio is; a recording and a pipe as sources. All deliver blocks of int16 PCM."""
+"""What a source of audio is, and a recording as one. All deliver blocks of int16 PCM."""
 
-import os
-import select
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 import numpy as np
 
-from streamer.audio.pcm import check_format
 from streamer.audio.recording import Recording
+from streamer.text import one_line
 from streamer.types import Block, SourceInfo
 
 POLL_S = 0.1
@@ -25,8 +22,11 @@ MIN_SILENT_BLOCKS = 10
 class Source(Protocol):
     """Something that can be listened to. Opened, read and closed on the capture thread."""
 
-    def open(self) -> SourceInfo:
+    def open(self) -> SourceInfo | None:
         """Start delivering; may be called again after `close`, for the same device.
+
+        Returns:
+            What it is; None where that is not known yet: call it again.
 
         Raises:
             InputError: It cannot be opened; the message says why and names the cure.
@@ -55,7 +55,7 @@ class FileSource:
     def __init__(self, path: Path, *, block_s: float, name: str | None = None) -> None:
         self._path = path
         self._block_s = block_s
-        self._name = name or str(path)
+        self._name = name or one_line(str(path))
 
     def open(self) -> SourceInfo:
         """Open the recording and start its clock."""
@@ -68,48 +68,16 @@ class FileSource:
     def read(self) -> Block | None:
         """The next block, once the time for it has come."""
         pcm = next(self._blocks, None)
+        warnings = tuple(self._recording.drain_warnings())
         if pcm is None:
-            return None
+            nothing = empty_block(self._recording.info.channels)
+            return replace(nothing, warnings=warnings) if warnings else None
         self._delivered += len(pcm)
         due = self._started + self._delivered / self._recording.info.sample_rate
         time.sleep(max(0.0, due - time.monotonic()))
-        return Block(pcm, due)
+        return Block(pcm, due, warnings=warnings)
 
     def close(self) -> None:
         """Close the recording."""
         if hasattr(self, "_recording"):
             self._recording.close()
-
-
-class PipeSource:
-    """Raw signed 16-bit little-endian PCM, channels interleaved, from a pipe.
-
-    Raises:
-        InputError: Nobody can have recorded such a rate or so many channels.
-    """
-
-    def __init__(self, pipe: BinaryIO, *, sample_rate: int, channels: int, block_s: float) -> None:
-        self._pipe = pipe
-        self._info = check_format(SourceInfo("standard input", sample_rate, channels, live=False))
-        self._block_bytes = round(block_s * sample_rate) * channels * 2
-        self._rest = b""  # of a sample that the last read cut
-
-    def open(self) -> SourceInfo:
-        """Nothing to open: the pipe is there."""
-        return self._info
-
-    def read(self) -> Block | None:
-        """What the pipe holds now, at most one block."""
-        if sys.platform != "win32" and not select.select([self._pipe], [], [], POLL_S)[0]:
-            return empty_block(self._info.channels)
-        data = os.read(self._pipe.fileno(), self._block_bytes)
-        if not data:
-            return None
-        data = self._rest + data
-        whole = len(data) - len(data) % (2 * self._info.channels)
-        self._rest = data[whole:]
-        pcm = np.frombuffer(data[:whole], dtype="<i2").astype(np.int16)
-        return Block(pcm.reshape(-1, self._info.channels), time.monotonic())
-
-    def close(self) -> None:
-        """Leave the pipe to whoever opened it."""

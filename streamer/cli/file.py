@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from streamer.cli.logs import stderr_held_back
 from streamer.cli.options import (
     add_config,
     add_model,
@@ -49,20 +50,25 @@ def add_arguments(parser: CommandParser) -> None:
 
 def execute(args: Namespace) -> int:
     """Analyse the recordings; returns 1 where one could not be read or not all be written."""
+    from streamer.audio.devices import native_stderr_muted
+    from streamer.audio.inputs import recording_path
     from streamer.bulk.local import analyse
     from streamer.cli.preflight import check_before_loading
 
     config = load_config(args).config
     audio = audio_folder(args)  # before the model, which takes a while
     check_before_loading(config, csv_path(config))
-    return analyse(
-        [Path(path) for path in args.paths],
-        model_loader(config)(),
-        config,
-        split=not args.mono,
-        csv=csv_path(config),
-        summary=args.summary,
-        audio=audio,
-        jobs=args.jobs,
-        json=args.json,
-    )
+    model = model_loader(config)()
+    # What decoders complain of on stderr, our own errors say.
+    with stderr_held_back(), native_stderr_muted():
+        return analyse(
+            [recording_path(path) for path in args.paths],
+            model,
+            config,
+            split=not args.mono,
+            csv=csv_path(config),
+            summary=args.summary,
+            audio=audio,
+            jobs=args.jobs,
+            json=args.json,
+        )

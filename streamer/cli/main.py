@@ -1,6 +1,7 @@
 """The program ``streamer``: finds the command that was typed, runs it, returns its exit code."""
 
 import difflib
+import io
 import logging
 import sys
 from collections.abc import Sequence
@@ -65,6 +66,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = COMMANDS.get(words[0]) if words else None
     if command is None:
         return _without_command(words)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names go out in whatever code page there is
+            stream.reconfigure(errors="backslashreplace")
     args = command_parser(command).parse_args(words[1:])
     try:
         with logging_set_up(args):

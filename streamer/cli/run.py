@@ -1,7 +1,7 @@
 """``streamer run``: analyse a microphone, a recording or a pipe while it is heard."""
 
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from streamer.cli.logs import stderr_held_back
 from streamer.cli.options import (
@@ -39,7 +39,9 @@ def add_arguments(parser: CommandParser) -> None:
         help="input device, as 'streamer devices' lists them (default: the system's)",
     )
     source.add_argument(
-        "--input", metavar="FILE|-", help="play a recording, or read raw s16le PCM from a pipe"
+        "--input",
+        metavar="FILE|URL|-",
+        help="play a recording or a stream, or read WAV or raw s16le PCM from a pipe",
     )
     source.add_argument(
         "--demo",
@@ -150,22 +152,20 @@ def _source(args: Namespace, config: "Config") -> "Source":
     Raises:
         InputError: There is no such recording or device, or it has too few channels.
     """
-    from pathlib import Path
-
     from streamer.audio.demo import DEMO
     from streamer.audio.devices import find_device
     from streamer.audio.microphone import MicrophoneSource
-    from streamer.audio.sources import FileSource, PipeSource
-    from streamer.cli.preflight import check_recording
+    from streamer.audio.pipe import PipeSource
+    from streamer.audio.sources import FileSource
+    from streamer.text import one_line
     from streamer.types import SAMPLE_RATE
 
     block_s = config.audio.block_ms / 1000
     count = args.channels if isinstance(args.channels, int) else len(config.audio.channels) or 1
-    if args.input == "-":
-        if sys.stdin.isatty():
-            raise InputError("standard input is a terminal, expected a pipe of raw s16le PCM")
+    if (pipe := _pipe(args.input)) is not None:
+        name = "standard input" if args.input == "-" else one_line(args.input)
         rate = args.rate or SAMPLE_RATE
-        return PipeSource(sys.stdin.buffer, sample_rate=rate, channels=count, block_s=block_s)
+        return PipeSource(pipe, sample_rate=rate, channels=count, block_s=block_s, name=name)
     if args.rate is not None or isinstance(args.channels, int):
         raise ConfigError(
             "--rate and --channels with a number describe raw PCM: they need --input -"
@@ -173,11 +173,37 @@ def _source(args: Namespace, config: "Config") -> "Source":
     if args.demo:
         return FileSource(DEMO, block_s=block_s, name="the bundled recording (demo)")
     if args.input is not None:
-        path = Path(args.input).expanduser()
-        check_recording(path, config)
-        return FileSource(path, block_s=block_s)
+        return _recording(args.input, config, block_s)
     try:
         find_device(config.audio.device)
     except InputError as error:
         raise InputError(f"{error}\n  or see it at work with: streamer run --demo") from None
     return MicrophoneSource(config.audio.device, channels=count, block_s=block_s)
+
+
+def _pipe(text: str | None) -> "BinaryIO | None":
+    """Standard input or a named pipe, where ``--input`` means one."""
+    from streamer.audio.inputs import open_pipe, recording_path
+    from streamer.audio.url import is_url
+
+    if text == "-":
+        if sys.stdin.isatty():
+            raise InputError(
+                "standard input is a terminal, expected a pipe of WAV or raw s16le PCM"
+            )
+        return sys.stdin.buffer
+    return None if text is None or is_url(text) else open_pipe(recording_path(text))
+
+
+def _recording(text: str, config: "Config", block_s: float) -> "Source":
+    """A recording or a URL, played at real-time pace."""
+    from streamer.audio.inputs import recording_path
+    from streamer.audio.sources import FileSource
+    from streamer.audio.url import UrlSource, is_url
+    from streamer.cli.preflight import check_recording
+
+    if is_url(text):
+        return UrlSource(text, block_s=block_s)
+    path = recording_path(text)
+    check_recording(path, config)
+    return FileSource(path, block_s=block_s)

@@ -155,6 +155,7 @@ class Pipeline:
         self._opened = threading.Event()
         self._paused = threading.Event()
         self._loss = ""  # why the device is gone: told by capture, forgotten by the segmenter
+        self._reopened = False  # since then, and nothing has come yet; the capture thread's
         self._live = True  # until the source says otherwise
         self._overruns = 0  # reported by the device; counted on the capture thread
         self._gaps = 0  # the segmenter thread's, as the next two
@@ -264,7 +265,9 @@ class Pipeline:
             while not self._warm.wait(POLL_S):
                 if self._stop.is_set():
                     return
-            opened = self._source.open()
+            while (opened := self._source.open()) is None:
+                if self._stop.is_set():
+                    return
             self._live = opened.live
             self._results.put(SourceOpened(opened, time.time()))
             self._results.put(StateChanged(State.LISTENING))
@@ -294,10 +297,16 @@ class Pipeline:
 
     def _store(self, block: Block, frontend: Frontend) -> None:
         self._overruns += block.overrun
+        for text in block.warnings:
+            self._results.put(Warned(text))
         lost = frontend.samples_out(block.lost)
+        if self._reopened and len(block.pcm):
+            lost, self._reopened = max(1, lost), False  # by this hole the segmenter knows it
         if lost:
             self._write(frontend.flush())
         audio = frontend.convert(block.pcm)
+        for text in frontend.drain_warnings():
+            self._results.put(Warned(text))
         while not self._live and not self._ring.wait_for_room(len(audio.pcm), POLL_S):
             if self._stop.is_set():
                 return
@@ -312,11 +321,14 @@ class Pipeline:
         delay, longest = REOPEN_S
         while not self._stop.wait(delay):
             try:
-                return self._source.open()
+                opened = self._source.open()
             except InputError as error:
                 reason = str(error).partition("\n")[0]
                 self._results.put(StateChanged(State.LOST, f"{info.name}: {reason}"))
                 delay = min(2 * delay, longest)
+            else:
+                self._reopened = True
+                return opened
         return None
 
     # --- segmenter thread -----------------------------------------------------------------------
@@ -339,8 +351,12 @@ class Pipeline:
                 self._results.put(StateChanged(_state(paused=paused)))
             if chunk is not None:
                 heard, polls = True, 0
+                back = bool(self._loss) and chunk.lost > 0  # else it is what filters still held
+                if back and not lost:
+                    lost = True
+                    self._lose(self._loss)
                 self._take(chunk, paused=paused)
-                if lost:
+                if lost and (back or not self._loss):
                     lost = False
                     self._loss = ""
                     self._results.put(StateChanged(_state(paused=paused)))
@@ -351,9 +367,7 @@ class Pipeline:
                 silent = polls * POLL_S
                 if self._loss or silent > limit:
                     lost = True
-                    self._close(EndReason.DEVICE_LOST)
-                    reason = self._loss or f"nothing from the device for {silent:.1f} s"
-                    self._results.put(StateChanged(State.LOST, reason))
+                    self._lose(self._loss or f"nothing from the device for {silent:.1f} s")
             self._count()
         self._results.put(StateChanged(State.STOPPING))
         self._close(EndReason.STOPPED if self._stop.is_set() else EndReason.END_OF_INPUT)
@@ -371,6 +385,10 @@ class Pipeline:
             else:
                 crosstalk = chunk.crosstalk[:, index]
                 self._report(channel, channel.push(chunk.pcm[:, index], crosstalk))
+
+    def _lose(self, reason: str) -> None:
+        self._close(EndReason.DEVICE_LOST)
+        self._results.put(StateChanged(State.LOST, reason))
 
     def _close(self, reason: EndReason) -> None:
         for channel in self._channels:

@@ -14,8 +14,9 @@ from streamer.audio.devices import find_device, native_stderr_muted
 from streamer.audio.level import clips, peak_dbfs, rms_dbfs
 from streamer.audio.microphone import MicrophoneSource
 from streamer.audio.pcm import to_int16
+from streamer.audio.pipe import PipeSource
 from streamer.audio.recording import Recording
-from streamer.audio.sources import FileSource, PipeSource
+from streamer.audio.sources import FileSource
 from streamer.errors import InputError
 
 RATE = 16_000
@@ -166,10 +167,12 @@ def test_a_pipe_may_cut_samples_anywhere():
     data = voice.tobytes() + b"\x01"
     with os.fdopen(read_end, "rb") as pipe, os.fdopen(write_end, "wb", buffering=0) as sink:
         source = PipeSource(pipe, sample_rate=RATE, channels=2, block_s=0.02)
-        source.open()
+        assert source.open() is None  # nothing has come yet
         got = []
         for start in range(0, len(data), 333):
             sink.write(data[start : start + 333])
+            if not start:
+                assert source.open() is not None
             block = source.read()
             assert block is not None
             got.append(block.pcm)

@@ -1,6 +1,8 @@
 """Which recordings are found: nothing in a folder is left out without a word."""
 
 import os
+import subprocess
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -127,3 +129,23 @@ def test_what_is_amiss_with_a_recording_is_said(tmp_path, capfd):
     out, error = capfd.readouterr()
     assert "1 utterance" in out
     assert "call.wav: its header says 0.0 s, it holds 2.0 s" in " ".join(error.split())
+
+
+def test_names_go_out_in_a_legacy_code_page(tmp_path):
+    """What it lacks is escaped; and a decoder's chatter stays out of the way."""
+    name = "\u8fd9\U0001f600"
+    soundfile.write(tmp_path / f"{name}.wav", [*silence(0.5), *speech(1.0)], RATE)
+    soundfile.write(tmp_path / "cut.mp3", [*silence(0.5), *speech(3.0)], RATE)
+    cut = (tmp_path / "cut.mp3").read_bytes()
+    (tmp_path / "cut.mp3").write_bytes(cut[: len(cut) * 2 // 3])
+    result = subprocess.run(
+        [sys.executable, str(Path(__file__).parents[1] / "child.py"), "file", str(tmp_path),
+         "--no-csv"],
+        env=os.environ | {"PYTHONIOENCODING": "cp1252"}, capture_output=True, check=False,
+    )  # fmt: skip
+    assert result.returncode == 1
+    assert name.encode("ascii", "backslashreplace") in result.stdout
+    error = result.stderr.decode("cp1252")
+    assert "cut.mp3: breaks off at" in " ".join(error.split())
+    assert "mpg123" not in error
+    assert "Traceback" not in error

@@ -14,8 +14,8 @@ from fakes import speech
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from streamer.audio.pipe import PipeSource
 from streamer.audio.recording import Recording
-from streamer.audio.sources import PipeSource
 from streamer.errors import InputError, OutputError
 from streamer.sinks.csv_log import CsvLog
 

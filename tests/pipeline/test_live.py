@@ -17,6 +17,7 @@ from streamer.types import (
     EndReason,
     ModelLoaded,
     RollingPrediction,
+    SourceInfo,
     SourceOpened,
     State,
     StateChanged,
@@ -24,6 +25,7 @@ from streamer.types import (
     Utterance,
     UtteranceStarted,
     VoiceLearned,
+    Warned,
 )
 
 LEAD = silence(1.0)
@@ -319,3 +321,42 @@ def test_latency_counts_from_the_capture_of_the_last_word():
     (row,) = of(Utterance, run(ScriptedSource(late)))
     assert row.latency_ms is not None
     assert row.latency_ms > 5000
+
+
+def test_a_lost_device_is_lost_until_it_is_opened_again(monkeypatch):
+    """What the resampler still held is no sign of life: LOST does not flap."""
+    monkeypatch.setattr("streamer.pipeline.live.REOPEN_S", (0.6, 0.6))
+    at_44k = SourceInfo("desk", 44_100, 1, live=True)
+    pcm = np.tile(speech(1.0), 3)[:44_100]
+    script = [*blocks(pcm), DeviceLostError("gone"), *blocks(pcm)]
+    source = ScriptedSource(script)
+    source._info = at_44k
+    pipeline = Pipeline(source, FakeModel, Config())
+    pipeline.start()
+    states = []
+    while (event := pipeline.events.get()) is not None:
+        if isinstance(event, StateChanged):
+            states.append(event.state)
+    pipeline.join()
+    after_loss = states[states.index(State.LOST) :]
+    assert after_loss == [State.LOST, State.LISTENING, State.STOPPING]
+
+
+def test_what_is_amiss_with_a_source_is_told():
+    """A warning in a block; channels that cancel each other."""
+    voice = speech(1.0)
+    source = ScriptedSource(
+        [
+            Block(np.stack((voice, -voice), axis=1), 0.0, warnings=("muted?",)),
+        ]
+    )
+    source._info = SourceInfo("desk", 16_000, 2, live=True)
+    pipeline = Pipeline(source, FakeModel, Config())
+    pipeline.start()
+    told = []
+    while (event := pipeline.events.get()) is not None:
+        if isinstance(event, Warned):
+            told.append(event.text)
+    pipeline.join()
+    assert "muted?" in told
+    assert any("opposite phase" in text for text in told)
