@@ -106,8 +106,8 @@ def execute(args: Namespace) -> int:
     with_board = not args.json and not args.no_dashboard and usable(console)
     with ExitStack() as stack:
         stack.enter_context(native_stderr_muted())
-        source = _source(args, config)
         check_before_loading(config, csv)
+        source = _source(args, config)
         pipeline = Pipeline(source, model_loader(config), config)
         board = lines = None
         if with_board:
