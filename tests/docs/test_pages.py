@@ -124,3 +124,14 @@ def test_files_that_are_named_exist():
         tests = {path.name for path in (ROOT / "tests").rglob("test_*.py")}
         for path in re.findall(r"`(test_\w+\.py)`", page.read_text()):
             assert path in tests, f"{page.name}: {path}"
+
+
+def test_the_architecture_names_modules_that_exist():
+    """Every module that docs/architecture.md names is in the package."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    named = set(re.findall(r"(?<![\w/])((?:[a-z]+/)+[a-z_]*(?:\.py)?)(?![\w/])", page))
+    assert len(named) > 30
+    missing = [
+        p for p in sorted(named) if not any((r / p).exists() for r in (ROOT, ROOT / "streamer"))
+    ]
+    assert not missing
