@@ -26,8 +26,9 @@ from streamer.training.data.manifest import Clip, labels_of, leave_out, read_man
 from streamer.training.data.recordings import Recordings, Spoilt
 from streamer.training.encoder.finetune import FineTuning, finetune
 from streamer.training.evaluation.metrics import figures
+from streamer.training.heads.examples import target_indices
 from streamer.training.heads.logistic import Examples, asked_labels, balanced_weights, fit
-from streamer.training.heads.recipe import Recipe, softmax, target_indices
+from streamer.training.heads.recipe import Recipe, softmax
 
 WAYS: dict[str, tuple[Any, Any]] = {
     "frozen": (1, 0),
@@ -115,7 +116,7 @@ def one(
     labels = labels_of(learned)
     examples = Examples(
         torch.from_numpy(extract(learned)),
-        target_indices(learned, labels),
+        torch.eye(len(labels))[target_indices(learned, labels)],
         asked_labels(learned, labels),
         balanced_weights(learned, voices=RECIPE.voices, misheard=RECIPE.misheard),
     )

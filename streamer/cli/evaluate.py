@@ -48,6 +48,7 @@ def add_arguments(parser: CommandParser) -> None:
 
 def execute(args: Namespace) -> int:
     """Measure, print the figures, and write them with plots."""
+    from streamer.training.evaluation import ordinary
     from streamer.training.heads.speech import PROTOCOL
 
     if args.model is not None:
@@ -56,7 +57,50 @@ def execute(args: Namespace) -> int:
         raise ConfigError("an encoder is evaluated under a protocol: --protocol is missing")
     if args.protocol == PROTOCOL:
         return _evaluate_no_speech(args)
+    if args.protocol == ordinary.PROTOCOL:
+        return _evaluate_ordinary(args)
     return _evaluate_recipe(args)
+
+
+def _evaluate_ordinary(args: Namespace) -> int:
+    from streamer.training.evaluation.operating import RATES
+    from streamer.training.evaluation.ordinary import evaluate_ordinary
+
+    if args.ordinary is None:
+        raise ConfigError("--protocol ordinary measures ordinary speech: --ordinary is missing")
+    result = evaluate_ordinary(
+        manifest=args.manifest,
+        encoder=args.encoder,
+        ordinary=args.ordinary,
+        rooms=args.rooms,
+        corpora=args.corpora,
+        out=args.out,
+        cache=args.cache,
+        jobs=args.jobs,
+    )
+    parts = {"unseen speakers": result.speakers, "unseen corpora": result.unseen}
+    for name, part in parts.items():
+        if part is None:
+            continue
+        quiet = part.quiet
+        print(
+            f"{name}: ordinary speech, {quiet.hours * 60:.0f} min: certain of an emotion in ",
+            end="",
+        )
+        print(f"{quiet.certain:.2%} of the speaking time")
+        for corpus, curves in part.found.items():
+            for emotion, curve in curves.items():
+                rates = ", ".join(
+                    f"{found:.2f} at {rate:g}"
+                    for rate, found in zip(RATES, curve.found, strict=True)
+                )
+                print(
+                    f"  {corpus}, {emotion}: certain {curve.certain:.2f}, named {curve.named:.2f}; ",
+                    end="",
+                )
+                print(f"found {rates} false alarms an hour")
+    print(f"figures and plot in {args.out}")
+    return 0
 
 
 def _evaluate_recipe(args: Namespace) -> int:
@@ -67,6 +111,8 @@ def _evaluate_recipe(args: Namespace) -> int:
         encoder=args.encoder,
         protocol=args.protocol,
         corpora=args.corpora,
+        ordinary=args.ordinary,
+        rooms=args.rooms,
         variations=args.variations,
         out=args.out,
         cache=args.cache,

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from streamer.cli.options import read_text
-from streamer.cli.parser import CommandParser, Namespace
+from streamer.cli.parser import CommandParser, Namespace, names
 from streamer.cli.training_options import add_encoder, add_training
 
 NAME = "train"
@@ -33,6 +33,13 @@ def add_arguments(parser: CommandParser) -> None:
         help="an encoder fine-tuned without some speakers, to calibrate on these",
     )
     parser.add_argument(
+        "--without",
+        metavar="CORPUS:SPEAKER",
+        type=names,
+        default=[],
+        help="speakers to leave out, for a demonstration or a test of one's own",
+    )
+    parser.add_argument(
         "--version", metavar="V", default="1", help="of the model (default: %(default)s)"
     )
     parser.add_argument(
@@ -60,6 +67,9 @@ def execute(args: Namespace) -> int:
         notes=read_text(args.notes) if args.notes else "",
         out=args.out,
         corpora=args.corpora,
+        ordinary=args.ordinary,
+        rooms=args.rooms,
+        without=args.without,
         evaluations=[read_evaluation(path) for path in args.figures],
         sounds=args.sounds,
         speech_figures=read_speech_figures(args.speech_figures) if args.speech_figures else None,

@@ -34,6 +34,19 @@ def add_training(parser: CommandParser) -> None:
         help="use only these (default: all of them)",
     )
     parser.add_argument(
+        "--ordinary",
+        metavar="CSV",
+        type=Path,
+        help="recordings of people who just talk, to learn quiet from: path; where known source, "
+        "speaker, use (train or dev)",
+    )
+    parser.add_argument(
+        "--rooms",
+        metavar="DIR",
+        type=Path,
+        help="impulse responses of rooms, for degraded copies (default: synthetic ones alone)",
+    )
+    parser.add_argument(
         "--sounds",
         metavar="DIR|CSV",
         type=Path,

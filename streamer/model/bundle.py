@@ -12,6 +12,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -36,23 +37,23 @@ from streamer.errors import ModelError
 from streamer.model import features
 from streamer.model.catalog import MANIFEST
 from streamer.model.encoder import EmotionNet, NetworkShape
+from streamer.model.priors import log_prior
 from streamer.model.speaker.adaptation import VoiceModel
 from streamer.model.speaker.clustering import SpeakerModel
 from streamer.model.speech import SpeechModel
 from streamer.types import EMOTIONS
 
-FORMAT = 6
+FORMAT = 7
 """Raised whenever a bundle could no longer be read by an older program.
 
-1: the network alone. 2: may also hold what is known about voices. 3: may also tell them apart,
-and speech from other sounds. 4: may also trust short pieces less. 5: may also doubt what it heard
-of a voice. 6: may also make one state of two, above some block.
+7: the priors of training and of use are recorded, and a speaker's neutral voice is what is learned
+of a voice. Older bundles were trained without: this program does not read them.
 """
 
 WEIGHTS, CARD = "model.safetensors", "README.md"
 
 VOICES = "baseline."
-VOICE_ARRAYS = ("weight", "bias", "means")
+VOICE_ARRAYS = ("weight", "bias", "centre")
 """The tensors of a `VoiceModel` begin so, and end so."""
 
 SPEAKER_ARRAYS = ("projection", "spread")
@@ -64,6 +65,7 @@ SPEECH_WEIGHT, SPEECH_BIAS = "speech.weight", "speech.bias"
 FileName = Annotated[str, StringConstraints(pattern=r"^[\w-][\w.-]*$")]
 Size = Annotated[int, Field(gt=0, le=10_000)]
 Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+Probability = Annotated[float, Field(gt=0, le=1)]
 
 
 class _Part(BaseModel):
@@ -97,14 +99,27 @@ class Calibration(_Part):
     brevity: float = Field(0.0, ge=0)
 
 
+class Priors(_Part):
+    """How common each emotion is, by label.
+
+    Attributes:
+        unadapted: Where the unadapted head was trained.
+        adapted: Where the head for known voices was trained; empty without one.
+        natural: Where people live.
+    """
+
+    unadapted: dict[str, Probability]
+    adapted: dict[str, Probability] = {}
+    natural: dict[str, Probability]
+
+
 class Voices(_Part):
     """The scalars of `VoiceModel`; its arrays are among the weights.
 
-    Without ``directions`` (up to format 2) everybody on a channel is the same voice.
+    Without ``directions``, everybody on a channel is the same voice.
     """
 
     prior: float = Field(gt=0)
-    doubt: float = Field(0.0, ge=0, le=1)
     temperature: float = Field(gt=0)
     caution: float = 0.0
     directions: int = Field(0, ge=0)
@@ -142,27 +157,31 @@ class Manifest(_Part):
         features: `streamer.model.features.PARAMETERS` as it was trained on.
         network: Which net, and how large.
         calibration: From logits to probabilities, and from these to "uncertain".
+        priors: How common each emotion is: where it was trained, and where people live.
         baseline: How voices are learned; None where they are not.
         speech: What is too little like speech; None where everything is taken for speech.
         mood: The grouping behind `Prediction.mood`.
         sources: What went into the weights, each with its licence.
         training: How it was trained, for people and for a repetition.
-        files: SHA-256 of every other file.
+        files: SHA-256 of the weights. The card is prose, and may be edited.
+        digest: SHA-256 of all of the above, see `signature`.
     """
 
-    format: Literal[1, 2, 3, 4, 5, 6] = 6
+    format: Literal[7] = 7
     name: Annotated[str, StringConstraints(min_length=1)]
     version: str
     labels: tuple[str, ...] = Field(min_length=2)
     features: dict[str, float]
     network: Network
     calibration: Calibration
+    priors: Priors
     baseline: Voices | None = None
     speech: Speech | None = None
     mood: Mood
     sources: tuple[Source, ...]
     training: dict[str, JsonValue] = {}
     files: dict[FileName, Digest] = {}
+    digest: Digest | Literal[""] = ""
 
     @model_validator(mode="after")
     def _check_labels(self) -> Self:
@@ -174,6 +193,9 @@ class Manifest(_Part):
         for label in (*self.mood.positive, *self.mood.negative):
             if label not in self.labels:
                 raise ValueError(f"unknown label {label!r} in mood, expected: {self.labels}")
+        for name, prior in self.priors:
+            if set(prior) != set(self.labels) and (prior or name != "adapted" or self.baseline):
+                raise ValueError(f"got {name} prior of {sorted(prior)}, expected: {self.labels}")
         return self
 
     @property
@@ -259,13 +281,26 @@ def save(bundle: Bundle, folder: Path) -> None:
         save_file(state, new / WEIGHTS)
         (new / WEIGHTS).chmod(0o644)  # safetensors leaves it to its owner alone
         (new / CARD).write_text(bundle.card, encoding="utf-8")
-        files = {name: _digest(new / name) for name in (WEIGHTS, CARD)}
-        manifest = bundle.manifest.model_copy(update={"files": files})
+        manifest = bundle.manifest.model_copy(update={"files": {WEIGHTS: _digest(new / WEIGHTS)}})
+        manifest = manifest.model_copy(
+            update={"digest": signature(manifest.model_dump(mode="json"))}
+        )
         (new / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
         if folder.exists():
             folder.rename(old)
         new.rename(folder)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def signature(content: Mapping[str, object]) -> str:
+    """SHA-256 of a manifest's content, whatever its line ends, spaces and order of keys.
+
+    Args:
+        content: The manifest as JSON holds it; its own ``digest`` does not count.
+    """
+    rest = {key: value for key, value in content.items() if key != "digest"}
+    text = json.dumps(rest, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _read_manifest(folder: Path) -> Manifest:
@@ -286,6 +321,11 @@ def _read_manifest(folder: Path) -> Manifest:
             f"{path}: got format {written}, expected {FORMAT}: "
             "the bundle is newer than this program; update streamer"
         )
+    if written < FORMAT:
+        raise ModelError(
+            f"{path}: got format {written}, expected {FORMAT}: "
+            "the model was made by an older program; train or adapt it anew"
+        )
     try:
         manifest = Manifest.model_validate(content)
     except ValidationError as error:
@@ -294,6 +334,11 @@ def _read_manifest(folder: Path) -> Manifest:
         raise ModelError(
             f"{path}: features: got {manifest.features}, expected {features.PARAMETERS}: "
             "the model was trained on other features than this program computes"
+        )
+    if manifest.digest != (got := signature(manifest.model_dump(mode="json"))):
+        raise ModelError(
+            f"{path}: got SHA-256 {got} of its content, expected {manifest.digest or 'none'}: "
+            "the file is damaged or was changed after the bundle was made"
         )
     return manifest
 
@@ -308,9 +353,8 @@ def _explain(error: ValidationError, path: Path) -> str:
 
 
 def _verify_files(folder: Path, manifest: Manifest) -> None:
-    for name in (WEIGHTS, CARD):
-        if name not in manifest.files:
-            raise ModelError(f"{folder / MANIFEST}: files: expected the digest of {name}")
+    if WEIGHTS not in manifest.files:
+        raise ModelError(f"{folder / MANIFEST}: files: expected the digest of {WEIGHTS}")
     for name, expected in manifest.files.items():
         try:
             got = _digest(folder / name)
@@ -373,9 +417,9 @@ def _build_voices(tensors: dict[str, Tensor], manifest: Manifest, path: Path) ->
     return VoiceModel(
         weight=take("weight", labels, size),
         bias=take("bias", labels),
-        means=take("means", labels, labels),
+        centre=take("centre", labels),
+        log_prior=log_prior(manifest.priors.adapted, manifest.labels),
         prior=described.prior,
-        doubt=described.doubt,
         temperature=described.temperature,
         speakers=speakers,
     )

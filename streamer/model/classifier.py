@@ -17,11 +17,15 @@ from streamer.model import features
 from streamer.model.bundle import WEIGHTS, Bundle, load
 from streamer.model.calibration import hesitation
 from streamer.model.catalog import find_bundle
+from streamer.model.priors import Prior, log_prior
 from streamer.model.quantization import is_quicker, quantised
-from streamer.model.speaker.adaptation import Baseline, Heard
+from streamer.model.speaker.adaptation import Baseline, Observation, Scores, neutral_weight
 from streamer.model.speaker.enrolment import Enrolment
 from streamer.model.streaming import Embedded, Embedding, RollingEmbedding
 from streamer.types import SAMPLE_RATE, Prediction, Window
+
+NEUTRAL = ("neutral", "calm")
+"""The emotions in which a voice counts as neutral."""
 
 WARM_UP_S = (0.5, 1.0, 3.0, 8.0)
 """Lengths that are tried before it counts: the first run of each size allocates and plans."""
@@ -58,11 +62,16 @@ class Classifier:
 
     Args:
         bundle: The model.
+        prior: How common the emotions are where it is used.
         exact: Calculate in float32 also where the processor is quicker with integers.
     """
 
-    def __init__(self, bundle: Bundle, *, exact: bool = False) -> None:
+    def __init__(self, bundle: Bundle, *, prior: Prior = "natural", exact: bool = False) -> None:
         self._manifest = bundle.manifest
+        priors = bundle.manifest.priors
+        self._log_trained = log_prior(priors.unadapted, self.labels)
+        self._log_natural = log_prior(priors.natural, self.labels)
+        self._log_prior = log_prior(prior, self.labels, priors.natural)
         integers = is_quicker() and not exact
         self._network = quantised(bundle.network) if integers else bundle.network
         self._voices = bundle.voices
@@ -70,21 +79,30 @@ class Classifier:
         index = {label: i for i, label in enumerate(self.labels)}
         self._positive = [index[label] for label in bundle.manifest.mood.positive]
         self._negative = [index[label] for label in bundle.manifest.mood.negative]
+        self._neutral = [index[label] for label in NEUTRAL if label in index]
 
     @classmethod
-    def load(cls, name_or_path: str | Path = "default", *, threads: int | None = None) -> Self:
+    def load(
+        cls,
+        name_or_path: str | Path = "default",
+        *,
+        prior: Prior = "natural",
+        threads: int | None = None,
+    ) -> Self:
         """Load a bundle.
 
         Args:
             name_or_path: One that came with streamer (``default``, ``open``), or a folder's path.
+            prior: How common the emotions are where it is used.
             threads: Threads that torch may use, in the whole process; None leaves that as it is.
 
         Raises:
+            ConfigError: The prior makes no sense.
             ModelError: There is no such bundle, or it is damaged or newer than this program.
         """
         if threads is not None:
             torch.set_num_threads(threads)
-        return cls(load(find_bundle(name_or_path)))
+        return cls(load(find_bundle(name_or_path)), prior=prior)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -123,10 +141,12 @@ class Classifier:
             )
         if self._voices is None:
             return None
-        return Baseline(self._voices, enrolment.heard if enrolment else ())
+        return Baseline(self._voices, enrolment.observations if enrolment else ())
 
-    def hear(self, pcm: NDArray[np.generic]) -> Heard | None:
-        """What a baseline keeps of an utterance; None for silence, or where it learns no voices.
+    def hear(self, pcm: NDArray[np.generic]) -> Observation | None:
+        """What is kept of an utterance of a neutral voice, for enrolment.
+
+        None for silence, or where the bundle learns no voices.
 
         Args:
             pcm: As for `judge`, with the same errors.
@@ -134,7 +154,7 @@ class Classifier:
         embedded = self.embed(pcm)
         if embedded is None or self._voices is None:
             return None
-        return self._voices.hear(embedded.embedding, self._logits(embedded.embedding))
+        return self._voices.observe(embedded.embedding, neutral=1.0)
 
     def judge(
         self,
@@ -159,7 +179,9 @@ class Classifier:
         heard = self.embed(pcm)
         prediction = self._judge(heard, baseline)
         if learn and heard is not None and baseline is not None and prediction.is_speech:
-            baseline.observe(heard.embedding, self._logits(heard.embedding))
+            scores = self._scores(heard.embedding)
+            neutral = neutral_weight(scores, self._log_natural, self._neutral)
+            baseline.observe(heard.embedding, float(neutral))
         return prediction
 
     def follow(self) -> Follower:
@@ -184,13 +206,11 @@ class Classifier:
         if heard is None:
             return self._prediction(np.full(len(self.labels), 1 / len(self.labels)), uncertain=True)
         calibration = self._manifest.calibration
-        logits = self._logits(heard.embedding)
-        if baseline is None:
-            logits = logits / calibration.temperature
-        else:
-            logits = baseline.adapt(heard.embedding, logits, temperature=calibration.temperature)
-        logits = logits / hesitation(heard.seconds, calibration.brevity)
-        probabilities = torch.from_numpy(logits).softmax(dim=0).numpy()
+        scores = self._scores(heard.embedding)
+        if baseline is not None:
+            scores = baseline.adapt(heard.embedding, scores)
+        scores = scores / hesitation(heard.seconds, calibration.brevity) + self._log_prior
+        probabilities = torch.from_numpy(scores).softmax(dim=0).numpy()
         uncertain = bool(probabilities.max() < calibration.threshold)
         prediction = self._prediction(probabilities, uncertain=uncertain)
         if self._speech is None:
@@ -201,13 +221,11 @@ class Classifier:
             prediction, speech=speech, is_speech=is_speech, uncertain=uncertain or not is_speech
         )
 
-    def _logits(self, embedding: Embedding) -> NDArray[np.float64]:
-        """Of the cold head, shape (labels,)."""
+    def _scores(self, embedding: Embedding) -> Scores:
+        """Of the unadapted head, shape (labels,)."""
         with torch.inference_mode():
-            logits: NDArray[np.float64] = (
-                self._network.head(torch.from_numpy(embedding)).double().numpy()
-            )
-        return logits
+            logits: Scores = self._network.head(torch.from_numpy(embedding)).double().numpy()
+        return logits / self._manifest.calibration.temperature - self._log_trained
 
     def _prediction(self, probabilities: NDArray[np.float64], *, uncertain: bool) -> Prediction:
         positive, negative = (probabilities[i].sum() for i in (self._positive, self._negative))

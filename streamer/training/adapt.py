@@ -1,7 +1,7 @@
 """A model adapted to one's own recordings: both of its heads move a little, the rest stays.
 
-The same change is made to the cold head and to the warm one, in calibrated logits, so that judging
-an unknown voice and judging a known one stay one model (see `streamer/model/baseline.py`).
+The same change is made to the unadapted head and to the adapted one, in calibrated logits, so that
+both stay one model (see `streamer/model/speaker/adaptation.py`).
 """
 
 from collections import Counter
@@ -20,10 +20,13 @@ from streamer.model.calibration import hesitation
 from streamer.model.catalog import find_bundle
 from streamer.model.classifier import Classifier
 from streamer.model.encoder import EmotionNet
+from streamer.model.priors import log_prior
 from streamer.model.speaker.adaptation import VoiceModel
-from streamer.training.card import UNKNOWN_LICENCE, write_adapted_card
+from streamer.training.card import write_adapted_card
 from streamer.training.data.extraction import read_mono
 from streamer.training.data.labelled import Labelled, read_labelled
+from streamer.training.data.licences import UNKNOWN_LICENCE
+from streamer.training.data.ordinary import NEUTRAL
 from streamer.training.heads.transfer import (
     Change,
     Examples,
@@ -131,7 +134,8 @@ def _examples(
     hesitations = hesitation(np.array([[one.seconds] for one in heard]), calibration.brevity)
     return Examples(
         embeddings=embeddings,
-        logits=logits / calibration.temperature,
+        logits=logits / calibration.temperature
+        - torch.from_numpy(log_prior(base.manifest.priors.unadapted, base.manifest.labels)).float(),
         hesitations=torch.from_numpy(hesitations).float(),
         targets=torch.tensor([base.manifest.labels.index(one.label) for one in labelled]),
         groups=np.unique(groups, return_inverse=True)[1],
@@ -174,7 +178,7 @@ def _changed(
             trial=result.trial,
             change=change,
         ),
-        voices=base.voices and _changed_voices(base.voices, change),
+        voices=base.voices and _changed_voices(base.voices, change, old.labels.index(NEUTRAL)),
         speech=base.speech,
     )
 
@@ -189,14 +193,14 @@ def _changed_network(base: Bundle, change: Change) -> EmotionNet:
     return network.eval().requires_grad_(requires_grad=False)
 
 
-def _changed_voices(voices: VoiceModel, change: Change) -> VoiceModel:
-    """An average voice has changed, too: by what is added, on average, in each emotion."""
+def _changed_voices(voices: VoiceModel, change: Change, neutral: int) -> VoiceModel:
+    """The mean neutral voice changes, too: by what is added, on average, to neutral utterances."""
     scale = voices.temperature
     return replace(
         voices,
         weight=(voices.weight + scale * change.head.weight.numpy()).astype(np.float32),
         bias=(voices.bias + scale * change.head.bias.numpy()).astype(np.float32),
-        means=(voices.means + scale * change.means).astype(np.float32),
+        centre=(voices.centre + scale * change.means[neutral]).astype(np.float32),
         temperature=voices.temperature * change.temperature,
     )
 

@@ -3,7 +3,6 @@
 import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 
 from streamer.model.bundle import Manifest, Source
 from streamer.model.calibration import FULL_S
@@ -18,62 +17,6 @@ from streamer.training.heads.transfer import Change, Trial
 
 HARDEST = 5
 """So many kinds of sounds are named that are found least."""
-
-ENCODER = Source(
-    name="encoder of OpenAI Whisper tiny.en",
-    licence="MIT",
-    url="https://github.com/openai/whisper",
-)
-
-PUBLIC_CORPORA: Mapping[str, Source] = MappingProxyType(
-    {
-        "ravdess": Source(
-            name="RAVDESS, speech (North American English)",
-            licence="CC BY-NC-SA 4.0",
-            url="https://doi.org/10.5281/zenodo.1188976",
-        ),
-        "crema-d": Source(
-            name="CREMA-D (American English)",
-            licence="ODbL 1.0, contents DbCL 1.0",
-            url="https://github.com/CheyneyComputerScience/CREMA-D",
-        ),
-        "tess": Source(
-            name="TESS (Canadian English)",
-            licence="CC BY-NC-ND 4.0",
-            url="https://doi.org/10.5683/SP2/E8H2MF",
-        ),
-        "savee": Source(
-            name="SAVEE (British English)",
-            licence="research only",
-            url="http://kahlan.eps.surrey.ac.uk/savee/",
-        ),
-        "nemo": Source(
-            name="nEMO (Polish)",
-            licence="CC BY-NC-SA 4.0",
-            url="https://github.com/amu-cai/nEMO",
-        ),
-        "ased": Source(
-            name="ASED (Amharic)",
-            licence="none stated",
-            url="https://github.com/Ethio2021/ASED_V1",
-        ),
-        "casia": Source(
-            name="CASIA Chinese emotional speech, sample (Mandarin)",
-            licence="proprietary sample",
-        ),
-    }
-)
-
-
-UNKNOWN_LICENCE = "not stated: ask whoever made the recordings"
-
-
-def sources_of(corpora: Sequence[str]) -> tuple[Source, ...]:
-    """The encoder and the corpora, each with its licence as far as it is known."""
-    return (
-        ENCODER,
-        *(PUBLIC_CORPORA.get(name, Source(name=name, licence=UNKNOWN_LICENCE)) for name in corpora),
-    )
 
 
 def write_card(  # noqa: PLR0913 - a card says many things

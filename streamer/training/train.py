@@ -4,15 +4,29 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from streamer.errors import ConfigError
 from streamer.model import bundle, features
-from streamer.model.bundle import Bundle, Calibration, Manifest, Mood, Network, Speech, Voices
+from streamer.model.bundle import (
+    Bundle,
+    Calibration,
+    Manifest,
+    Mood,
+    Network,
+    Priors,
+    Speech,
+    Voices,
+)
 from streamer.model.encoder import EmotionNet
-from streamer.training.card import sources_of, write_card
+from streamer.model.priors import LogPrior
+from streamer.training.augmentation.rooms import read_rooms
+from streamer.training.card import write_card
 from streamer.training.data.extraction import Embedded, Extractor
-from streamer.training.data.manifest import read_manifest
+from streamer.training.data.licences import ordinary_sources_of, sources_of
+from streamer.training.data.manifest import read_manifest, without_speakers
+from streamer.training.data.ordinary import TRAIN, read_ordinary
 from streamer.training.data.sounds import all_sounds
 from streamer.training.encoder.files import load_encoder
 from streamer.training.evaluation.cross_validation import Evaluation
@@ -50,6 +64,9 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
     out: Path,
     calibrator: Path | None = None,
     corpora: Collection[str] = (),
+    ordinary: Path | None = None,
+    rooms: Path | None = None,
+    without: Collection[str] = (),
     name: str | None = None,
     version: str = "1",
     recipe: Recipe | None = None,
@@ -69,6 +86,10 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
             temperature and threshold are chosen with it, on them. None: with ``encoder`` itself.
         out: Folder of the bundle; a bundle that is there is replaced.
         corpora: Only these; empty takes all.
+        ordinary: CSV of ordinary speech, see `read_ordinary`, of which ``use=train`` is learned;
+            None learns from acted speech alone, and such a model is not quiet.
+        rooms: Folder of impulse responses for degraded copies, see `read_rooms`.
+        without: Speakers that are left out, each ``CORPUS:SPEAKER``.
         name: What the model calls itself; None takes the name of the folder.
         version: Likewise.
         recipe: How to train; None for the defaults.
@@ -88,20 +109,23 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
     """
     check_bundle(out)
     recipe = recipe or Recipe()
-    clips = read_manifest(manifest, corpora=corpora)
-    taught = tuple(sorted({clip.corpus for clip in clips}))
+    acted = without_speakers(read_manifest(manifest, corpora=corpora), without)
+    spoken = read_ordinary(ordinary, use=TRAIN) if ordinary else []
+    clips = [*acted, *spoken]
+    taught = tuple(sorted({clip.corpus for clip in acted}))
     for item in evaluations:
         if (item.recipe, item.corpora) != (recipe, taught):
             raise ConfigError(
                 f"the figures for {item.protocol} are of {item.recipe} on {item.corpora}, "
                 f"expected {recipe} on {taught}"
             )
-    extract = Extractor(encoder, blocks=recipe.blocks, cache=cache, jobs=jobs)
+    tails = read_rooms(rooms) if rooms else ()
+    extract = Extractor(encoder, blocks=recipe.blocks, cache=cache, jobs=jobs, rooms=tails)
     embedded = Embedded(clips, extract)
     if calibrator is None:
         choices = choose(clips, embedded, recipe, heard=extract.heard)
     else:
-        stranger = Extractor(calibrator, blocks=recipe.blocks, cache=cache, jobs=jobs)
+        stranger = Extractor(calibrator, blocks=recipe.blocks, cache=cache, jobs=jobs, rooms=tails)
         choices = choose(clips, Embedded(clips, stranger), recipe, heard=stranger.heard)
     model = fit_recipe(clips, embedded, recipe, choices)
     heard = all_sounds(sounds, made_up=recipe.made_up, cache=cache)
@@ -114,6 +138,7 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
     network = _assemble(encoder, model, blocks=recipe.blocks)
     shape = extract.shape
     corpora = sorted({*taught, *(corpus for corpus, _ in extract.heard)})
+    ordinary_sources = sorted({clip.corpus for clip in spoken})
     description = Manifest(
         name=name or out.name,
         version=version,
@@ -126,9 +151,13 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
         calibration=Calibration(
             temperature=model.temperature, threshold=model.threshold, brevity=model.brevity
         ),
+        priors=Priors(
+            unadapted=_by_label(model.labels, model.log_prior),
+            adapted=_by_label(model.labels, model.voices.log_prior),
+            natural=dict(model.natural),
+        ),
         baseline=Voices(
             prior=model.voices.prior,
-            doubt=model.voices.doubt,
             temperature=model.voices.temperature,
             caution=model.voices.speakers.caution,
             directions=len(model.voices.speakers.spread),
@@ -138,12 +167,18 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
             positive=tuple(label for label in POSITIVE if label in model.labels),
             negative=tuple(label for label in NEGATIVE if label in model.labels),
         ),
-        sources=(*sources_of(corpora), *heard.sources),
+        sources=(
+            *sources_of(corpora, shape.width),
+            *ordinary_sources_of(ordinary_sources),
+            *heard.sources,
+        ),
         training={
             **recipe.as_json(),
             "chosen_l2": choices.l2,
             "held_out": {"certain": round(answered, 4), "certain_and_right": round(right, 4)},
             "corpora": corpora,
+            "ordinary": ordinary_sources,
+            "without": sorted(without),
             "finetuning": list(extract.finetuning),
             "clips": len(clips),
             "sounds": len(heard.clips),
@@ -166,6 +201,10 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
         held_out=held_out,
         strangers=choices.strangers,
     )
+
+
+def _by_label(labels: Sequence[str], logarithm: LogPrior) -> dict[str, float]:
+    return dict(zip(labels, np.exp(logarithm).round(6).tolist(), strict=True))
 
 
 def _assemble(encoder: Path, model: Calibrated, *, blocks: int) -> EmotionNet:

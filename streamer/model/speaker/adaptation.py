@@ -1,26 +1,16 @@
-"""How a voice sounds in general, learned from its past utterances, so that mood is told from voice.
+"""Adaptation to a speaker: emotion is told from how far an utterance is from the neutral voice.
 
-A voice shifts what the model hears, whatever the mood. Known, the shift is taken off; but it must
-be told from mood first, or a caller who is angry for ten minutes would become "neutral". Both are
-estimated together, as in joint factor analysis (Kenny et al. 2007, "Joint factor analysis versus
-eigenchannels in speaker recognition"): what is heard = an average voice in this emotion + the
-voice + noise, by a few rounds of expectation and maximisation over the past utterances:
+A voice shifts what the model hears, whatever the mood. Most of what a voice says is neutral, so
+what is learned of it is how it sounds when it is neutral. Each past utterance weighs by how likely
+it is neutral or calm, according to the unadapted head under the natural prior; below one half it
+does not count. So the voice of somebody who is angry from the first word to the last is not
+learned, and their anger is not taken for their voice. The weighted mean, shrunk towards the mean
+neutral voice of the training speakers, is taken off, and a second head, fitted to features without
+their speaker's neutral mean, classifies what is left.
 
-1. How likely is each emotion in each utterance, given the voice, and given that people keep their
-   mood (a Dirichlet prior on a session's emotions, as of topics in a text: Blei et al. 2003)? That
-   is doubted a little where the utterances differ, so that there must be several moods: of a voice
-   that is unlike all that it learned from, the model is sure and wrong, and would find its own
-   mistakes confirmed.
-2. What is left of each utterance without its expected emotion? Its mean, shrunk towards an average
-   voice by the prior, is the voice.
-
-There are two linear heads. The ``cold`` one judges voices that nobody knows; the ``warm`` one was
-fitted to features without their speaker's mean and judges only what is left when the voice is
-taken off. In between they are mixed, by how much is known, and by how likely it is that this voice
-speaks. All this happens in the few dimensions of their logits: a voice is one number per emotion.
-
-Several people may speak on a channel. Whose an utterance is, is told before it is judged
-(`streamer/model/speakers.py`); each voice has a past of its own.
+Both heads are linear, so that all of this happens in the few dimensions of their logits. Between
+the heads, scores are mixed by how much of the voice is known, and by how likely it is that this
+voice speaks: several people may speak on a channel (`streamer/model/speaker/clustering.py`).
 """
 
 from collections import deque
@@ -33,29 +23,25 @@ from numpy.typing import NDArray
 
 from streamer.model.speaker.clustering import MEMORY, VOICES, Mark, Register, SpeakerModel
 
-Logits: TypeAlias = NDArray[np.float64]
-"""One per label, in the last axis."""
+Scores: TypeAlias = NDArray[np.float64]
+"""Calibrated log-likelihoods of the labels, up to a constant; one per label in the last axis."""
 
-ROUNDS = 4  # of expectation and maximisation
-EVENNESS = 8.0  # utterances, of all emotions alike, that are added to a session's own
-VARIETY = 0.6
-"""Several moods, or one that stays: the variance between utterances, as a part of that between an
-average voice's emotions, or between those that each utterance sounds like, where that is less. A
-voice unlike all others moves either less."""
+MIN_NEUTRAL = 0.5
+"""An utterance that is less likely neutral or calm does not count for the neutral voice."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Heard:
-    """What is kept of an utterance.
+class Observation:
+    """What is kept of a past utterance.
 
     Attributes:
-        cold: What the cold head says to it, shape (labels,).
-        warm: What the warm head says to it, likewise.
+        neutral: How much it counts for the neutral voice, from 0 to 1.
+        adapted: Logits of the adapted head, shape (labels,).
         mark: Where it lies among the voices, shape (directions,).
     """
 
-    cold: Logits
-    warm: Logits
+    neutral: float
+    adapted: Scores
     mark: Mark
 
 
@@ -64,88 +50,89 @@ class VoiceModel:
     """What is known about voices in general; it travels in the bundle.
 
     Attributes:
-        weight: Of the warm head, shape (labels, features).
+        weight: Of the adapted head, shape (labels, features).
         bias: Likewise, shape (labels,).
-        means: The warm head's logits for an average voice, by emotion, shape (labels, labels).
-        prior: So many utterances of an average voice are added to those of the voice.
-        doubt: This share of past utterances that differ is taken to be of all emotions alike,
-            whatever was heard: at 1 a voice is the plain mean of what it said.
-        temperature: Divides the logits of a voice that is well known.
+        centre: Logits of the adapted head for the mean neutral voice, shape (labels,).
+        log_prior: Logarithm of the prior that the adapted head was trained under, likewise.
+        prior: So many neutral utterances of the mean voice are added to those of a voice.
+        temperature: Divides the logits of the adapted head.
         speakers: Tells voices apart.
     """
 
     weight: NDArray[np.float32]
     bias: NDArray[np.float32]
-    means: NDArray[np.float32]
+    centre: NDArray[np.float32]
+    log_prior: NDArray[np.float64]
     prior: float
-    doubt: float
     temperature: float
     speakers: SpeakerModel
 
-    def warm(self, embedding: NDArray[np.float32]) -> Logits:
-        """The warm head's logits, the voice still in them: shape (..., labels).
+    def logits(self, embedding: NDArray[np.float32]) -> Scores:
+        """Logits of the adapted head, the voice still in them: shape (..., labels).
 
         Args:
             embedding: Shape (..., features).
         """
-        logits: Logits = (embedding @ self.weight.T + self.bias).astype(np.float64)
+        logits: Scores = (embedding @ self.weight.T + self.bias).astype(np.float64)
         return logits
 
-    def hear(self, embedding: NDArray[np.float32], cold: Logits) -> Heard:
-        """What is kept of an utterance, shape (features,), and of the cold head's word on it."""
-        return Heard(cold, self.warm(embedding), self.speakers.mark(embedding))
+    def observe(self, embedding: NDArray[np.float32], neutral: float) -> Observation:
+        """What is kept of an utterance, shape (features,), that counts so much as neutral."""
+        return Observation(neutral, self.logits(embedding), self.speakers.mark(embedding))
 
-    def trust(self, utterances: NDArray[np.float64] | float) -> NDArray[np.float64]:
-        """How far a voice is known after so many utterances: from 0 to 1."""
-        return np.asarray(utterances / (utterances + self.prior))
-
-    def estimate(self, cold: Logits, warm: Logits, heard: NDArray[np.float64]) -> Logits:
-        """The voice behind some utterances, as its shift of the warm logits.
+    def trust(self, neutral: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How far a voice is known from so much neutral speech: from 0 to 1.
 
         Args:
-            cold: Shape (..., utterances, labels).
-            warm: Likewise.
-            heard: 1 for an utterance, 0 for a gap in a batch, shape (..., utterances).
+            neutral: Sum of the weights of its utterances.
+        """
+        return np.asarray(neutral / (neutral + self.prior))
+
+    def offset(self, logits: Scores, neutral: NDArray[np.float64]) -> Scores:
+        """The neutral voice behind some utterances, as its shift of the adapted logits.
+
+        Args:
+            logits: Of the adapted head, shape (..., utterances, labels).
+            neutral: How much each counts, 0 for a gap in a batch, shape (..., utterances).
 
         Returns:
             Shape (..., labels).
         """
-        labels = cold.shape[-1]
-        count = heard.sum(-1)[..., None]
-        doubt = self.doubt * self._variety(cold, warm, heard)[..., None, None]
-        voice = np.zeros((*cold.shape[:-2], labels))
-        mood = np.full_like(voice, 1 / labels)
-        for turn in range(ROUNDS):
-            known = self.trust(count if turn else np.zeros_like(count))
-            logits = mix(cold, warm, voice[..., None, :], known[..., None])
-            share = _softmax(logits + np.log(mood)[..., None, :])
-            share = ((1 - doubt) * share + doubt / labels) * heard[..., None]
-            mood = (share.sum(-2) + EVENNESS / labels) / (count + EVENNESS)
-            rest = (warm * heard[..., None] - share @ self.means).sum(-2)
-            voice = rest / (count + self.prior)
-        return voice
+        total = (neutral[..., None] * (logits - self.centre)).sum(-2)
+        offset: Scores = total / (neutral.sum(-1)[..., None] + self.prior)
+        return offset
 
-    def _variety(
-        self, cold: Logits, warm: Logits, heard: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Whether there seem to be several moods (1) or one that stays (0): shape (...).
+    def mix(
+        self, unadapted: Scores, logits: Scores, offset: Scores, trust: NDArray[np.float64]
+    ) -> Scores:
+        """Scores of a voice that is known as far as ``trust`` says.
 
-        Told from how much the utterances differ, which no shift of the voice can change.
+        Args:
+            unadapted: Scores of the unadapted head, shape (..., labels).
+            logits: Of the adapted head, likewise.
+            offset: From `offset`, likewise.
+            trust: From 0 to 1, shape (...).
         """
-        count, weight = np.maximum(heard.sum(-1), 1), heard[..., None]
-        mean = (warm * weight).sum(-2) / count[..., None]
-        between = (np.square(warm - mean[..., None, :]) * weight).sum(-2).mean(-1)
-        within = (cold.var(axis=-1) * heard).sum(-1) / count
-        least = np.minimum(within, self.means.var(axis=0).mean())
-        spread = between / np.maximum(count - 1, 1) / np.maximum(least, 1e-9)
-        variety: NDArray[np.float64] = spread**4 / (spread**4 + VARIETY**4)
-        return variety
+        adapted = (logits - offset) / self.temperature - self.log_prior
+        share = trust[..., None]
+        mixed: Scores = (1 - share) * unadapted + share * adapted
+        return mixed
 
 
-def mix(cold: Logits, warm: Logits, voice: Logits, trust: NDArray[np.float64]) -> Logits:
-    """Logits of a voice that is known as far as ``trust`` (0 to 1) says; shapes broadcast."""
-    mixed: Logits = (1 - trust) * cold + trust * (warm - voice)
-    return mixed
+def neutral_weight(
+    unadapted: Scores, log_prior: NDArray[np.float64], neutral: Sequence[int]
+) -> NDArray[np.float64]:
+    """How much utterances count for the neutral voice, from 0 to 1, shape (...).
+
+    Args:
+        unadapted: Scores of the unadapted head, shape (..., labels).
+        log_prior: Logarithm of the natural prior, shape (labels,).
+        neutral: The labels of neutral speech.
+    """
+    scores = unadapted + log_prior
+    powers = np.exp(scores - scores.max(-1, keepdims=True))
+    share = powers[..., list(neutral)].sum(-1) / powers.sum(-1)
+    return np.where(share >= MIN_NEUTRAL, share, 0.0)
 
 
 class Baseline:
@@ -156,7 +143,7 @@ class Baseline:
         enrolled: Utterances of a voice that is known from the start, also after a reset.
     """
 
-    def __init__(self, model: VoiceModel, enrolled: Sequence[Heard] = ()) -> None:
+    def __init__(self, model: VoiceModel, enrolled: Sequence[Observation] = ()) -> None:
         self._model = model
         self._enrolled = tuple(enrolled)
         self.reset()
@@ -164,61 +151,54 @@ class Baseline:
     @property
     def utterances(self) -> int:
         """From how many utterances the voice that spoke last is known, at most `MEMORY`."""
-        return len(self._pasts[self._last])
+        return sum(observation.neutral > 0 for observation in self._pasts[self._last])
 
-    def adapt(self, embedding: NDArray[np.float32], cold: Logits, *, temperature: float) -> Logits:
-        """Calibrated logits of a piece of speech, its voice taken off as far as it is known.
+    def adapt(self, embedding: NDArray[np.float32], unadapted: Scores) -> Scores:
+        """Scores of a piece of speech, its voice taken off as far as it is known.
 
-        Nothing is learned from it: a rolling window, too, may be judged.
+        Nothing is learned from it: a part of an utterance may be classified, too.
 
         Args:
             embedding: Of the piece, shape (features,).
-            cold: What the cold head says to it, shape (labels,).
-            temperature: Divides the logits of a voice that is not known at all.
+            unadapted: Scores of the unadapted head, shape (labels,).
 
         Returns:
-            Shape (labels,); of a voice that was never heard, ``cold / temperature``.
+            Shape (labels,); of a voice that was never heard, ``unadapted``.
         """
         place, probability = self._register.match(self._model.speakers.mark(embedding)[None])
-        voice = int(place[0])
-        trust = probability[0] * self._model.trust(len(self._pasts[voice]))
-        logits = mix(cold, self._model.warm(embedding), self._shifts[voice], trust)
-        scaled: Logits = logits / ((1 - trust) * temperature + trust * self._model.temperature)
-        return scaled
+        offset, neutral = self._anchors[int(place[0])]
+        trust = probability[0] * self._model.trust(neutral)
+        return self._model.mix(unadapted, self._model.logits(embedding), offset, trust)
 
-    def observe(self, embedding: NDArray[np.float32], cold: Logits) -> None:
-        """Learn from an utterance that is over, after it was judged.
+    def observe(self, embedding: NDArray[np.float32], neutral: float) -> None:
+        """Learn from an utterance that is over, after it was classified.
 
         Args:
             embedding: Of the whole utterance, shape (features,).
-            cold: What the cold head says to it, shape (labels,).
+            neutral: How much it counts for the neutral voice, from `neutral_weight`.
         """
-        heard = self._model.hear(embedding, cold)
-        place, new = self._register.add(heard.mark[None])
+        observation = self._model.observe(embedding, neutral)
+        place, new = self._register.add(observation.mark[None])
         self._last = int(place[0])
         past = self._pasts[self._last]
         if new[0]:
             past.clear()
-        past.append(heard)
-        self._shifts[self._last] = self._estimate(past)
+        past.append(observation)
+        self._anchors[self._last] = self._anchor(past)
 
     def reset(self) -> None:
         """Forget the voices: other people speak from now on."""
         self._register = Register(self._model.speakers)
-        self._pasts: list[deque[Heard]] = [deque(maxlen=MEMORY) for _ in range(VOICES)]
-        self._shifts: list[Logits] = [np.zeros(len(self._model.bias))] * VOICES
+        self._pasts: list[deque[Observation]] = [deque(maxlen=MEMORY) for _ in range(VOICES)]
+        nobody = np.zeros(len(self._model.bias)), np.zeros(())
+        self._anchors: list[tuple[Scores, NDArray[np.float64]]] = [nobody] * VOICES
         self._last = 0
         if self._enrolled:
-            self._register.enrol(np.stack([heard.mark for heard in self._enrolled]))
+            self._register.enrol(np.stack([each.mark for each in self._enrolled]))
             self._pasts[0].extend(self._enrolled)
-            self._shifts[0] = self._estimate(self._pasts[0])
+            self._anchors[0] = self._anchor(self._pasts[0])
 
-    def _estimate(self, past: Collection[Heard]) -> Logits:
-        cold, warm = np.stack([each.cold for each in past]), np.stack([each.warm for each in past])
-        return self._model.estimate(cold, warm, np.ones(len(past)))
-
-
-def _softmax(logits: Logits) -> Logits:
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    probabilities: Logits = powers / powers.sum(axis=-1, keepdims=True)
-    return probabilities
+    def _anchor(self, past: Collection[Observation]) -> tuple[Scores, NDArray[np.float64]]:
+        logits = np.stack([each.adapted for each in past])
+        neutral = np.array([each.neutral for each in past])
+        return self._model.offset(logits, neutral), neutral.sum()

@@ -14,7 +14,7 @@ import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from streamer.errors import ConfigError, InputError, ModelError, NoSpeechError
-from streamer.model.speaker.adaptation import Heard
+from streamer.model.speaker.adaptation import Observation
 from streamer.model.speaker.clustering import MEMORY
 from streamer.types import SAMPLE_RATE, Pcm
 
@@ -37,7 +37,7 @@ class VoiceModel(Protocol):
     def digest(self) -> str:
         """SHA-256 of its weights."""
 
-    def hear(self, pcm: Pcm, /) -> Heard | None:
+    def hear(self, pcm: Pcm, /) -> Observation | None:
         """What it keeps of an utterance; None where it learns no voices."""
 
 
@@ -46,10 +46,10 @@ class _Part(BaseModel):
 
 
 class Spoken(_Part):
-    """An utterance; the attributes are those of `Heard`."""
+    """An utterance; the attributes are those of `Observation`."""
 
-    cold: Numbers
-    warm: Numbers
+    neutral: float = Field(ge=0, le=1)
+    adapted: Numbers
     mark: Numbers
 
 
@@ -65,7 +65,7 @@ class Enrolment(_Part):
         utterances: What the model made of them.
     """
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     speaker: str
     model: str
     weights: str
@@ -74,16 +74,16 @@ class Enrolment(_Part):
 
     @model_validator(mode="after")
     def _check_lengths(self) -> Self:
-        lengths = {(len(u.cold), len(u.warm), len(u.mark)) for u in self.utterances}
-        if len(lengths) > 1 or any(cold != warm for cold, warm, _ in lengths):
+        lengths = {(len(u.adapted), len(u.mark)) for u in self.utterances}
+        if len(lengths) > 1:
             raise ValueError(f"got utterances of different lengths {sorted(lengths)}")
         return self
 
     @property
-    def heard(self) -> tuple[Heard, ...]:
+    def observations(self) -> tuple[Observation, ...]:
         """The utterances, as a baseline takes them."""
         return tuple(
-            Heard(np.array(each.cold), np.array(each.warm), np.array(each.mark))
+            Observation(each.neutral, np.array(each.adapted), np.array(each.mark))
             for each in self.utterances
         )
 
@@ -106,7 +106,7 @@ def enrol(speaker: str, speech: Sequence[Pcm], model: VoiceModel) -> Enrolment:
         raise NoSpeechError(f"got {got}, expected at least {MIN_S:g} s")
     heard = [model.hear(piece) for piece in speech[-MEMORY:]]
     spoken = [
-        Spoken(cold=tuple(each.cold), warm=tuple(each.warm), mark=tuple(each.mark))
+        Spoken(neutral=each.neutral, adapted=tuple(each.adapted), mark=tuple(each.mark))
         for each in heard
         if each is not None
     ]

@@ -24,6 +24,7 @@ class Clip:
         emotion: The acted or annotated one.
         heard_as: What most listeners heard, several on a tie; empty where nobody was asked.
         fold: The test fold of its speaker; empty where the corpus has none.
+        ordinary: True for speech that nobody acted and nobody labelled, see `read_ordinary`.
     """
 
     path: Path
@@ -33,6 +34,7 @@ class Clip:
     emotion: str
     heard_as: tuple[str, ...] = ()
     fold: str = ""
+    ordinary: bool = False
 
     @property
     def voice(self) -> tuple[str, str]:
@@ -90,6 +92,22 @@ def leave_out(clips: Collection[Clip], names: Collection[str]) -> list[Clip]:
     if not left:
         raise ConfigError(f"without {', '.join(names)} nothing is left to learn from")
     return left
+
+
+def without_speakers(clips: Collection[Clip], names: Collection[str]) -> list[Clip]:
+    """The clips without some speakers: held out for a demonstration or a test.
+
+    Args:
+        clips: All there are.
+        names: Each ``CORPUS:SPEAKER``.
+
+    Raises:
+        ConfigError: There is no such speaker.
+    """
+    known = {f"{clip.corpus}:{clip.speaker}" for clip in clips}
+    if unknown := sorted(set(names) - known):
+        raise ConfigError(f"cannot leave out {', '.join(unknown)}: there are no such speakers")
+    return [clip for clip in clips if f"{clip.corpus}:{clip.speaker}" not in names]
 
 
 def labels_of(clips: Collection[Clip]) -> tuple[str, ...]:

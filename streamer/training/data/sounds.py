@@ -64,8 +64,8 @@ def read_sounds(where: Path) -> Sounds:
 
     Args:
         where: A CSV with a header, or the folder of a ``manifest.csv``. ``path`` (relative to the
-            manifest) is obligatory; ``package`` (sounds of one are kept together), ``licence``
-            and ``url`` are used where given.
+            manifest, or to the folder above) is obligatory; ``package`` or ``speaker`` (sounds of
+            one are kept together), ``licence`` and ``url`` are used where given.
 
     Raises:
         InputError: It cannot be read, lacks a column, or names a recording that is not there.
@@ -83,14 +83,16 @@ def read_sounds(where: Path) -> Sounds:
         )
     clips, sources = [], {}
     for number, row in enumerate(rows, start=2):
-        path = manifest.parent / (row["path"] or "")
-        if not path.is_file():
+        places = (folder / (row["path"] or "") for folder in manifest.parents[:2])
+        path = next((place for place in places if place.is_file()), None)
+        if path is None:
             raise InputError(f"{manifest}:{number}: there is no sound {row['path']!r}")
-        package = row.get("package") or manifest.parent.name
+        package = row.get("package") or row.get("speaker") or manifest.parent.name
         clips.append(_clip(path, f"{COLLECTED}/{row['path']}", COLLECTED, package))
         licence, url = row.get("licence") or UNKNOWN, row.get("url") or ""
-        sources[package] = Source(name=f"sounds of {package}", licence=licence, url=url)
-    return Sounds(tuple(clips), tuple(sources[package] for package in sorted(sources)))
+        collection = row.get("package") or manifest.parent.name
+        sources[collection] = Source(name=f"sounds of {collection}", licence=licence, url=url)
+    return Sounds(tuple(clips), tuple(sources[name] for name in sorted(sources)))
 
 
 def make_up(cache: Path, *, each: int) -> list[Clip]:

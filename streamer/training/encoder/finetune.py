@@ -38,6 +38,7 @@ from streamer.training.encoder.files import (
     read_provenance,
     save_encoder,
 )
+from streamer.training.heads.examples import target_indices
 from streamer.training.heads.logistic import (
     Examples,
     Head,
@@ -46,7 +47,6 @@ from streamer.training.heads.logistic import (
     fit,
     known_labels,
 )
-from streamer.training.heads.recipe import target_indices
 from streamer.training.output import check_file
 from streamer.types import SAMPLE_RATE
 
@@ -221,7 +221,8 @@ class _Run:
         mean = weights @ vectors
         deviation = (weights @ (vectors - mean).square()).sqrt().clamp(min=1e-6)
         absent = float(np.log(choices.absent or NEVER))
-        first = fit(Examples(vectors, targets, asked, weights), l2=choices.l2, absent=absent)
+        examples = Examples(vectors, torch.eye(len(labels))[targets], asked, weights)
+        first = fit(examples, l2=choices.l2, absent=absent)
         body, _ = load_encoder(encoder, blocks=choices.blocks)
         torch.manual_seed(choices.seed)
         self._rng = np.random.default_rng(choices.seed)

@@ -7,11 +7,13 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from streamer.errors import InputError
+from streamer.training.augmentation.rooms import read_rooms
 from streamer.training.data.extraction import Embedded, Extractor, check_variations
 from streamer.training.data.manifest import labels_of, read_manifest
+from streamer.training.data.ordinary import TRAIN, read_ordinary
 from streamer.training.data.sounds import all_sounds, let_through
 from streamer.training.evaluation.protocols import folds
-from streamer.training.evaluation.scoring import Scores, Scoring, SessionScores, check_folder
+from streamer.training.evaluation.scoring import Found, Scores, Scoring, SessionScores, check_folder
 from streamer.training.heads.recipe import Recipe, choose, fit_recipe
 from streamer.training.heads.speaker import Session
 from streamer.training.heads.speech import (
@@ -49,6 +51,7 @@ class Evaluation:
         scores: By variation of the test clips; ``plain`` is always there.
         sessions: With voices that are learned from earlier clips, by what these were; none in
             figures of a program that learned no voices.
+        found: By emotion, what is found of it after eight neutral utterances.
     """
 
     protocol: str
@@ -58,6 +61,7 @@ class Evaluation:
     folds: tuple[FoldResult, ...]
     scores: Mapping[str, Scores]
     sessions: Mapping[Session, SessionScores] = field(default_factory=dict)
+    found: Mapping[str, Found] = field(default_factory=dict)
 
 
 _JSON: TypeAdapter[Evaluation] = TypeAdapter(Evaluation)
@@ -85,6 +89,8 @@ def evaluate(  # noqa: PLR0913 - each is a choice of the caller, all but two hav
     encoder: Path,
     protocol: str,
     corpora: Collection[str] = (),
+    ordinary: Path | None = None,
+    rooms: Path | None = None,
     recipe: Recipe | None = None,
     variations: Sequence[str] = ("plain",),
     out: Path | None = None,
@@ -99,6 +105,9 @@ def evaluate(  # noqa: PLR0913 - each is a choice of the caller, all but two hav
             whom it was fine-tuned on, that fold is left out.
         protocol: A corpus of the manifest (its folds in turn), or ``corpus-out``.
         corpora: Only these take part; empty takes all.
+        ordinary: CSV of ordinary speech, see `read_ordinary`, of which ``use=train`` is learned;
+            None learns from acted speech alone.
+        rooms: Folder of impulse responses for degraded copies, see `read_rooms`.
         recipe: How to train; None for the defaults.
         variations: In which forms the test clips are judged (keys of `augment.VARIATIONS` or
             `extraction.ROLLING`).
@@ -118,16 +127,20 @@ def evaluate(  # noqa: PLR0913 - each is a choice of the caller, all but two hav
     if out is not None:
         check_folder(out)
     clips = read_manifest(manifest, corpora=corpora)
-    extract = Extractor(encoder, blocks=recipe.blocks, cache=cache, jobs=jobs)
+    spoken = read_ordinary(ordinary, use=TRAIN) if ordinary else []
+    extract = Extractor(
+        encoder, blocks=recipe.blocks, cache=cache, jobs=jobs,
+        rooms=read_rooms(rooms) if rooms else (),
+    )  # fmt: skip
     divisions = folds(protocol, clips, heard=extract.heard)
-    learned = Embedded(clips, extract)
+    learned = Embedded([*clips, *spoken], extract)
     rows = sorted(i for fold in divisions for i in fold.test)  # the manifest's order: see the cache
     tested = Embedded([clips[i] for i in rows], extract)
     labels = labels_of(clips)
     scoring = Scoring(variations, labels)
     results = []
     for fold in divisions:
-        known = [clips[i] for i in fold.train]
+        known = [*(clips[i] for i in fold.train), *spoken]
         choices = choose(known, learned, recipe, heard=extract.heard)
         model = fit_recipe(known, learned, recipe, choices)
         fair = [clips[i] for i in fold.test if clips[i].emotion in model.labels]
@@ -148,6 +161,7 @@ def evaluate(  # noqa: PLR0913 - each is a choice of the caller, all but two hav
         folds=tuple(results),
         scores=scoring.scores(),
         sessions=scoring.sessions(),
+        found=scoring.found(),
     )
     if out is not None:
         scoring.keep(_JSON.dump_json(evaluation, indent=2), out)

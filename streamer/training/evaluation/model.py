@@ -9,10 +9,11 @@ from pydantic import TypeAdapter
 from streamer.errors import InputError, ModelError
 from streamer.model.bundle import Bundle, load
 from streamer.model.catalog import find_bundle
+from streamer.model.priors import log_prior
 from streamer.training.data.extraction import Embedded, Extractor, check_variations
 from streamer.training.data.manifest import labels_of, read_manifest
 from streamer.training.evaluation.metrics import certain
-from streamer.training.evaluation.scoring import Scores, Scoring, SessionScores, check_folder
+from streamer.training.evaluation.scoring import Found, Scores, Scoring, SessionScores, check_folder
 from streamer.training.heads.logistic import Head
 from streamer.training.heads.recipe import Calibrated
 from streamer.training.heads.speaker import Session
@@ -32,6 +33,7 @@ class ModelEvaluation:
         certain_and_right: Share of those that are right.
         scores: By form of the recordings; ``plain`` is always there.
         sessions: With a voice that is learned from earlier recordings, by what these were.
+        found: By emotion, what is found of it after eight neutral recordings.
     """
 
     model: str
@@ -42,6 +44,7 @@ class ModelEvaluation:
     certain_and_right: float
     scores: Mapping[str, Scores]
     sessions: Mapping[Session, SessionScores]
+    found: Mapping[str, Found]
 
 
 _JSON: TypeAdapter[ModelEvaluation] = TypeAdapter(ModelEvaluation)
@@ -103,6 +106,7 @@ def evaluate_model(  # noqa: PLR0913 - each is a choice of the caller, all but t
         certain_and_right=right,
         scores=scoring.scores(),
         sessions=scoring.sessions(),
+        found=scoring.found(),
     )
     if out is not None:
         scoring.keep(_JSON.dump_json(result, indent=2), out)
@@ -117,6 +121,8 @@ def _judge(bundle: Bundle) -> Calibrated:
     return Calibrated(
         labels=manifest.labels,
         head=Head(head.weight.detach(), head.bias.detach()),
+        log_prior=log_prior(manifest.priors.unadapted, manifest.labels),
+        natural=manifest.priors.natural,
         temperature=manifest.calibration.temperature,
         brevity=manifest.calibration.brevity,
         threshold=manifest.calibration.threshold,

@@ -16,6 +16,7 @@ from streamer.training.evaluation.metrics import (
     reliability,
     risk_coverage,
 )
+from streamer.training.evaluation.operating import RATES, TESTED, Curve
 
 INCHES = (5.0, 4.4)
 
@@ -80,6 +81,37 @@ def draw_seconds(uars: Mapping[str, float], *, out: Path) -> Path | None:
     axes.set(xlabel="seconds heard", ylabel="UAR", ylim=(0, 1), title="UAR by seconds heard")
     axes.legend(loc="lower right")
     path = out / "seconds.png"
+    figure.savefig(path, dpi=120)
+    return path
+
+
+def draw_operating(groups: Mapping[str, Mapping[str, Mapping[str, Curve]]], *, out: Path) -> Path:
+    """How much of each emotion is found, by false alarms an hour, as PNG; the mean of the corpora.
+
+    Args:
+        groups: By tested group, corpus and emotion.
+        out: Folder to write to.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+    """
+    figure = _new_figure()
+    axes = figure.add_subplot()
+    styles = ("-", "--", ":")
+    for (group, corpora), style in zip(groups.items(), styles, strict=False):
+        for number, emotion in enumerate(TESTED):
+            found = [by[emotion].found for by in corpora.values() if emotion in by]
+            if found:
+                axes.plot(
+                    RATES, np.mean(found, axis=0), linestyle=style, marker="o",
+                    color=f"C{number}", label=f"{emotion}, {group}",
+                )  # fmt: skip
+    axes.set(
+        xscale="log", xlabel="false alarms an hour of ordinary speech", ylim=(0, 1),
+        ylabel="share that is found", title="Found, after eight neutral utterances",
+    )  # fmt: skip
+    axes.legend(fontsize=7)
+    path = out / "operating.png"
     figure.savefig(path, dpi=120)
     return path
 

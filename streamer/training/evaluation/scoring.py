@@ -10,7 +10,8 @@ from streamer.training.data.extraction import Embedded
 from streamer.training.data.manifest import Clip, labels_of
 from streamer.training.evaluation import plots
 from streamer.training.evaluation.metrics import Figures, Probabilities, Targets, figures
-from streamer.training.heads.recipe import Calibrated, target_indices
+from streamer.training.heads.examples import target_indices
+from streamer.training.heads.recipe import Calibrated
 from streamer.training.heads.speaker import Session, sessions
 from streamer.training.output import FIGURES, make_folder, written
 
@@ -54,6 +55,21 @@ class SessionScores:
     ece: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """How much of an emotion is found after eight neutral utterances, under the natural prior.
+
+    Attributes:
+        clips: How many have the emotion.
+        named: Share in which it is the likeliest one.
+        certain: Share in which it is, and not called uncertain.
+    """
+
+    clips: int
+    named: float
+    certain: float
+
+
 def check_folder(out: Path) -> None:
     """Make the folder to which `Scoring.keep` is to write, before there is anything to write.
 
@@ -76,7 +92,8 @@ class Scoring:
     def __init__(self, variations: Sequence[str], labels: Sequence[str]) -> None:
         self._labels = labels
         self._forms = [_Form(name, labels) for name in dict.fromkeys(["plain", *variations])]
-        self._pasts = [_Past(kind, labels) for kind in Session]
+        self._pasts = [_Past(kind, labels) for kind in Session if kind is not Session.NEUTRAL]
+        self._answers: list[tuple[str, str, bool]] = []
 
     def add(self, clips: Sequence[Clip], model: Calibrated, embed: Embedded) -> float:
         """Judge the clips of a group; returns the UAR of these as they are."""
@@ -84,6 +101,7 @@ class Scoring:
             form.add(clips, model, embed)
         for past in self._pasts:
             past.add(clips, model, embed)
+        self._answers += _answers(clips, model, embed)
         return self._forms[0].uars[-1]
 
     def scores(self) -> dict[str, Scores]:
@@ -93,6 +111,17 @@ class Scoring:
     def sessions(self) -> dict[Session, SessionScores]:
         """By what went before."""
         return {past.kind: past.scores() for past in self._pasts}
+
+    def found(self) -> dict[str, Found]:
+        """By emotion, of all groups together."""
+        result = {}
+        for emotion in self._labels:
+            own = [(said, sure) for acted, said, sure in self._answers if acted == emotion]
+            if own:
+                right = [(said == emotion, said == emotion and sure) for said, sure in own]
+                named, certain = np.mean(right, axis=0).tolist()
+                result[emotion] = Found(clips=len(own), named=named, certain=certain)
+        return result
 
     def shipped(self) -> tuple[Probabilities, Targets]:
         """All groups together as they are, with all emotions possible: what a user gets."""
@@ -175,9 +204,9 @@ class _Past:
         uars = []
         for seed, everything in enumerate(self._all):
             past = sessions(clips, self.kind, seed=seed)
-            own = model.warm_probabilities(vectors, seconds, past, among=labels_of(clips))
+            own = model.adapted_probabilities(vectors, seconds, past, among=labels_of(clips))
             uars.append(figures(_widen(own, model, self._labels), targets, self._labels).uar)
-            free = model.warm_probabilities(vectors, seconds, past)
+            free = model.adapted_probabilities(vectors, seconds, past)
             everything.append(_widen(free, model, self._labels))
         self._uars.append(float(np.mean(uars)))
         self._clips += clips
@@ -192,6 +221,19 @@ class _Past:
             all=float(np.mean([draw.uar for draw in draws])),
             ece=float(np.mean([draw.ece for draw in draws])),
         )
+
+
+def _answers(
+    clips: Sequence[Clip], model: Calibrated, embed: Embedded
+) -> list[tuple[str, str, bool]]:
+    """Acted and named emotion, and whether that is certain, after eight neutral utterances."""
+    vectors, seconds = embed(clips, "plain"), embed.seconds(clips, "plain")
+    past = sessions(clips, Session.NEUTRAL, seed=0)
+    probabilities = model.adapted_probabilities(vectors, seconds, past, prior="natural")
+    named = [model.labels[i] for i in probabilities.argmax(1)]
+    certain = probabilities.max(1) >= model.threshold
+    acted = [clip.emotion for clip in clips]
+    return list(zip(acted, named, certain.tolist(), strict=True))
 
 
 def _widen(probabilities: Probabilities, model: Calibrated, labels: Sequence[str]) -> Probabilities:

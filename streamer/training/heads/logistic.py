@@ -42,7 +42,7 @@ class Examples:
 
     Attributes:
         features: Shape (examples, features).
-        targets: Index of the emotion, shape (examples,).
+        targets: Probabilities of the labels, shape (examples, labels).
         known: Which labels the corpus of the example has, shape (examples, labels).
         weights: Shape (examples,), summing to 1.
     """
@@ -54,6 +54,12 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    @property
+    def prior(self) -> Tensor:
+        """How common each label is among them, shape (labels,)."""
+        total = self.weights @ self.targets
+        return total / total.sum()
 
 
 def known_labels(
@@ -163,7 +169,7 @@ def fit(
     def closure() -> Tensor:
         optimiser.zero_grad()
         logits = F.linear(standard, weight, bias) + handicap
-        each = F.cross_entropy(logits, examples.targets, reduction="none")
+        each = -(examples.targets * logits.log_softmax(dim=1)).sum(dim=1)
         loss = examples.weights @ each + l2 / 2 * weight.square().sum()
         loss.backward()  # type: ignore[no-untyped-call]
         return loss

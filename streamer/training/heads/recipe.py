@@ -1,7 +1,7 @@
 """The recipe: from embedded clips to a calibrated head. Training and evaluation share it."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import torch
@@ -9,34 +9,35 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 from streamer.model.calibration import hesitation
+from streamer.model.priors import LogPrior, Prior, log_prior
 from streamer.model.speaker.adaptation import VoiceModel
 from streamer.training.data.extraction import Embedded, Embeddings, Seconds
 from streamer.training.data.manifest import Clip, labels_of
-from streamer.training.evaluation.metrics import (
-    Probabilities,
-    Targets,
-    choose_threshold,
-    risk_coverage,
-)
+from streamer.training.evaluation.metrics import Probabilities, Targets
 from streamer.training.evaluation.protocols import hold_out
-from streamer.training.heads.logistic import (
-    Examples,
-    Head,
-    asked_labels,
-    balanced_weights,
-    fit,
-    fit_temperature,
+from streamer.training.heads.examples import (
+    labels_learned,
+    make_examples,
+    natural_weights,
+    target_indices,
 )
+from streamer.training.heads.logistic import TEMPERATURES, Head, fit
 from streamer.training.heads.speaker import (
     Sessions,
     Tuning,
+    classify_sessions,
     fit_voices,
-    judge_sessions,
     tune_voices,
     with_choices,
 )
 
 BREVITIES = np.linspace(0.0, 2.0, 41)  # that are tried
+
+NATURAL: Mapping[str, float] = {
+    "neutral": 0.70, "calm": 0.05, "happy": 0.08, "sad": 0.05, "angry": 0.05, "fearful": 0.02,
+    "disgust": 0.03, "surprised": 0.02,
+}  # fmt: skip
+"""How common emotions are taken to be where people live, see `docs/experiments`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +46,7 @@ class Recipe:
 
     Attributes:
         blocks: How many blocks of the encoder are kept.
-        variations: In which forms each clip is learned from (keys of `augment.VARIATIONS`).
+        variations: In which forms each clip is learned from (keys of `degrade.VARIATIONS`).
         spoilt: How much each form after the first weighs, against it.
         l2: Penalties that are tried on held-out speakers.
         voices: How much more a corpus of many voices weighs: their number to this power.
@@ -54,10 +55,11 @@ class Recipe:
         absent: Weight, in the loss, of an emotion that the clip's corpus does not have, but several
             others: 0 leaves such emotions alone, which then turn up at random; 1 says that nobody
             had them, as is said of an emotion that only one corpus has.
-        risk: Accepted share of errors among the answers that are not called uncertain.
-        least_coverage: At least this share of the answers is not called uncertain.
-        prior: What is tried on held-out speakers as the `VoiceModel`'s prior.
-        doubt: Likewise as its doubt.
+        ordinary: Share of the weight that ordinary speech has, where there is some.
+        softness: Probability that ordinary speech is not neutral.
+        natural: How common emotions are where people live: the model's natural prior.
+        threshold: A lower confidence is uncertain.
+        prior: Neutral utterances of the mean voice that are added to those of a voice.
         made_up: Sounds of each family that are synthesised to learn what is no speech; with 0, and
              no collected ones, that is not learned.
         seed: Of the choice of held-out speakers.
@@ -70,10 +72,11 @@ class Recipe:
     voices: float = 0.35
     misheard: float = 0.15
     absent: float = 0.03
-    risk: float = 0.2
-    least_coverage: float = 0.5
-    prior: tuple[float, ...] = (2.0,)
-    doubt: tuple[float, ...] = (0.5,)
+    ordinary: float = 0.25
+    softness: float = 0.1
+    natural: Mapping[str, float] = field(default_factory=lambda: dict(NATURAL))
+    threshold: float = 0.55
+    prior: float = 2.0
     made_up: int = 60
     seed: int = 0
 
@@ -88,9 +91,10 @@ class Recipe:
         worth = torch.tensor([1.0] + [self.spoilt] * (len(self.variations) - 1))
         return worth / worth.sum()
 
-    def weigh(self, clips: Sequence[Clip]) -> Tensor:
-        """How much each clip counts when it is judged, shape (clips,)."""
-        return balanced_weights(clips, voices=self.voices)
+    def natural_of(self, labels: Sequence[str]) -> dict[str, float]:
+        """The natural prior of a model that knows these labels; it sums to 1."""
+        total = sum(self.natural[label] for label in labels)
+        return {label: self.natural[label] / total for label in labels}
 
     def as_json(self) -> dict[str, object]:
         """For the manifest."""
@@ -104,6 +108,8 @@ class Calibrated:
     Attributes:
         labels: One per logit.
         head: Fitted to everybody.
+        log_prior: Logarithm of the prior that the head was fitted under, shape (labels,).
+        natural: The model's natural prior.
         temperature: Divisor of the logits.
         brevity: How much less short pieces are trusted, see `hesitation`.
         threshold: A lower confidence is uncertain.
@@ -112,13 +118,20 @@ class Calibrated:
 
     labels: tuple[str, ...]
     head: Head
+    log_prior: LogPrior
+    natural: Mapping[str, float]
     temperature: float
     brevity: float
     threshold: float
     voices: VoiceModel
 
     def probabilities(
-        self, embeddings: Embeddings, seconds: Seconds, *, among: Sequence[str] = ()
+        self,
+        embeddings: Embeddings,
+        seconds: Seconds,
+        *,
+        among: Sequence[str] = (),
+        prior: Prior = "even",
     ) -> Probabilities:
         """Calibrated probabilities, shape (clips, labels).
 
@@ -126,41 +139,51 @@ class Calibrated:
             embeddings: Shape (clips, features).
             seconds: How long the clips are, shape (clips,).
             among: Only these emotions are possible; empty allows all.
+            prior: How common the emotions are.
         """
-        logits = self.head(torch.from_numpy(embeddings)) / self.temperature
-        if among:
-            impossible = torch.tensor([label not in among for label in self.labels])
-            logits = logits.masked_fill(impossible, -torch.inf)
-        return softmax(logits / self._hesitation(seconds))
+        scores = self.scores(embeddings) / hesitation(seconds, self.brevity)[:, None]
+        return self._softmax(scores, among, prior)
 
-    def warm_probabilities(
+    def adapted_probabilities(
         self,
         embeddings: Embeddings,
         seconds: Seconds,
         past: Sessions,
         *,
         among: Sequence[str] = (),
+        prior: Prior = "even",
     ) -> Probabilities:
-        """As `probabilities`, each clip after its past, with a baseline that learned from that.
+        """As `probabilities`, each clip after its past, adapted to the voices of that.
 
         Args:
             embeddings: Shape (clips, features).
             seconds: As for `probabilities`.
             past: Which of these go before each.
             among: As for `probabilities`.
+            prior: Likewise.
         """
-        logits = judge_sessions(
+        scores, _ = classify_sessions(
             embeddings,
-            self.head(torch.from_numpy(embeddings)).double().numpy(),
+            self.scores(embeddings),
             past,
             self.voices,
-            temperature=self.temperature,
-            among=[self.labels.index(label) for label in among if label in self.labels],
+            log_natural=log_prior(self.natural, self.labels),
+            labels=self.labels,
         )
-        return softmax(torch.from_numpy(logits) / self._hesitation(seconds))
+        return self._softmax(scores / hesitation(seconds, self.brevity)[:, None], among, prior)
 
-    def _hesitation(self, seconds: Seconds) -> Tensor:
-        return torch.from_numpy(hesitation(seconds, self.brevity)[:, None])
+    def scores(self, embeddings: Embeddings) -> Probabilities:
+        """Calibrated log-likelihoods of the unadapted head, shape (clips, labels)."""
+        logits = self.head(torch.from_numpy(embeddings)).double().numpy()
+        scores: Probabilities = logits / self.temperature - self.log_prior
+        return scores
+
+    def _softmax(self, scores: Probabilities, among: Sequence[str], prior: Prior) -> Probabilities:
+        scores = scores + log_prior(prior, self.labels, self.natural)
+        if among:
+            impossible = np.array([label not in among for label in self.labels])
+            scores = np.where(impossible, -np.inf, scores)
+        return softmax(torch.from_numpy(scores))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,16 +194,15 @@ class Choices:
         l2: The penalty.
         temperature: Divisor of the logits.
         brevity: How much less short pieces are trusted, see `hesitation`.
-        threshold: A lower confidence is uncertain.
-        voices: With the prior, the doubt, the temperature and the caution that suit it.
-        held_out: What it was chosen on: probabilities and targets.
+        voices: With the temperature and the caution that suit it.
+        held_out: What it was chosen on, acted speech alone: probabilities under the even prior,
+            and targets.
         strangers: Whether that was of speakers who were not fitted.
     """
 
     l2: float
     temperature: float
     brevity: float
-    threshold: float
     voices: VoiceModel
     held_out: tuple[Probabilities, Targets]
     strangers: bool
@@ -199,7 +221,7 @@ def choose(
     on what was fitted, and the confidence will be too high.
 
     Args:
-        clips: All that there is to learn from.
+        clips: All that there is to learn from, acted and ordinary.
         embed: Turns them into vectors.
         recipe: How.
         heard: Voices that the encoder was made from.
@@ -207,67 +229,109 @@ def choose(
     Raises:
         ConfigError: The encoder has heard everybody.
     """
-    labels = labels_of(clips)
+    labels = labels_of(labels_learned(clips))
     fitted, held = hold_out(clips, seed=recipe.seed, heard=heard)
     judged = [clips[i] for i in held] or list(clips)
-    vectors = torch.from_numpy(embed(judged, "plain"))
-    targets = target_indices(judged, labels)
-    weights = recipe.weigh(judged)
     learned = [clips[i] for i in fitted]
-    examples = _examples(learned, labels, embed, recipe, among=clips)
+    examples = make_examples(learned, labels, embed, recipe)
+    prior = examples.prior.double().log().numpy()
+    calibration = _Calibration.of(judged, labels, embed, recipe, prior)
     head, tried = None, []
     for l2 in sorted(recipe.l2, reverse=True):  # each starts where the stricter one ended
         head = fit(examples, l2=l2, absent=recipe.handicap, start=head)
-        tried.append((*_calibrate(head, judged, embed, targets, weights, recipe), l2, head))
+        tried.append((*calibration.fit(head), l2, head))
     _, temperature, brevity, l2, head = min(tried, key=lambda outcome: outcome[0])
+    vectors = embed(judged, "plain")
+    scores = head(torch.from_numpy(vectors)).double().numpy() / temperature - prior
     voices = tune_voices(
-        fit_voices(learned, examples, head, l2=l2, absent=recipe.handicap),
+        fit_voices(learned, labels, embed, head, recipe, l2=l2),
         Tuning(
             clips=judged,
-            embeddings=vectors.numpy(),
-            cold=head(vectors).double().numpy(),
-            temperature=temperature,
-            targets=targets.numpy(),
-            weights=weights.double().numpy(),
+            embeddings=vectors,
+            unadapted=scores,
+            targets=target_indices(judged, labels).numpy(),
+            weights=natural_weights(
+                judged, labels, [recipe.natural_of(labels)[e] for e in labels], voices=recipe.voices
+            ).double().numpy(),
+            labels=labels,
+            log_natural=log_prior(recipe.natural_of(labels), labels),
         ),
-        priors=recipe.prior,
-        doubts=recipe.doubt,
+    )  # fmt: skip
+    acted = np.array([not clip.ordinary for clip in judged])
+    hesitant = hesitation(embed.seconds(judged, "plain"), brevity)[:, None]
+    return Choices(
+        l2=l2,
+        temperature=temperature,
+        brevity=brevity,
+        voices=voices,
+        held_out=(
+            softmax(torch.from_numpy((scores / hesitant)[acted])),
+            target_indices([clip for clip in judged if not clip.ordinary], labels).numpy(),
+        ),
+        strangers=bool(held),
     )
-    seconds = embed.seconds(judged, "plain")
-    hesitant = temperature * torch.from_numpy(hesitation(seconds, brevity)[:, None])
-    held_out = (softmax(head(vectors) / hesitant), targets.numpy())
-    threshold = choose_threshold(
-        risk_coverage(*held_out), risk=recipe.risk, least_coverage=recipe.least_coverage
-    )
-    return Choices(l2, temperature, brevity, threshold, voices, held_out, strangers=bool(held))
 
 
-def _calibrate(  # noqa: PLR0913, PLR0917 - what is judged, and by what
-    head: Head,
-    clips: Sequence[Clip],
-    embed: Embedded,
-    targets: Tensor,
-    weights: Tensor,
-    recipe: Recipe,
-) -> tuple[float, float, float]:
-    """The least loss over clips that were not fitted, and the temperature and brevity that give it.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Calibration:
+    """Clips that were not fitted, a natural mixture of acted and ordinary speech.
 
-    In all forms, also spoilt: on clean recordings alone, a model of an unheard room is too sure.
-    The brevity is fitted after the temperature, and so says only what that leaves over.
+    In all forms, also degraded: on clean recordings alone, a model of an unseen room is too sure.
+
+    Attributes:
+        vectors: Shape (clips, features).
+        seconds: Shape (clips,).
+        targets: Index of the emotion, shape (clips,).
+        weights: Shape (clips,), summing to 1.
+        shift: What turns logits into those under the natural prior, shape (labels,).
+        prior: Logarithm of the prior that was fitted, shape (labels,).
     """
-    forms = recipe.variations
-    logits = torch.cat([head(torch.from_numpy(embed(clips, form))) for form in forms]).double()
-    seconds = np.concatenate([embed.seconds(clips, form) for form in forms])
-    targets = targets.repeat(len(forms))
-    weights = torch.kron(recipe.shares, weights).double()
-    _, temperature = fit_temperature(logits, targets, weights)
 
-    def loss(brevity: float) -> float:
-        divisor = temperature * torch.from_numpy(hesitation(seconds, brevity)[:, None])
-        return float(weights @ F.cross_entropy(logits / divisor, targets, reduction="none"))
+    vectors: Tensor
+    seconds: Seconds
+    targets: Tensor
+    weights: Tensor
+    natural: LogPrior
+    prior: LogPrior
 
-    brevity = float(min(BREVITIES, key=loss))
-    return loss(brevity), temperature, brevity
+    @classmethod
+    def of(
+        cls,
+        clips: Sequence[Clip],
+        labels: Sequence[str],
+        embed: Embedded,
+        recipe: Recipe,
+        prior: LogPrior,
+    ) -> "_Calibration":
+        forms, natural = recipe.variations, recipe.natural_of(labels)
+        weights = natural_weights(
+            clips, labels, [natural[label] for label in labels], voices=recipe.voices
+        )
+        return cls(
+            vectors=torch.from_numpy(np.concatenate([embed(clips, form) for form in forms])),
+            seconds=np.concatenate([embed.seconds(clips, form) for form in forms]),
+            targets=target_indices(clips, labels).repeat(len(forms)),
+            weights=torch.kron(recipe.shares, weights).double(),
+            natural=log_prior(natural, labels),
+            prior=prior,
+        )
+
+    def fit(self, head: Head) -> tuple[float, float, float]:
+        """The least loss, and the temperature and brevity that give it.
+
+        The brevity is fitted after the temperature, and so says only what that leaves over.
+        """
+        logits = head(self.vectors).double().numpy()
+
+        def loss(temperature: float, brevity: float) -> float:
+            hesitant = hesitation(self.seconds, brevity)[:, None]
+            scores = (logits / temperature - self.prior) / hesitant + self.natural
+            each = F.cross_entropy(torch.from_numpy(scores), self.targets, reduction="none")
+            return float(self.weights @ each)
+
+        temperature = float(min(TEMPERATURES[::3], key=lambda t: loss(float(t), 0.0)))
+        brevity = float(min(BREVITIES, key=lambda b: loss(temperature, float(b))))
+        return loss(temperature, brevity), temperature, brevity
 
 
 def fit_recipe(
@@ -281,43 +345,19 @@ def fit_recipe(
         recipe: How.
         choices: From `choose`, on the same clips.
     """
-    labels = labels_of(clips)
-    examples = _examples(clips, labels, embed, recipe, among=clips)
+    labels = labels_of(labels_learned(clips))
+    examples = make_examples(clips, labels, embed, recipe)
     head = fit(examples, l2=choices.l2, absent=recipe.handicap)
-    voices = fit_voices(clips, examples, head, l2=choices.l2, absent=recipe.handicap)
+    voices = fit_voices(clips, labels, embed, head, recipe, l2=choices.l2)
     return Calibrated(
         labels=labels,
         head=head,
+        log_prior=examples.prior.double().log().numpy(),
+        natural=recipe.natural_of(labels),
         temperature=choices.temperature,
         brevity=choices.brevity,
-        threshold=choices.threshold,
+        threshold=recipe.threshold,
         voices=with_choices(voices, choices.voices),
-    )
-
-
-def target_indices(clips: Sequence[Clip], labels: Sequence[str]) -> Tensor:
-    """Index of each clip's emotion among ``labels``, shape (clips,)."""
-    index = {label: i for i, label in enumerate(labels)}
-    return torch.tensor([index[clip.emotion] for clip in clips])
-
-
-def _examples(
-    clips: Sequence[Clip],
-    labels: Sequence[str],
-    embed: Embedded,
-    recipe: Recipe,
-    *,
-    among: Sequence[Clip],
-) -> Examples:
-    """Every clip in every variation; the weight of a clip is shared among its variations."""
-    times = len(recipe.variations)
-    weights = balanced_weights(clips, voices=recipe.voices, misheard=recipe.misheard)
-    vectors = np.concatenate([embed(clips, variation) for variation in recipe.variations])
-    return Examples(
-        features=torch.from_numpy(vectors),
-        targets=target_indices(clips, labels).repeat(times),
-        known=asked_labels(clips, labels, among=among).repeat(times, 1),
-        weights=torch.kron(recipe.shares, weights),
     )
 
 

@@ -1,27 +1,36 @@
 """What is known about voices in general, learned from many, and tried in simulated sessions."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from itertools import product
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from streamer.model.speaker.adaptation import Logits, VoiceModel, mix
+from streamer.model.priors import LogPrior
+from streamer.model.speaker.adaptation import Scores, VoiceModel, neutral_weight
 from streamer.model.speaker.clustering import Mark, Register, SpeakerModel
 from streamer.training.data.extraction import Embeddings
 from streamer.training.data.manifest import Clip
-from streamer.training.heads.logistic import TEMPERATURES, Examples, Head, fit
+from streamer.training.heads.examples import Choices, example_weights, labels_learned, soft_targets
+from streamer.training.heads.logistic import TEMPERATURES, Examples, Head, asked_labels, fit
+
+NEUTRAL = ("neutral", "calm")
+"""The emotions in which a voice counts as neutral."""
 
 PAST = 10
 """Utterances that went before the tested one in a simulated session."""
 
+NEUTRAL_PAST = 8
+"""Of these, so many are neutral in a session of people who mostly just talk."""
+
 ALTERNATIONS = 6  # between speakers and emotions: the fit then stands still
-WARM_STEPS = 25  # from the cold head to the warm one, which is not far
+ADAPTED_STEPS = 40  # from the unadapted head to the adapted one, which is not far
+SHRINKAGE_CLIPS = 0.5  # clips of the mean neutral voice that are added to those of a speaker
 DIRECTIONS = 32  # among which voices are told apart; fewer confuse them, more learn them by heart
 SHRINKAGE = 0.6  # of correlations within a voice: features by far outnumber the voices
 
@@ -32,79 +41,142 @@ Sessions = NDArray[np.int64]
 """For each clip the clips that go before it, -1 where there are no more: shape (clips, PAST)."""
 
 
+class SpeakerChoices(Choices, Protocol):
+    """How voices are learned; the attributes are those of `Recipe`."""
+
+    @property
+    def handicap(self) -> float:
+        """Added to the logits of emotions that a clip's corpus does not have."""
+
+    @property
+    def prior(self) -> float:
+        """The `VoiceModel`'s prior."""
+
+
 class Session(StrEnum):
     """What went before the tested clip, as far as there is so much of its corpus.
 
     Attributes:
+        EIGHT_NEUTRAL: Clips of its speaker, eight neutral (or calm) and two of other emotions: what
+            a program meets. Choices are made by it.
+        NEUTRAL: Eight neutral (or calm) clips of its speaker: what is found is measured after it.
         MIXED: Clips of its speaker, in all emotions.
         ONE_EMOTION: Clips of its speaker in its emotion: a mood that stays is no voice.
         IN_TURN: Clips of its speaker and of another one in turn, the other one last.
         ANOTHER: Clips of another speaker alone.
     """
 
+    EIGHT_NEUTRAL = "eight neutral in ten"
+    NEUTRAL = "eight neutral"
     MIXED = "mixed"
     ONE_EMOTION = "one emotion"
     IN_TURN = "two voices in turn"
     ANOTHER = "another voice"
 
 
-def fit_voices(
+def fit_voices(  # noqa: PLR0913 - what is learned from, and how
     clips: Sequence[Clip],
-    examples: Examples,
-    cold: Head,
+    labels: Sequence[str],
+    embed: Callable[[Sequence[Clip], str], Embeddings],
+    unadapted: Head,
+    choices: SpeakerChoices,
     *,
     l2: float,
-    absent: float,
 ) -> VoiceModel:
-    """Take the speakers off the features, and fit the warm head to what is left.
+    """Take each speaker's neutral mean off the features, and fit the adapted head to what is left.
 
-    Feature = population + speaker + emotion, by weighted least squares on the clips as they are;
-    so a speaker who has mostly angry clips is not taken for somebody with an angry voice. What
-    spoils speech hides the voice, so that the warm head learns more from whole, clean clips alone.
+    The mean of a clip that is itself neutral is that of the speaker's other neutral clips. Clips of
+    speakers without any are left out. Degraded speech hides the voice: the adapted head learns from
+    clips as they are.
 
     Args:
         clips: What is learned from.
-        examples: Of the clips, variation after variation, the clips as they are first.
-        cold: The head for voices that nobody knows: a good place to begin.
+        labels: The emotions that are told apart.
+        embed: Turns clips into vectors, in a form.
+        unadapted: The head for voices that nobody knows: a good place to begin.
+        choices: How.
         l2: As for `fit`.
-        absent: As for `fit`.
 
     Returns:
-        With prior, doubt, temperature and caution still to be chosen, see `tune_voices`.
+        With temperature and caution still to be chosen, see `tune_voices`.
     """
-    count = len(clips)
-    plain, weights = examples.features[:count], examples.weights[:count]
-    targets = examples.targets[:count]
-    names = sorted({clip.voice for clip in clips})
-    index = {voice: i for i, voice in enumerate(names)}
-    voices = torch.tensor([index[clip.voice] for clip in clips])
-    labels = examples.known.shape[1]
-    offsets = torch.zeros(labels, plain.shape[1])
-    for _ in range(ALTERNATIONS):
-        speakers = _means(plain - offsets[targets], voices, weights, len(names))
-        offsets = _means(plain - speakers[voices], targets, weights, labels)
-    population = weights @ speakers[voices] / weights.sum()
-    head = fit(
-        Examples(
-            plain - (speakers - population)[voices],
-            targets,
-            examples.known[:count],
-            weights / weights.sum(),
-        ),
-        l2=l2,
-        absent=absent,
-        start=cold,
-        steps=WARM_STEPS,
+    plain = torch.from_numpy(embed(clips, "plain"))
+    weights = example_weights(
+        clips, ordinary=choices.ordinary, voices=choices.voices, misheard=choices.misheard
     )
+    centre, shift, known = _neutral_means(clips, plain)
+    rows = known.nonzero()[:, 0]
+    chosen = [clips[i] for i in rows.tolist()]
+    acted = labels_learned(clips)
+    asked = torch.ones(len(chosen), len(labels), dtype=torch.bool)
+    own = [i for i, clip in enumerate(chosen) if not clip.ordinary]
+    asked[own] = asked_labels([chosen[i] for i in own], labels, among=acted)
+    examples = Examples(
+        features=(plain - shift)[rows],
+        targets=soft_targets(chosen, labels, choices.softness),
+        known=asked,
+        weights=weights[rows] / weights[rows].sum(),
+    )
+    head = fit(examples, l2=l2, absent=choices.handicap, start=unadapted, steps=ADAPTED_STEPS)
     return VoiceModel(
         weight=head.weight.numpy(),
         bias=head.bias.numpy(),
-        means=head(population + offsets).numpy(),
-        prior=1.0,
-        doubt=0.0,
+        centre=head(centre).numpy(),
+        log_prior=examples.prior.double().log().numpy(),
+        prior=choices.prior,
         temperature=1.0,
-        speakers=_tell_apart(plain - speakers[voices], weights, speakers, [n for n, _ in names]),
+        speakers=_fit_clustering(acted, labels, plain, weights, clips),
     )
+
+
+def _neutral_means(clips: Sequence[Clip], plain: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The mean neutral voice, what to take off each clip, and of which clips that is known.
+
+    Returns:
+        Shape (features,), (clips, features) and (clips,).
+    """
+    by_voice: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+    for row, clip in enumerate(clips):
+        if clip.emotion in NEUTRAL:
+            by_voice[clip.voice].append(row)
+    acted = [rows for rows in by_voice.values() if not clips[rows[0]].ordinary]
+    voices = acted or list(by_voice.values())
+    centre = torch.stack([plain[rows].mean(0) for rows in voices]).mean(0)
+    shift, known = torch.zeros_like(plain), torch.zeros(len(clips), dtype=torch.bool)
+    sums = {voice: (plain[rows] - centre).sum(0) for voice, rows in by_voice.items()}
+    for row, clip in enumerate(clips):
+        rows = by_voice.get(clip.voice, [])
+        own = clip.emotion in NEUTRAL
+        count = len(rows) - own
+        if count:
+            total = sums[clip.voice] - (plain[row] - centre) * own
+            shift[row], known[row] = total / (count + SHRINKAGE_CLIPS), True
+    return centre, shift, known
+
+
+def _fit_clustering(
+    acted: Sequence[Clip],
+    labels: Sequence[str],
+    plain: Tensor,
+    weights: Tensor,
+    clips: Sequence[Clip],
+) -> SpeakerModel:
+    """Tell voices apart, by the acted clips: feature = population + speaker + emotion.
+
+    By weighted least squares, so that a speaker who has mostly angry clips is not taken for
+    somebody with an angry voice.
+    """
+    rows = torch.tensor([i for i, clip in enumerate(clips) if not clip.ordinary])
+    plain, weights = plain[rows], weights[rows]
+    names = sorted({clip.voice for clip in acted})
+    index = {voice: i for i, voice in enumerate(names)}
+    voices = torch.tensor([index[clip.voice] for clip in acted])
+    targets = torch.tensor([labels.index(clip.emotion) for clip in acted])
+    offsets = torch.zeros(len(labels), plain.shape[1])
+    for _ in range(ALTERNATIONS):
+        speakers = _means(plain - offsets[targets], voices, weights, len(names))
+        offsets = _means(plain - speakers[voices], targets, weights, len(labels))
+    return _tell_apart(plain - speakers[voices], weights, speakers, [name for name, _ in names])
 
 
 def _tell_apart(
@@ -154,64 +226,66 @@ class Tuning:
     Attributes:
         clips: The clips.
         embeddings: Shape (clips, features).
-        cold: What the cold head says, shape (clips, labels).
-        temperature: Of the cold head.
+        unadapted: Scores of the unadapted head, shape (clips, labels).
         targets: Index of the emotion, shape (clips,).
-        weights: Shape (clips,), summing to 1.
+        weights: That make them a natural mixture, shape (clips,), summing to 1.
+        labels: The emotions that are told apart.
+        log_natural: Logarithm of the natural prior, shape (labels,).
     """
 
     clips: Sequence[Clip]
     embeddings: Embeddings
-    cold: Logits
-    temperature: float
+    unadapted: Scores
     targets: NDArray[np.int64]
     weights: NDArray[np.float64]
+    labels: Sequence[str]
+    log_natural: LogPrior
 
-    def accuracy(self, logits: Logits) -> float:
-        """Weighted share of what is right."""
-        return float(self.weights @ (logits.argmax(1) == self.targets))
+    def loss(self, scores: Scores) -> float:
+        """Weighted cross-entropy under the natural prior."""
+        logits = scores + self.log_natural
+        top = logits.max(axis=1)
+        normaliser = top + np.log(np.exp(logits - top[:, None]).sum(axis=1))
+        return float(self.weights @ (normaliser - logits[np.arange(len(logits)), self.targets]))
+
+    def accuracy(self, scores: Scores) -> float:
+        """Mean over the emotions of what is right, under the even prior."""
+        right = scores.argmax(1) == self.targets
+        return float(np.mean([right[self.targets == k].mean() for k in np.unique(self.targets)]))
 
 
-def tune_voices(
-    model: VoiceModel,
-    tuning: Tuning,
-    *,
-    priors: Sequence[float],
-    doubts: Sequence[float],
-) -> VoiceModel:
-    """Choose caution, prior and doubt, then the temperature of a well-known voice.
+def tune_voices(model: VoiceModel, tuning: Tuning) -> VoiceModel:
+    """Choose the caution, then the temperature of the adapted head.
 
-    The choice is the one that is right most often, every kind of session counting alike: what is
-    best for several moods is worst for one that stays.
+    The caution is the one that is right most often, every kind of session counting alike; the
+    temperature is fitted in sessions of people who mostly just talk.
 
     Args:
         model: From `fit_voices`.
         tuning: What is chosen on.
-        priors: What is tried.
-        doubts: Likewise.
     """
-    pasts = {kind: sessions(tuning.clips, kind, seed=0) for kind in Session}
+    pasts: dict[Session, Sessions] = {
+        kind: sessions(tuning.clips, kind, seed=0)
+        for kind in Session
+        if kind is not Session.NEUTRAL
+    }
+
+    def classified(tried: VoiceModel, kind: Session) -> Scores:
+        return classify_sessions(
+            tuning.embeddings, tuning.unadapted, pasts[kind], tried,
+            log_natural=tuning.log_natural, labels=tuning.labels,
+        )[0]  # fmt: skip
 
     def worth(tried: VoiceModel) -> float:
-        judged = (_mixed(tuning.embeddings, tuning.cold, past, tried) for past in pasts.values())
-        return sum(tuning.accuracy(logits) for logits, _ in judged)
+        return sum(tuning.accuracy(classified(tried, kind)) for kind in pasts)
 
     chosen = max(
-        (
-            replace(model, prior=p, doubt=d, speakers=replace(model.speakers, caution=c))
-            for c, p, d in product(CAUTION, priors, doubts)
-        ),
-        key=worth,
+        (replace(model, speakers=replace(model.speakers, caution=c)) for c in CAUTION), key=worth
     )
-    judged = [_mixed(tuning.embeddings, tuning.cold, past, chosen) for past in pasts.values()]
-    logits, trust = (np.concatenate(part) for part in zip(*judged, strict=True))
-    targets, weights = np.tile(tuning.targets, len(pasts)), np.tile(tuning.weights, len(pasts))
 
     def loss(temperature: float) -> float:
-        scaled = logits / ((1 - trust) * tuning.temperature + trust * temperature)
-        top = scaled.max(axis=1)
-        normaliser = top + np.log(np.exp(scaled - top[:, None]).sum(axis=1))
-        return float(weights @ (normaliser - scaled[np.arange(len(scaled)), targets]))
+        tried = replace(chosen, temperature=temperature)
+        return tuning.loss(classified(tried, Session.EIGHT_NEUTRAL))
 
     return replace(chosen, temperature=min(TEMPERATURES[::5].tolist(), key=loss))
 
@@ -220,8 +294,6 @@ def with_choices(model: VoiceModel, tuned: VoiceModel) -> VoiceModel:
     """What was fitted to everybody, with what was chosen on the few that were held out."""
     return replace(
         model,
-        prior=tuned.prior,
-        doubt=tuned.doubt,
         temperature=tuned.temperature,
         speakers=replace(model.speakers, caution=tuned.speakers.caution),
     )
@@ -237,20 +309,29 @@ def sessions(clips: Sequence[Clip], kind: Session, *, seed: int) -> Sessions:
     """
     rng = np.random.default_rng(seed)
     by_voice: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
-    by_mood: defaultdict[tuple[tuple[str, str], str], list[int]] = defaultdict(list)
     for row, clip in enumerate(clips):
         by_voice[clip.voice].append(row)
-        by_mood[clip.voice, clip.emotion].append(row)
     past = np.full((len(clips), PAST), -1)
     for row, clip in enumerate(clips):
-        one_mood = kind is Session.ONE_EMOTION
-        group = by_mood[clip.voice, clip.emotion] if one_mood else by_voice[clip.voice]
-        own = rng.permutation([other for other in group if other != row])[:PAST]
+        group = [other for other in by_voice[clip.voice] if other != row]
+        if kind is Session.ONE_EMOTION:
+            group = [other for other in group if clips[other].emotion == clip.emotion]
+        own = rng.permutation(group)[:PAST]
         strangers = [v for v in by_voice if v[0] == clip.corpus and v != clip.voice]
         theirs = by_voice[strangers[rng.integers(len(strangers))]] if strangers else []
         match kind:
             case Session.MIXED | Session.ONE_EMOTION:
                 chosen = own
+            case Session.EIGHT_NEUTRAL | Session.NEUTRAL:
+                neutral = [i for i in group if clips[i].emotion in NEUTRAL]
+                others = [i for i in group if clips[i].emotion not in NEUTRAL]
+                extra = PAST - NEUTRAL_PAST if kind is Session.EIGHT_NEUTRAL else 0
+                chosen = rng.permutation(
+                    [
+                        *rng.permutation(neutral)[:NEUTRAL_PAST],
+                        *rng.permutation(others)[:extra],
+                    ]
+                )
             case Session.ANOTHER:
                 chosen = rng.permutation(theirs)[:PAST]
             case Session.IN_TURN:
@@ -261,51 +342,35 @@ def sessions(clips: Sequence[Clip], kind: Session, *, seed: int) -> Sessions:
     return past
 
 
-def judge_sessions(  # noqa: PLR0913 - as many things meet here
+def classify_sessions(  # noqa: PLR0913 - as many things meet here
     embeddings: Embeddings,
-    cold: Logits,
+    unadapted: Scores,
     past: Sessions,
     model: VoiceModel,
     *,
-    temperature: float,
-    among: Sequence[int] = (),
-) -> Logits:
+    log_natural: LogPrior,
+    labels: Sequence[str],
+) -> tuple[Scores, NDArray[np.float64]]:
     """What `Baseline` makes of every clip after its past, for all at once.
 
     Args:
         embeddings: Shape (clips, features).
-        cold: Of the cold head, shape (clips, labels).
+        unadapted: Scores of the unadapted head, shape (clips, labels).
         past: From `sessions`.
         model: What is known about voices.
-        temperature: Of the cold head.
-        among: Only these labels are possible, before and now; empty allows all.
+        log_natural: Logarithm of the natural prior, shape (labels,).
+        labels: The emotions that are told apart.
 
     Returns:
-        Calibrated logits, shape (clips, labels); of what is impossible, -inf.
+        Scores, shape (clips, labels), and how far each voice was known, from 0 to 1, (clips,).
     """
-    labels = cold.shape[1]
-    possible = list(among) or list(range(labels))
-    model = replace(
-        model,
-        weight=model.weight[possible],
-        bias=model.bias[possible],
-        means=model.means[np.ix_(possible, possible)],
-    )
-    mixed, trust = _mixed(embeddings, cold[:, possible], past, model)
-    logits = np.full((len(cold), labels), -np.inf)
-    logits[:, possible] = mixed
-    return logits / ((1 - trust) * temperature + trust * model.temperature)
-
-
-def _mixed(
-    embeddings: Embeddings, cold: Logits, past: Sessions, model: VoiceModel
-) -> tuple[Logits, NDArray[np.float64]]:
-    """Logits of every clip after its past, and how far they are the warm ones, (clips, 1)."""
-    warm = model.warm(embeddings)
+    logits = model.logits(embeddings)
     same, probability = _same_voice(model.speakers.mark(embeddings), past, model.speakers)
-    trust = probability[:, None] * model.trust(same.sum(1, keepdims=True))
-    voice = model.estimate(cold[past], warm[past], same)  # what -1 points at weighs 0
-    return mix(cold, warm, voice, trust), trust
+    neutral = [i for i, label in enumerate(labels) if label in NEUTRAL]
+    weight = neutral_weight(unadapted, log_natural, neutral)[past] * same  # -1 is in no voice
+    trust = probability * model.trust(weight.sum(-1))
+    offset = model.offset(logits[past], weight)
+    return model.mix(unadapted, logits, offset, trust), trust
 
 
 def _same_voice(

@@ -220,7 +220,7 @@ def _fit(speech: Material, sounds: Material, forms: Sequence[str]) -> SpeechMode
     counts = torch.tensor([len(quiet), len(spoken)])
     examples = Examples(
         features=torch.from_numpy(np.concatenate((spoken, quiet))),
-        targets=targets,
+        targets=torch.eye(2)[targets],
         known=torch.ones(len(targets), 2, dtype=torch.bool),
         weights=1 / (2 * counts[targets]),
     )

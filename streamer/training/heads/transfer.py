@@ -49,6 +49,10 @@ LEAST_FOR_THRESHOLD = 50
 SURE = 1.64
 """Standard errors by which it has to be better: chance alone does that one time in twenty."""
 
+RISK, MIN_COVERAGE = 0.2, 0.5
+"""Accepted share of errors among the answers that are not called uncertain, of which there are at
+least so many."""
+
 RECIPE = Recipe()
 """For what is chosen alike in any training."""
 
@@ -270,6 +274,6 @@ def _threshold(held_out: Probabilities, examples: Examples) -> float | None:
         return None
     return choose_threshold(
         risk_coverage(held_out, examples.targets.numpy()),
-        risk=RECIPE.risk,
-        least_coverage=RECIPE.least_coverage,
+        risk=RISK,
+        least_coverage=MIN_COVERAGE,
     )

@@ -1,0 +1,67 @@
+"""Class priors: how common each emotion is, where a model was trained and where it is used.
+
+Training sees emotions about evenly; most of what people say is neutral. Probabilities under one
+prior become those under another by the ratio of the two (Saerens, Latinne & Decaestecker 2002,
+"Adjusting the outputs of a classifier to new a priori probabilities").
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.errors import ConfigError
+from streamer.types import EMOTIONS
+
+Prior: TypeAlias = Literal["natural", "even"] | Mapping[str, float]
+"""``natural``: as the model's bundle says that people speak; ``even``: all emotions alike; or the
+probabilities of some emotions, of which the others share evenly what is left."""
+
+MIN_PROBABILITY = 1e-4
+"""Of an emotion that is said to never occur: its logarithm stays finite."""
+
+LogPrior: TypeAlias = NDArray[np.float64]
+"""Logarithms of the probabilities of the labels, shape (labels,)."""
+
+
+def log_prior(
+    prior: Prior, labels: Sequence[str], natural: Mapping[str, float] | None = None
+) -> LogPrior:
+    """The logarithm of a prior over the labels of a model.
+
+    Args:
+        prior: Which.
+        labels: The emotions that the model knows.
+        natural: What the model's bundle takes for natural; None takes the even prior for it.
+
+    Raises:
+        ConfigError: An emotion or a probability makes no sense.
+    """
+    if prior == "natural":
+        prior = natural or "even"
+    if isinstance(prior, str):
+        chosen = dict.fromkeys(labels, 1 / len(labels))
+    else:
+        check_prior(prior)
+        left = [label for label in labels if label not in prior]
+        rest = (1 - sum(prior.values())) / len(left) if left else 0.0
+        chosen = {label: prior.get(label, rest) for label in labels}
+    values = np.maximum([chosen[label] for label in labels], MIN_PROBABILITY)
+    logarithm: LogPrior = np.log(values / values.sum())
+    return logarithm
+
+
+def check_prior(prior: Mapping[str, float]) -> None:
+    """Let pass probabilities of emotions.
+
+    Raises:
+        ConfigError: An emotion is unknown, or the probabilities are no such.
+    """
+    for emotion, probability in prior.items():
+        if emotion not in EMOTIONS:
+            raise ConfigError(f"got emotion {emotion!r}, expected: {', '.join(EMOTIONS)}")
+        if not 0 <= probability <= 1:
+            raise ConfigError(f"got probability {probability} of {emotion}, expected 0 to 1")
+    if sum(prior.values()) > 1 + 1e-6:
+        raise ConfigError(f"got probabilities that sum to {sum(prior.values()):g}, expected 1")

@@ -1,0 +1,116 @@
+"""Where training data comes from, and under which licence."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from streamer.model.bundle import Source
+
+ENCODERS: Mapping[int, Source] = MappingProxyType(
+    {
+        width: Source(
+            name=f"encoder of OpenAI Whisper {name}",
+            licence="MIT",
+            url="https://github.com/openai/whisper",
+        )
+        for width, name in ((384, "tiny.en"), (512, "base (multilingual)"))
+    }
+)
+"""By the width of their states."""
+
+PUBLIC_CORPORA: Mapping[str, Source] = MappingProxyType(
+    {
+        "ravdess": Source(
+            name="RAVDESS, speech (North American English)",
+            licence="CC BY-NC-SA 4.0",
+            url="https://doi.org/10.5281/zenodo.1188976",
+        ),
+        "crema-d": Source(
+            name="CREMA-D (American English)",
+            licence="ODbL 1.0, contents DbCL 1.0",
+            url="https://github.com/CheyneyComputerScience/CREMA-D",
+        ),
+        "tess": Source(
+            name="TESS (Canadian English)",
+            licence="CC BY-NC-ND 4.0",
+            url="https://doi.org/10.5683/SP2/E8H2MF",
+        ),
+        "savee": Source(
+            name="SAVEE (British English)",
+            licence="research only",
+            url="http://kahlan.eps.surrey.ac.uk/savee/",
+        ),
+        "nemo": Source(
+            name="nEMO (Polish)",
+            licence="CC BY-NC-SA 4.0",
+            url="https://github.com/amu-cai/nEMO",
+        ),
+        "ased": Source(
+            name="ASED (Amharic)",
+            licence="none stated",
+            url="https://github.com/Ethio2021/ASED_V1",
+        ),
+        "casia": Source(
+            name="CASIA Chinese emotional speech, sample (Mandarin)",
+            licence="proprietary sample",
+        ),
+        "banglaser": Source(
+            name="BanglaSER (Bangla)",
+            licence="CC BY 4.0",
+            url="https://doi.org/10.17632/t9h6p943xy.5",
+        ),
+        "turev": Source(name="TurEV-DB (Turkish)", licence="CC BY-NC-ND 4.0"),
+        "emotiontts-ko": Source(
+            name="Emotion TTS (Korean)", licence="CC BY-NC-SA 4.0, research only"
+        ),
+        "indian-emospeech": Source(
+            name="IndianEmoSpeech (Hindi, Indian English commands)", licence="CC BY-NC-SA 4.0"
+        ),
+    }
+)
+
+UNKNOWN_LICENCE = "not stated: ask whoever made the recordings"
+
+
+ORDINARY_SPEECH: Mapping[str, Source] = MappingProxyType(
+    {
+        "librispeech_resemblyzer": Source(
+            name="LibriSpeech, read English", licence="CC BY 4.0", url="https://www.openslr.org/12"
+        ),
+        "speechocean762": Source(
+            name="speechocean762, English of Mandarin speakers",
+            licence="free for any use",
+            url="https://www.openslr.org/101",
+        ),
+        "alphanumeric_duke": Source(name="names and addresses on people's devices", licence="MIT"),
+        "picovoice_intent": Source(name="Picovoice, spoken commands", licence="Apache-2.0"),
+        "precise_community": Source(
+            name="Precise, wake words and near-misses", licence="public domain or CC, by file"
+        ),
+        "ivr_prompts": Source(
+            name="Asterisk, telephone prompts in five languages", licence="CC BY-SA 3.0"
+        ),
+        "swahili_lig": Source(name="read Swahili", licence="MIT"),
+        "yoruba_lig": Source(name="read Yoruba", licence="MIT"),
+        "cherokee": Source(name="read Cherokee", licence="CC0 1.0"),
+    }
+)
+
+
+def sources_of(corpora: Sequence[str], width: int) -> tuple[Source, ...]:
+    """The encoder and the corpora, each with its licence as far as it is known.
+
+    Args:
+        corpora: Their names.
+        width: Of the encoder's states.
+    """
+    encoder = ENCODERS.get(width, Source(name="encoder", licence=UNKNOWN_LICENCE))
+    return encoder, *_known(corpora, PUBLIC_CORPORA)
+
+
+def ordinary_sources_of(names: Sequence[str]) -> tuple[Source, ...]:
+    """Sources of ordinary speech, each with its licence as far as it is known."""
+    return _known(names, ORDINARY_SPEECH)
+
+
+def _known(names: Sequence[str], sources: Mapping[str, Source]) -> tuple[Source, ...]:
+    return tuple(sources.get(name, Source(name=name, licence=UNKNOWN_LICENCE)) for name in names)

@@ -1,0 +1,156 @@
+"""The protocol ``ordinary``: how quiet a recipe is when people just talk, and what it still finds.
+
+Two models are trained. One has heard four of five speakers of every corpus and is tested on the
+others; one has heard nothing of some corpora and is tested on these. Both have learned from the
+ordinary recordings with ``use=train``, and their quiet is measured on those with ``use=dev``.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from streamer.config import Config
+from streamer.errors import InputError
+from streamer.training.augmentation.rooms import read_rooms
+from streamer.training.data.extraction import Embedded, Extractor
+from streamer.training.data.manifest import Clip, read_manifest
+from streamer.training.data.ordinary import DEV, TRAIN, read_ordinary
+from streamer.training.data.utterances import cut_recordings
+from streamer.training.evaluation import plots
+from streamer.training.evaluation.operating import Curve, Quiet, measure_found, measure_quiet
+from streamer.training.evaluation.protocols import hold_out
+from streamer.training.evaluation.scoring import check_folder
+from streamer.training.heads.recipe import Recipe, choose, fit_recipe
+from streamer.training.output import FIGURES, written
+
+PROTOCOL = "ordinary"
+UNSEEN = ("nemo", "ased", "emotiontts-ko", "savee")
+"""The corpora that the second model has not heard, as far as they are there."""
+SEED = 1  # of the tested speakers; others are held out to choose on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operating:
+    """One model's quiet, and what it finds.
+
+    Attributes:
+        quiet: On ordinary speech.
+        found: By tested corpus and emotion.
+    """
+
+    quiet: Quiet
+    found: Mapping[str, Mapping[str, Curve]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrdinaryEvaluation:
+    """A recipe under the protocol ``ordinary``.
+
+    Attributes:
+        recipe: How both models were trained.
+        corpora: What took part.
+        speakers: Tested on unseen speakers of the corpora that it learned from.
+        unseen: Tested on corpora of which it has heard nothing.
+    """
+
+    recipe: Recipe
+    corpora: tuple[str, ...]
+    speakers: Operating
+    unseen: Operating | None
+
+
+_JSON: TypeAdapter[OrdinaryEvaluation] = TypeAdapter(OrdinaryEvaluation)
+
+
+def read_ordinary_evaluation(path: Path) -> OrdinaryEvaluation:
+    """What `evaluate_ordinary` wrote.
+
+    Args:
+        path: A `figures.json`, or the folder that holds one.
+
+    Raises:
+        InputError: It cannot be read, or is something else.
+    """
+    path = path / FIGURES if path.is_dir() else path
+    try:
+        return _JSON.validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise InputError(f"{path}: are no figures of {PROTOCOL}: {error}") from error
+
+
+def evaluate_ordinary(  # noqa: PLR0913 - each is a choice of the caller, all but three have a default
+    *,
+    manifest: Path,
+    encoder: Path,
+    ordinary: Path,
+    rooms: Path | None = None,
+    corpora: Collection[str] = (),
+    recipe: Recipe | None = None,
+    out: Path | None = None,
+    cache: Path = Path(".cache/features"),
+    jobs: int | None = None,
+) -> OrdinaryEvaluation:
+    """Train without the tested, and measure quiet and what is found.
+
+    Args:
+        manifest: CSV of acted speech, see `read_manifest`.
+        encoder: Whisper's encoder as safetensors.
+        ordinary: CSV of ordinary speech, see `read_ordinary`.
+        rooms: Folder of impulse responses for degraded copies, see `read_rooms`.
+        corpora: Only these of the manifest; empty takes all.
+        recipe: How to train; None for the defaults.
+        out: Folder for `figures.json` and the plot; None writes nothing.
+        cache: Folder for the encoder's output.
+        jobs: Recordings worked on at once; None takes every core.
+
+    Raises:
+        ConfigError: Nobody is left to learn from, or a plot is asked for without matplotlib.
+        InputError: A manifest or a recording cannot be read.
+        ModelError: The encoder cannot be read.
+        OutputError: The figures cannot be written.
+    """
+    recipe = recipe or Recipe()
+    if out is not None:
+        check_folder(out)
+    acted = read_manifest(manifest, corpora=corpora)
+    spoken = read_ordinary(ordinary, use=TRAIN)
+    extract = Extractor(
+        encoder, blocks=recipe.blocks, cache=cache, jobs=jobs,
+        rooms=read_rooms(rooms) if rooms else (),
+    )  # fmt: skip
+    learned = Embedded([*acted, *spoken], extract)
+    recorded = cut_recordings(read_ordinary(ordinary, use=DEV), Config(), cache)
+    heard = Embedded([clip for one in recorded for clip in one.utterances], extract)
+
+    def measured(taught: Sequence[Clip], tested: Sequence[Clip]) -> Operating:
+        clips = [*taught, *spoken]
+        model = fit_recipe(clips, learned, recipe, choose(clips, learned, recipe))
+        quiet = measure_quiet(model, recorded, heard)
+        names = sorted({clip.corpus for clip in tested})
+        groups = {name: [clip for clip in tested if clip.corpus == name] for name in names}
+        return Operating(
+            quiet=quiet,
+            found={
+                name: measure_found(model, group, learned, quiet) for name, group in groups.items()
+            },
+        )
+
+    fitted, held = hold_out(acted, seed=SEED)
+    names = [name for name in UNSEEN if any(clip.corpus == name for clip in acted)]
+    rest = [clip for clip in acted if clip.corpus not in names]
+    result = OrdinaryEvaluation(
+        recipe=recipe,
+        corpora=tuple(sorted({clip.corpus for clip in acted})),
+        speakers=measured([acted[i] for i in fitted], [acted[i] for i in held]),
+        unseen=measured(rest, [c for c in acted if c.corpus in names]) if names and rest else None,
+    )
+    if out is not None:
+        with written(out):
+            (out / FIGURES).write_bytes(_JSON.dump_json(result, indent=2) + b"\n")
+            parts = {"unseen speakers": result.speakers, "unseen corpora": result.unseen}
+            plots.draw_operating(
+                {name: part.found for name, part in parts.items() if part}, out=out
+            )
+    return result
