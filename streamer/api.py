@@ -15,6 +15,7 @@ from streamer.audio.resample import StreamConverter
 from streamer.config import Config
 from streamer.errors import ConfigError, InputWarning, NoSpeechError
 from streamer.model.classifier import Classifier
+from streamer.model.priors import Prior
 from streamer.pipeline import offline
 from streamer.segmentation.vad import fallback_reason
 from streamer.sinks.row import Session, columns, row
@@ -39,16 +40,24 @@ class Predictor:
 
     Args:
         model: A bundle in models/ (``default``, ``open``), or the path of one.
+        prior: How common the emotions are: ``even``, ``natural`` (as where people live) or
+            probabilities of some. Somebody who picked a clip wants to know which emotion it has,
+            not whether it has one: hence ``even``.
         config: For the splitting into utterances; None for the defaults.
 
     Raises:
+        ConfigError: The prior makes no sense.
         ModelError: There is no such bundle, or it is damaged.
     """
 
     def __init__(
-        self, model: str | PathLike[str] = "default", *, config: Config | None = None
+        self,
+        model: str | PathLike[str] = "default",
+        *,
+        prior: Prior = "even",
+        config: Config | None = None,
     ) -> None:
-        self._classifier = Classifier.load(fspath(model))
+        self._classifier = Classifier.load(fspath(model), prior=prior)
         self._config = config or Config()
         if (reason := fallback_reason(self._config.vad)) is not None:
             warnings.warn(reason, RuntimeWarning, stacklevel=2)

@@ -15,14 +15,19 @@ from streamer.model.bundle import (
     Manifest,
     Mood,
     Network,
+    Priors,
     Source,
     Speech,
     Voices,
 )
 from streamer.model.encoder import EmotionNet
+from streamer.model.priors import log_prior
 from streamer.model.speaker.adaptation import VoiceModel
 from streamer.model.speaker.clustering import SpeakerModel
 from streamer.model.speech import SpeechModel
+
+EVEN = {"neutral": 1 / 3, "happy": 1 / 3, "angry": 1 / 3}
+NATURAL = {"neutral": 0.8, "happy": 0.1, "angry": 0.1}
 
 
 def small_bundle() -> Bundle:
@@ -34,7 +39,8 @@ def small_bundle() -> Bundle:
         features=features.PARAMETERS,
         network=Network(mels=80, width=8, heads=2, blocks=2, positions=1500),
         calibration=Calibration(temperature=1.5, threshold=0.4),
-        baseline=Voices(prior=2.0, doubt=0.2, temperature=1.2, caution=-20.0, directions=2),
+        priors=Priors(unadapted=EVEN, adapted=EVEN, natural=NATURAL),
+        baseline=Voices(prior=2.0, temperature=1.2, caution=-20.0, directions=2),
         speech=Speech(threshold=0.3),
         mood=Mood(positive=("happy",), negative=("angry",)),
         sources=(Source(name="nobody", licence="MIT"),),
@@ -43,18 +49,18 @@ def small_bundle() -> Bundle:
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
     labels, width = len(manifest.labels), manifest.shape.features
-    weight, bias, means = (
+    weight, bias, centre = (
         rng.standard_normal(shape).astype(np.float32)
-        for shape in ((labels, width), (labels,), (labels, labels))
+        for shape in ((labels, width), (labels,), (labels,))
     )
     projection = rng.standard_normal((2, width)).astype(np.float32)
     speakers = SpeakerModel(projection, np.ones(2, np.float32), caution=-20.0)
     voices = VoiceModel(
         weight=weight,
         bias=bias,
-        means=means,
+        centre=centre,
+        log_prior=log_prior("even", manifest.labels),
         prior=2.0,
-        doubt=0.2,
         temperature=1.2,
         speakers=speakers,
     )
@@ -67,4 +73,6 @@ def edit_manifest(folder: Path, change: Callable[[Any], object]) -> None:
     path = folder / bundle.MANIFEST
     content = json.loads(path.read_text())
     change(content)
+    if isinstance(content, dict):
+        content["digest"] = bundle.signature(content)
     path.write_text(json.dumps(content))

@@ -19,9 +19,9 @@ LABELS = EMOTIONS
 NO_VOICE = VoiceModel(
     weight=np.zeros((len(LABELS), 1), np.float32),
     bias=np.zeros(len(LABELS), np.float32),
-    means=np.zeros((len(LABELS), len(LABELS)), np.float32),
+    centre=np.zeros(len(LABELS), np.float32),
+    log_prior=np.zeros(len(LABELS)),
     prior=2.0,
-    doubt=0.0,
     temperature=1.0,
     speakers=SpeakerModel.indifferent(1),
 )

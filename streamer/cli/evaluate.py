@@ -90,15 +90,10 @@ def _evaluate_ordinary(args: Namespace) -> int:
         print(f"{quiet.certain:.2%} of the speaking time")
         for corpus, curves in part.found.items():
             for emotion, curve in curves.items():
-                rates = ", ".join(
-                    f"{found:.2f} at {rate:g}"
-                    for rate, found in zip(RATES, curve.found, strict=True)
-                )
-                print(
-                    f"  {corpus}, {emotion}: certain {curve.certain:.2f}, named {curve.named:.2f}; ",
-                    end="",
-                )
-                print(f"found {rates} false alarms an hour")
+                rates = zip(RATES, curve.found, strict=True)
+                found = ", ".join(f"{share:.2f} at {rate:g}" for rate, share in rates)
+                print(f"  {corpus}, {emotion}: certain {curve.certain:.2f}, ", end="")
+                print(f"named {curve.named:.2f}; found {found} false alarms an hour")
     print(f"figures and plot in {args.out}")
     return 0
 

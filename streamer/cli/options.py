@@ -105,7 +105,9 @@ def model_loader(config: "Config") -> "Callable[[], Classifier]":
     def load() -> "Classifier":
         from streamer.model.classifier import Classifier
 
-        return Classifier.load(config.model.name, threads=config.model.threads)
+        return Classifier.load(
+            config.model.name, prior=config.model.prior, threads=config.model.threads
+        )
 
     return load
 

@@ -1,7 +1,8 @@
 """The sections and keys of the configuration: types, bounds, defaults, and what they mean."""
 
-from collections.abc import Iterable, Sequence
-from typing import Literal, Self
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Literal, Self, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -13,6 +14,8 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+
+Emotion = Literal["neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised"]
 
 MONO = "mono"
 UNNAMED = (MONO, "left", "right")
@@ -128,6 +131,11 @@ class ModelConfig(_Section):
     """Which model predicts the emotions."""
 
     name: str = Field("default", description="a bundle in models/, or the path of one")
+    prior: Literal["natural", "even"] | dict[Emotion, float] = Field(
+        "natural",
+        description="how common each emotion is: natural, as where people live; even; "
+        "or {neutral: 0.7, angry: 0.1}, where the others share the rest",
+    )
     threads: int = Field(1, ge=1, le=64, description="torch threads; 1 keeps the screen smooth")
 
 
@@ -150,7 +158,6 @@ class MoodConfig(_Section):
     )
 
 
-Emotion = Literal["neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised"]
 Label = Literal[Emotion, "uncertain", "no_speech"]
 """What has a label on the screen: an emotion, or what stands in its place."""
 
@@ -228,18 +235,36 @@ ANGRY_CUSTOMER = AlertRule(name="angry customer", emotions=("angry",), of=3, cou
 ANGRY_SPEAKER = ANGRY_CUSTOMER.model_copy(update={"name": "angry speaker"})
 
 
-def default_rules(streams: Sequence[str]) -> tuple[AlertRule, ...]:
+Sensitivity: TypeAlias = Literal["low", "normal", "high"]
+"""How readily the default rule raises an alert."""
+
+SENSITIVITIES: Mapping[Sensitivity, Mapping[str, float]] = MappingProxyType(
+    {
+        "low": {"of": 3, "count": 2, "confidence": 0.8},
+        "normal": {"of": 3, "count": 2, "confidence": 0.0},
+        "high": {"of": 1, "count": 1, "confidence": 0.0},
+    }
+)
+"""What the default rule asks for; what each costs is in the models' cards."""
+
+
+def default_rules(
+    streams: Sequence[str], sensitivity: Sensitivity = "normal"
+) -> tuple[AlertRule, ...]:
     """The rules of somebody who wrote none: about anger, named by whom they watch.
 
     Args:
         streams: The channels that are analysed.
+        sensitivity: How readily they raise an alert.
 
     Returns:
         One rule; none where the agent is the only one to be watched.
     """
+    asked = SENSITIVITIES[sensitivity]
     if CUSTOMER in streams:
-        return (ANGRY_CUSTOMER,)
-    return (ANGRY_SPEAKER,) if any(name != AGENT for name in streams) else ()
+        return (ANGRY_CUSTOMER.model_copy(update=asked),)
+    watched = any(name != AGENT for name in streams)
+    return (ANGRY_SPEAKER.model_copy(update=asked),) if watched else ()
 
 
 class AlertsConfig(_Section):
@@ -247,6 +272,9 @@ class AlertsConfig(_Section):
 
     rules: tuple[AlertRule, ...] = Field(
         (ANGRY_CUSTOMER,), strict=False, description="when to raise an alert; []: never"
+    )
+    sensitivity: Sensitivity = Field(
+        "normal", description="how readily the default rule raises an alert: low, normal, high"
     )
     bell: bool = Field(default=False, description="ring the terminal's bell")
     webhook_url: str | None = Field(None, description="alerts are sent there by HTTP POST, as JSON")
@@ -345,8 +373,10 @@ class Config(_Section):
         """The same with other channels, all of them analysed."""
         audio = self.audio.model_copy(update={"channels": channels, "analyse": None})
         alerts = self.alerts
-        if alerts.rules == default_rules(self.audio.streams):
-            alerts = alerts.model_copy(update={"rules": default_rules(audio.streams)})
+        if alerts.rules == default_rules(self.audio.streams, alerts.sensitivity):
+            alerts = alerts.model_copy(
+                update={"rules": default_rules(audio.streams, alerts.sensitivity)}
+            )
         return self.model_copy(update={"audio": audio, "alerts": alerts})
 
     @field_validator("alerts")
@@ -356,7 +386,9 @@ class Config(_Section):
     ) -> AlertsConfig:
         audio: AudioConfig = info.data.get("audio", AudioConfig())
         if alerts.rules == (ANGRY_CUSTOMER,):
-            return alerts.model_copy(update={"rules": default_rules(audio.streams)})
+            return alerts.model_copy(
+                update={"rules": default_rules(audio.streams, alerts.sensitivity)}
+            )
         known = (*(audio.streams if audio.channels else UNNAMED), ANY)
         for index, rule in enumerate(alerts.rules):
             if rule.channel is not None and rule.channel not in known:

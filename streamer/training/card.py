@@ -327,8 +327,7 @@ def _recipe(manifest: Manifest, certain: tuple[float, float]) -> str:
             f"""The voice is learned from past utterances, by a second linear layer that was fitted
             without the speakers' means (`streamer/model/baseline.py`); voices are told apart by a
             linear discriminant analysis of all speakers (`streamer/model/speakers.py`). Its prior
-            ({manifest.baseline.prior:g}), how far it doubts what it heard
-            ({manifest.baseline.doubt:g}) and how much evidence it asks for before it takes two
+            ({manifest.baseline.prior:g}) and how much evidence it asks for before it takes two
             utterances for one voice ({manifest.baseline.caution:g}) are the best for the same
             held-out speakers, of those that were tried, where sessions of several moods, of one, of
             two voices in turn and after another voice count alike; its temperature
