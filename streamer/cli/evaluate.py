@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streamer.cli.parser import CommandParser, Namespace, names
-from streamer.cli.training_options import add_encoder, add_training
+from streamer.cli.training_options import add_encoder, add_recipe, add_training
 from streamer.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def add_arguments(parser: CommandParser) -> None:
         "--model", metavar="NAME|DIR", help="a finished model, measured as it is on all recordings"
     )
     add_training(parser)
+    add_recipe(parser)
     parser.add_argument(
         "--protocol",
         metavar="NAME",
@@ -74,6 +75,7 @@ def _evaluate_ordinary(args: Namespace) -> int:
         ordinary=args.ordinary,
         rooms=args.rooms,
         corpora=args.corpora,
+        without=args.without,
         out=args.out,
         cache=args.cache,
         jobs=args.jobs,
@@ -106,6 +108,7 @@ def _evaluate_recipe(args: Namespace) -> int:
         encoder=args.encoder,
         protocol=args.protocol,
         corpora=args.corpora,
+        without=args.without,
         ordinary=args.ordinary,
         rooms=args.rooms,
         variations=args.variations,
@@ -159,6 +162,7 @@ def _evaluate_no_speech(args: Namespace) -> int:
         manifest=args.manifest,
         encoder=args.encoder,
         corpora=args.corpora,
+        without=args.without,
         sounds=args.sounds,
         out=args.out,
         cache=args.cache,

@@ -60,12 +60,14 @@ def add_arguments(parser: CommandParser) -> None:
 def execute(args: Namespace) -> int:
     """Fine-tune the encoder and write it."""
     from streamer.training.data.manifest import leave_out, read_manifest
+    from streamer.training.data.ordinary import TRAIN, read_ordinary
     from streamer.training.encoder.finetune import FineTuning, finetune
 
-    clips = read_manifest(args.manifest, corpora=args.corpora)
+    acted = read_manifest(args.manifest, corpora=args.corpora)
+    spoken = read_ordinary(args.ordinary, use=TRAIN) if args.ordinary else []
     finetune(
-        leave_out(clips, args.without),
-        everything=clips,
+        [*leave_out(acted, args.without), *spoken],
+        everything=[*acted, *spoken],
         encoder=args.encoder,
         out=args.out,
         choices=FineTuning(steps=args.steps, batch_s=args.batch, seed=args.seed),

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from streamer.cli.options import read_text
-from streamer.cli.parser import CommandParser, Namespace, names
-from streamer.cli.training_options import add_encoder, add_training
+from streamer.cli.parser import CommandParser, Namespace
+from streamer.cli.training_options import add_encoder, add_recipe, add_training
 
 NAME = "train"
 SUMMARY = "make a model bundle from recordings"
@@ -15,6 +15,7 @@ def add_arguments(parser: CommandParser) -> None:
     """Add the command's arguments to its parser."""
     add_encoder(parser, required=True)
     add_training(parser)
+    add_recipe(parser)
     parser.add_argument(
         "--out", metavar="DIR", type=Path, required=True, help="the bundle; one there is replaced"
     )
@@ -31,13 +32,6 @@ def add_arguments(parser: CommandParser) -> None:
         metavar="FILE",
         type=Path,
         help="an encoder fine-tuned without some speakers, to calibrate on these",
-    )
-    parser.add_argument(
-        "--without",
-        metavar="CORPUS:SPEAKER",
-        type=names,
-        default=[],
-        help="speakers to leave out, for a demonstration or a test of one's own",
     )
     parser.add_argument(
         "--version", metavar="V", default="1", help="of the model (default: %(default)s)"

@@ -41,12 +41,6 @@ def add_training(parser: CommandParser) -> None:
         "speaker, use (train or dev)",
     )
     parser.add_argument(
-        "--rooms",
-        metavar="DIR",
-        type=Path,
-        help="impulse responses of rooms, for degraded copies (default: synthetic ones alone)",
-    )
-    parser.add_argument(
         "--sounds",
         metavar="DIR|CSV",
         type=Path,
@@ -65,4 +59,21 @@ def add_training(parser: CommandParser) -> None:
         metavar="N",
         type=positive_int,
         help="recordings at once (default: one per core)",
+    )
+
+
+def add_recipe(parser: CommandParser) -> None:
+    """Add what the recipe of 'train' and 'evaluate' learns from besides."""
+    parser.add_argument(
+        "--without",
+        metavar="NAMES",
+        type=names,
+        default=[],
+        help="leave out speakers (CORPUS:SPEAKER) or emotions of a corpus (CORPUS:EMOTION)",
+    )
+    parser.add_argument(
+        "--rooms",
+        metavar="DIR",
+        type=Path,
+        help="impulse responses of rooms, for degraded copies (default: synthetic ones alone)",
     )

@@ -6,7 +6,7 @@ prior become those under another by the ratio of the two (Saerens, Latinne & Dec
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from streamer.errors import ConfigError
 from streamer.types import EMOTIONS
 
-Prior: TypeAlias = Literal["natural", "even"] | Mapping[str, float]
+Prior: TypeAlias = Literal["natural", "even"] | Mapping[Any, float]
 """``natural``: as the model's bundle says that people speak; ``even``: all emotions alike; or the
 probabilities of some emotions, of which the others share evenly what is left."""
 

@@ -25,7 +25,8 @@ from streamer.training.augmentation.rooms import read_rooms
 from streamer.training.card import write_card
 from streamer.training.data.extraction import Embedded, Extractor
 from streamer.training.data.licences import ordinary_sources_of, sources_of
-from streamer.training.data.manifest import read_manifest, without_speakers
+from streamer.training.data.manifest import read_manifest
+from streamer.training.data.manifest import without as leave
 from streamer.training.data.ordinary import TRAIN, read_ordinary
 from streamer.training.data.sounds import all_sounds
 from streamer.training.encoder.files import load_encoder
@@ -89,7 +90,7 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
         ordinary: CSV of ordinary speech, see `read_ordinary`, of which ``use=train`` is learned;
             None learns from acted speech alone, and such a model is not quiet.
         rooms: Folder of impulse responses for degraded copies, see `read_rooms`.
-        without: Speakers that are left out, each ``CORPUS:SPEAKER``.
+        without: Speakers, or emotions of a corpus, that are left out, see `manifest.without`.
         name: What the model calls itself; None takes the name of the folder.
         version: Likewise.
         recipe: How to train; None for the defaults.
@@ -109,7 +110,7 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
     """
     check_bundle(out)
     recipe = recipe or Recipe()
-    acted = without_speakers(read_manifest(manifest, corpora=corpora), without)
+    acted = leave(read_manifest(manifest, corpora=corpora), without)
     spoken = read_ordinary(ordinary, use=TRAIN) if ordinary else []
     clips = [*acted, *spoken]
     taught = tuple(sorted({clip.corpus for clip in acted}))

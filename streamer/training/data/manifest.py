@@ -94,20 +94,25 @@ def leave_out(clips: Collection[Clip], names: Collection[str]) -> list[Clip]:
     return left
 
 
-def without_speakers(clips: Collection[Clip], names: Collection[str]) -> list[Clip]:
-    """The clips without some speakers: held out for a demonstration or a test.
+def without(clips: Collection[Clip], names: Collection[str]) -> list[Clip]:
+    """The clips without some speakers, or some emotions of a corpus.
 
     Args:
         clips: All there are.
-        names: Each ``CORPUS:SPEAKER``.
+        names: Each ``CORPUS:SPEAKER``, held out for a demonstration or a test; or
+            ``CORPUS:EMOTION``, where a corpus means something else by the word.
 
     Raises:
-        ConfigError: There is no such speaker.
+        ConfigError: There is no such speaker or emotion.
     """
-    known = {f"{clip.corpus}:{clip.speaker}" for clip in clips}
+    known = {name for clip in clips for name in _names(clip)}
     if unknown := sorted(set(names) - known):
-        raise ConfigError(f"cannot leave out {', '.join(unknown)}: there are no such speakers")
-    return [clip for clip in clips if f"{clip.corpus}:{clip.speaker}" not in names]
+        raise ConfigError(f"cannot leave out {', '.join(unknown)}: no clips are of these")
+    return [clip for clip in clips if not set(_names(clip)) & set(names)]
+
+
+def _names(clip: Clip) -> tuple[str, str]:
+    return f"{clip.corpus}:{clip.speaker}", f"{clip.corpus}:{clip.emotion}"
 
 
 def labels_of(clips: Collection[Clip]) -> tuple[str, ...]:

@@ -38,12 +38,15 @@ from streamer.training.encoder.files import (
     read_provenance,
     save_encoder,
 )
-from streamer.training.heads.examples import target_indices
+from streamer.training.heads.examples import (
+    asked_of,
+    example_weights,
+    labels_learned,
+    soft_targets,
+)
 from streamer.training.heads.logistic import (
     Examples,
     Head,
-    asked_labels,
-    balanced_weights,
     fit,
     known_labels,
 )
@@ -87,6 +90,8 @@ class FineTuning:
         spoilt: This share of the speech is heard as `degrade` does, the rest as it was recorded.
         copies: So many times, each otherwise, every clip is spoilt, to choose from.
         absent: As in `Recipe`.
+        ordinary: Likewise.
+        softness: Likewise.
         l2: Of the first linear head.
         seed: Of everything random.
     """
@@ -112,6 +117,8 @@ class FineTuning:
     spoilt: float = 0.6
     copies: int = 8
     absent: float = 0.03
+    ordinary: float = 0.25
+    softness: float = 0.05
     l2: float = 0.05
     seed: int = 0
 
@@ -195,6 +202,16 @@ class _Net(nn.Module):
         return (pooled - self.mean) / self.deviation
 
 
+def _smoothed(clips: Sequence[Clip], labels: Sequence[str], choices: FineTuning) -> Tensor:
+    """Targets; those of acted clips are smoothed, those of ordinary speech are soft already."""
+    targets = soft_targets(clips, labels, choices.softness)
+    rows = [i for i, clip in enumerate(clips) if not clip.ordinary]
+    known = known_labels([clips[i] for i in rows], labels)
+    smooth = choices.smoothing * known / known.sum(1, keepdim=True)
+    targets[rows] = targets[rows] * (1 - choices.smoothing) + smooth
+    return targets
+
+
 class _Run:
     """Everything that changes while training, and what it needs."""
 
@@ -211,17 +228,17 @@ class _Run:
         self._choices = choices
         self._clips = clips
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        labels = labels_of(clips)
-        targets = target_indices(clips, labels)
-        known, asked = known_labels(clips, labels), asked_labels(clips, labels)
-        weights = balanced_weights(
-            clips, size=choices.size, voices=choices.voices, misheard=choices.misheard
-        )
+        labels = labels_of(labels_learned(clips))
+        asked = asked_of(clips, labels)
+        weights = example_weights(
+            clips, ordinary=choices.ordinary, voices=choices.voices, misheard=choices.misheard,
+            size=choices.size,
+        )  # fmt: skip
         vectors = torch.from_numpy(embeddings)
         mean = weights @ vectors
         deviation = (weights @ (vectors - mean).square()).sqrt().clamp(min=1e-6)
         absent = float(np.log(choices.absent or NEVER))
-        examples = Examples(vectors, torch.eye(len(labels))[targets], asked, weights)
+        examples = Examples(vectors, soft_targets(clips, labels, choices.softness), asked, weights)
         first = fit(examples, l2=choices.l2, absent=absent)
         body, _ = load_encoder(encoder, blocks=choices.blocks)
         torch.manual_seed(choices.seed)
@@ -230,9 +247,7 @@ class _Run:
         self._loss = torch.zeros((), device=self._device)
         self._recordings, self._spoilt = recordings, spoilt
         self._shares = weights.double().numpy() / weights.double().sum().item()
-        smooth = choices.smoothing * known / known.sum(1, keepdim=True)
-        wanted = F.one_hot(targets, len(labels)) * (1 - choices.smoothing) + smooth
-        self._wanted = wanted.to(self._device)
+        self._wanted = _smoothed(clips, labels, choices).to(self._device)
         self._handicap = torch.zeros(asked.shape).masked_fill(~asked, absent).to(self._device)
         self._optimiser = torch.optim.AdamW(self._groups(), weight_decay=choices.weight_decay)
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(

@@ -10,6 +10,7 @@ from streamer.errors import InputError
 from streamer.training.augmentation.rooms import read_rooms
 from streamer.training.data.extraction import Embedded, Extractor, check_variations
 from streamer.training.data.manifest import labels_of, read_manifest
+from streamer.training.data.manifest import without as leave
 from streamer.training.data.ordinary import TRAIN, read_ordinary
 from streamer.training.data.sounds import all_sounds, let_through
 from streamer.training.evaluation.protocols import folds
@@ -89,6 +90,7 @@ def evaluate(  # noqa: PLR0913 - each is a choice of the caller, all but two hav
     encoder: Path,
     protocol: str,
     corpora: Collection[str] = (),
+    without: Collection[str] = (),
     ordinary: Path | None = None,
     rooms: Path | None = None,
     recipe: Recipe | None = None,
@@ -105,6 +107,7 @@ def evaluate(  # noqa: PLR0913 - each is a choice of the caller, all but two hav
             whom it was fine-tuned on, that fold is left out.
         protocol: A corpus of the manifest (its folds in turn), or ``corpus-out``.
         corpora: Only these take part; empty takes all.
+        without: What is left out of these, see `manifest.without`.
         ordinary: CSV of ordinary speech, see `read_ordinary`, of which ``use=train`` is learned;
             None learns from acted speech alone.
         rooms: Folder of impulse responses for degraded copies, see `read_rooms`.
@@ -126,7 +129,7 @@ def evaluate(  # noqa: PLR0913 - each is a choice of the caller, all but two hav
     check_variations(variations)
     if out is not None:
         check_folder(out)
-    clips = read_manifest(manifest, corpora=corpora)
+    clips = leave(read_manifest(manifest, corpora=corpora), without)
     spoken = read_ordinary(ordinary, use=TRAIN) if ordinary else []
     extract = Extractor(
         encoder, blocks=recipe.blocks, cache=cache, jobs=jobs,
@@ -173,6 +176,7 @@ def evaluate_no_speech(  # noqa: PLR0913 - as `evaluate`
     manifest: Path,
     encoder: Path,
     corpora: Collection[str] = (),
+    without: Collection[str] = (),
     recipe: Recipe | None = None,
     sounds: Path | None = None,
     out: Path | None = None,
@@ -185,6 +189,7 @@ def evaluate_no_speech(  # noqa: PLR0913 - as `evaluate`
         manifest: As for `evaluate`, and so are all others but ``sounds``.
         encoder: Likewise.
         corpora: Likewise.
+        without: Likewise.
         recipe: Likewise: in which forms speech and sounds are learned from.
         sounds: What is no speech, see `read_sounds`; None takes the made-up sounds alone.
         out: Likewise.
@@ -199,7 +204,7 @@ def evaluate_no_speech(  # noqa: PLR0913 - as `evaluate`
     recipe = recipe or Recipe()
     if out is not None:
         make_folder(out)
-    clips = some_of_each(read_manifest(manifest, corpora=corpora), SPEECH_CLIPS)
+    clips = some_of_each(leave(read_manifest(manifest, corpora=corpora), without), SPEECH_CLIPS)
     extract = Extractor(encoder, blocks=recipe.blocks, cache=cache, jobs=jobs)
     heard = all_sounds(sounds, made_up=recipe.made_up, cache=cache).clips
     spoken, quiet, passed = (

@@ -16,6 +16,7 @@ from streamer.errors import InputError
 from streamer.training.augmentation.rooms import read_rooms
 from streamer.training.data.extraction import Embedded, Extractor
 from streamer.training.data.manifest import Clip, read_manifest
+from streamer.training.data.manifest import without as leave
 from streamer.training.data.ordinary import DEV, TRAIN, read_ordinary
 from streamer.training.data.utterances import cut_recordings
 from streamer.training.evaluation import plots
@@ -87,6 +88,7 @@ def evaluate_ordinary(  # noqa: PLR0913 - each is a choice of the caller, all bu
     ordinary: Path,
     rooms: Path | None = None,
     corpora: Collection[str] = (),
+    without: Collection[str] = (),
     recipe: Recipe | None = None,
     out: Path | None = None,
     cache: Path = Path(".cache/features"),
@@ -100,6 +102,7 @@ def evaluate_ordinary(  # noqa: PLR0913 - each is a choice of the caller, all bu
         ordinary: CSV of ordinary speech, see `read_ordinary`.
         rooms: Folder of impulse responses for degraded copies, see `read_rooms`.
         corpora: Only these of the manifest; empty takes all.
+        without: What is left out of these, see `manifest.without`.
         recipe: How to train; None for the defaults.
         out: Folder for `figures.json` and the plot; None writes nothing.
         cache: Folder for the encoder's output.
@@ -114,7 +117,7 @@ def evaluate_ordinary(  # noqa: PLR0913 - each is a choice of the caller, all bu
     recipe = recipe or Recipe()
     if out is not None:
         check_folder(out)
-    acted = read_manifest(manifest, corpora=corpora)
+    acted = leave(read_manifest(manifest, corpora=corpora), without)
     spoken = read_ordinary(ordinary, use=TRAIN)
     extract = Extractor(
         encoder, blocks=recipe.blocks, cache=cache, jobs=jobs,

@@ -67,7 +67,12 @@ def soft_targets(clips: Sequence[Clip], labels: Sequence[str], softness: float) 
 
 
 def example_weights(
-    clips: Sequence[Clip], *, ordinary: float, voices: float, misheard: float = 1.0
+    clips: Sequence[Clip],
+    *,
+    ordinary: float,
+    voices: float,
+    misheard: float = 1.0,
+    size: float = 0.0,
 ) -> Tensor:
     """Weights of the clips, shape (clips,), summing to 1.
 
@@ -79,13 +84,26 @@ def example_weights(
     plain = [i for i, clip in enumerate(clips) if clip.ordinary]
     if acted:
         chosen = [clips[i] for i in acted]
-        weights[acted] = balanced_weights(chosen, voices=voices, misheard=misheard)
+        weights[acted] = balanced_weights(chosen, size=size, voices=voices, misheard=misheard)
     if plain:
         sizes = Counter(clips[i].corpus for i in plain)
         each = torch.tensor([sizes[clips[i].corpus] ** -0.5 for i in plain])
         weights[acted] *= 1 - ordinary
         weights[plain] = (ordinary if acted else 1.0) * each / each.sum()
     return weights
+
+
+def asked_of(clips: Sequence[Clip], labels: Sequence[str]) -> Tensor:
+    """Which labels each clip is asked to tell apart, shape (clips, labels); ordinary speech: all.
+
+    As `asked_labels` says of acted clips.
+    """
+    asked = torch.ones(len(clips), len(labels), dtype=torch.bool)
+    rows = [i for i, clip in enumerate(clips) if not clip.ordinary]
+    acted = [clips[i] for i in rows]
+    if acted:
+        asked[rows] = asked_labels(acted, labels, among=acted)
+    return asked
 
 
 def make_examples(
@@ -103,17 +121,13 @@ def make_examples(
         choices: How.
     """
     forms = choices.variations
-    acted = labels_learned(clips)
-    known = torch.ones(len(clips), len(labels), dtype=torch.bool)  # of ordinary speech, all
-    rows = [i for i, clip in enumerate(clips) if not clip.ordinary]
-    known[rows] = asked_labels(acted, labels, among=acted)
     weights = example_weights(
         clips, ordinary=choices.ordinary, voices=choices.voices, misheard=choices.misheard
     )
     return Examples(
         features=torch.from_numpy(np.concatenate([embed(clips, form) for form in forms])),
         targets=soft_targets(clips, labels, choices.softness).repeat(len(forms), 1),
-        known=known.repeat(len(forms), 1),
+        known=asked_of(clips, labels).repeat(len(forms), 1),
         weights=torch.kron(choices.shares, weights),
     )
 
