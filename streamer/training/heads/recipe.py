@@ -40,7 +40,7 @@ NATURAL: Mapping[str, float] = {
 """How common emotions are taken to be where people live.
 
 Chosen emotion by emotion on the operating curves of held-out speakers and ordinary speech
-(``docs/experiments``): with it, and ``threshold``, hardly anything of ordinary speech is certain. It
+(``docs/experiments``): with it and the threshold, hardly anything of ordinary speech is certain. It
 is no census of emotions: that most speech is neutral, the heads have learned from ordinary speech.
 """
 
