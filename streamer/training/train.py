@@ -110,7 +110,8 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
     """
     check_bundle(out)
     recipe = recipe or Recipe()
-    acted = leave(read_manifest(manifest, corpora=corpora), without)
+    everything = read_manifest(manifest, corpora=corpora)
+    acted = leave(everything, without)
     spoken = read_ordinary(ordinary, use=TRAIN) if ordinary else []
     clips = [*acted, *spoken]
     taught = tuple(sorted({clip.corpus for clip in acted}))
@@ -122,12 +123,14 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
             )
     tails = read_rooms(rooms) if rooms else ()
     extract = Extractor(encoder, blocks=recipe.blocks, cache=cache, jobs=jobs, rooms=tails)
-    embedded = Embedded(clips, extract)
+    embedded = Embedded([*everything, *spoken], extract)  # the cache is by whole corpora
     if calibrator is None:
         choices = choose(clips, embedded, recipe, heard=extract.heard)
     else:
         stranger = Extractor(calibrator, blocks=recipe.blocks, cache=cache, jobs=jobs, rooms=tails)
-        choices = choose(clips, Embedded(clips, stranger), recipe, heard=stranger.heard)
+        choices = choose(
+            clips, Embedded([*everything, *spoken], stranger), recipe, heard=stranger.heard
+        )
     model = fit_recipe(clips, embedded, recipe, choices)
     heard = all_sounds(sounds, made_up=recipe.made_up, cache=cache)
     quiet = Material(heard.clips, Embedded(heard.clips, extract))

@@ -129,14 +129,15 @@ def evaluate(  # noqa: PLR0913 - each is a choice of the caller, all but two hav
     check_variations(variations)
     if out is not None:
         check_folder(out)
-    clips = leave(read_manifest(manifest, corpora=corpora), without)
+    everything = read_manifest(manifest, corpora=corpora)
+    clips = leave(everything, without)
     spoken = read_ordinary(ordinary, use=TRAIN) if ordinary else []
     extract = Extractor(
         encoder, blocks=recipe.blocks, cache=cache, jobs=jobs,
         rooms=read_rooms(rooms) if rooms else (),
     )  # fmt: skip
     divisions = folds(protocol, clips, heard=extract.heard)
-    learned = Embedded([*clips, *spoken], extract)
+    learned = Embedded([*everything, *spoken], extract)  # cached by whole corpora
     rows = sorted(i for fold in divisions for i in fold.test)  # the manifest's order: see the cache
     tested = Embedded([clips[i] for i in rows], extract)
     labels = labels_of(clips)

@@ -117,13 +117,14 @@ def evaluate_ordinary(  # noqa: PLR0913 - each is a choice of the caller, all bu
     recipe = recipe or Recipe()
     if out is not None:
         check_folder(out)
-    acted = leave(read_manifest(manifest, corpora=corpora), without)
+    everything = read_manifest(manifest, corpora=corpora)
+    acted = leave(everything, without)
     spoken = read_ordinary(ordinary, use=TRAIN)
     extract = Extractor(
         encoder, blocks=recipe.blocks, cache=cache, jobs=jobs,
         rooms=read_rooms(rooms) if rooms else (),
     )  # fmt: skip
-    learned = Embedded([*acted, *spoken], extract)
+    learned = Embedded([*everything, *spoken], extract)  # cached by whole corpora
     recorded = cut_recordings(read_ordinary(ordinary, use=DEV), Config(), cache)
     heard = Embedded([clip for one in recorded for clip in one.utterances], extract)
 
