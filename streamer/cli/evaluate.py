@@ -26,13 +26,20 @@ def add_arguments(parser: CommandParser) -> None:
     evaluated.add_argument(
         "--model", metavar="NAME|DIR", help="a finished model, measured as it is on all recordings"
     )
-    add_training(parser)
+    add_training(parser, required=False)
     add_recipe(parser)
     parser.add_argument(
         "--protocol",
         metavar="NAME",
-        help="a corpus, tested fold by fold; corpus-out, each corpus unseen in turn; or "
-        "no-speech, speech against other sounds, both unseen",
+        help="a corpus, tested fold by fold; corpus-out, each corpus unseen in turn; ordinary, how "
+        "quiet it is when people just talk and what it finds then; or no-speech, speech against "
+        "other sounds, both unseen",
+    )
+    parser.add_argument(
+        "--use",
+        metavar="NAME",
+        default="",
+        help="with --model and --ordinary: only the recordings with this use (default: all)",
     )
     parser.add_argument(
         "--variations",
@@ -56,6 +63,8 @@ def execute(args: Namespace) -> int:
         return _evaluate_model(args)
     if args.protocol is None:
         raise ConfigError("an encoder is evaluated under a protocol: --protocol is missing")
+    if args.manifest is None:
+        raise ConfigError("--manifest is missing: the acted recordings")
     if args.protocol == PROTOCOL:
         return _evaluate_no_speech(args)
     if args.protocol == ordinary.PROTOCOL:
@@ -122,11 +131,31 @@ def _evaluate_recipe(args: Namespace) -> int:
     return 0
 
 
+def _evaluate_quiet(args: Namespace) -> int:
+    from streamer.training.evaluation.quiet import evaluate_quiet
+
+    result = evaluate_quiet(model=args.model, ordinary=args.ordinary, use=args.use, out=args.out)
+    print(f"{result.model} on {result.hours * 60:.0f} min of ordinary speech")
+    for name, alerts in result.alerts_per_hour.items():
+        print(f"false alerts an hour, sensitivity {name}: {alerts:.2f}")
+    print(f"certain of an emotion other than neutral, calm: {result.certain:.2%} of the speech")
+    print(f"taken for no speech: {result.no_speech:.2%} of the speech")
+    for name, part in result.sources.items():
+        print(f"  {name}: {part.certain_s / max(part.speech_s, 1e-9):.2%} certain, ", end="")
+        print(f"{part.alerts['normal']} alerts in {part.hours * 60:.0f} min")
+    print(f"figures in {args.out}")
+    return 0
+
+
 def _evaluate_model(args: Namespace) -> int:
     from streamer.training.evaluation.model import evaluate_model
 
+    if args.ordinary is not None:
+        return _evaluate_quiet(args)
     if args.protocol is not None:
         raise ConfigError("a finished model is evaluated as it is, without --protocol")
+    if args.manifest is None:
+        raise ConfigError("--manifest is missing: the recordings to evaluate on")
     result = evaluate_model(
         manifest=args.manifest,
         model=args.model,

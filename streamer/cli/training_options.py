@@ -17,13 +17,13 @@ def add_encoder(parser: argparse._ActionsContainer, *, required: bool = False) -
     )
 
 
-def add_training(parser: CommandParser) -> None:
+def add_training(parser: CommandParser, *, required: bool = True) -> None:
     """Add the recordings to work with, the cache and the number of jobs."""
     parser.add_argument(
         "--manifest",
         metavar="CSV",
         type=Path,
-        required=True,
+        required=required,
         help="the recordings: path, speaker, emotion; where known corpus, fold, heard_as",
     )
     parser.add_argument(
