@@ -12,6 +12,7 @@ from streamer.cli import (
     adapt,
     average,
     bench,
+    card,
     check,
     config,
     devices,
@@ -51,7 +52,7 @@ class Command(Protocol):
 GROUPS: dict[str, tuple[Command, ...]] = {
     "listen and analyse": (run, file, report),
     "set up": (devices, check, config, models, enrol),
-    "build models": (train, finetune, average, evaluate, adapt, bench),
+    "build models": (train, finetune, average, evaluate, card, adapt, bench),
 }
 COMMANDS = {command.NAME: command for commands in GROUPS.values() for command in commands}
 

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from streamer.cli.options import read_text
 from streamer.cli.parser import CommandParser, Namespace
 from streamer.cli.training_options import add_encoder, add_recipe, add_training
 
@@ -20,14 +19,6 @@ def add_arguments(parser: CommandParser) -> None:
         "--out", metavar="DIR", type=Path, required=True, help="the bundle; one there is replaced"
     )
     parser.add_argument(
-        "--figures",
-        metavar="DIR",
-        type=Path,
-        action="append",
-        default=[],
-        help="what 'streamer evaluate' wrote, for the card; may be repeated",
-    )
-    parser.add_argument(
         "--calibrator",
         metavar="FILE",
         type=Path,
@@ -36,21 +27,10 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--version", metavar="V", default="1", help="of the model (default: %(default)s)"
     )
-    parser.add_argument(
-        "--notes", metavar="FILE", type=Path, help="Markdown for the end of the model's card"
-    )
-    parser.add_argument(
-        "--speech-figures",
-        metavar="DIR",
-        type=Path,
-        help="what 'streamer evaluate --protocol no-speech' wrote, for the card",
-    )
 
 
 def execute(args: Namespace) -> int:
     """Train the model and write its bundle."""
-    from streamer.training.evaluation.cross_validation import read_evaluation
-    from streamer.training.heads.speech import read_speech_figures
     from streamer.training.train import train
 
     result = train(
@@ -58,15 +38,12 @@ def execute(args: Namespace) -> int:
         encoder=args.encoder,
         calibrator=args.calibrator,
         version=args.version,
-        notes=read_text(args.notes) if args.notes else "",
         out=args.out,
         corpora=args.corpora,
         ordinary=args.ordinary,
         rooms=args.rooms,
         without=args.without,
-        evaluations=[read_evaluation(path) for path in args.figures],
         sounds=args.sounds,
-        speech_figures=read_speech_figures(args.speech_figures) if args.speech_figures else None,
         cache=args.cache,
         jobs=args.jobs,
     )

@@ -22,7 +22,7 @@ from streamer.model.classifier import Classifier
 from streamer.model.encoder import EmotionNet
 from streamer.model.priors import log_prior
 from streamer.model.speaker.adaptation import VoiceModel
-from streamer.training.card import write_adapted_card
+from streamer.training.adapted_card import write_adapted_card
 from streamer.training.data.extraction import read_mono
 from streamer.training.data.labelled import Labelled, read_labelled
 from streamer.training.data.licences import UNKNOWN_LICENCE

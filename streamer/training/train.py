@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from streamer.errors import ConfigError
 from streamer.model import bundle, features
 from streamer.model.bundle import (
     Bundle,
@@ -30,10 +29,9 @@ from streamer.training.data.manifest import without as leave
 from streamer.training.data.ordinary import TRAIN, read_ordinary
 from streamer.training.data.sounds import all_sounds
 from streamer.training.encoder.files import load_encoder
-from streamer.training.evaluation.cross_validation import Evaluation
 from streamer.training.evaluation.metrics import Figures, certain, figures
 from streamer.training.heads.recipe import Calibrated, Recipe, choose, fit_recipe
-from streamer.training.heads.speech import Material, SpeechFigures, fit_speech
+from streamer.training.heads.speech import Material, fit_speech
 from streamer.training.output import check_bundle
 
 POSITIVE = ("happy",)
@@ -71,10 +69,7 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
     name: str | None = None,
     version: str = "1",
     recipe: Recipe | None = None,
-    evaluations: Sequence[Evaluation] = (),
     sounds: Path | None = None,
-    speech_figures: SpeechFigures | None = None,
-    notes: str = "",
     cache: Path = Path(".cache/features"),
     jobs: int | None = None,
 ) -> TrainingResult:
@@ -94,16 +89,13 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
         name: What the model calls itself; None takes the name of the folder.
         version: Likewise.
         recipe: How to train; None for the defaults.
-        evaluations: Figures for the card; of the same recipe and corpora, or they say nothing.
         sounds: What is no speech, see `read_sounds`; None takes the made-up sounds alone.
-        speech_figures: How well these are told from speech, for the card.
-        notes: Markdown for the end of the card.
         cache: Folder for the encoder's output.
         jobs: Recordings worked on at once; None takes every core.
 
     Raises:
-        ConfigError: An evaluation is of another recipe or other corpora, there is nobody to
-            calibrate on whom the encoder has not heard, or ``out`` holds something else.
+        ConfigError: There is nobody to calibrate on whom the encoder has not heard, or ``out``
+            holds something else.
         InputError: The manifest or a recording cannot be read.
         ModelError: The encoder cannot be read.
         OutputError: No bundle can be written there.
@@ -115,12 +107,6 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
     spoken = read_ordinary(ordinary, use=TRAIN) if ordinary else []
     clips = [*acted, *spoken]
     taught = tuple(sorted({clip.corpus for clip in acted}))
-    for item in evaluations:
-        if (item.recipe, item.corpora) != (recipe, taught):
-            raise ConfigError(
-                f"the figures for {item.protocol} are of {item.recipe} on {item.corpora}, "
-                f"expected {recipe} on {taught}"
-            )
     tails = read_rooms(rooms) if rooms else ()
     extract = Extractor(encoder, blocks=recipe.blocks, cache=cache, jobs=jobs, rooms=tails)
     embedded = Embedded([*everything, *spoken], extract)  # the cache is by whole corpora
@@ -185,20 +171,12 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
             "without": sorted(without),
             "finetuning": list(extract.finetuning),
             "clips": len(clips),
+            "ordinary_clips": len(spoken),
+            "speakers": len({clip.voice for clip in clips}),
             "sounds": len(heard.clips),
         },
     )  # fmt: skip
-    card = write_card(
-        description,
-        clips,
-        held_out,
-        corpora=corpora,
-        certain=(answered, right),
-        evaluations=evaluations,
-        speech_figures=speech_figures,
-        notes=notes,
-    )
-    bundle.save(Bundle(description, network, card, model.voices, speech), out)
+    bundle.save(Bundle(description, network, write_card(description), model.voices, speech), out)
     return TrainingResult(
         folder=out,
         manifest=bundle.load(out).manifest,
