@@ -1,196 +1,162 @@
-"""Make streamer/recordings/ anew: several synthetic voices, then a historic one, with pauses.
+"""Make streamer/recordings/ anew: people who just talk, then one gets angry, one is sad, one happy.
 
-Needs the programs ``espeak-ng`` and ``flite`` (Debian packages of these names) and John F.
-Kennedy's sentence as a 16 kHz mono file: ``whisper.cpp/samples/jfk.wav`` in the source distribution
-of pywhispercpp, or ``tests/jfk.flac`` in the repository of openai/whisper.
+Real voices that no bundle has learned from: LibriSpeech (CC BY 4.0) and CREMA-D (ODbL 1.0, contents
+DbCL 1.0), of which `HELD_OUT` are left out in training. The acted clips are ones in which most
+listeners heard the acted emotion.
 
-    python tools/demo_recording.py jfk.wav
+    python tools/demo_recording.py ../shared/data
 """
 
 import argparse
 import csv
-import subprocess
-import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import soundfile
-import soxr
-from numpy.typing import NDArray
+
+from streamer.config import Config
+from streamer.model.features import Waveform
+from streamer.pipeline.offline import segments_of
+from streamer.training.data.extraction import read_mono
+from streamer.types import SAMPLE_RATE
 
 FOLDER = Path(__file__).parents[1] / "streamer" / "recordings"
-RATE = 16_000
-FRAME = RATE // 100
+HELD_OUT = ("crema-d_1064", "crema-d_1006", "crema-d_1028")
+"""Speakers of CREMA-D that are left out of the training of every bundle."""
 
-LEVEL_DBFS = -23.0
-ROOM_DBFS = -66.0
-SPEECH_DB = -25.0  # speech is what is louder than this below the loudest frames
-PAUSE_S = 0.45  # a longer pause separates two utterances
+LEVEL_DBFS, ROOM_DBFS = -23.0, -66.0
+PAUSE_S = 1.1
+READ_S = (2.5, 4.5)  # of an utterance that somebody reads
 
-Audio: TypeAlias = NDArray[np.float64]
-"""Shape (samples,) at `RATE`, full scale ±1."""
+SENTENCES = {
+    "DFA": "Don't forget a jacket.",
+    "IEO": "It's eleven o'clock.",
+    "IOM": "I'm on my way to the meeting.",
+    "ITH": "I think I have a doctor's appointment.",
+    "ITS": "I think I've seen this before.",
+    "IWL": "I would like a new alarm clock.",
+    "IWW": "I wonder what this is about.",
+    "MTI": "Maybe tomorrow it will be cold.",
+    "TAI": "The airplane is almost full.",
+    "TIE": "That is exactly what happened.",
+    "TSI": "The surface is slick.",
+    "WSI": "We'll stop in a couple of minutes.",
+}
+
+ACTED = (
+    ("crema-d_1064", "neutral", 2),
+    ("crema-d_1064", "angry", 3),
+    ("crema-d_1006", "neutral", 1),
+    ("crema-d_1006", "sad", 2),
+    ("crema-d_1028", "neutral", 1),
+    ("crema-d_1028", "happy", 2),
+)
+"""Who says how many clips, and how, in this order."""
 
 
-@dataclass(frozen=True)
-class Line:
-    """Something to be said: by which program and voice, how, and after what pause."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """One utterance.
 
-    command: tuple[str, ...]
+    Attributes:
+        wave: Shape (samples,), at `SAMPLE_RATE`.
+        voice: Who speaks, and where it is from.
+        emotion: The acted one; empty where nobody acts.
+        text: What is said, where that is known.
+    """
+
+    wave: Waveform
     voice: str
+    emotion: str
     text: str
-    pause_s: float
-    gain_db: float = 0.0
 
 
-LINES = (
-    Line(
-        ("flite", "-voice", "slt", "-o", "{path}", "-t"),
-        "synthetic: flite slt (woman, US)",
-        "Good morning, you are speaking with customer service.",
-        pause_s=1.2,
-    ),
-    Line(
-        ("espeak-ng", "-v", "en-us", "-s", "210", "-p", "70", "-w", "{path}"),
-        "synthetic: espeak-ng en-us, fast and high, as if angry",
-        "I have been waiting on this line for forty five minutes!",
-        pause_s=0.9,
-        gain_db=3.0,
-    ),
-    Line(
-        ("flite", "-voice", "rms", "-o", "{path}", "-t"),
-        "synthetic: flite rms (man, US)",
-        "I am very sorry to hear that, let me look into it right away.",
-        pause_s=1.1,
-    ),
-    Line(
-        ("espeak-ng", "-v", "en-us+f3", "-s", "120", "-p", "25", "-w", "{path}"),
-        "synthetic: espeak-ng en-us+f3, slow and low, as if sad",
-        "It was the only photograph that I had of her.",
-        pause_s=1.6,
-        gain_db=-3.0,
-    ),
-    Line(
-        ("flite", "-voice", "awb", "-o", "{path}", "-t"),
-        "synthetic: flite awb (man, Scotland)",
-        "The parcel was found this morning and is on its way to you.",
-        pause_s=0.8,
-    ),
-    Line(
-        ("espeak-ng", "-v", "en-gb+f2", "-s", "185", "-p", "85", "-w", "{path}"),
-        "synthetic: espeak-ng en-gb+f2, lively and high, as if happy",
-        "That is the best news I have heard all week!",
-        pause_s=1.3,
-    ),
-    Line(
-        ("flite", "-voice", "slt", "-o", "{path}", "-t"),
-        "synthetic: flite slt (woman, US)",
-        "Is there anything else that I can do for you today?",
-        pause_s=1.0,
-    ),
-)
+def read_aloud(data: Path, voices: int = 2, each: int = 2) -> Iterator[Piece]:
+    """Utterances of LibriSpeech that are only for development, as the program cuts them."""
+    with (data / "ordinary" / "manifest.csv").open(encoding="utf-8", newline="") as file:
+        rows = [
+            r for r in csv.DictReader(file) if r["use"] == "dev" and r["corpus"] == "LibriSpeech"
+        ]
+    chosen = 0
+    for gender in ("female", "male"):
+        for row in (row for row in rows if row["gender"] == gender):
+            pcm = np.rint(read_mono(data / "ordinary" / row["path"]) * 2**15).astype(np.int16)
+            fits = [
+                segment
+                for segment in segments_of(pcm, Config())
+                if READ_S[0] <= (segment.end - segment.start) / SAMPLE_RATE <= READ_S[1]
+            ]
+            if len(fits) >= each:
+                for segment in fits[:each]:
+                    begin = segment.start - segment.pcm_start
+                    wave = segment.pcm[begin : begin + segment.end - segment.start] / 2**15
+                    voice = f"LibriSpeech speaker {row['speaker'].removeprefix('libri_')}, reads"
+                    yield Piece(wave.astype(np.float32), voice, "", "")
+                chosen += 1
+                break
+    if chosen < voices:
+        raise SystemExit(f"got {chosen} voices with {each} utterances each, expected {voices}")
 
-KENNEDY = "John F. Kennedy, 20 January 1961"
-KENNEDY_TEXTS = (
-    "And so, my fellow Americans:",
-    "ask not",
-    "what your country can do for you,",
-    "ask what you can do for your country.",
-)
-KENNEDY_PAUSE_S = 2.0
+
+def acted(data: Path) -> Iterator[Piece]:
+    """Clips of CREMA-D in which listeners heard what was acted."""
+    with (data / "manifest.csv").open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["speaker"] in HELD_OUT]
+    said: set[str] = set()
+    for speaker, emotion, count in ACTED:
+        fits = [
+            row
+            for row in rows
+            if (row["speaker"], row["emotion"], row["heard_as"]) == (speaker, emotion, emotion)
+        ]
+        fits.sort(key=lambda row: (row["sentence"] in said, -float(row["seconds"])))
+        for row in fits[:count]:
+            said.add(row["sentence"])
+            wave = read_mono(data / row["path"])
+            pcm = np.rint(wave * 2**15).astype(np.int16)
+            spoken = list(segments_of(pcm, Config()))
+            wave = wave[spoken[0].start : spoken[-1].end] if spoken else wave
+            voice = f"CREMA-D speaker {speaker.removeprefix('crema-d_')}, acts"
+            yield Piece(wave, voice, emotion, SENTENCES[row["sentence"]])
 
 
 def main() -> None:
     """Write demo.flac and demo.csv."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("jfk", type=Path, help="the sentence of John F. Kennedy, 16 kHz mono")
-    parts: list[Audio] = []
-    rows: list[tuple[str, str, str, str]] = []
+    parser.add_argument("data", type=Path, help="folder of the corpora, with manifest.csv")
+    data = parser.parse_args().data
+    rng = np.random.default_rng(0)
+    parts, rows, samples = [], [], 0
 
-    def add(audio: Audio, pause_s: float, voice: str, texts: tuple[str, ...]) -> None:
-        parts.append(np.zeros(round(pause_s * RATE)))
-        begin = sum(map(len, parts)) / RATE
-        spans = utterances(audio)
-        if len(spans) != len(texts):
-            raise ValueError(f"{voice}: got {len(spans)} utterances, expected {len(texts)}")
-        for (start, end), text in zip(spans, texts, strict=True):
-            rows.append((f"{begin + start:.2f}", f"{begin + end:.2f}", voice, text))
-        parts.append(audio)
+    def add(wave: Waveform) -> None:
+        nonlocal samples
+        parts.append(wave)
+        samples += len(wave)
 
-    for line in LINES:
-        audio = level(synthesise(line), LEVEL_DBFS + line.gain_db)
-        add(trim(audio), line.pause_s, line.voice, (line.text,))
-    kennedy, rate = soundfile.read(parser.parse_args().jfk)
-    if rate != RATE or kennedy.ndim != 1:
-        raise ValueError(f"got {kennedy.shape} at {rate} Hz, expected (samples,) at {RATE} Hz")
-    add(fade(level(kennedy, LEVEL_DBFS)), KENNEDY_PAUSE_S, KENNEDY, KENNEDY_TEXTS)
-    parts.append(np.zeros(RATE))
-
-    speech = np.concatenate(parts)
-    audio = speech + room_tone(len(speech))
-    soundfile.write(FOLDER / "demo.flac", audio, RATE, subtype="PCM_16")
+    pause = np.zeros(round(PAUSE_S * SAMPLE_RATE), np.float32)
+    for piece in [*read_aloud(data), *acted(data)]:
+        add(pause)
+        start = samples
+        loud = np.square(piece.wave)
+        level = np.sqrt(loud[loud > np.quantile(loud, 0.5)].mean()) / np.sqrt(2)
+        add(piece.wave * np.float32(10 ** (LEVEL_DBFS / 20) / level))
+        rows.append(
+            (
+                f"{start / SAMPLE_RATE:.2f}", f"{samples / SAMPLE_RATE:.2f}",
+                piece.voice, piece.emotion, piece.text,
+            )
+        )  # fmt: skip
+    add(pause)
+    audio = np.concatenate(parts)
+    audio += (10 ** (ROOM_DBFS / 20) * rng.standard_normal(len(audio))).astype(np.float32)
+    soundfile.write(FOLDER / "demo.flac", audio, SAMPLE_RATE, subtype="PCM_16")
     with (FOLDER / "demo.csv").open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows(
-            [("start_s", "end_s", "voice", "text"), *rows]
-        )
-
-
-def synthesise(line: Line) -> Audio:
-    """Have a line said."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = str(Path(folder) / "line.wav")
-        command = [part.format(path=path) for part in line.command]
-        subprocess.run([*command, line.text], check=True)  # noqa: S603 -- LINES, nothing else
-        audio, rate = soundfile.read(path)
-    return np.asarray(soxr.resample(audio, rate, RATE, quality="VHQ"))
-
-
-def speech_frames(audio: Audio) -> NDArray[np.bool_]:
-    """Which frames of 10 ms are within 25 dB of the loudest."""
-    power = np.square(audio[: len(audio) // FRAME * FRAME]).reshape(-1, FRAME).mean(axis=1)
-    return np.asarray(power > np.percentile(power, 98) * 10 ** (SPEECH_DB / 10))
-
-
-def utterances(audio: Audio) -> list[tuple[float, float]]:
-    """Start and end of each, in seconds."""
-    spoken = np.flatnonzero(speech_frames(audio))
-    breaks = np.flatnonzero(np.diff(spoken) * FRAME > PAUSE_S * RATE)
-    starts = spoken[np.r_[0, breaks + 1]]
-    ends = spoken[np.r_[breaks, len(spoken) - 1]] + 1
-    return [(a * FRAME / RATE, b * FRAME / RATE) for a, b in zip(starts, ends, strict=True)]
-
-
-def level(audio: Audio, dbfs: float) -> Audio:
-    """Bring the speech in it to a level."""
-    frames = audio[: len(audio) // FRAME * FRAME].reshape(-1, FRAME)
-    rms = np.sqrt(np.square(frames[speech_frames(audio)]).mean())
-    return np.asarray(audio * 10 ** (dbfs / 20) / rms)
-
-
-def trim(audio: Audio) -> Audio:
-    """Without the silence at its ends, but for 100 ms."""
-    spoken = np.flatnonzero(speech_frames(audio))
-    return fade(audio[max(0, spoken[0] - 10) * FRAME : (spoken[-1] + 11) * FRAME])
-
-
-def fade(audio: Audio) -> Audio:
-    """Let its own background come and go within 20 ms."""
-    ramp = np.linspace(0, 1, RATE // 50)
-    audio = audio.copy()
-    audio[: len(ramp)] *= ramp
-    audio[-len(ramp) :] *= ramp[::-1]
-    return audio
-
-
-def room_tone(samples: int) -> Audio:
-    """Noise as in a quiet room: the deeper, the louder."""
-    noise = np.random.default_rng(2026).standard_normal(samples)
-    spectrum = np.fft.rfft(noise)
-    hz = np.fft.rfftfreq(samples, 1 / RATE)
-    spectrum /= np.sqrt(np.maximum(hz, 60))
-    noise = np.fft.irfft(spectrum, samples)
-    return np.asarray(noise * 10 ** (ROOM_DBFS / 20) / noise.std())
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("start_s", "end_s", "voice", "emotion", "text"))
+        writer.writerows(rows)
+    print(f"{len(audio) / SAMPLE_RATE:.1f} s, {len(rows)} utterances")
 
 
 if __name__ == "__main__":
