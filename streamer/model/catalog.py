@@ -74,7 +74,7 @@ def entry(folder: Path) -> Entry:
     path = folder / MANIFEST
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
-        measured = said.get("training", {}).get("ordinary", "")
+        measured = said.get("training", {}).get("quiet", "")
         return Entry(
             folder=folder,
             name=f"{said['name']}-{said['version']}",

@@ -167,7 +167,7 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
             "chosen_l2": choices.l2,
             "held_out": {"certain": round(answered, 4), "certain_and_right": round(right, 4)},
             "corpora": corpora,
-            "ordinary": ordinary_sources,
+            "ordinary_sources": ordinary_sources,
             "without": sorted(without),
             "finetuning": list(extract.finetuning),
             "clips": len(clips),
