@@ -47,7 +47,7 @@ def add_arguments(parser: CommandParser) -> None:
 def execute(args: Namespace) -> int:
     """Write the card into the bundle."""
     from streamer.model import bundle
-    from streamer.training.card import CardFigures, write_card
+    from streamer.training.card import CardFigures, with_quiet, write_card
     from streamer.training.evaluation.cross_validation import read_evaluation
     from streamer.training.evaluation.ordinary import read_ordinary_evaluation
     from streamer.training.evaluation.quiet import read_model_quiet
@@ -60,10 +60,9 @@ def execute(args: Namespace) -> int:
         evaluations=[read_evaluation(path) for path in args.figures],
         speech=read_speech_figures(args.speech_figures) if args.speech_figures else None,
     )
-    manifest = bundle.load(args.model).manifest
+    manifest = with_quiet(bundle.load(args.model).manifest, figures)
     card = write_card(manifest, figures, read_text(args.notes) if args.notes else "")
-    path = args.model / bundle.CARD
-    with written(path):
-        path.write_text(card, encoding="utf-8")
-    print(path)
+    with written(args.model):
+        bundle.describe(args.model, manifest, card)
+    print(args.model / bundle.CARD)
     return 0

@@ -281,15 +281,29 @@ def save(bundle: Bundle, folder: Path) -> None:
         save_file(state, new / WEIGHTS)
         (new / WEIGHTS).chmod(0o644)  # safetensors leaves it to its owner alone
         (new / CARD).write_text(bundle.card, encoding="utf-8")
-        manifest = bundle.manifest.model_copy(update={"files": {WEIGHTS: _digest(new / WEIGHTS)}})
-        manifest = manifest.model_copy(
-            update={"digest": signature(manifest.model_dump(mode="json"))}
-        )
-        (new / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        files = {WEIGHTS: _digest(new / WEIGHTS)}
+        _write_manifest(new, bundle.manifest.model_copy(update={"files": files}))
         if folder.exists():
             folder.rename(old)
         new.rename(folder)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def describe(folder: Path, manifest: Manifest, card: str) -> None:
+    """Write the manifest and the card of a bundle anew; the weights stay as they are.
+
+    Raises:
+        OSError: They cannot be written.
+    """
+    _write_manifest(folder, manifest)
+    (folder / CARD).write_text(card, encoding="utf-8")
+
+
+def _write_manifest(folder: Path, manifest: Manifest) -> None:
+    digest = signature(manifest.model_dump(mode="json"))
+    signed = manifest.model_copy(update={"digest": digest})
+    text = signed.model_dump_json(indent=2) + "\n"
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
 
 
 def signature(content: Mapping[str, object]) -> str:

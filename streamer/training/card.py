@@ -67,6 +67,18 @@ def write_card(manifest: Manifest, figures: CardFigures | None = None, notes: st
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
+def with_quiet(manifest: Manifest, figures: CardFigures) -> Manifest:
+    """The manifest with a line on how quiet the model is, where that was measured."""
+    quiet = figures.quiet
+    if quiet is None:
+        return manifest
+    line = (
+        f"{quiet.alerts_per_hour['normal']:.2f} false alerts an hour, a certain emotion in "
+        f"{quiet.certain:.1%} of {quiet.hours * 60:.0f} minutes of ordinary speech"
+    )
+    return manifest.model_copy(update={"training": {**manifest.training, "quiet": line}})
+
+
 def paragraph(text: str) -> str:
     """Text filled to 100 columns."""
     return textwrap.fill(" ".join(text.split()), 100)
