@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 
 from streamer.model import bundle, features
 from streamer.model.bundle import (
@@ -74,5 +75,13 @@ def edit_manifest(folder: Path, change: Callable[[Any], object]) -> None:
     content = json.loads(path.read_text())
     change(content)
     if isinstance(content, dict):
-        content["digest"] = bundle.signature(content)
+        content["digest"] = bundle.signature(_with_defaults(content))
     path.write_text(json.dumps(content))
+
+
+def _with_defaults(content: dict[str, Any]) -> dict[str, Any]:
+    """What is signed: also the values that were left out, as far as the manifest makes sense."""
+    try:
+        return Manifest.model_validate(content).model_dump(mode="json")
+    except ValidationError:
+        return content

@@ -37,7 +37,7 @@ from streamer.errors import ModelError
 from streamer.model import features
 from streamer.model.catalog import MANIFEST
 from streamer.model.encoder import EmotionNet, NetworkShape
-from streamer.model.priors import log_prior
+from streamer.model.priors import TOLERANCE, log_prior
 from streamer.model.speaker.adaptation import VoiceModel
 from streamer.model.speaker.clustering import SpeakerModel
 from streamer.model.speech import SpeechModel
@@ -196,6 +196,8 @@ class Manifest(_Part):
         for name, prior in self.priors:
             if set(prior) != set(self.labels) and (prior or name != "adapted" or self.baseline):
                 raise ValueError(f"got {name} prior of {sorted(prior)}, expected: {self.labels}")
+            if prior and abs(sum(prior.values()) - 1) > TOLERANCE:
+                raise ValueError(f"got {name} prior that sums to {sum(prior.values()):g}, not 1")
         return self
 
     @property

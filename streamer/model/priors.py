@@ -21,6 +21,9 @@ probabilities of some emotions, of which the others share evenly what is left.""
 MIN_PROBABILITY = 1e-4
 """Of an emotion that is said to never occur: its logarithm stays finite."""
 
+TOLERANCE = 1e-3
+"""By which a sum may miss 1: probabilities are written with a few digits."""
+
 LogPrior: TypeAlias = NDArray[np.float64]
 """Logarithms of the probabilities of the labels, shape (labels,)."""
 
@@ -41,6 +44,8 @@ def log_prior(
     if prior == "natural":
         prior = natural or "even"
     if isinstance(prior, str):
+        if prior != "even":
+            raise ConfigError(f"got prior {prior!r}, expected natural, even or probabilities")
         chosen = dict.fromkeys(labels, 1 / len(labels))
     else:
         check_prior(prior)
@@ -63,5 +68,5 @@ def check_prior(prior: Mapping[str, float]) -> None:
             raise ConfigError(f"got emotion {emotion!r}, expected: {', '.join(EMOTIONS)}")
         if not 0 <= probability <= 1:
             raise ConfigError(f"got probability {probability} of {emotion}, expected 0 to 1")
-    if sum(prior.values()) > 1 + 1e-6:
+    if sum(prior.values()) > 1 + TOLERANCE:
         raise ConfigError(f"got probabilities that sum to {sum(prior.values()):g}, expected 1")
