@@ -229,7 +229,9 @@ def test_a_doubtful_match_counts_half():
     shifts = []
     for who in (0.0, 1.5, 2.5, 5.0):
         piece = np.append(said(1, 5), np.float32(who))
-        shifts.append(float(np.abs(adapted(baseline, piece) - adapted(Baseline(PAIR), piece)).sum()))
+        shifts.append(
+            float(np.abs(adapted(baseline, piece) - adapted(Baseline(PAIR), piece)).sum())
+        )
     assert shifts == sorted(shifts, reverse=True)
     assert shifts[3] < 0.01 * shifts[0] < shifts[1] < shifts[0]
 
