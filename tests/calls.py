@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
+from voices import VOICES
 
-from streamer.audio.demo import DEMO
 from streamer.types import SAMPLE_RATE, Pcm
 
 AGENT = (0, 2, 4, 6)
@@ -36,7 +36,7 @@ class Said:
 
 def said() -> list[Said]:
     """What is said in the call, by channel and in order."""
-    with DEMO.with_suffix(".csv").open(newline="") as file:
+    with VOICES.with_suffix(".csv").open(newline="") as file:
         rows = [(float(row["start_s"]), float(row["end_s"])) for row in csv.DictReader(file)]
     agent = [Said(LEFT, *rows[index]) for index in AGENT]
     others = [row for index, row in enumerate(rows) if index not in AGENT]
@@ -46,7 +46,7 @@ def said() -> list[Said]:
 
 def sides() -> NDArray[np.float64]:
     """Without crosstalk, shape (samples, 2): agent on the left, customer on the right."""
-    demo, _ = soundfile.read(DEMO, dtype="int16")
+    demo, _ = soundfile.read(VOICES, dtype="int16")
     samples = round(LENGTH_S * SAMPLE_RATE)
     both = QUIET * np.random.default_rng(5).standard_normal((samples, 2))
     for one in said():

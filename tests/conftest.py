@@ -1,4 +1,4 @@
-"""Fixtures: the bundled recording, a virtual microphone, streamer as a process."""
+"""Fixtures: the recording of several voices, a virtual microphone, streamer as a process."""
 
 import csv
 import json
@@ -21,8 +21,7 @@ from hooks import Server
 from hypothesis import settings
 from real_terminal import terminal  # noqa: F401 - a fixture
 from virtual_microphone import VirtualMicrophone, missing
-
-from streamer.audio.demo import DEMO
+from voices import VOICES
 
 settings.register_profile("streamer", deadline=None)  # a busy machine is no fault
 settings.load_profile("streamer")
@@ -33,7 +32,7 @@ BRISK_S, BRISK_PAUSE_S = 1.6, 0.6
 
 @dataclass(frozen=True)
 class Truth:
-    """An utterance of the bundled recording, in seconds."""
+    """An utterance of the recording of several voices, in seconds."""
 
     start: float
     end: float
@@ -41,22 +40,22 @@ class Truth:
 
 @dataclass(frozen=True)
 class Excerpt:
-    """The beginning of the bundled recording: a file, and what is in it."""
+    """The beginning of the recording of several voices: a file, and what is in it."""
 
     path: Path
     utterances: list[Truth]
 
 
 def truth() -> list[Truth]:
-    """Where somebody speaks in the bundled recording."""
-    with DEMO.with_suffix(".csv").open(newline="") as file:
+    """Where somebody speaks in the recording of several voices."""
+    with VOICES.with_suffix(".csv").open(newline="") as file:
         return [Truth(float(r["start_s"]), float(r["end_s"])) for r in csv.DictReader(file)]
 
 
 @pytest.fixture(scope="session")
 def excerpt(tmp_path_factory: pytest.TempPathFactory) -> Excerpt:
-    """The first utterances of the bundled recording, as a WAV file that ends in a pause."""
-    pcm, rate = soundfile.read(DEMO, dtype="int16")
+    """The first utterances of several voices, as a WAV file that ends in a pause."""
+    pcm, rate = soundfile.read(VOICES, dtype="int16")
     inside = [t for t in truth() if t.end + 1.0 < EXCERPT_S]
     after = next(t.start for t in truth() if t.start > inside[-1].end)
     path = tmp_path_factory.mktemp("excerpt") / "excerpt.wav"
@@ -67,7 +66,7 @@ def excerpt(tmp_path_factory: pytest.TempPathFactory) -> Excerpt:
 @pytest.fixture(scope="session")
 def brisk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The beginnings of its utterances in quick succession, for tests that wait for rows."""
-    pcm, rate = soundfile.read(DEMO, dtype="int16")
+    pcm, rate = soundfile.read(VOICES, dtype="int16")
     starts = [round(t.start * rate) for t in truth()]
     parts = [pcm[: starts[0]]]
     for start in starts:

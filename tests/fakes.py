@@ -7,8 +7,8 @@ from functools import cache
 
 import numpy as np
 import soundfile
+from voices import VOICES
 
-from streamer.audio.demo import DEMO
 from streamer.model.speaker.adaptation import Baseline, VoiceModel
 from streamer.model.speaker.clustering import SpeakerModel
 from streamer.model.speaker.enrolment import Enrolment
@@ -30,15 +30,15 @@ NO_VOICE = VoiceModel(
 
 @cache
 def _utterances() -> tuple[Pcm, ...]:
-    """What is said in the demo recording, without the pauses between."""
-    pcm, _ = soundfile.read(DEMO, dtype="int16")
-    with DEMO.with_suffix(".csv").open(encoding="utf-8", newline="") as file:
+    """What is said in the recording of several voices, without the pauses between."""
+    pcm, _ = soundfile.read(VOICES, dtype="int16")
+    with VOICES.with_suffix(".csv").open(encoding="utf-8", newline="") as file:
         spans = [(float(row["start_s"]), float(row["end_s"])) for row in csv.DictReader(file)]
     return tuple(pcm[round(a * SAMPLE_RATE) : round(b * SAMPLE_RATE)] for a, b in spans)
 
 
 def speech(seconds: float, seed: int = 0) -> Pcm:
-    """Speech from the demo recording, shape (samples,): an utterance, and on with the next ones.
+    """Recorded speech, shape (samples,): an utterance, and on with the next ones.
 
     Args:
         seconds: How much.
@@ -72,7 +72,7 @@ class FakeModel:
 
     def new_baseline(self, enrolment: Enrolment | None = None) -> Baseline:
         """One that changes no answer."""
-        return Baseline(NO_VOICE, enrolment.heard if enrolment else ())
+        return Baseline(NO_VOICE, enrolment.observations if enrolment else ())
 
     def follow(self) -> "FakeFollower":
         """One that judges each window as if it were all."""
@@ -84,7 +84,7 @@ class FakeModel:
         """Angry above a level, calm below."""
         self._before()
         if learn and baseline is not None:
-            baseline.observe(np.zeros(1, np.float32), np.zeros(len(LABELS)))
+            baseline.observe(np.zeros(1, np.float32), neutral=1.0)
         loud = float(np.abs(pcm.astype(np.float64)).mean()) > 500
         heard = "angry" if loud else "calm"
         probabilities = tuple(0.65 if label == heard else 0.05 for label in LABELS)

@@ -6,9 +6,9 @@ import soundfile
 import torch
 from conftest import truth
 from fakes import silence
+from voices import VOICES
 
 from streamer import Predictor
-from streamer.audio.demo import DEMO
 from streamer.config import Config
 from streamer.errors import InputError, InputWarning, NoSpeechError
 from streamer.types import EMOTIONS
@@ -62,7 +62,7 @@ def test_pcm_is_judged_as_its_recording_is(predictor, voice, tmp_path):
 def test_a_long_recording_is_the_mean_of_its_utterances(predictor, tmp_path):
     """Weighted by their length."""
     path = tmp_path / "long.wav"
-    pcm, rate = soundfile.read(DEMO, dtype="int16")
+    pcm, rate = soundfile.read(VOICES, dtype="int16")
     pcm = pcm[: 34 * rate]
     soundfile.write(path, pcm, rate)
     utterances = list(predictor.utterances(path))
@@ -100,13 +100,13 @@ def test_a_voice_is_learned_within_a_recording():
     """From the past alone, and anew with each recording; switched off, utterances stand alone."""
     learning = Predictor()
     deaf = Predictor(config=Config.model_validate({"baseline": {"enabled": False}}))
-    alone = [u.prediction for u in deaf.utterances(DEMO)]
-    warm = [u.prediction for u in learning.utterances(DEMO)]
+    alone = [u.prediction for u in deaf.utterances(VOICES)]
+    warm = [u.prediction for u in learning.utterances(VOICES)]
     assert len(warm) > 2
     assert warm[0] == alone[0]
     assert any(a != b for a, b in zip(warm[1:], alone[1:], strict=True))
-    assert [u.prediction for u in learning.utterances(DEMO)] == warm
-    pcm, rate = soundfile.read(DEMO, dtype="int16")
+    assert [u.prediction for u in learning.utterances(VOICES)] == warm
+    pcm, rate = soundfile.read(VOICES, dtype="int16")
     beginning = pcm[: round((truth()[1].end + 0.3) * rate)]
     earlier = [u.prediction for u in learning.utterances(beginning, sample_rate=rate)]
     assert earlier[0] == warm[0]

@@ -1,9 +1,14 @@
-"""Synthetic speech and silence."""
+"""Synthetic speech and silence, and a recording of several voices."""
+
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamer.types import SAMPLE_RATE
+
+VOICES = Path(__file__).parent / "data" / "voices.flac"
+"""What is said in it, and when, is in the CSV beside it."""
 
 
 def voice(seconds: float, *, seed: int = 0, rms: float = 0.05) -> NDArray[np.float32]:

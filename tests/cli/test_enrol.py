@@ -137,9 +137,12 @@ def test_who_is_not_enrolled_is_named(home: Path):
 def test_a_damaged_voice_is_refused(home: Path):
     """Numbers that do not fit each other."""
     home.mkdir()
-    spoken = [{"cold": [0, 1], "warm": [0, 1], "mark": [2]}, {"cold": [0], "warm": [0], "mark": []}]
+    spoken = [
+        {"neutral": 1.0, "adapted": [0, 1], "mark": [2]},
+        {"neutral": 1.0, "adapted": [0], "mark": []},
+    ]
     content = {
-        "speaker": "bob", "model": "m", "weights": "w", "seconds": 3.0, "utterances": spoken,
+        "format": 2, "speaker": "bob", "model": "m", "weights": "w", "seconds": 3.0, "utterances": spoken,
     }  # fmt: skip
     (home / "bob.json").write_text(json.dumps(content))
     with pytest.raises(InputError, match="different lengths"):

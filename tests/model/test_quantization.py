@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from conftest import DEMO, truth
+from conftest import truth
+from voices import VOICES
 
 from streamer.model import quantization
 from streamer.model.bundle import load
@@ -20,7 +21,7 @@ BUNDLE = load(find_bundle("default"))
 @pytest.fixture(scope="module")
 def said() -> list[Pcm]:
     """Some utterances of the bundled recording."""
-    pcm, _ = soundfile.read(DEMO, dtype="int16")
+    pcm, _ = soundfile.read(VOICES, dtype="int16")
     return [
         pcm[round(t.start * SAMPLE_RATE) : round(t.end * SAMPLE_RATE)] for t in islice(truth(), 6)
     ]

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ import soundfile
 from fakes import speech
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from voices import VOICES
 
 from streamer.config import Config
 from streamer.model.bundle import load
@@ -21,7 +21,6 @@ from streamer.model.streaming import PIECE, RollingEmbedding
 from streamer.segmentation.channel import Channel
 from streamer.types import SAMPLE_RATE, EndReason, Pcm, Window
 
-DEMO = Path(__file__).parents[2] / "streamer" / "recordings" / "demo.flac"
 BUNDLE = load(find_bundle("default"))
 CLASSIFIER = Classifier(BUNDLE)
 EXACT = Classifier(BUNDLE, exact=True)
@@ -74,7 +73,7 @@ def test_each_second_is_encoded_once():
 
 def test_rolling_predictions_are_near_those_of_the_window_alone():
     """On the bundled recording: nine of ten name the same emotion, or nearly so."""
-    pcm, _ = soundfile.read(DEMO, dtype="int16")
+    pcm, _ = soundfile.read(VOICES, dtype="int16")
     channel = Channel("mono", Config())
     events = [*channel.push(pcm), *channel.close(EndReason.END_OF_INPUT)]
     follower = CLASSIFIER.follow()

@@ -1,22 +1,20 @@
 import csv
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import webrtcvad
 from numpy.typing import NDArray
+from voices import VOICES
 
-import streamer
 from streamer.config import RollingConfig, SegmenterConfig, VadConfig
 from streamer.segmentation import vad
 from streamer.segmentation.segmenter import Segmenter
 from streamer.segmentation.vad import VoiceActivityDetector
 from streamer.types import SAMPLE_RATE, EndReason, Pcm, Segment
 
-RECORDINGS = Path(streamer.__file__).parent / "recordings"
 FRAME_MS = (10, 20, 30)
 
 
@@ -151,14 +149,14 @@ def test_noise_rises(slope: float, rise_db: float):
 @pytest.fixture(scope="module")
 def demo() -> NDArray[np.float64]:
     """The demo recording, full scale ±1."""
-    audio, _ = soundfile.read(RECORDINGS / "demo.flac")
+    audio, _ = soundfile.read(VOICES)
     return np.asarray(audio)
 
 
 @pytest.fixture(scope="module")
 def truth() -> list[tuple[float, float]]:
     """Where its utterances begin and end, in seconds."""
-    with (RECORDINGS / "demo.csv").open(encoding="utf-8", newline="") as file:
+    with VOICES.with_suffix(".csv").open(encoding="utf-8", newline="") as file:
         return [(float(row["start_s"]), float(row["end_s"])) for row in csv.DictReader(file)]
 
 
