@@ -142,7 +142,8 @@ def test_a_damaged_voice_is_refused(home: Path):
         {"neutral": 1.0, "adapted": [0], "mark": []},
     ]
     content = {
-        "format": 2, "speaker": "bob", "model": "m", "weights": "w", "seconds": 3.0, "utterances": spoken,
+        "format": 2, "speaker": "bob", "model": "m", "weights": "w", "seconds": 3.0,
+        "utterances": spoken,
     }  # fmt: skip
     (home / "bob.json").write_text(json.dumps(content))
     with pytest.raises(InputError, match="different lengths"):
