@@ -71,7 +71,7 @@ class SndfileReader:
     def read(self, samples: int) -> FloatPcm:
         """The next samples, shape (samples, channels)."""
         if self._fault:
-            samples = 0
+            return np.zeros((0, self.channels), np.float32)
         # float32, since libsndfile does not scale float files when asked for integers. What it
         # read before a fault it does not tell: that is what is no longer NaN.
         out = np.full((samples, self.channels), np.nan, np.float32)

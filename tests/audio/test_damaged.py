@@ -171,7 +171,9 @@ def test_all_that_was_decoded_before_a_fault_is_delivered(tmp_path):
     for seconds in (0.01, 1.0, 20.0):
         with Recording(path) as recording:
             blocks = []
-            with pytest.raises(InputError, match="breaks off"):
+            with pytest.raises(
+                InputError, match=r"breaks off at \d+\.\d s: flac decoder lost sync"
+            ):
                 blocks.extend(recording.blocks(seconds))
             by_size[seconds] = sum(map(len, blocks))
     assert len(set(by_size.values())) == 1
