@@ -4,7 +4,7 @@ import platform
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from streamer.cli.options import add_config, add_model, load_config, model_loader
+from streamer.cli.options import add_config, add_model, load_config, model_loader, warn_of_licence
 from streamer.cli.parser import CommandParser, Namespace
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def execute(args: Namespace) -> int:
             print("nobody is told: neither alerts.webhook_url nor alerts.command is set")
         return _print(findings)
     print(f"streamer on Python {platform.python_version()}, {platform.platform()}")
+    warn_of_licence(config)
     with native_stderr_muted():
         return _print(check(config, model_loader(config), DEMO))
 

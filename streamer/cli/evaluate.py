@@ -36,6 +36,13 @@ def add_arguments(parser: CommandParser) -> None:
         "other sounds, both unseen",
     )
     parser.add_argument(
+        "--unseen",
+        metavar="NAMES",
+        type=names,
+        default=[],
+        help="with --protocol ordinary: corpora to test on and never to learn from",
+    )
+    parser.add_argument(
         "--use",
         metavar="NAME",
         default="",
@@ -85,6 +92,7 @@ def _evaluate_ordinary(args: Namespace) -> int:
         rooms=args.rooms,
         corpora=args.corpora,
         without=args.without,
+        unseen=args.unseen,
         out=args.out,
         cache=args.cache,
         jobs=args.jobs,

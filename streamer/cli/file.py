@@ -11,6 +11,7 @@ from streamer.cli.options import (
     csv_path,
     load_config,
     model_loader,
+    warn_of_licence,
 )
 from streamer.cli.parser import CommandParser, Namespace, names, positive_int
 
@@ -58,6 +59,7 @@ def execute(args: Namespace) -> int:
     config = load_config(args).config
     audio = audio_folder(args)  # before the model, which takes a while
     check_before_loading(config, csv_path(config))
+    warn_of_licence(config)
     model = model_loader(config)()
     # What decoders complain of on stderr, our own errors say.
     with stderr_held_back(), native_stderr_muted():

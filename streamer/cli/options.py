@@ -99,6 +99,18 @@ def audio_folder(args: Namespace) -> "AudioFolder | None":
     return AudioFolder(args.save_audio) if args.save_audio is not None else None
 
 
+def warn_of_licence(config: "Config") -> None:
+    """Say that the model is not for commercial use, where that is so.
+
+    Raises:
+        ModelError: There is no such model.
+    """
+    from streamer.model.catalog import licence_notice
+
+    if notice := licence_notice(config.model.name):
+        logger.warning(notice)
+
+
 def model_loader(config: "Config") -> "Callable[[], Classifier]":
     """A function that loads the configured model; torch is only imported once it is called."""
 

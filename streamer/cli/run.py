@@ -12,6 +12,7 @@ from streamer.cli.options import (
     csv_path,
     load_config,
     model_loader,
+    warn_of_licence,
 )
 from streamer.cli.parser import CommandParser, Namespace, channels, positive_float, positive_int
 from streamer.errors import ConfigError, InputError
@@ -107,6 +108,7 @@ def execute(args: Namespace) -> int:
     with ExitStack() as stack:
         stack.enter_context(native_stderr_muted())
         check_before_loading(config, csv)
+        warn_of_licence(config)
         source = _source(args, config)
         pipeline = Pipeline(source, model_loader(config), config)
         board = lines = None

@@ -2,12 +2,16 @@
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from streamer.errors import ModelError
 
 MANIFEST = "bundle.json"
+
+NOT_COMMERCIAL = ("NC", "research", "proprietary", "none stated", "not stated")
+"""What in a licence forbids commercial use, or leaves it open."""
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 MODEL_FOLDERS = (_PACKAGE / "models", _PACKAGE.parent / "models")
@@ -84,3 +88,26 @@ def entry(folder: Path) -> Entry:
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{path}: cannot be read: {error!r}") from error
+
+
+def is_commercial(licences: Iterable[str]) -> bool:
+    """Whether no licence forbids commercial use, or leaves it open."""
+    return not any(word in licence for licence in licences for word in NOT_COMMERCIAL)
+
+
+def licence_notice(name_or_path: str | Path) -> str | None:
+    """A line for users of a model that is not for commercial use; None for other models.
+
+    Raises:
+        ModelError: There is no such model.
+    """
+    found = entry(find_bundle(name_or_path))
+    if is_commercial(found.licences):
+        return None
+    return f"model {found.name} is not for commercial use; a company may use --model open"
+
+
+def not_commercial(names: Iterable[str]) -> list[str]:
+    """Of models as logs call them, those that are installed and not for commercial use."""
+    entries = {found.name: found for found in map(entry, installed().values())}
+    return [name for name in names if name in entries and not is_commercial(entries[name].licences)]

@@ -21,6 +21,7 @@ from urllib.parse import quote
 from streamer.dashboard.glyphs import COLOURS, LETTERS
 from streamer.dashboard.glyphs import UNCERTAIN as UNCERTAIN_LETTER
 from streamer.dashboard.glyphs import UNJUDGED as UNJUDGED_LETTER
+from streamer.model.catalog import not_commercial
 from streamer.report.figures import POINTS, Figures, channels
 from streamer.report.words import count, duration, words
 from streamer.sinks.audio_files import file_name
@@ -84,6 +85,7 @@ def page(
         "verdicts": [_legend(verdict) for verdict in VERDICTS],
         "overview": _overview(figures),
         "sessions": [_session(session, whole, audio) for session, whole in pairs],
+        "not_commercial": not_commercial(sorted({session.model for session in sessions})),
         "left_out": left_out[:MOST_LEFT_OUT],
         "left_out_count": len(left_out),
     }

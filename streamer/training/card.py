@@ -8,6 +8,7 @@ import numpy as np
 
 from streamer.errors import ConfigError
 from streamer.model.bundle import Manifest, Source
+from streamer.model.catalog import is_commercial
 from streamer.training.evaluation.cross_validation import Evaluation
 from streamer.training.evaluation.operating import RATES, TESTED, Curve
 from streamer.training.evaluation.ordinary import Operating, OrdinaryEvaluation
@@ -15,9 +16,6 @@ from streamer.training.evaluation.protocols import CORPUS_OUT
 from streamer.training.evaluation.quiet import ModelQuiet
 from streamer.training.heads.speaker import Session
 from streamer.training.heads.speech import SpeechFigures
-
-NOT_COMMERCIAL = ("NC", "research", "proprietary", "none stated", "not stated")
-"""What in a licence forbids, or leaves open, commercial use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +33,6 @@ class CardFigures:
     operating: OrdinaryEvaluation | None = None
     evaluations: Sequence[Evaluation] = ()
     speech: SpeechFigures | None = None
-
-
-def is_commercial(manifest: Manifest) -> bool:
-    """Whether no licence of what went into a model forbids, or leaves open, commercial use."""
-    return not any(word in s.licence for s in manifest.sources for word in NOT_COMMERCIAL)
 
 
 def write_card(manifest: Manifest, figures: CardFigures | None = None, notes: str = "") -> str:
@@ -107,7 +100,7 @@ def _head(manifest: Manifest) -> str:
     use = (
         "Commercial use is allowed by all of the licences below; some ask for attribution, or for "
         "the same licence."
-        if is_commercial(manifest)
+        if is_commercial(each.licence for each in manifest.sources)
         else "**Not for commercial use**: at least one licence below forbids it or says nothing. "
         "For a company, take `--model open`."
     )

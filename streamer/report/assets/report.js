@@ -624,6 +624,7 @@ function footer() {
       left > DATA.left_out.length ? el("p", {}, `… and ${left - DATA.left_out.length} more.`) : null) : null,
     el("p", {}, "Mood is the probability of positive emotions less that of negative ones, from −1 to 1, and is averaged over the speaking time. " +
       "Emotions are what a model hears in the voice, not what somebody feels: rely on the course of a session more than on a single utterance, and on none that is uncertain (?)."),
+    DATA.not_commercial.length ? el("p", {}, `Not for commercial use: ${DATA.not_commercial.join(", ")}. A company may use the model open.`) : null,
     el("p", {}, "Made by streamer report from ", [...new Set(DATA.sessions.map((s) => s.file))].slice(0, 5).join(", "), "."));
 }
 

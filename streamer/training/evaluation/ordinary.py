@@ -89,6 +89,7 @@ def evaluate_ordinary(  # noqa: PLR0913 - each is a choice of the caller, all bu
     rooms: Path | None = None,
     corpora: Collection[str] = (),
     without: Collection[str] = (),
+    unseen: Collection[str] = (),
     recipe: Recipe | None = None,
     out: Path | None = None,
     cache: Path = Path(".cache/features"),
@@ -103,6 +104,7 @@ def evaluate_ordinary(  # noqa: PLR0913 - each is a choice of the caller, all bu
         rooms: Folder of impulse responses for degraded copies, see `read_rooms`.
         corpora: Only these of the manifest; empty takes all.
         without: What is left out of these, see `manifest.without`.
+        unseen: Corpora that neither model learns from; empty keeps `UNSEEN` from the second alone.
         recipe: How to train; None for the defaults.
         out: Folder for `figures.json` and the plot; None writes nothing.
         cache: Folder for the encoder's output.
@@ -141,13 +143,14 @@ def evaluate_ordinary(  # noqa: PLR0913 - each is a choice of the caller, all bu
             },
         )
 
-    fitted, held = hold_out(acted, seed=SEED)
-    names = [name for name in UNSEEN if any(clip.corpus == name for clip in acted)]
+    names = [n for n in unseen or UNSEEN if any(clip.corpus == n for clip in acted)]
     rest = [clip for clip in acted if clip.corpus not in names]
+    seen = rest if unseen else acted
+    fitted, held = hold_out(seen, seed=SEED)
     result = OrdinaryEvaluation(
         recipe=recipe,
         corpora=tuple(sorted({clip.corpus for clip in acted})),
-        speakers=measured([acted[i] for i in fitted], [acted[i] for i in held]),
+        speakers=measured([seen[i] for i in fitted], [seen[i] for i in held]),
         unseen=measured(rest, [c for c in acted if c.corpus in names]) if names and rest else None,
     )
     if out is not None:
