@@ -178,29 +178,40 @@ def _changed(
             trial=result.trial,
             change=change,
         ),
-        voices=base.voices and _changed_voices(base.voices, change, old.labels.index(NEUTRAL)),
+        voices=base.voices
+        and _changed_voices(
+            base.voices, change, old.labels.index(NEUTRAL) if NEUTRAL in old.labels else None
+        ),
         speech=base.speech,
     )
 
 
 def _changed_network(base: Bundle, change: Change) -> EmotionNet:
+    """What is changed are log-likelihoods, so the temperature divides the prior of training, too.
+
+    The bundle takes that prior off as it is; the bias makes up for the difference.
+    """
     scale = base.manifest.calibration.temperature  # the change is one of calibrated logits
     with torch.random.fork_rng(devices=[]):
         network = EmotionNet(base.manifest.shape)
     network.load_state_dict(base.network.state_dict())
     network.head.weight = torch.nn.Parameter(network.head.weight + scale * change.head.weight)
-    network.head.bias = torch.nn.Parameter(network.head.bias + scale * change.head.bias)
+    log_trained = log_prior(base.manifest.priors.unadapted, base.manifest.labels)
+    kept = torch.from_numpy(scale * (change.temperature - 1) * log_trained).float()
+    network.head.bias = torch.nn.Parameter(network.head.bias + scale * change.head.bias + kept)
     return network.eval().requires_grad_(requires_grad=False)
 
 
-def _changed_voices(voices: VoiceModel, change: Change, neutral: int) -> VoiceModel:
+def _changed_voices(voices: VoiceModel, change: Change, neutral: int | None) -> VoiceModel:
     """The mean neutral voice changes, too: by what is added, on average, to neutral utterances."""
     scale = voices.temperature
+    kept = scale * (change.temperature - 1) * voices.log_prior  # as in `_changed_network`
+    added = 0.0 if neutral is None else change.means[neutral]
     return replace(
         voices,
         weight=(voices.weight + scale * change.head.weight.numpy()).astype(np.float32),
-        bias=(voices.bias + scale * change.head.bias.numpy()).astype(np.float32),
-        centre=(voices.centre + scale * change.means[neutral]).astype(np.float32),
+        bias=(voices.bias + scale * change.head.bias.numpy() + kept).astype(np.float32),
+        centre=(voices.centre + scale * added + kept).astype(np.float32),
         temperature=voices.temperature * change.temperature,
     )
 

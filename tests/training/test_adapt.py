@@ -18,21 +18,34 @@ from streamer.model.bundle import (
     Manifest,
     Mood,
     Network,
+    Priors,
     Source,
     Voices,
 )
 from streamer.model.classifier import Classifier
 from streamer.model.encoder import EmotionNet
-from streamer.model.speaker.adaptation import VoiceModel, mix
+from streamer.model.priors import log_prior
+from streamer.model.speaker.adaptation import VoiceModel
 from streamer.model.speaker.clustering import SpeakerModel
 from streamer.sinks.audio_files import AudioFolder, file_name
-from streamer.training.adapt import _changed_voices, adapt
+from streamer.training.adapt import _changed_network, _changed_voices, adapt
 from streamer.training.evaluation.metrics import figures
 from streamer.training.heads import transfer
-from streamer.training.heads.transfer import SURE, Examples, fit_change, split, try_change
+from streamer.training.heads.logistic import Head
+from streamer.training.heads.transfer import (
+    SURE,
+    Change,
+    Examples,
+    fit_change,
+    split,
+    try_change,
+)
 from streamer.types import SAMPLE_RATE, Pcm
 
 LABELS = ("neutral", "happy", "angry")
+UNADAPTED = {"neutral": 0.5, "happy": 0.3, "angry": 0.2}
+ADAPTED = {"neutral": 0.6, "happy": 0.3, "angry": 0.1}
+NATURAL = {"neutral": 0.8, "happy": 0.1, "angry": 0.1}
 PITCH = {"neutral": 300, "happy": 1200, "angry": 3000}
 SECONDS = np.arange(SAMPLE_RATE // 2) / SAMPLE_RATE
 Row = dict[str, object]
@@ -62,6 +75,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
         features=features.PARAMETERS,
         network=Network(mels=80, width=64, heads=1, blocks=1, positions=1500),
         calibration=Calibration(temperature=1.5, threshold=0.4, brevity=0.5),
+        priors=Priors(unadapted=UNADAPTED, adapted=ADAPTED, natural=NATURAL),
         baseline=Voices(prior=2.0, temperature=1.2),
         mood=Mood(positive=("happy",), negative=("angry",)),
         sources=(Source(name="nobody", licence="CC BY-NC 4.0"),),
@@ -72,9 +86,9 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     voices = VoiceModel(
         weight=network.head.weight.detach().numpy().copy(),
         bias=network.head.bias.detach().numpy().copy(),
-        means=np.zeros((3, 3), np.float32),
+        centre=np.zeros(3, np.float32),
+        log_prior=log_prior(ADAPTED, LABELS),
         prior=2.0,
-        doubt=0.0,
         temperature=1.2,
         speakers=SpeakerModel.indifferent(manifest.shape.features),
     )
@@ -135,7 +149,7 @@ def test_utterances_are_judged_as_the_program_judges_them(base, rows, tmp_path):
     """Short ones are trusted less there: so they are here, before the change and after."""
     log, audio = saved(tmp_path, rows)
     before = adapt([log], audio=audio, base=base, out=tmp_path / "mine").trial.before
-    model = Classifier.load(base)
+    model = Classifier.load(base, prior="even")
     labelled = [row for row in rows if row["label"]]
     heard = [
         model.judge(tone(str(row["label"]), int(str(row["utterance"])))).probabilities
@@ -155,7 +169,7 @@ def test_a_better_model_is_written_and_says_what_it_is(base, rows, tmp_path, cap
     told = capsys.readouterr().out
     assert "30 labelled utterances: neutral 10, happy 10, angry 10" in told
     assert "on sessions left out in turn" in told
-    model = Classifier.load(out)
+    model = Classifier.load(out, prior="even")
     assert (model.name, model.labels) == ("mine-1", LABELS)
     heard = [model.judge(tone(label, 1000 + i)).emotion for i, label in enumerate(LABELS * 4)]
     assert sum(a == b for a, b in zip(heard, LABELS * 4, strict=True)) >= 10
@@ -226,25 +240,47 @@ def test_groups_stay_together_and_labels_are_spread():
     assert counts.max() <= 7
 
 
-def test_a_known_voice_is_judged_by_the_same_model(base):
-    """The change moves the warm head as it moves the cold one, in calibrated logits."""
-    old = bundle.load(base)
-    examples = clouds(4, apart=0.5)
-    vectors = torch.nn.functional.pad(examples.embeddings, (0, 128))[:, :128].contiguous()
-    examples = replace(examples, embeddings=vectors)
-    fitted = fit_change(examples)
-    assert old.voices is not None
-    voices = _changed_voices(old.voices, fitted)
-    before = old.voices.warm(vectors.numpy()) / old.voices.temperature
-    after = voices.warm(vectors.numpy()) / voices.temperature
-    added = fitted.head(vectors).numpy()
-    assert after == pytest.approx((before + added) / fitted.temperature, abs=1e-4)
-    # an average voice in each emotion still has no shift of its own
-    mean = np.stack([added[examples.targets == label].mean(0) for label in range(3)])
-    assert np.abs(fitted.means - mean).max() < np.abs(mean).max()
-    assert np.sign(np.diag(fitted.means)).tolist() == [1, 1, 1]
-    shift = voices.estimate(np.zeros((4, 3)), np.zeros((4, 3)), np.ones(4))
-    assert mix(np.zeros(3), np.zeros(3), shift, np.zeros(1)).tolist() == [0, 0, 0]
+@pytest.fixture
+def change() -> Change:
+    """Of a model of 128 features."""
+    torch.manual_seed(3)
+    means = np.random.default_rng(3).standard_normal((3, 3))
+    head = Head(torch.randn(3, 128), torch.randn(3))
+    return Change(head=head, means=means, temperature=2.0, threshold=None, l2=1.0)
+
+
+def test_the_new_model_answers_as_the_one_that_was_tried(base, change):
+    """The change is one of log-likelihoods: its temperature does not touch any prior."""
+    old, vectors = bundle.load(base), torch.randn(5, 128)
+    trained, temperature = np.log(list(UNADAPTED.values())), old.manifest.calibration.temperature
+    with torch.inference_mode():
+        before = old.network.head(vectors).numpy() / temperature - trained
+        changed = _changed_network(old, change).head(vectors).numpy()
+    after = changed / (temperature * change.temperature) - trained
+    expected = (before + change.head(vectors).numpy()) / change.temperature
+    assert after == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_known_voice_is_classified_by_the_same_model(base, change):
+    """The change moves the adapted head as it moves the other, and the mean neutral voice."""
+    old = bundle.load(base).voices
+    assert old is not None
+    new = _changed_voices(old, change, neutral=0)
+    vectors, neutral = torch.randn(5, 128), np.ones(5)
+    added = change.head(vectors).double().numpy()
+    nobody, known = np.zeros(3), np.ones(())
+
+    def answer(voices: VoiceModel, shift: np.ndarray) -> np.ndarray:
+        return voices.mix(np.zeros((5, 3)), voices.logits(vectors.numpy()), shift, known)
+
+    expected = (answer(old, nobody) + added) / change.temperature
+    assert answer(new, nobody) == pytest.approx(expected, abs=1e-4)
+    shifts = [each.offset(each.logits(vectors.numpy()), neutral) for each in (old, new)]
+    moved = (added - change.means[0]).sum(0) / (5 + old.prior)
+    assert shifts[1] / old.temperature == pytest.approx(
+        shifts[0] / old.temperature + moved, abs=1e-4
+    )
+    assert np.array_equal(_changed_voices(old, change, None).weight, new.weight)
 
 
 def change_rows(rows: list[Row], **cells: object) -> None:
