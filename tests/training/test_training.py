@@ -35,7 +35,7 @@ from streamer.training.evaluation.metrics import (
 )
 from streamer.training.evaluation.model import evaluate_model
 from streamer.training.evaluation.protocols import folds, hold_out
-from streamer.training.heads import recipe as recipe_module
+from streamer.training.heads.examples import make_examples
 from streamer.training.heads.logistic import (
     Examples,
     Head,
@@ -45,7 +45,7 @@ from streamer.training.heads.logistic import (
     fit_temperature,
     known_labels,
 )
-from streamer.training.heads.recipe import Recipe
+from streamer.training.heads.recipe import Recipe, _Calibration
 from streamer.training.heads.speech import read_speech_figures
 from streamer.training.train import train
 from streamer.types import SAMPLE_RATE
@@ -155,7 +155,7 @@ def test_a_finished_model_is_measured_as_it_judges(manifest: Path, encoder: Path
     assert (result.model, result.corpora, result.heard) == ("mine-1", ("one", "two"), ("two",))
     assert result.left_out == 8  # nobody taught it what sad is
     assert set(result.scores) == {"plain", "telephone A-law"}
-    classifier = Classifier.load(tmp_path / "mine", threads=1)
+    classifier = Classifier.load(tmp_path / "mine", prior="even", threads=1)
     clips = [clip for clip in read_manifest(manifest) if clip.emotion in classifier.labels]
     judged = [classifier.judge(read_mono(clip.path)) for clip in clips]
     right = np.array([p.emotion == c.emotion for p, c in zip(judged, clips, strict=True)])
@@ -423,7 +423,7 @@ def test_the_head_is_the_minimum():
     x[:, 0] += 2 * y
     known = torch.ones(200, 3, dtype=torch.bool)
     known[y == 0, 2] = False
-    examples = Examples(x, y, known, torch.full((200,), 1 / 200))
+    examples = Examples(x, F.one_hot(y, 3).float(), known, torch.full((200,), 1 / 200))
     head = fit(examples, l2=1e-2)
     deviation = x.std(0, correction=0)
     standard = (x - x.mean(0)) / deviation
@@ -506,10 +506,9 @@ def test_confidence_is_fitted_to_spoilt_speech_too():
 
     recipe = replace(RECIPE, variations=("plain", "piece"))
     temperatures = [
-        recipe_module._calibrate(
-            Head(torch.eye(2), torch.zeros(2)), clips, Said(), targets,
-            torch.full((80,), 1 / 80), replace(recipe, spoilt=spoilt),
-        )[1]
+        _Calibration.of(
+            clips, ("happy", "sad"), Said(), replace(recipe, spoilt=spoilt), np.log([0.5, 0.5])
+        ).fit(Head(torch.eye(2), torch.zeros(2)))[1]
         for spoilt in (0.0, 0.1, 1.0)
     ]  # fmt: skip
     assert temperatures[2] > 2 * temperatures[0]
@@ -524,7 +523,7 @@ def test_a_spoilt_form_weighs_less():
     def embed(clips: Sequence[Clip], variation: str) -> np.ndarray:
         return np.full((len(clips), 1), variation == "piece", np.float32)
 
-    examples = recipe_module._examples(clips, ("happy", "sad"), embed, recipe, among=clips)
+    examples = make_examples(clips, ("happy", "sad"), embed, recipe)
     assert float(examples.weights.sum()) == pytest.approx(1.0)
     assert float(examples.weights @ examples.features[:, 0]) == pytest.approx(0.2)
     assert examples.weights[:4].tolist() == pytest.approx([0.4, 0.4 / 3, 0.4 / 3, 0.4 / 3])
