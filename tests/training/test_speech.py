@@ -186,3 +186,22 @@ def test_wrong_collections_are_named(tmp_path: Path):
         read_sounds(write_sounds(tmp_path, ("file",), ("a.wav",)))
     with pytest.raises(InputError, match=r"manifest.csv:2: there is no sound 'a.wav'"):
         read_sounds(write_sounds(tmp_path, ("path",), ("a.wav",)))
+
+
+def test_a_list_of_sounds_by_speaker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Paths may be relative to the folder above, and ``speaker`` keeps sounds together."""
+    folder = tmp_path / "lists"
+    folder.mkdir()
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "a.wav").touch()
+    (folder / "b.wav").touch()
+    header = ("path", "speaker", "licence")
+    write_sounds(folder, header, ("clips/a.wav", "doors", "CC0"), ("b.wav", "cars", "CC0"))
+    heard = read_sounds(folder)
+    assert [clip.voice for clip in heard.clips] == [(COLLECTED, "doors"), (COLLECTED, "cars")]
+    assert [clip.path.name for clip in heard.clips] == ["a.wav", "b.wav"]
+    assert [(source.name, source.licence) for source in heard.sources] == [
+        ("sounds of lists", "CC0")
+    ]
+    monkeypatch.chdir(folder)
+    assert read_sounds(Path(sounds.MANIFEST)).sources[0].licence == "CC0"

@@ -45,6 +45,8 @@ def read_rooms(folder: Path) -> list[Waveform]:
             response, rate = soundfile.read(path, dtype="float32", always_2d=True)
         except (OSError, soundfile.LibsndfileError) as error:
             raise InputError(f"{path}: cannot be read: {error}") from error
+        if not len(response):
+            raise InputError(f"{path}: is empty, expected an impulse response")
         if rate != SAMPLE_RATE:
             raise InputError(f"{path}: got {rate} Hz, expected {SAMPLE_RATE}")
         after = response[int(np.abs(response[:, 0]).argmax()) :, 0]

@@ -243,7 +243,8 @@ class Embedded:
     def __init__(self, clips: Sequence[Clip], extract: Extractor) -> None:
         self._clips = clips
         self._extract = extract
-        self._rows = {clip.name: row for row, clip in enumerate(clips)}
+        # two manifests may hold the same name
+        self._rows = {(clip.path, clip.name): row for row, clip in enumerate(clips)}
         self._vectors: dict[str, Embeddings] = {}
         self._seconds: dict[str, Seconds] = {}
 
@@ -260,7 +261,7 @@ class Embedded:
         return self._seconds[variation][self._places(clips)]
 
     def _places(self, clips: Sequence[Clip]) -> list[int]:
-        return [self._rows[clip.name] for clip in clips]
+        return [self._rows[clip.path, clip.name] for clip in clips]
 
 
 def read_mono(path: Path) -> Waveform:

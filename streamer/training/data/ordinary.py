@@ -4,9 +4,12 @@ import csv
 from pathlib import Path
 
 from streamer.errors import InputError
-from streamer.training.data.manifest import ONLY_CORPUS, Clip
+from streamer.training.data.manifest import Clip
 
 NEUTRAL = "neutral"
+
+ONLY_SOURCE = "ordinary speech"
+"""What a manifest without a ``source`` column is called; no corpus of acted speech is."""
 
 TRAIN, DEV = "train", "dev"
 """The values of ``use``: what is learned from, and what quiet is measured and chosen on."""
@@ -43,7 +46,7 @@ def read_ordinary(manifest: Path, *, use: str = "") -> list[Clip]:
             Clip(
                 path=path,
                 name=row["path"],
-                corpus=row.get("source") or ONLY_CORPUS,
+                corpus=row.get("source") or ONLY_SOURCE,
                 speaker=row.get("speaker") or f"unknown: {row['path']}",
                 emotion=NEUTRAL,
                 ordinary=True,

@@ -83,7 +83,7 @@ def read_sounds(where: Path) -> Sounds:
         )
     clips, sources = [], {}
     for number, row in enumerate(rows, start=2):
-        places = (folder / (row["path"] or "") for folder in manifest.parents[:2])
+        places = (folder / (row["path"] or "") for folder in manifest.absolute().parents[:2])
         path = next((place for place in places if place.is_file()), None)
         if path is None:
             raise InputError(f"{manifest}:{number}: there is no sound {row['path']!r}")

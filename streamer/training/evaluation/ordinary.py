@@ -99,7 +99,8 @@ def evaluate_ordinary(  # noqa: PLR0913 - each is a choice of the caller, all bu
 
     Args:
         manifest: CSV of acted speech, see `read_manifest`.
-        encoder: Whisper's encoder as safetensors.
+        encoder: Whisper's encoder as safetensors, as it came or fine-tuned: nobody is tested whom
+            it has heard.
         ordinary: CSV of ordinary speech, see `read_ordinary`.
         rooms: Folder of impulse responses for degraded copies, see `read_rooms`.
         corpora: Only these of the manifest; empty takes all.
@@ -128,11 +129,15 @@ def evaluate_ordinary(  # noqa: PLR0913 - each is a choice of the caller, all bu
     )  # fmt: skip
     learned = Embedded([*everything, *spoken], extract)  # cached by whole corpora
     recorded = cut_recordings(read_ordinary(ordinary, use=DEV), Config(), cache)
+    if not any(one.utterances for one in recorded):
+        raise InputError(f"{ordinary}: no speech was found in the recordings with use={DEV}")
     heard = Embedded([clip for one in recorded for clip in one.utterances], extract)
 
     def measured(taught: Sequence[Clip], tested: Sequence[Clip]) -> Operating:
         clips = [*taught, *spoken]
-        model = fit_recipe(clips, learned, recipe, choose(clips, learned, recipe))
+        model = fit_recipe(
+            clips, learned, recipe, choose(clips, learned, recipe, heard=extract.heard)
+        )
         quiet = measure_quiet(model, recorded, heard)
         names = sorted({clip.corpus for clip in tested})
         groups = {name: [clip for clip in tested if clip.corpus == name] for name in names}
@@ -143,10 +148,12 @@ def evaluate_ordinary(  # noqa: PLR0913 - each is a choice of the caller, all bu
             },
         )
 
-    names = [n for n in unseen or UNSEEN if any(clip.corpus == n for clip in acted)]
+    told = {corpus for corpus, _ in extract.heard}
+    there = {clip.corpus for clip in acted} - told
+    names = [name for name in unseen or UNSEEN if name in there]
     rest = [clip for clip in acted if clip.corpus not in names]
     seen = rest if unseen else acted
-    fitted, held = hold_out(seen, seed=SEED)
+    fitted, held = hold_out(seen, seed=SEED, heard=extract.heard)
     result = OrdinaryEvaluation(
         recipe=recipe,
         corpora=tuple(sorted({clip.corpus for clip in acted})),

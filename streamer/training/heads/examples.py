@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from streamer.errors import ConfigError
 from streamer.training.data.extraction import Embeddings
-from streamer.training.data.manifest import Clip
+from streamer.training.data.manifest import Clip, labels_of
 from streamer.training.data.ordinary import NEUTRAL
 from streamer.training.heads.logistic import Examples, asked_labels, balanced_weights
 
@@ -43,8 +44,16 @@ class Choices(Protocol):
 
 
 def labels_learned(clips: Sequence[Clip]) -> list[Clip]:
-    """The clips with an emotion that somebody acted: these say which labels there are."""
-    return [clip for clip in clips if not clip.ordinary]
+    """The clips with an emotion that somebody acted: these say which labels there are.
+
+    Raises:
+        ConfigError: There is ordinary speech, but nobody acted neutral.
+    """
+    acted = [clip for clip in clips if not clip.ordinary]
+    if len(acted) < len(clips) and not any(clip.emotion == NEUTRAL for clip in acted):
+        got = ", ".join(labels_of(acted)) or "nothing"
+        raise ConfigError(f"ordinary speech is {NEUTRAL}; got {got} as acted, expected that, too")
+    return acted
 
 
 def target_indices(clips: Sequence[Clip], labels: Sequence[str]) -> Tensor:
@@ -61,9 +70,11 @@ def soft_targets(clips: Sequence[Clip], labels: Sequence[str], softness: float) 
     """
     targets = torch.eye(len(labels))[target_indices(clips, labels)]
     rows = torch.tensor([clip.ordinary for clip in clips])
+    if not rows.any():
+        return targets
     soft = torch.full((len(labels),), softness / max(1, len(labels) - 1))
     soft[labels.index(NEUTRAL)] = 1 - softness if len(labels) > 1 else 1.0
-    return torch.where(rows[:, None], soft, targets) if rows.any() else targets
+    return torch.where(rows[:, None], soft, targets)
 
 
 def example_weights(

@@ -236,6 +236,8 @@ def choose(
     """
     labels = labels_of(labels_learned(clips))
     fitted, held = hold_out(clips, seed=recipe.seed, heard=heard)
+    if all(clips[i].ordinary for i in held):  # of ordinary speech alone, nothing can be chosen
+        fitted, held = list(range(len(clips))), []
     judged = [clips[i] for i in held] or list(clips)
     learned = [clips[i] for i in fitted]
     examples = make_examples(learned, labels, embed, recipe)

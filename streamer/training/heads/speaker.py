@@ -86,8 +86,8 @@ def fit_voices(  # noqa: PLR0913 - what is learned from, and how
     """Take each speaker's neutral mean off the features, and fit the adapted head to what is left.
 
     The mean of a clip that is itself neutral is that of the speaker's other neutral clips. Clips of
-    speakers without any are left out. Degraded speech hides the voice: the adapted head learns from
-    clips as they are.
+    speakers without any are left out, unless there would be none of an emotion. Degraded speech
+    hides the voice: the adapted head learns from clips as they are.
 
     Args:
         clips: What is learned from.
@@ -105,6 +105,8 @@ def fit_voices(  # noqa: PLR0913 - what is learned from, and how
         clips, ordinary=choices.ordinary, voices=choices.voices, misheard=choices.misheard
     )
     centre, shift, known = _neutral_means(clips, plain)
+    if {clip.emotion for clip in clips} != {clips[i].emotion for i in known.nonzero()[:, 0]}:
+        known = torch.ones_like(known)  # an emotion would be missing: better with its voice
     rows = known.nonzero()[:, 0]
     chosen = [clips[i] for i in rows.tolist()]
     acted = labels_learned(clips)
@@ -141,7 +143,8 @@ def _neutral_means(clips: Sequence[Clip], plain: Tensor) -> tuple[Tensor, Tensor
             by_voice[clip.voice].append(row)
     acted = [rows for rows in by_voice.values() if not clips[rows[0]].ordinary]
     voices = acted or list(by_voice.values())
-    centre = torch.stack([plain[rows].mean(0) for rows in voices]).mean(0)
+    means = [plain[rows].mean(0) for rows in voices] or [plain.mean(0)]  # nobody is neutral
+    centre = torch.stack(means).mean(0)
     shift, known = torch.zeros_like(plain), torch.zeros(len(clips), dtype=torch.bool)
     sums = {voice: (plain[rows] - centre).sum(0) for voice, rows in by_voice.items()}
     for row, clip in enumerate(clips):
