@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from streamer.cli.parser import CommandParser, Namespace
 from streamer.errors import InputError
@@ -11,6 +11,7 @@ from streamer.errors import InputError
 if TYPE_CHECKING:
     from streamer.config import Config, LoadedConfig
     from streamer.model.classifier import Classifier
+    from streamer.model.priors import Prior
     from streamer.sinks.audio_files import AudioFolder
 
 
@@ -117,9 +118,8 @@ def model_loader(config: "Config") -> "Callable[[], Classifier]":
     def load() -> "Classifier":
         from streamer.model.classifier import Classifier
 
-        return Classifier.load(
-            config.model.name, prior=config.model.prior, threads=config.model.threads
-        )
+        prior = cast("Prior", config.model.prior)  # an emotion is a str, which a key's type hides
+        return Classifier.load(config.model.name, prior=prior, threads=config.model.threads)
 
     return load
 
