@@ -138,12 +138,11 @@ def test_a_damaged_voice_is_refused(home: Path):
     """Numbers that do not fit each other."""
     home.mkdir()
     spoken = [
-        {"neutral": 1.0, "adapted": [0, 1], "mark": [2]},
-        {"neutral": 1.0, "adapted": [0], "mark": []},
+        {"neutral": 1, "adapted": [0, 1], "mark": [2]},
+        {"neutral": 1, "adapted": [0], "mark": []},
     ]
     content = {
-        "format": 2, "speaker": "bob", "model": "m", "weights": "w", "seconds": 3.0,
-        "utterances": spoken,
+        "speaker": "bob", "model": "m", "weights": "w", "seconds": 3.0, "utterances": spoken,
     }  # fmt: skip
     (home / "bob.json").write_text(json.dumps(content))
     with pytest.raises(InputError, match="different lengths"):

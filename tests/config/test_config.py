@@ -336,3 +336,54 @@ def test_rules_are_shown_as_they_are_written(tmp_path):
     loaded = load(tmp_path, f"alerts: {{rules: {rules}}}")
     (shown,) = [s.value for s in loaded.settings() if s.key == "alerts.rules"]
     assert load(tmp_path, f"alerts: {{rules: {shown}}}").config == loaded.config
+
+
+@pytest.mark.parametrize(
+    ("sensitivity", "of", "count", "confidence"),
+    [("low", 3, 2, 0.8), ("normal", 3, 2, 0.0), ("high", 1, 1, 0.0)],
+)
+@pytest.mark.parametrize("channels", ["[]", "[agent, customer]"])
+def test_sensitivity_changes_the_default_rule(  # noqa: PLR0913, PLR0917 - what is set, and what comes of it
+    tmp_path, channels, sensitivity, of, count, confidence
+):
+    """Also once the channels are others."""
+    text = f"audio: {{channels: {channels}}}\nalerts: {{sensitivity: {sensitivity}}}"
+    made = load(tmp_path, text).config
+    for each in (made, made.one_stream(), made.with_channels(("agent", "customer"))):
+        (rule,) = each.alerts.rules
+        assert (rule.of, rule.count, rule.confidence) == (of, count, confidence)
+        assert rule.emotions == ("angry",)
+        streams = each.audio.streams
+        assert rule.name == ("angry customer" if "customer" in streams else "angry speaker")
+
+
+@pytest.mark.parametrize("sensitivity", ["low", "high"])
+def test_sensitivity_leaves_rules_alone_that_somebody_wrote(tmp_path, sensitivity):
+    """Also none at all."""
+    for rules in ("[]", "[{name: mine, emotions: [angry, sad], of: 5, count: 4}]"):
+        text = f"alerts: {{sensitivity: {sensitivity}, rules: {rules}}}"
+        made, plain = load(tmp_path, text), load(tmp_path, f"alerts: {{rules: {rules}}}")
+        assert made.config.alerts.rules == plain.config.alerts.rules
+
+
+@pytest.mark.parametrize("prior", ["natural", "even", "{neutral: 0.7, angry: 0.1}"])
+def test_a_prior_is_a_name_or_probabilities(tmp_path, prior):
+    """As the model takes it."""
+    assert load(tmp_path, f"model: {{prior: {prior}}}").config.model.prior == yaml.safe_load(prior)
+
+
+@pytest.mark.parametrize("prior", ["evn", "{bored: 0.1}", "{angry: much}"])
+def test_a_wrong_prior_is_named(tmp_path, prior):
+    """With its key."""
+    with pytest.raises(ConfigError, match=r"model\.prior"):
+        load(
+            tmp_path,
+            f"model: {{prior: '{prior}'}}" if prior == "evn" else f"model: {{prior: {prior}}}",
+        )
+
+
+@pytest.mark.parametrize("sensitivity", ["lowest", "3"])
+def test_an_unknown_sensitivity_is_named(tmp_path, sensitivity):
+    """With those that there are."""
+    with pytest.raises(ConfigError, match=r"alerts\.sensitivity: got .*'low', 'normal' or 'high'"):
+        load(tmp_path, f"alerts: {{sensitivity: {sensitivity}}}")
