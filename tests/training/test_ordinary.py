@@ -21,7 +21,7 @@ from streamer.model.features import Waveform
 from streamer.training import train as train_module
 from streamer.training.augmentation.rooms import read_rooms
 from streamer.training.data.extraction import Embedded, Extractor
-from streamer.training.data.manifest import Clip, read_manifest, without_speakers
+from streamer.training.data.manifest import Clip, read_manifest, without
 from streamer.training.data.ordinary import DEV, ONLY_SOURCE, TRAIN, read_ordinary
 from streamer.training.evaluation import operating
 from streamer.training.evaluation import ordinary as ordinary_module
@@ -292,13 +292,16 @@ def test_rooms_that_will_not_do_are_named(tmp_path: Path):
         read_rooms(tmp_path)
 
 
-def test_speakers_are_left_out(manifest: Path):
+def test_speakers_and_emotions_are_left_out(manifest: Path):
     """Of one corpus, not of another that numbers alike; a wrong name is said so."""
     clips = read_manifest(manifest)
-    left = without_speakers(clips, ["one:2"])
+    left = without(clips, ["one:2"])
     assert {each.voice for each in clips} - {each.voice for each in left} == {("one", "2")}
-    with pytest.raises(ConfigError, match="cannot leave out one:9: there are no such speakers"):
-        without_speakers(clips, ["one:9", "one:2"])
+    left = without(clips, ["one:happy"])
+    assert {each.corpus for each in left if each.emotion == "happy"} == {"two"}
+    assert len(left) == len(clips) - 8
+    with pytest.raises(ConfigError, match="cannot leave out one:9: no clips are of these"):
+        without(clips, ["one:9", "one:2"])
 
 
 @settings(max_examples=60, deadline=None)

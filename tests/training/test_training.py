@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from bundles import small_bundle
 from corpora import write_manifest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 from streamer.errors import ConfigError, InputError, ModelError, OutputError
 from streamer.model.classifier import Classifier
 from streamer.training.augmentation.noise import FAMILIES, white
+from streamer.training.card import CardFigures, write_card
 from streamer.training.data.extraction import Extractor, read_mono
 from streamer.training.data.manifest import Clip, labels_of, read_manifest
 from streamer.training.evaluation.cross_validation import (
@@ -72,7 +74,7 @@ def test_a_bundle_comes_out_and_judges(manifest: Path, encoder: Path, tmp_path: 
     assert evaluation.scores["plain"].uar > 0.8
     result = train(
         manifest=manifest, encoder=encoder, out=tmp_path / "mine", recipe=RECIPE,
-        evaluations=[evaluation], cache=tmp_path / "cache", jobs=2,
+        cache=tmp_path / "cache", jobs=2,
     )  # fmt: skip
     classifier = Classifier.load(result.folder)
     assert (classifier.name, classifier.labels) == ("mine-1", ("neutral", "happy", "sad"))
@@ -80,9 +82,9 @@ def test_a_bundle_comes_out_and_judges(manifest: Path, encoder: Path, tmp_path: 
     for emotion, hz in {"neutral": 310, "happy": 1180, "sad": 3100}.items():
         tone = np.sin(2 * np.pi * hz * time) + 0.05 * rng.standard_normal(len(time))
         assert classifier.judge((0.02 * tone).astype(np.float32)).emotion == emotion
-    card = (result.folder / "README.md").read_text()
-    assert "licence" in card[:500]
-    assert "| one | 2 |" in card
+    assert "licence" in (result.folder / "README.md").read_text()[:500]
+    card = write_card(result.manifest, CardFigures(evaluations=[evaluation]))
+    assert "| one | 24 |" in card
 
 
 def test_only_some_corpora(manifest: Path, encoder: Path, tmp_path: Path):
@@ -95,7 +97,7 @@ def test_only_some_corpora(manifest: Path, encoder: Path, tmp_path: Path):
     assert result.manifest.labels == ("neutral", "happy")
     assert result.manifest.speech is None
     assert (result.manifest.name, result.manifest.version) == ("pair", "7")
-    assert "No protocol was run" in (result.folder / "README.md").read_text()
+    assert "emotion by emotion" not in (result.folder / "README.md").read_text()
 
 
 def test_with_one_speaker_nobody_is_held_out(manifest: Path, encoder: Path, tmp_path: Path):
@@ -135,8 +137,9 @@ def test_an_evaluation_is_written_down(manifest: Path, encoder: Path, tmp_path: 
     assert evaluation.folds[0].clips == 16  # nobody taught it what sad is
     assert set(evaluation.scores) == {"plain", "telephone A-law", "rolling 0.5 s"}
     assert read_evaluation(tmp_path / "out") == evaluation
-    with pytest.raises(ConfigError, match=r"figures for corpus-out are of Recipe.*, expected"):
-        train(manifest=manifest, encoder=encoder, out=tmp_path / "no", evaluations=[evaluation])
+    other = small_bundle().manifest.model_copy(update={"training": {"blocks": 3}})
+    with pytest.raises(ConfigError, match=r"corpus-out are of a recipe with blocks=2, expected 3"):
+        write_card(other, CardFigures(evaluations=[evaluation]))
     for name in ("confusion", "reliability", "risk-coverage", "seconds"):
         picture = (tmp_path / "out" / f"{name}.png").read_bytes()
         assert picture.startswith(b"\x89PNG")
@@ -213,9 +216,9 @@ def test_figures_that_cannot_be_kept_are_said_so(
 
 def test_a_model_that_knows_none_of_the_emotions_says_so(tmp_path: Path, manifest: Path):
     """Both sides are named."""
-    rows = [(str(manifest.parent / "one-0-happy-0.wav"), "me", "surprised")]
+    rows = [(str(manifest.parent / "one-0-happy-0.wav"), "me", "calm")]
     mine = write_manifest(tmp_path, rows, ("path", "speaker", "emotion"))
-    with pytest.raises(InputError, match="got surprised, the model knows: neutral, happy, sad"):
+    with pytest.raises(InputError, match="got calm, the model knows: neutral, happy, sad"):
         evaluate_model(manifest=mine, model="open", cache=tmp_path)
 
 
@@ -248,11 +251,11 @@ def test_what_is_no_speech_is_learned_and_measured(manifest: Path, encoder: Path
     measured = evaluate_no_speech(**asked, out=tmp_path / "figures")
     assert measured.sounds == len(FAMILIES) + 1
     assert read_speech_figures(tmp_path / "figures") == measured
-    result = train(**asked, out=tmp_path / "mine", speech_figures=measured)
+    result = train(**asked, out=tmp_path / "mine")
     assert result.manifest.speech is not None
     assert result.manifest.sources[-1].licence == "CC0"
-    card = (result.folder / "README.md").read_text()
-    assert "| sounds of winds |  | CC0 |" in card
+    assert "| sounds of winds | CC0 |" in (result.folder / "README.md").read_text()
+    card = write_card(result.manifest, CardFigures(speech=measured))
     assert "taken for no speech" in card
 
 
