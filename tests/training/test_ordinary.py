@@ -368,7 +368,7 @@ def test_a_model_is_trained_with_ordinary_speech(
     assert "mine in" in capsys.readouterr().out
     made = bundle.load(out)
     told = made.manifest.training
-    assert told["ordinary"] == ["interviews", "letters"]
+    assert told["ordinary_sources"] == ["interviews", "letters"]
     assert told["without"] == ["one:3", "two:1"]
     assert told["clips"] == 40 - 6 - 4 + 6
     assert {"interviews", "letters"} <= {source.name for source in made.manifest.sources}
@@ -448,4 +448,4 @@ def test_without_ordinary_speech_nothing_of_it_is_said(
         manifest=path, encoder=encoder, out=tmp_path / "mine", recipe=replace(RECIPE, softness=0.0),
         cache=tmp_path / "cache", jobs=1,
     )  # fmt: skip
-    assert result.manifest.training["ordinary"] == []
+    assert result.manifest.training["ordinary_sources"] == []
