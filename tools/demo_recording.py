@@ -104,16 +104,15 @@ def acted(data: Path) -> Iterator[Piece]:
     """Clips of CREMA-D in which listeners heard what was acted."""
     with (data / "manifest.csv").open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["speaker"] in HELD_OUT]
-    said: set[str] = set()
     for speaker, emotion, count in ACTED:
         fits = [
             row
             for row in rows
             if (row["speaker"], row["emotion"], row["heard_as"]) == (speaker, emotion, emotion)
         ]
-        fits.sort(key=lambda row: (row["sentence"] in said, -float(row["seconds"])))
-        for row in fits[:count]:
-            said.add(row["sentence"])
+        fits.sort(key=lambda row: float(row["seconds"]))
+        longest = {row["sentence"]: row for row in fits}  # of each sentence
+        for row in sorted(longest.values(), key=lambda row: -float(row["seconds"]))[:count]:
             wave = read_mono(data / row["path"])
             pcm = np.rint(wave * 2**15).astype(np.int16)
             spoken = list(segments_of(pcm, Config()))
