@@ -139,6 +139,10 @@ class LiveSession:
             self._stopped_at = time.monotonic()
             self._pipeline.stop()
 
+    def start_call(self) -> None:
+        """Begin another call: nothing of the one before colours it. Returns at once."""
+        self._pipeline.start_call()
+
     def _turn(self) -> bool:
         """Take in one event or one key, and draw when it is time; False at the end."""
         try:
@@ -281,6 +285,8 @@ class LiveSession:
                 self._pipeline.pause(paused=self._paused)
             case "b":
                 self._pipeline.forget()
+            case "n":
+                self.start_call()
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

@@ -35,6 +35,7 @@ class EndReason(StrEnum):
     END_OF_INPUT = "end_of_input"
     DEVICE_LOST = "device_lost"
     GAP = "gap"
+    CALL_ENDED = "call_ended"
     STOPPED = "stopped"
 
 
@@ -184,7 +185,8 @@ class Utterance:
         end_reason: Why it ended.
         latency_ms: From the capture of its last speech sample to this row; None off the live path.
         compute_ms: What judging it cost the worker.
-        alerts: Names of the rules that it raised an alert by; told by the main thread.
+        alerts: Names of the rules that it raised an alert by; told by the recorder thread.
+        call: Running number of its call in the stream, from 1.
     """
 
     number: int
@@ -197,6 +199,7 @@ class Utterance:
     latency_ms: float | None
     compute_ms: float
     alerts: tuple[str, ...] = ()
+    call: int = 1
 
     @property
     def start_s(self) -> float:
@@ -272,6 +275,20 @@ class LevelMeasured:
 
 
 @dataclass(frozen=True, slots=True)
+class CallStarted:
+    """Another call begins; nothing of the one before colours it.
+
+    Attributes:
+        number: Running number in the stream. The first call, number 1, begins with the stream and
+            is not announced.
+        position: Where it begins, in samples.
+    """
+
+    number: int
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
 class UtteranceStarted:
     """Somebody began to speak."""
 
@@ -344,6 +361,7 @@ class Alert:
         confidence: How surely.
         mood: The channel's running mood after it.
         reason: The condition in a few words, for people.
+        call: Running number of the call in the stream, from 1.
     """
 
     rule: str
@@ -354,6 +372,7 @@ class Alert:
     confidence: float
     mood: float
     reason: str
+    call: int = 1
 
     @property
     def text(self) -> str:
@@ -369,11 +388,13 @@ class Mark:
         number: Running number in the session, from 1.
         position: Of the stream when the key was pressed, in samples.
         note: What happened, in their words; may be empty.
+        call: Running number of the call in the stream, from 1; told by the recorder thread.
     """
 
     number: int
     position: int
     note: str = ""
+    call: int = 1
 
     @property
     def at_s(self) -> float:
@@ -416,6 +437,7 @@ Event: TypeAlias = (
     | StateChanged
     | Warned
     | LevelMeasured
+    | CallStarted
     | UtteranceStarted
     | RollingPrediction
     | Utterance

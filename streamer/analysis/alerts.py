@@ -23,15 +23,23 @@ class Watch:
     """
 
     def __init__(self, config: Config) -> None:
-        channels = config.audio.streams
-        self._moods = {name: RunningMood(config.mood.half_life_s) for name in channels}
+        self._config = config
+        self.begin_call(1)
+
+    def begin_call(self, number: int) -> None:
+        """Begin anew: nothing of the calls before counts."""
+        channels = self._config.audio.streams
+        self._call = number
+        self._moods = {name: RunningMood(self._config.mood.half_life_s) for name in channels}
         self._alarms = {
-            name: [Alarm(r) for r in config.alerts.rules if r.watches(name, channels)]
+            name: [Alarm(r) for r in self._config.alerts.rules if r.watches(name, channels)]
             for name in channels
         }
 
     def add(self, utterance: Utterance) -> list[Utterance | MoodChanged | Alert]:
         """An utterance that knows what it raised, the mood after it, then the alerts themselves."""
+        if utterance.call > self._call:
+            self.begin_call(utterance.call)
         mood = self._moods[utterance.channel].add(utterance)
         if mood is None:
             return [utterance]
@@ -114,6 +122,7 @@ class Alarm:
             confidence=heard.confidence,
             mood=mood,
             reason=self._reason(),
+            call=utterance.call,
         )
 
     def _clear(self, *, disagrees: bool) -> None:

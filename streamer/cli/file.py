@@ -4,6 +4,7 @@ from pathlib import Path
 
 from streamer.cli.logs import stderr_held_back
 from streamer.cli.options import (
+    add_call_gap,
     add_config,
     add_model,
     add_output,
@@ -45,6 +46,7 @@ def add_arguments(parser: CommandParser) -> None:
         type=Path,
         help="append a row per recording and channel to this CSV: speaking time, shares, mood",
     )
+    add_call_gap(parser)
     add_output(parser)
     add_model(parser)
 

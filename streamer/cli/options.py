@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from streamer.cli.parser import CommandParser, Namespace
+from streamer.cli.parser import CommandParser, Namespace, positive_float
 from streamer.errors import InputError
 
 if TYPE_CHECKING:
@@ -53,6 +53,16 @@ def add_output(parser: CommandParser) -> None:
     )
 
 
+def add_call_gap(parser: CommandParser) -> None:
+    """Add ``--call-gap``."""
+    parser.add_argument(
+        "--call-gap",
+        metavar="SECONDS",
+        type=positive_float,
+        help="so long a silence on all channels ends a call (default: no silence does)",
+    )
+
+
 # --- meanings ---
 
 
@@ -73,6 +83,7 @@ def load_config(args: Namespace) -> "LoadedConfig":
             ("output.csv", "csv"),
             ("audio.channels", "channels"),
             ("baseline.speakers", "speakers"),
+            ("calls.gap_s", "call_gap"),
         )
         if given.get(flag) is not None and not isinstance(given[flag], int)
     }

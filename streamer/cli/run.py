@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from streamer.cli.logs import stderr_held_back
 from streamer.cli.options import (
+    add_call_gap,
     add_config,
     add_model,
     add_output,
@@ -80,6 +81,7 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--ascii", action="store_true", help="draw the dashboard with ASCII characters alone"
     )
+    add_call_gap(parser)
     add_output(parser)
     add_model(parser)
 

@@ -158,6 +158,17 @@ class MoodConfig(_Section):
     )
 
 
+class CallsConfig(_Section):
+    """Where one call ends and the next begins."""
+
+    gap_s: float | None = Field(
+        None,
+        ge=1,
+        le=86_400,
+        description="so long a silence ends a call; null: only the key n does",
+    )
+
+
 Label = Literal[Emotion, "uncertain", "no_speech"]
 """What has a label on the screen: an emotion, or what stands in its place."""
 
@@ -361,6 +372,7 @@ class Config(_Section):
     model: ModelConfig = ModelConfig()
     baseline: BaselineConfig = BaselineConfig()
     mood: MoodConfig = MoodConfig()
+    calls: CallsConfig = CallsConfig()
     alerts: AlertsConfig = Field(AlertsConfig(), validate_default=True)
     output: OutputConfig = OutputConfig()
     dashboard: DashboardConfig = DashboardConfig()

@@ -14,6 +14,7 @@ from streamer.types import (
     EMOTIONS,
     SAMPLE_RATE,
     Alert,
+    CallStarted,
     Counters,
     Event,
     LevelMeasured,
@@ -221,6 +222,7 @@ class Snapshot:
         notice: The sentence to be read now.
         notice_at: When it came.
         help: True while the help is open.
+        call: Running number of the call, from 1.
     """
 
     device: str = ""
@@ -248,6 +250,7 @@ class Snapshot:
     notice: Notice | None = None
     notice_at: float = -math.inf
     help: bool = False
+    call: int = 1
 
     @property
     def elapsed_s(self) -> float:
@@ -349,6 +352,8 @@ def reduce(snapshot: Snapshot, event: Input, now: float) -> Snapshot:  # noqa: C
             return _with_channel(rolled, _rolled(_channel(rolled, event.channel), event))
         case Utterance():
             return _judged(snapshot, event)
+        case CallStarted():
+            return _call_begun(snapshot, event)
         case VoiceLearned():
             channel = replace(_channel(snapshot, event.channel), known=event.utterances)
             return _with_channel(snapshot, channel)
@@ -423,6 +428,27 @@ def _with_row(snapshot: Snapshot, row: Utterance | Mark) -> Snapshot:
     if added.chosen is None or added.chosen >= added.oldest:
         return added
     return replace(added, chosen=added.oldest)
+
+
+def _call_begun(snapshot: Snapshot, event: CallStarted) -> Snapshot:
+    """Nothing that was heard in the call before is shown as now; its rows can be scrolled to."""
+    return replace(
+        snapshot,
+        call=event.number,
+        channels=tuple(
+            replace(
+                channel,
+                shown=(0.0,) * len(EMOTIONS),
+                prediction=None,
+                final=False,
+                mood=None,
+                open=tuple(one for one in channel.open if one.start >= event.position),
+            )
+            for channel in snapshot.channels
+        ),
+        alerts=(),
+        listening_since=None if snapshot.listening_since is None else snapshot.now,
+    )
 
 
 def _changed(snapshot: Snapshot, event: StateChanged) -> Snapshot:

@@ -14,7 +14,12 @@ from streamer.types import Segment, Utterance
 
 
 def classify(
-    classifier: Judge | None, channel: str, segment: Segment, baseline: Baseline | None = None
+    classifier: Judge | None,
+    channel: str,
+    segment: Segment,
+    baseline: Baseline | None = None,
+    *,
+    call: int = 1,
 ) -> Utterance:
     """Turn a segment into an utterance; without a classifier, into one without a prediction.
 
@@ -23,6 +28,7 @@ def classify(
         channel: The channel's name.
         segment: A whole utterance.
         baseline: Of the voice on this channel; learns from the segment once that is classified.
+        call: Running number of its call in the stream, from 1.
     """
     started = time.perf_counter()
     prediction = classifier.judge(segment.pcm, baseline, learn=True) if classifier else None
@@ -36,6 +42,7 @@ def classify(
         end_reason=segment.end_reason,
         latency_ms=None,
         compute_ms=(time.perf_counter() - started) * 1000,
+        call=call,
     )
 
 

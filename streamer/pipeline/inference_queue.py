@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from streamer.types import Segment, Window
+from streamer.types import CallStarted, Segment, Window
 
 MAX_SEGMENTS = 64
 """Whole utterances that may wait, 12 s each: 25 MB at most."""
@@ -16,18 +16,29 @@ Channel = TypeVar("Channel")
 """What tells channels apart: a name, or all that the worker knows of a channel."""
 
 
+@dataclass(frozen=True, slots=True)
+class VoiceReset:
+    """Somebody else speaks on the channel from here on.
+
+    Attributes:
+        call: Running number of the call that goes on or begins here.
+    """
+
+    call: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Task(Generic[Channel]):
     """A piece of speech for the worker.
 
     Attributes:
         channel: Where it comes from.
-        piece: What is to be classified.
+        piece: What is to be classified; or what happens between what was said before and after.
         classify: False where too much waits: its row is owed, its prediction no more.
     """
 
     channel: Channel
-    piece: Segment | Window
+    piece: Segment | Window | VoiceReset | CallStarted
     classify: bool = True
 
 
@@ -36,6 +47,7 @@ class InferenceQueue(Generic[Channel]):
 
     Utterances go before excerpts for partial results. An excerpt takes the place of an older one
     of its channel, also in the line of the channels, and goes when its utterance has ended.
+    The reset of a voice and the beginning of a call keep their place among the utterances.
     Utterances are never dropped: when more than `MAX_SEGMENTS` wait, the oldest is handed out to
     be written down without a prediction.
     """
@@ -51,17 +63,19 @@ class InferenceQueue(Generic[Channel]):
 
     def __len__(self) -> int:
         """How many utterances wait."""
-        return len(self._segments)
+        with self._changed:
+            return sum(isinstance(task.piece, Segment) for task in self._segments)
 
-    def put(self, channel: Channel, piece: Segment | Window) -> None:
+    def put(self, channel: Channel, piece: Segment | Window | VoiceReset | CallStarted) -> None:
         """Add a piece. On a segmenter thread; never waits for the worker."""
         with self._changed:
-            if isinstance(piece, Segment):
-                self._windows.pop(channel, None)
-                self._segments.append(Task(channel, piece))
-            else:
+            if isinstance(piece, Window):
                 self.late_windows += channel in self._windows
                 self._windows[channel] = Task(channel, piece)  # where an older one stood in line
+            else:
+                if isinstance(piece, Segment):
+                    self._windows.pop(channel, None)
+                self._segments.append(Task(channel, piece))
             self._changed.notify_all()
 
     def wait_for_room(self, timeout: float) -> bool:
@@ -99,7 +113,7 @@ class InferenceQueue(Generic[Channel]):
                 deliver()
 
     def abandon(self) -> list[Task[Channel]]:
-        """Close the queue and take out all utterances, the one that is being classified first.
+        """Close the queue and take out all but excerpts, what is being classified first.
 
         On the main thread, when a stop can wait no longer or the worker failed: their rows are
         owed.
@@ -112,7 +126,7 @@ class InferenceQueue(Generic[Channel]):
             self._windows.clear()
             self._closed = True
             self._changed.notify_all()
-        return [replace(t, classify=False) for t in left if isinstance(t.piece, Segment)]
+        return [replace(t, classify=False) for t in left if not isinstance(t.piece, Window)]
 
     def _next(self) -> Task[Channel] | None:
         if self._segments:

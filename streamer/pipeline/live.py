@@ -15,6 +15,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.analysis.calls import CallBoundaries
 from streamer.audio.level import LevelMeter
 from streamer.audio.ring import Chunk, RingBuffer
 from streamer.audio.sources import MIN_SILENT_BLOCKS, MIN_SILENT_S, POLL_S, Source
@@ -25,7 +26,7 @@ from streamer.model.speaker.adaptation import Baseline
 from streamer.pipeline.classification import enrolled
 from streamer.pipeline.event_queue import EventQueue
 from streamer.pipeline.frontend import AnalysedAudio, Frontend
-from streamer.pipeline.inference_queue import InferenceQueue
+from streamer.pipeline.inference_queue import InferenceQueue, VoiceReset
 from streamer.pipeline.worker import ClassifiedChannel, InferenceWorker, Results
 from streamer.segmentation.channel import Channel
 from streamer.segmentation.segmenter import SegmenterEvent
@@ -33,6 +34,7 @@ from streamer.segmentation.vad import fallback_reason
 from streamer.types import (
     SAMPLE_RATE,
     Block,
+    CallStarted,
     Counters,
     EndReason,
     Event,
@@ -101,6 +103,11 @@ class _Listened:
         self.close = channel.close
         self.skip = channel.skip
 
+    @property
+    def position(self) -> int:
+        """How many samples of the stream have gone by."""
+        return self._channel.position
+
     def push(
         self, pcm: Pcm, crosstalk: NDArray[np.bool_]
     ) -> Iterator[SegmenterEvent | LevelMeasured]:
@@ -154,6 +161,9 @@ class Pipeline:
         self._warm = threading.Event()
         self._opened = threading.Event()
         self._paused = threading.Event()
+        self._voice_reset = threading.Event()  # asked for; done by the segmenter, as the next
+        self._call_wanted = threading.Event()
+        self._calls = CallBoundaries(config.calls.gap_s)  # the segmenter thread's
         self._loss = ""  # why the device is gone: told by capture, forgotten by the segmenter
         self._reopened = False  # since then, and nothing has come yet; the capture thread's
         self._live = True  # until the source says otherwise
@@ -223,8 +233,7 @@ class Pipeline:
         self._stop.set()
         segmenter.join(SETTLE_S)  # it may hold the open utterance
         for task in self._queue.abandon():
-            if isinstance(task.piece, Segment):
-                task.channel.utterance(task.piece, None)()
+            task.channel.hand_out_unclassified(task)
         self._count()
         self._results.close()
 
@@ -236,9 +245,15 @@ class Pipeline:
             self._paused.clear()
 
     def forget(self) -> None:
-        """Forget every voice: somebody else speaks from now on. Returns at once."""
-        for channel in self._classified.values():
-            channel.forget()
+        """Forget every voice: somebody else speaks from now on. Returns at once.
+
+        What was said before teaches nothing about the new voice, even if it is still queued.
+        """
+        self._voice_reset.set()
+
+    def start_call(self) -> None:
+        """Begin another call, once the source is open. Returns at once; open utterances end."""
+        self._call_wanted.set()
 
     def _guarded(self, run: Callable[[], None], ends: Callable[[], None]) -> None:
         """Run a thread; whatever ends it, tell the main thread and the next thread."""
@@ -349,6 +364,7 @@ class Pipeline:
                 paused = not paused
                 self._close(EndReason.STOPPED)
                 self._results.put(StateChanged(_state(paused=paused)))
+            self._answer_requests()
             if chunk is not None:
                 heard, polls = True, 0
                 back = bool(self._loss) and chunk.lost > 0  # else it is what filters still held
@@ -372,6 +388,25 @@ class Pipeline:
         self._results.put(StateChanged(State.STOPPING))
         self._close(EndReason.STOPPED if self._stop.is_set() else EndReason.END_OF_INPUT)
         self._count()
+
+    def _answer_requests(self) -> None:
+        """Forget voices and begin a call, where somebody asked for it."""
+        if self._voice_reset.is_set():
+            self._voice_reset.clear()
+            self._reset_voices()
+        if self._call_wanted.is_set() and self._opened.is_set():
+            self._call_wanted.clear()
+            self._close(EndReason.CALL_ENDED)
+            self._begin_call(self._calls.begin(self._channels[0].position))
+
+    def _reset_voices(self) -> None:
+        for channel in self._classified.values():
+            self._queue.put(channel, VoiceReset(self._calls.number))
+
+    def _begin_call(self, call: CallStarted) -> None:
+        """Let it begin behind what is queued."""
+        self._reset_voices()
+        self._queue.put(self._classified[self._channels[0].name], call)
 
     def _take(self, chunk: Chunk, *, paused: bool) -> None:
         if chunk.lost:
@@ -400,12 +435,16 @@ class Pipeline:
                 case LevelMeasured():
                     self._results.put(item)
                 case SpeechStart():
+                    if (call := self._calls.started(channel.name, item.start)) is not None:
+                        self._begin_call(call)
                     self._results.put(UtteranceStarted(channel.name, item.utterance, item.start))
                 case Window() | Segment():
                     while not self._live and not self._queue.wait_for_room(POLL_S):
                         if self._stop.is_set():  # the worker may be gone
                             break
                     self._queue.put(self._classified[channel.name], item)
+                    if isinstance(item, Segment):
+                        self._calls.ended(channel.name, item.end)
 
     def _count(self) -> None:
         """Report the counters where they changed."""

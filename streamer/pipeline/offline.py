@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from streamer.analysis.calls import CallBoundaries
 from streamer.audio.recording import Recording
 from streamer.audio.resample import StreamConverter
 from streamer.config import Config
@@ -14,7 +15,7 @@ from streamer.model.protocol import Judge
 from streamer.pipeline.classification import classify, new_baselines
 from streamer.pipeline.frontend import AnalysedAudio, Frontend
 from streamer.segmentation.channel import Channel, speech_of
-from streamer.types import SAMPLE_RATE, EndReason, Pcm, Segment, Utterance
+from streamer.types import SAMPLE_RATE, EndReason, Pcm, Segment, SpeechStart, Utterance
 
 BLOCK_S = 1.0
 """How much of a recording is read at once: memory stays flat however long it is."""
@@ -77,7 +78,7 @@ def utterances_of(pcm: Pcm, classifier: Judge, config: Config) -> Iterator[Utter
 
 def segments_of(pcm: Pcm, config: Config) -> Iterator[Segment]:
     """Split one stream at 16 kHz, shape (samples,), into what would be judged."""
-    for _, segment in _segments([_one(pcm)], config.one_stream()):
+    for _, segment, _ in _segments([_one(pcm)], config.one_stream()):
         yield segment
 
 
@@ -142,35 +143,47 @@ def _mixed(
 
 
 def _classified(
-    segments: Iterable[tuple[str, Segment]],
+    segments: Iterable[tuple[str, Segment, int]],
     classifier: Judge,
     config: Config,
     keep: Callable[[str, Segment], None] = lambda _channel, _segment: None,
 ) -> Iterator[Utterance]:
     """Classify in order, each channel with a voice of its own that is learned on the way."""
     baselines = new_baselines(classifier, config)
-    for channel, segment in segments:
+    current = 1
+    for channel, segment, call in segments:
+        if call > current:
+            current = call
+            for baseline in baselines.values():
+                baseline.reset()
         keep(channel, segment)
-        yield classify(classifier, channel, segment, baselines.get(channel))
+        yield classify(classifier, channel, segment, baselines.get(channel), call=call)
 
 
-def _segments(blocks: Iterable[AnalysedAudio], config: Config) -> Iterator[tuple[str, Segment]]:
-    """Name of the channel and segment, in the order in which they end.
+def _segments(
+    blocks: Iterable[AnalysedAudio], config: Config
+) -> Iterator[tuple[str, Segment, int]]:
+    """Name of the channel, segment and number of the call, in the order in which they end.
 
     Args:
         blocks: As they come from a `Frontend`.
         config: For the voice-activity detector and the segmenter.
     """
     channels = [Channel(name, config) for name in config.audio.streams]
+    calls = CallBoundaries(config.calls.gap_s)
     for audio in blocks:
         for index, channel in enumerate(channels):
             for event in channel.push(audio.pcm[:, index], audio.crosstalk[:, index]):
-                if isinstance(event, Segment):
-                    yield channel.name, event
+                match event:
+                    case SpeechStart():
+                        calls.started(channel.name, event.start)
+                    case Segment():
+                        calls.ended(channel.name, event.end)
+                        yield channel.name, event, calls.number
     for channel in channels:
         for event in channel.close(EndReason.END_OF_INPUT):
             if isinstance(event, Segment):
-                yield channel.name, event
+                yield channel.name, event, calls.number
 
 
 def _one(pcm: Pcm) -> AnalysedAudio:

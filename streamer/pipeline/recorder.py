@@ -3,8 +3,10 @@
 import queue
 import threading
 import time
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 from streamer.analysis.alerts import Watch
@@ -15,6 +17,7 @@ from streamer.sinks.base import FanOut, Sink
 from streamer.sinks.row import Session, new_session_id
 from streamer.sinks.summary import Summary
 from streamer.types import (
+    CallStarted,
     Counters,
     Event,
     Mark,
@@ -32,7 +35,7 @@ POLL_S = 0.1
 """How often the sinks may try again what could not be written."""
 
 Row: TypeAlias = Utterance | Mark
-Input: TypeAlias = Row | ModelLoaded | SourceOpened | Counters | None
+Input: TypeAlias = Row | CallStarted | ModelLoaded | SourceOpened | Counters | None
 """What a stream has for the recorder; None when no more results come."""
 
 
@@ -64,6 +67,7 @@ class RecordedStream:
         self._model: ModelLoaded | None = None  # the recorder thread's, as all that follow
         self._ended = False
         self._watch = Watch(config)
+        self._call_starts: list[int] = []  # positions, of all calls but the first
         self.summary = Summary(config.audio.streams)
         """What it has come to so far; complete when the recorder has stopped."""
         self.session: Session | None = None
@@ -73,10 +77,14 @@ class RecordedStream:
 
     def put(self, event: Event) -> None:
         """Take an event; never waits."""
-        if isinstance(event, Utterance | Mark | ModelLoaded | SourceOpened | Counters):
-            self._recorder.put(self, event)
-        if not isinstance(event, Utterance | Mark):
-            self._events.put(event)
+        match event:
+            case Utterance() | Mark() | CallStarted():
+                self._recorder.put(self, event)
+            case ModelLoaded() | SourceOpened() | Counters():
+                self._recorder.put(self, event)
+                self._events.put(event)
+            case _:
+                self._events.put(event)
 
     def keep(self, channel: str, segment: Segment) -> None:
         """Take the sound of an utterance whose row follows; never waits."""
@@ -100,9 +108,18 @@ class RecordedStream:
                 self._begin(event, logs, others)
             case Counters():
                 self.summary.add(event)
+            case CallStarted():
+                self._call_starts.append(event.position)
+                self._watch.begin_call(event.number)
+                self.summary.add(event)
+                return [event]
             case Utterance() | Mark() if self.session is not None:
                 found: list[Event] = []
-                found += self._watch.add(event) if isinstance(event, Utterance) else [event]
+                if isinstance(event, Utterance):
+                    found += self._watch.add(event)
+                else:  # a note may have been begun in the call before
+                    call = 1 + bisect_right(self._call_starts, event.position)
+                    found.append(replace(event, call=call))
                 for each in found:
                     self.summary.add(each)
                     logs.write(each, self.session)

@@ -1,6 +1,5 @@
 """The inference worker: one thread that classifies for any number of channels."""
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,8 +9,16 @@ from typing import Protocol
 from streamer.model.protocol import Follower, Judge, Model
 from streamer.model.speaker.adaptation import Baseline
 from streamer.pipeline.classification import classify
-from streamer.pipeline.inference_queue import InferenceQueue, Task
-from streamer.types import Event, RollingPrediction, Segment, Utterance, VoiceLearned, Window
+from streamer.pipeline.inference_queue import InferenceQueue, Task, VoiceReset
+from streamer.types import (
+    CallStarted,
+    Event,
+    RollingPrediction,
+    Segment,
+    Utterance,
+    VoiceLearned,
+    Window,
+)
 
 
 class Results(Protocol):
@@ -50,7 +57,7 @@ class ClassifiedChannel:
         self._results = results
         self._captured_at = captured_at
         self._new_baseline = new_baseline
-        self._forget = threading.Event()
+        self._call = 1
         self._follower: Follower | None = None
         self._baseline: Baseline | None = None
 
@@ -58,12 +65,6 @@ class ClassifiedChannel:
         """Begin with an unknown speaker. On the worker."""
         self._follower = classifier.follow()
         self._baseline = self._new_baseline(classifier)
-        if self._baseline is not None:
-            self._results.put(VoiceLearned(self.name, 0))
-
-    def forget(self) -> None:
-        """Forget the speaker: somebody else speaks from now on. Returns at once; on any thread."""
-        self._forget.set()  # the baseline is the worker's, which resets it when it next needs it
         if self._baseline is not None:
             self._results.put(VoiceLearned(self.name, 0))
 
@@ -75,22 +76,42 @@ class ClassifiedChannel:
         """
         if self._follower is None:
             self.open(classifier)
-        self._forget_if_asked()
-        if isinstance(task.piece, Segment):
-            return self.utterance(task.piece, classifier if task.classify else None)
-        return partial(self._results.put, self._partial(task.piece))
+        match task.piece:
+            case Segment():
+                return self._utterance(task.piece, classifier if task.classify else None)
+            case Window():
+                return partial(self._results.put, self._partial(task.piece))
+            case CallStarted():
+                return partial(self._results.put, task.piece)
+            case VoiceReset():
+                self._call = task.piece.call
+                if self._baseline is not None:
+                    self._baseline.reset()
+                return self._report_voice
 
-    def utterance(self, segment: Segment, classifier: Judge | None) -> Callable[[], None]:
+    def hand_out_unclassified(self, task: "Task[ClassifiedChannel]") -> None:
+        """Do what a task stands for without the worker, which may hang. On the main thread."""
+        match task.piece:
+            case Segment():
+                self._utterance(task.piece, None)()
+            case CallStarted():
+                self._results.put(task.piece)
+            case VoiceReset():
+                self._call = task.piece.call
+
+    def _utterance(self, segment: Segment, classifier: Judge | None) -> Callable[[], None]:
         """Classify an utterance; without a classifier, it gets its row without a prediction."""
         self.unjudged += classifier is None
-        result = classify(classifier, self.name, segment, self._baseline)
+        result = classify(classifier, self.name, segment, self._baseline, call=self._call)
         result = replace(result, latency_ms=self._latency_ms(segment.end))
         return partial(self._hand_out, segment, result)
 
     def _hand_out(self, segment: Segment, result: Utterance) -> None:
         self._results.keep(self.name, segment)
         self._results.put(result)
-        self._forget_if_asked()  # what was classified meanwhile was the old voice
+        self._report_voice()
+
+    def _report_voice(self) -> None:
         if self._baseline is not None:
             self._results.put(VoiceLearned(self.name, self._baseline.utterances))
 
@@ -106,12 +127,6 @@ class ClassifiedChannel:
             latency_ms=self._latency_ms(window.end),
             compute_ms=(time.perf_counter() - started) * 1000,
         )
-
-    def _forget_if_asked(self) -> None:
-        if self._forget.is_set():
-            self._forget.clear()
-            if self._baseline is not None:
-                self._baseline.reset()
 
     def _latency_ms(self, position: int) -> float:
         """Since the sample before ``position`` was captured."""

@@ -5,7 +5,8 @@ import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote
 
@@ -52,7 +53,7 @@ def make(paths: Sequence[Path], out: Path, *, audio: Path | None = None) -> Made
         except InputError as error:
             unread[path] = error
         else:
-            sessions += found
+            sessions += map(_from_its_begin, found)
             skipped += lines
     if not sessions:
         raise InputError("; ".join(map(str, unread.values())))
@@ -61,6 +62,23 @@ def make(paths: Sequence[Path], out: Path, *, audio: Path | None = None) -> Made
     return Made(
         left_out=(*map(str, unread.values()), *(f"skipped {one}" for one in skipped)),
         unread=len(unread),
+    )
+
+
+def _from_its_begin(session: LoggedSession) -> LoggedSession:
+    """A later call of a session with times from its own begin; any other session as it is."""
+    if session.call is None:
+        return session
+    begin_s = min(one.start_s for one in session.utterances)
+    begin_s = min((begin_s, *(one.start_s for one in session.marks)))
+    return replace(
+        session,
+        began=session.began and session.began + timedelta(seconds=begin_s),
+        utterances=tuple(
+            replace(one, start_s=one.start_s - begin_s, end_s=one.end_s - begin_s)
+            for one in session.utterances
+        ),
+        marks=tuple(replace(one, start_s=one.start_s - begin_s) for one in session.marks),
     )
 
 

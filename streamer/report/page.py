@@ -141,7 +141,8 @@ def _legend(verdict: str) -> Json:
 
 
 def _title(session: LoggedSession) -> str:
-    return session.source or session.id
+    title = session.source or session.id
+    return title if session.call is None else f"{title}, call {session.call}"
 
 
 def _overview(figures: Sequence[Figures]) -> str:

@@ -14,6 +14,7 @@ from streamer.sinks.writer import NonBlockingWriter
 from streamer.types import (
     SAMPLE_RATE,
     Alert,
+    CallStarted,
     Event,
     Mark,
     MoodChanged,
@@ -80,6 +81,8 @@ class PlainLines(LineSink):
                 self._print(plain(event))
             case SourceOpened():
                 self._print(f"source: {event.info.name}")
+            case CallStarted():
+                self._print(f"call {event.number}")
             case Alert():
                 self._print(f"ALERT {event.text}")
             case StateChanged():
@@ -119,6 +122,9 @@ class JsonLines(LineSink):
                         "trend": round(event.trend, 4),
                     },
                 )
+            case CallStarted():
+                at_s = round(event.position / SAMPLE_RATE, 3)
+                self._print("call", {"call": event.number, "at_s": at_s})
             case Alert():
                 self._print("alert", alert_cells(event))
             case Mark():

@@ -1,11 +1,15 @@
 """Reading the CSV log: sessions and their utterances, as rows of any version tell them.
 
+A session of several calls is read as one `LoggedSession` for each. Rows of earlier versions, which
+have no column for it, are of one call.
+
 What cannot be understood is skipped and accounted for, line by line; the rest is read.
 """
 
 import csv
 import io
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -38,6 +42,9 @@ MAX_QUOTE = 40
 
 _Row: TypeAlias = Mapping[str, str]
 """The cells of a line by column."""
+
+_Key: TypeAlias = tuple[str, int]
+"""A session and the number of a call in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +133,7 @@ class LoggedSession:
         began: Time of day of sample 0; None for recordings that were not played.
         utterances: By start; at least one.
         marks: By time.
+        call: Running number of the call in the session, from 1; None where it has only one.
     """
 
     id: str
@@ -135,6 +143,7 @@ class LoggedSession:
     began: datetime | None
     utterances: tuple[LoggedUtterance, ...]
     marks: tuple[LoggedMark, ...] = ()
+    call: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,31 +184,37 @@ def read_log(path: Path) -> tuple[list[LoggedSession], list[Skipped]]:
             f"{path}: is no log that can be read: it lacks the columns {', '.join(missing)}; "
             f"got {', '.join(header)[:200]}"
         )
-    rows: dict[str, list[tuple[_Row, LoggedUtterance]]] = {}
-    marks: dict[str, list[tuple[int, LoggedMark]]] = {}
+    rows: dict[_Key, list[tuple[_Row, LoggedUtterance]]] = {}
+    marks: dict[_Key, list[tuple[int, LoggedMark]]] = {}
     skipped: list[Skipped] = []
     for number, cells in _records(lines, len(header)):
         try:
             row = _by_column(header, cells)
             if _is_mark(row):
                 mark = _mark(row)
-                marks.setdefault(row["session"], []).append((number, mark))
+                marks.setdefault(_key(row), []).append((number, mark))
             else:
                 utterance = _utterance(row)  # may raise: then its session has not begun
-                rows.setdefault(row["session"], []).append((row, utterance))
+                rows.setdefault(_key(row), []).append((row, utterance))
         except ValueError as error:
             skipped.append(Skipped(path, number, str(error)))
     skipped += [
-        Skipped(path, number, "a mark in a session without utterances")
-        for session in marks.keys() - rows.keys()
-        for number, _ in marks[session]
+        Skipped(path, number, "a mark in a call without utterances")
+        for key in marks.keys() - rows.keys()
+        for number, _ in marks[key]
     ]
     if not rows:
         left_out = f"; {skipped[0]}" if skipped else ""
         raise InputError(f"{path}: holds no utterance{left_out}")
+    calls = Counter(session for session, _ in rows)
     sessions = [
-        _session(path, of_session, [mark for _, mark in marks.get(name, ())])
-        for name, of_session in rows.items()
+        _session(
+            path,
+            of_call,
+            [mark for _, mark in marks.get((session, call), ())],
+            call if calls[session] > 1 else None,
+        )
+        for (session, call), of_call in rows.items()
     ]
     return sessions, sorted(skipped, key=lambda one: one.line)
 
@@ -240,8 +255,16 @@ def _by_column(header: Sequence[str], cells: Sequence[str]) -> _Row:
     return row
 
 
+def _key(row: _Row) -> _Key:
+    """Raises ValueError as `_utterance` does."""
+    return row["session"], int(_number(row, "call", 1, MAX_NUMBER)) if row.get("call") else 1
+
+
 def _session(
-    path: Path, rows: Sequence[tuple[_Row, LoggedUtterance]], marks: Sequence[LoggedMark]
+    path: Path,
+    rows: Sequence[tuple[_Row, LoggedUtterance]],
+    marks: Sequence[LoggedMark],
+    call: int | None,
 ) -> LoggedSession:
     first, utterance = rows[0]
     return LoggedSession(
@@ -252,6 +275,7 @@ def _session(
         began=_began(first.get("started_at", ""), utterance.start_s),
         utterances=tuple(sorted((u for _, u in rows), key=lambda u: u.start_s)),
         marks=tuple(sorted(marks, key=lambda mark: mark.start_s)),
+        call=call,
     )
 
 

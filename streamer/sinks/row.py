@@ -57,7 +57,7 @@ def columns(labels: Sequence[str]) -> list[str]:
         *("emotion", "confidence"),
         *labels,
         *("mood", "uncertain", "alert", "level_dbfs", "latency_ms", "end_reason"),
-        *("source", "model", "note"),
+        *("source", "model", "note", "call"),
     ]
 
 
@@ -79,6 +79,7 @@ def row(utterance: Utterance, session: Session) -> dict[str, Value]:
         "source": session.source,
         "model": session.model,
         "note": None,
+        "call": utterance.call,
     }
 
 
@@ -102,6 +103,7 @@ def mark_row(mark: Mark, session: Session) -> dict[str, Value]:
         "source": session.source,
         "model": session.model,
         "note": mark.note or None,
+        "call": mark.call,
     }
 
 
@@ -135,6 +137,7 @@ def alert_cells(alert: Alert) -> dict[str, Value]:
         "emotion": alert.emotion,
         "confidence": round(alert.confidence, 4),
         "mood": round(alert.mood, 4),
+        "call": alert.call,
     }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from streamer.analysis.mood import Tally
 from streamer.sinks.row import Session, Value
-from streamer.types import SAMPLE_RATE, UNCERTAIN, Alert, Counters, Event, Utterance
+from streamer.types import SAMPLE_RATE, UNCERTAIN, Alert, CallStarted, Counters, Event, Utterance
 
 
 class Summary:
@@ -17,6 +17,7 @@ class Summary:
     def __init__(self, channels: Iterable[str]) -> None:
         self._tallies = {name: Tally() for name in channels}
         self._counters = Counters()
+        self._calls = 1
 
     def add(self, event: Event) -> None:
         """Count an event in."""
@@ -25,6 +26,8 @@ class Summary:
                 self._tallies[event.channel].add(event)
             case Alert():
                 self._tallies[event.channel].alerts += 1
+            case CallStarted():
+                self._calls = event.number
             case Counters():
                 self._counters = event
 
@@ -38,6 +41,8 @@ class Summary:
                 f"{name}: {', '.join((_spoken(tally), *_heard(tally)))}"
                 for name, tally in self._tallies.items()
             ]
+        if self._calls > 1:
+            lines.append(f"{self._calls} calls")
         lost = self._counters
         if lost.gaps or lost.overruns or lost.unjudged:
             lines.append(

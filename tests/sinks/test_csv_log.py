@@ -62,7 +62,7 @@ def test_a_row_holds_what_was_promised(tmp_path):
     assert path.read_text().splitlines()[0] == (
         "session,utterance,channel,started_at,start_s,end_s,duration_s,emotion,confidence,"
         "neutral,calm,happy,sad,angry,fearful,disgust,surprised,"
-        "mood,uncertain,alert,level_dbfs,latency_ms,end_reason,source,model,note"
+        "mood,uncertain,alert,level_dbfs,latency_ms,end_reason,source,model,note,call"
     )
     (got,) = read(path)
     assert got["started_at"].startswith("2023-11-1")
@@ -136,7 +136,7 @@ def test_a_log_from_before_there_were_notes_is_not_mangled(tmp_path):
     with CsvLog(path, COLUMNS[:-1]) as log:
         log.add(row(utterance(), SESSION))
     before = path.read_bytes()
-    with pytest.raises(OutputError, match=r"source, model; expected .* model, note; .*--csv"):
+    with pytest.raises(OutputError, match=r"source, model; expected .* model, note, call; .*--csv"):
         CsvLog(path, COLUMNS)
     assert path.read_bytes() == before
 
