@@ -121,6 +121,7 @@ def test_a_mark_is_a_row_of_its_own(tmp_path):
         "source": "call, one.wav",
         "model": "default",
         "note": 'says, "no" again',
+        "call": "1",
     }
     assert got["started_at"][19:23] == ".250"
     assert mark_row(Mark(1, 0), SESSION)["note"] is None

@@ -68,6 +68,7 @@ def test_a_webhook_gets_the_alert_signed(serve):
         "emotion": "angry",
         "confidence": 0.81,
         "mood": -0.44,
+        "call": 1,
         "session": SESSION.id,
         "source": "call.wav",
         "model": "fake",
