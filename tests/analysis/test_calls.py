@@ -41,8 +41,9 @@ def utterance(number, call=1, mood=-0.8):
     """Somebody is angry for a second."""
     shares = tuple(0.86 if label == "angry" else 0.02 for label in EMOTIONS)
     start = 2 * number * SAMPLE_RATE
+    heard = Prediction(EMOTIONS, shares, mood, uncertain=False)
     return Utterance(
-        number, "mono", start, start + SAMPLE_RATE, Prediction(EMOTIONS, shares, mood, uncertain=False),
+        number, "mono", start, start + SAMPLE_RATE, heard,
         -20.0, EndReason.SILENCE, None, 1.0, call=call,
     )  # fmt: skip
 
