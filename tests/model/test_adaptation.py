@@ -369,3 +369,14 @@ def test_simulated_sessions_are_classified_as_live_ones(seed: int):
         assert got[row] == pytest.approx(baseline.adapt(embeddings[row], unadapted[row]))
         assert 0 <= trust[row] < 1
     assert np.array_equal(got[(past < 0).all(1)], unadapted[(past < 0).all(1)])
+
+
+def test_a_long_anger_does_not_make_the_neutral_voice_forgotten():
+    """What does not count for the neutral voice takes no place among what is remembered."""
+    baseline = Baseline(PAIR)
+    for seed in range(4):
+        baseline.observe(np.append(said(0, seed), np.float32(0.0)), neutral=1.0)
+    known = baseline.utterances
+    for seed in range(2 * MEMORY):
+        baseline.observe(np.append(said(1, seed), np.float32(0.0)), neutral=0.0)
+    assert baseline.utterances == known == 4

@@ -150,8 +150,8 @@ class Baseline:
 
     @property
     def utterances(self) -> int:
-        """From how many utterances the voice that spoke last is known, at most `MEMORY`."""
-        return sum(observation.neutral > 0 for observation in self._pasts[self._last])
+        """From how many neutral utterances the last voice is known, at most `MEMORY`."""
+        return len(self._pasts[self._last])
 
     def adapt(self, embedding: NDArray[np.float32], unadapted: Scores) -> Scores:
         """Scores of a piece of speech, its voice taken off as far as it is known.
@@ -183,7 +183,8 @@ class Baseline:
         past = self._pasts[self._last]
         if new[0]:
             past.clear()
-        past.append(observation)
+        if neutral > 0:  # an hour of anger must not make the neutral voice forgotten
+            past.append(observation)
         self._anchors[self._last] = self._anchor(past)
 
     def reset(self) -> None:
@@ -199,6 +200,8 @@ class Baseline:
             self._anchors[0] = self._anchor(self._pasts[0])
 
     def _anchor(self, past: Collection[Observation]) -> tuple[Scores, NDArray[np.float64]]:
+        if not past:
+            return np.zeros(len(self._model.bias)), np.zeros(())
         logits = np.stack([each.adapted for each in past])
         neutral = np.array([each.neutral for each in past])
         return self._model.offset(logits, neutral), neutral.sum()
