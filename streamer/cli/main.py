@@ -18,6 +18,7 @@ from streamer.cli import (
     devices,
     enrol,
     evaluate,
+    export,
     file,
     finetune,
     models,
@@ -50,7 +51,7 @@ class Command(Protocol):
 
 
 GROUPS: dict[str, tuple[Command, ...]] = {
-    "listen and analyse": (run, file, report),
+    "listen and analyse": (run, file, report, export),
     "set up": (devices, check, config, models, enrol),
     "build models": (train, finetune, average, evaluate, card, adapt, bench),
 }

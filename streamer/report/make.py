@@ -1,10 +1,7 @@
 """From logs to a page on disk: a bad one stops no other, and nothing of the user's is lost."""
 
 import os
-import stat
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +9,8 @@ from urllib.parse import quote
 
 from streamer.errors import InputError, OutputError
 from streamer.report.page import MARK, Audio, page
-from streamer.sinks.log_reader import LoggedSession, Skipped, read_log
+from streamer.sinks.log_reader import LoggedSession, Skipped, logs_in, read_log
+from streamer.sinks.whole_file import whole_file
 
 HEAD = 2000
 """Bytes in which a page says what made it."""
@@ -47,7 +45,7 @@ def make(paths: Sequence[Path], out: Path, *, audio: Path | None = None) -> Made
     sessions: list[LoggedSession] = []
     skipped: list[Skipped] = []
     unread: dict[Path, InputError] = {}
-    for path in dict.fromkeys(log for given in paths for log in _logs_in(given)):
+    for path in dict.fromkeys(log for given in paths for log in logs_in(given)):
         try:
             found, lines = read_log(path)
         except InputError as error:
@@ -58,7 +56,9 @@ def make(paths: Sequence[Path], out: Path, *, audio: Path | None = None) -> Made
     if not sessions:
         raise InputError("; ".join(map(str, unread.values())))
     left_out = [str(one) for one in (*unread.values(), *skipped)]
-    _write(out, page(sessions, left_out, _saved(audio, out) if audio else None))
+    text = page(sessions, left_out, _saved(audio, out) if audio else None)
+    with whole_file(out) as draft:
+        draft.write_text(text, encoding="utf-8", newline="\n")
     return Made(
         left_out=(*map(str, unread.values()), *(f"skipped {one}" for one in skipped)),
         unread=len(unread),
@@ -80,18 +80,6 @@ def _from_its_begin(session: LoggedSession) -> LoggedSession:
         ),
         marks=tuple(replace(one, start_s=one.start_s - begin_s) for one in session.marks),
     )
-
-
-def _logs_in(path: Path) -> Iterator[Path]:
-    if not path.exists():
-        raise InputError(f"{path}: no such file or folder")
-    if not path.is_dir():
-        yield path
-        return
-    found = sorted(p for p in path.rglob("*") if p.suffix.lower() == ".csv" and p.is_file())
-    if not found:
-        raise InputError(f"{path}: no CSV files in this folder")
-    yield from found
 
 
 def _saved(folder: Path, out: Path) -> Audio:
@@ -118,22 +106,3 @@ def _check(out: Path) -> None:
         raise OutputError(f"{out}: cannot be replaced: {error.strerror}") from error
     if not out.is_file() or MARK.encode() not in head:
         raise OutputError(f"{out}: exists and is no report; choose another name with -o")
-
-
-def _write(out: Path, text: str) -> None:
-    """Whole or not at all: the page that is there stays until the new one is on disk."""
-    draft = None
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", newline="\n", dir=out.parent, prefix=out.name, delete=False
-        ) as file:
-            draft = Path(file.name)
-            file.write(text)
-        if out.exists():  # whoever opened the old page to others meant it
-            draft.chmod(stat.S_IMODE(out.stat().st_mode))
-        draft.replace(out)
-    except OSError as error:
-        if draft is not None:
-            with suppress(OSError):
-                draft.unlink()
-        raise OutputError(f"{out}: cannot be written: {error.strerror}") from error

@@ -67,6 +67,7 @@ class LoggedUtterance:
         level_dbfs: RMS level of the speech; None where it is not known.
         end_reason: Why it ended; empty where it is not known.
         speaker: Who speaks, where somebody wrote that down; else empty.
+        latency_ms: From the end of the speech to its row; None where it was not played.
     """
 
     number: int
@@ -84,6 +85,7 @@ class LoggedUtterance:
     level_dbfs: float | None
     end_reason: str
     speaker: str = ""
+    latency_ms: float | None = None
 
     @property
     def duration_s(self) -> float:
@@ -162,6 +164,23 @@ class Skipped:
 
     def __str__(self) -> str:
         return f"{self.path}, line {self.line}: {self.why}"
+
+
+def logs_in(path: Path) -> Iterator[Path]:
+    """A log itself, or the CSV files in a folder and in those below it, sorted.
+
+    Raises:
+        InputError: There is no such file or folder, or no CSV file in it.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder")
+    if not path.is_dir():
+        yield path
+        return
+    found = sorted(p for p in path.rglob("*") if p.suffix.lower() == ".csv" and p.is_file())
+    if not found:
+        raise InputError(f"{path}: no CSV files in this folder")
+    yield from found
 
 
 def read_log(path: Path) -> tuple[list[LoggedSession], list[Skipped]]:
@@ -317,6 +336,7 @@ def _utterance(row: _Row) -> LoggedUtterance:
         level_dbfs=_number(row, "level_dbfs", -math.inf, 0) if row.get("level_dbfs") else None,
         end_reason=row.get("end_reason", ""),
         speaker=row.get("speaker", "").strip(),
+        latency_ms=_number(row, "latency_ms", 0, math.inf) if row.get("latency_ms") else None,
     )
 
 
