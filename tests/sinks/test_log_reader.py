@@ -103,7 +103,7 @@ def test_marks_are_no_utterances(tmp_path):
     (session,), (left_out,) = read_log(path)
     assert session.marks == (LoggedMark(0.5, ""), LoggedMark(3.0, "shouts"))
     assert [u.number for u in session.utterances] == [1]
-    assert str(left_out).endswith("line 5: a mark in a session without utterances")
+    assert str(left_out).endswith("line 5: a mark in a call without utterances")
     mark = PLAIN | {"emotion": "", "end_reason": "mark"}
     assert len(read_log(write(tmp_path / "a.csv", PLAIN, mark))[0][0].marks) == 1
     broken = write(tmp_path / "b.csv", PLAIN, mark | {"start_s": "x"})
