@@ -50,7 +50,7 @@ def test_a_recording(speech, tmp_path):
                 found.append(event)
     assert found[-1].end_reason is EndReason.STOPPED
     assert found[-1].prediction is not None
-    assert len(found[-1].prediction.labels) == 6
+    assert len(found[-1].prediction.labels) == 7
 
 
 def test_several_channels(speech):

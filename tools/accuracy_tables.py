@@ -24,9 +24,7 @@ MODELS = ("default", "open", "small")
 TESTED = {
     "default-ravdess": "RAVDESS, 8 emotions, American English",
     "default-crema-d": "CREMA-D, 6 emotions, American English",
-    "default-savee": "SAVEE, 7 emotions, British English",
     "default-banglaser": "BanglaSER, 5 emotions, Bangla",
-    "default-corpus-out": "each corpus unseen in turn, the mean",
     "open-crema-d": "the model `open`: CREMA-D",
 }
 """Folders in docs/figures, and what a reader calls them."""

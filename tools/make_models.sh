@@ -35,7 +35,7 @@ $streamer evaluate $learned --protocol ordinary --corpora $corpora,emotiontts-ko
 $streamer evaluate $learned --protocol ordinary --encoder "$base" \
     --corpora $free,nemo,ased,emotiontts-ko,savee,ravdess,tess \
     --unseen nemo,ased,emotiontts-ko,savee,ravdess,tess --out $figures/open-ordinary
-for protocol in ravdess crema-d savee banglaser corpus-out; do
+for protocol in ravdess crema-d banglaser; do
     $streamer evaluate $learned --protocol $protocol --corpora $corpora --without $skip \
         --encoder "$base" --out $figures/default-$protocol
 done
@@ -45,8 +45,7 @@ $streamer evaluate $learned --protocol crema-d --corpora $free --encoder "$base"
 # --- cards ---
 $streamer card models/default --quiet $figures/default-quiet --ordinary $figures/default-ordinary \
     --figures $figures/default-ravdess --figures $figures/default-crema-d \
-    --figures $figures/default-savee --figures $figures/default-banglaser \
-    --figures $figures/default-corpus-out --notes docs/cards/default.md
+    --figures $figures/default-banglaser --notes docs/cards/default.md
 $streamer card models/open --quiet $figures/open-quiet --ordinary $figures/open-ordinary \
     --figures $figures/open-crema-d --notes docs/cards/open.md
 $streamer card models/small --quiet $figures/small-quiet --notes docs/cards/small.md

@@ -114,13 +114,16 @@ def audio_folder(args: Namespace) -> "AudioFolder | None":
 def warn_of_licence(config: "Config") -> None:
     """Say that the model is not for commercial use, where that is so.
 
-    Raises:
-        ModelError: There is no such model.
+    A model that is not there is reported by whoever loads it.
     """
+    from contextlib import suppress
+
+    from streamer.errors import ModelError
     from streamer.model.catalog import licence_notice
 
-    if notice := licence_notice(config.model.name):
-        logger.warning(notice)
+    with suppress(ModelError):
+        if notice := licence_notice(config.model.name):
+            logger.warning(notice)
 
 
 def model_loader(config: "Config") -> "Callable[[], Classifier]":

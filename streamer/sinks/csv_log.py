@@ -23,7 +23,7 @@ except ImportError:  # Windows: one process per file
 MAX_ROW_BYTES = 65_536
 """Bytes at the end of a file in which an unfinished row is looked for."""
 
-LOCK_S = 1.0
+LOCK_S = 5.0
 """How long another process may keep the file to itself before that counts as a failure."""
 
 LOCK_POLL_S = 0.0005

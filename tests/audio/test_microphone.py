@@ -42,7 +42,7 @@ def test_what_is_played_is_found_also_after_the_microphone_was_pulled(
     pcm, rate = soundfile.read(excerpt.path, dtype="int16")
     soundfile.write(twice, np.tile(pcm, 2), rate)
     config = Config.model_validate({"baseline": {"enabled": True}})
-    judged = list(Predictor(config=config).utterances(twice))
+    judged = list(Predictor(prior="natural", config=config).utterances(twice))
     count = len(excerpt.utterances)
     assert len(judged) == 2 * count
     running = run(env=microphone.env | {"STREAMER_BASELINE_ENABLED": "true"})

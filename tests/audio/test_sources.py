@@ -21,7 +21,7 @@ from streamer.errors import InputError
 
 RATE = 16_000
 FORMATS = [
-    ("wav", "PCM_U8", 0.05),
+    ("wav", "PCM_U8", 0.1),
     ("wav", "PCM_16", 0),
     ("wav", "PCM_24", 1e-4),
     ("wav", "PCM_32", 1e-4),

@@ -50,7 +50,7 @@ def test_models_says_what_is_installed(capsys):
     text = capsys.readouterr().out
     assert text.startswith("default: default-")
     assert "\nopen: open-" in text
-    assert text.count("emotions:        neutral, ") == 2
+    assert text.count("emotions:        neutral, ") == 3
     assert main(["models", "open"]) == 0
     assert "default" not in capsys.readouterr().out.split("\n")[0]
     assert main(["models", "taken"]) == 4

@@ -22,7 +22,7 @@ def test_a_mark_and_its_note(terminal: Open, brisk: Path):
     window.press("Enter")
     window.until(r"^ +▲1 +0:00:\d\d\.\d +mark: quite cross\? wütend$", LISTENING, whole=True)
     (mark,) = window.rows(marks=True)
-    assert (mark["note"], mark["utterance"], mark["emotion"]) == ("quite cross? wütend", "", "")
+    assert (mark["note"], mark["utterance"], mark["emotion"]) == ("quite cross? wütend", "0", "")
     window.press("m")
     window.type("no")
     window.until("no█")

@@ -96,6 +96,16 @@ ORDINARY_SPEECH: Mapping[str, Source] = MappingProxyType(
 )
 
 
+SOUND_COLLECTIONS: Mapping[str, Source] = MappingProxyType(
+    {
+        "nonverbal": Source(
+            name="Deeply, non-verbal sounds of 400 people", licence="CC BY-NC-ND 4.0"
+        ),
+    }
+)
+"""By the name of their folder."""
+
+
 def sources_of(corpora: Sequence[str], width: int) -> tuple[Source, ...]:
     """The encoder and the corpora, each with its licence as far as it is known.
 

@@ -19,6 +19,7 @@ from streamer.model.features import Waveform, as_waveform, speech_rms
 from streamer.pipeline.offline import segments_of
 from streamer.training.augmentation.noise import FAMILIES, white
 from streamer.training.data.extraction import read_mono
+from streamer.training.data.licences import SOUND_COLLECTIONS
 from streamer.training.data.manifest import Clip
 from streamer.types import NO_SPEECH, SAMPLE_RATE, Pcm
 
@@ -91,7 +92,9 @@ def read_sounds(where: Path) -> Sounds:
         clips.append(_clip(path, f"{COLLECTED}/{row['path']}", COLLECTED, package))
         licence, url = row.get("licence") or UNKNOWN, row.get("url") or ""
         collection = row.get("package") or manifest.parent.name
-        sources[collection] = Source(name=f"sounds of {collection}", licence=licence, url=url)
+        sources[collection] = SOUND_COLLECTIONS.get(
+            collection, Source(name=f"sounds of {collection}", licence=licence, url=url)
+        )
     return Sounds(tuple(clips), tuple(sources[name] for name in sorted(sources)))
 
 
