@@ -1,0 +1,36 @@
+"""The telephone's logarithmic 8-bit code (ITU-T G.711), decoded by a table."""
+
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.types import Pcm
+
+Law: TypeAlias = Literal["mulaw", "alaw"]
+"""mulaw in America and Japan, alaw elsewhere."""
+
+
+def _mulaw_table() -> Pcm:
+    """The 14-bit value of each code, at 16 bits, shape (256,)."""
+    code = ~np.arange(256) & 0xFF
+    exponent, mantissa = (code >> 4) & 7, code & 15
+    size = (((mantissa << 3) + 132) << exponent) - 132
+    return np.where(code & 0x80, -size, size).astype(np.int16)
+
+
+def _alaw_table() -> Pcm:
+    """The 13-bit value of each code, at 16 bits, shape (256,)."""
+    code = np.arange(256) ^ 0x55
+    exponent, mantissa = (code >> 4) & 7, code & 15
+    size = (mantissa << 4) + 8
+    size = np.where(exponent > 0, (size + 256) << np.maximum(exponent - 1, 0), size)
+    return np.where(code & 0x80, size, -size).astype(np.int16)
+
+
+_TABLES: dict[Law, NDArray[np.int16]] = {"mulaw": _mulaw_table(), "alaw": _alaw_table()}
+
+
+def decode(data: bytes, law: Law) -> Pcm:
+    """16-bit samples of G.711 bytes, shape (samples,)."""
+    return _TABLES[law][np.frombuffer(data, np.uint8)]

@@ -1,0 +1,150 @@
+"""What every protocol's messages come down to: a call begins, sounds, and ends."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+from streamer.errors import InputError
+from streamer.types import Pcm
+
+CALL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,127}")
+"""An id begins with a letter or digit: a spreadsheet takes no cell of it for a formula."""
+
+MAX_METADATA = 50
+"""Entries, of at most `MAX_TEXT` letters each."""
+
+MAX_TEXT = 500
+
+
+class ProtocolError(InputError):
+    """A peer sent what its protocol does not allow; the text says what was got and expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallStart:
+    """A call begins.
+
+    Attributes:
+        call: The peer's id of the call; empty where it leaves that to the server.
+        sample_rate: In Hz.
+        channels: A name for each channel.
+        metadata: What the peer says about the call.
+    """
+
+    call: str
+    sample_rate: int
+    channels: tuple[str, ...]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CallAudio:
+    """The next samples of all channels, shape (samples, channels)."""
+
+    pcm: Pcm
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnd:
+    """The peer says that the call is over."""
+
+
+CallItem: TypeAlias = CallStart | CallAudio | CallEnd
+
+
+class Decoder(Protocol):
+    """Makes the items of one call out of a peer's messages, in order."""
+
+    wants_events: bool
+    """Whether the peer is sent the call's events, as lines of JSON."""
+
+    def decode(self, message: str | bytes) -> list[CallItem]:
+        """What follows from the next message.
+
+        Raises:
+            ProtocolError: The message is not allowed here.
+        """
+
+
+def json_object(text: str | bytes) -> dict[str, Any]:
+    """A message that has to be a JSON object.
+
+    Raises:
+        ProtocolError: It is none.
+    """
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError(f"got {_quoted(text)}, expected a JSON object") from error
+    if not isinstance(found, dict):
+        raise ProtocolError(f"got {_quoted(text)}, expected a JSON object")
+    return found
+
+
+def text_of(message: Mapping[str, Any], key: str) -> str:
+    """A text in a message. Raises ProtocolError where it is missing or something else."""
+    found = message.get(key)
+    if not isinstance(found, str):
+        raise ProtocolError(f"{key}: got {_quoted(found)}, expected a text")
+    return found
+
+
+def object_of(message: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """An object in a message. Raises ProtocolError where it is missing or something else."""
+    found = message.get(key)
+    if not isinstance(found, dict):
+        raise ProtocolError(f"{key}: got {_quoted(found)}, expected an object")
+    return found
+
+
+def number_of(message: Mapping[str, Any], key: str) -> int:
+    """A whole number from 0 on, also one that is written as a text.
+
+    Raises:
+        ProtocolError: It is missing, or something else.
+    """
+    found = message.get(key)
+    if isinstance(found, str) and re.fullmatch(r"[0-9]{1,15}", found, re.ASCII):
+        return int(found)
+    if isinstance(found, int) and not isinstance(found, bool) and 0 <= found < 10**15:
+        return found
+    raise ProtocolError(f"{key}: got {_quoted(found)}, expected a whole number")
+
+
+def call_id(text: str) -> str:
+    """An id that may stand in rows, logs and addresses. Raises ProtocolError for others."""
+    if not CALL_ID.fullmatch(text):
+        raise ProtocolError(
+            f"call id: got {_quoted(text)}, expected 1 to 128 letters, digits and . _ : @ + -, "
+            "the first of them a letter or a digit"
+        )
+    return text
+
+
+def metadata_of(found: object) -> dict[str, str]:
+    """What a peer says about a call.
+
+    Raises:
+        ProtocolError: It is no object of texts, or too much.
+    """
+    fine = (
+        isinstance(found, dict)
+        and len(found) <= MAX_METADATA
+        and all(
+            isinstance(value, str) and len(key) <= MAX_TEXT and len(value) <= MAX_TEXT
+            for key, value in found.items()
+        )
+    )
+    if not fine:
+        raise ProtocolError(
+            f"metadata: got {_quoted(found)}, expected at most {MAX_METADATA} texts "
+            f"of at most {MAX_TEXT} letters"
+        )
+    return dict(found)  # type: ignore[call-overload, no-any-return] # checked above
+
+
+def _quoted(found: object) -> str:
+    text = ascii(found)
+    return text if len(text) <= 80 else f"{text[:80]}..."  # noqa: PLR2004 - what a line has room for

@@ -1,0 +1,172 @@
+"""streamer's own protocol: a JSON header, then binary audio; the events come back as JSON lines.
+
+The first message is a text::
+
+    {"rate": 8000, "channels": ["agent", "customer"], "encoding": "s16le", "call": "c-17"}
+
+Every binary message after it is audio, channels interleaved, of any whole number of samples. The
+text ``{"end": true}`` ends the call; the connection stays open until all events were sent.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Self, TypeAlias, get_args
+
+import numpy as np
+
+from streamer.audio.g711 import decode
+from streamer.audio.pcm import to_int16
+from streamer.config.schema import ANY
+from streamer.errors import InputError
+from streamer.server.protocols.base import (
+    CallAudio,
+    CallEnd,
+    CallItem,
+    CallStart,
+    ProtocolError,
+    call_id,
+    json_object,
+    metadata_of,
+    number_of,
+)
+from streamer.types import Pcm
+
+Encoding: TypeAlias = Literal["s16le", "f32le", "mulaw", "alaw"]
+
+BYTES: dict[str, int] = {"s16le": 2, "f32le": 4, "mulaw": 1, "alaw": 1}
+"""Of a sample."""
+
+RATES = (4_000, 192_000)
+"""Samples a second that a header may name."""
+
+MAX_CHANNELS = 8
+
+MAX_NAME = 40
+"""Letters of a channel's name."""
+
+END = json.dumps({"end": True})
+"""The text that ends a call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The first message of a call.
+
+    Attributes:
+        rate: In Hz.
+        channels: A name for each channel.
+        encoding: Of the samples.
+        call: An id of the sender's; empty to have the server make one.
+        metadata: What else is known of the call.
+    """
+
+    rate: int
+    channels: tuple[str, ...] = ("mono",)
+    encoding: Encoding = "s16le"
+    call: str = ""
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Read a header.
+
+        Raises:
+            ProtocolError: A field is unknown, missing, or not allowed.
+        """
+        message = json_object(text)
+        known = cls.__dataclass_fields__
+        if unknown := set(message) - set(known):
+            raise ProtocolError(f"header: got {sorted(unknown)!a:.80}, expected {', '.join(known)}")
+        rate = number_of(message, "rate")
+        if not RATES[0] <= rate <= RATES[1]:
+            raise ProtocolError(f"rate: got {rate}, expected {RATES[0]} to {RATES[1]} Hz")
+        encoding = message.get("encoding", "s16le")
+        if encoding not in get_args(Encoding):
+            raise ProtocolError(
+                f"encoding: got {encoding!a:.80}, expected {', '.join(get_args(Encoding))}"
+            )
+        call = message.get("call", "")
+        if not isinstance(call, str):
+            raise ProtocolError(f"call: got {call!a:.80}, expected a text")
+        return cls(
+            rate,
+            _channels(message.get("channels", ["mono"])),
+            encoding,
+            call_id(call) if call else "",
+            metadata_of(message.get("metadata", {})),
+        )
+
+    def to_json(self) -> str:
+        """The message."""
+        return json.dumps(asdict(self))
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of a sample of all channels."""
+        return BYTES[self.encoding] * len(self.channels)
+
+    def decode(self, data: bytes) -> Pcm:
+        """Audio of this call, shape (samples, channels).
+
+        Raises:
+            ProtocolError: Part of a sample, or a sample that is no number.
+        """
+        if len(data) % self.frame_bytes:
+            raise ProtocolError(
+                f"audio: got {len(data)} bytes, expected whole samples of {self.frame_bytes} bytes"
+            )
+        match self.encoding:
+            case "s16le":
+                samples = np.frombuffer(data, "<i2").astype(np.int16)
+            case "f32le":
+                try:
+                    samples = to_int16(np.frombuffer(data, "<f4").astype(np.float32), "audio")
+                except InputError as error:
+                    raise ProtocolError(str(error)) from error
+            case law:
+                samples = decode(data, law)
+        return samples.reshape(-1, len(self.channels))
+
+
+class NativeDecoder:
+    """The messages of one call."""
+
+    wants_events = True
+
+    def __init__(self) -> None:
+        self._header: Header | None = None
+
+    def decode(self, message: str | bytes) -> list[CallItem]:
+        """What follows from the next message. Raises ProtocolError as `Decoder` says."""
+        if self._header is None:
+            if isinstance(message, bytes):
+                raise ProtocolError("got binary data, expected a header as text first")
+            header = self._header = Header.from_json(message)
+            return [CallStart(header.call, header.rate, header.channels, header.metadata)]
+        if isinstance(message, bytes):
+            return [CallAudio(self._header.decode(message))]
+        if json_object(message) != {"end": True}:
+            raise ProtocolError(f"got {message!a:.80}, expected binary audio or {END}")
+        return [CallEnd()]
+
+
+def _channels(found: Any) -> tuple[str, ...]:  # noqa: ANN401 - out of JSON
+    fine = (
+        isinstance(found, list)
+        and 1 <= len(found) <= MAX_CHANNELS
+        and all(
+            isinstance(name, str)
+            and 0 < len(name) <= MAX_NAME
+            and name.isprintable()
+            and name[0].isalnum()
+            and name != ANY
+            for name in found
+        )
+        and len(set(found)) == len(found)
+    )
+    if not fine:
+        raise ProtocolError(
+            f"channels: got {found!a:.80}, expected 1 to {MAX_CHANNELS} different names "
+            f"of at most {MAX_NAME} letters, the first a letter or digit, none of them {ANY!r}"
+        )
+    return tuple(found)

@@ -1,0 +1,201 @@
+"""Twilio Media Streams: JSON messages with base64 mu-law at 8 kHz, a track for each direction.
+
+Numbers arrive as texts. The track ``inbound`` is what Twilio receives: the customer; ``outbound``
+is what it plays to them: the agent.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from streamer.audio.g711 import decode as decode_g711
+from streamer.server.protocols.base import (
+    CallAudio,
+    CallEnd,
+    CallItem,
+    CallStart,
+    ProtocolError,
+    call_id,
+    json_object,
+    metadata_of,
+    number_of,
+    object_of,
+    text_of,
+)
+from streamer.server.protocols.tracks import TrackAligner
+
+SAMPLE_RATE = 8_000
+
+CHANNELS = {"inbound": "customer", "outbound": "agent"}
+"""What the channel of each track is called."""
+
+IGNORED = ("connected", "dtmf", "mark")
+"""Events that say nothing about the sound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The stream begins."""
+
+    stream: str
+    call: str
+    tracks: tuple[str, ...]
+    parameters: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """A piece of a track; ``timestamp`` is where it begins, in ms from the start."""
+
+    track: str
+    timestamp: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The stream has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """An event that says nothing about the sound: ``connected``, ``dtmf`` or ``mark``."""
+
+    event: str
+
+
+Message: TypeAlias = Start | Media | Stop | Other
+
+
+def parse(text: str | bytes) -> Message:
+    """Read a message.
+
+    Raises:
+        ProtocolError: It is none of Twilio's, or a field is missing or not allowed.
+    """
+    message = json_object(text)
+    match event := message.get("event"):
+        case "start":
+            return _start(object_of(message, "start"))
+        case "media":
+            media = object_of(message, "media")
+            track = text_of(media, "track")
+            if track not in CHANNELS:
+                raise ProtocolError(f"track: got {track!a:.80}, expected {', '.join(CHANNELS)}")
+            try:
+                payload = base64.b64decode(text_of(media, "payload"), validate=True)
+            except (binascii.Error, ValueError) as error:
+                raise ProtocolError("payload: got no base64, expected base64 mu-law") from error
+            return Media(track, number_of(media, "timestamp"), payload)
+        case "stop":
+            return Stop()
+        case str() if event in IGNORED:
+            return Other(event)
+    raise ProtocolError(
+        f"event: got {event!a:.80}, expected start, media, stop, {', '.join(IGNORED)}"
+    )
+
+
+def serialize(message: Message) -> str:
+    """A message as Twilio writes it."""
+    match message:
+        case Start():
+            start = {
+                "streamSid": message.stream,
+                "callSid": message.call,
+                "tracks": list(message.tracks),
+                "customParameters": dict(message.parameters),
+                "mediaFormat": {
+                    "encoding": "audio/x-mulaw",
+                    "sampleRate": SAMPLE_RATE,
+                    "channels": 1,
+                },
+            }
+            return json.dumps({"event": "start", "streamSid": message.stream, "start": start})
+        case Media():
+            media = {
+                "track": message.track,
+                "timestamp": str(message.timestamp),
+                "payload": base64.b64encode(message.payload).decode(),
+            }
+            return json.dumps({"event": "media", "media": media})
+        case Stop():
+            return json.dumps({"event": "stop"})
+        case Other():
+            return json.dumps({"event": message.event})
+
+
+def signature(auth_token: str, url: str) -> str:
+    """What Twilio sends as X-Twilio-Signature with the request for a WebSocket."""
+    digest = hmac.new(auth_token.encode(), url.encode(), hashlib.sha1).digest()
+    return base64.b64encode(digest).decode()
+
+
+def is_signed(auth_token: str, url: str, given: str) -> bool:
+    """Whether a signature is right, for the address with or without a slash at its end."""
+    bare = url.rstrip("/")
+    return any(
+        hmac.compare_digest(signature(auth_token, each).encode(), given.encode())
+        for each in (bare, bare + "/")
+    )
+
+
+class TwilioDecoder:
+    """The messages of one stream, with its tracks brought together."""
+
+    wants_events = False
+
+    def __init__(self) -> None:
+        self._tracks: TrackAligner | None = None
+
+    def decode(self, message: str | bytes) -> list[CallItem]:
+        """What follows from the next message. Raises ProtocolError as `Decoder` says."""
+        parsed = parse(message)
+        tracks = self._tracks
+        match parsed:
+            case Start() if tracks is None:
+                self._tracks = TrackAligner(parsed.tracks, SAMPLE_RATE)
+                channels = tuple(CHANNELS[track] for track in parsed.tracks)
+                metadata = {**parsed.parameters, "stream": parsed.stream}
+                return [CallStart(parsed.call, SAMPLE_RATE, channels, metadata)]
+            case Start():
+                raise ProtocolError("got a second start, expected media")
+            case Media():
+                if tracks is None:
+                    raise ProtocolError("got media, expected start first")
+                at = parsed.timestamp * SAMPLE_RATE // 1000
+                ready = tracks.add(parsed.track, at, decode_g711(parsed.payload, "mulaw"))
+                return [CallAudio(ready)] if len(ready) else []
+            case Stop():
+                rest = tracks.flush() if tracks else np.zeros((0, 1), np.int16)
+                return [*([CallAudio(rest)] if len(rest) else []), CallEnd()]
+            case Other():
+                return []
+
+
+def _start(start: dict[str, object]) -> Start:
+    tracks = start.get("tracks")
+    if not isinstance(tracks, list) or not tracks or len(tracks) > len(CHANNELS):
+        raise ProtocolError(f"tracks: got {tracks!a:.80}, expected some of {', '.join(CHANNELS)}")
+    if not all(isinstance(t, str) and t in CHANNELS for t in tracks) or len(set(tracks)) < len(
+        tracks
+    ):
+        raise ProtocolError(f"tracks: got {tracks!a:.80}, expected some of {', '.join(CHANNELS)}")
+    form = object_of(start, "mediaFormat")
+    if text_of(form, "encoding") != "audio/x-mulaw" or number_of(form, "sampleRate") != SAMPLE_RATE:
+        raise ProtocolError(
+            f"mediaFormat: got {form!a:.80}, expected audio/x-mulaw at {SAMPLE_RATE} Hz"
+        )
+    return Start(
+        call_id(text_of(start, "streamSid")),
+        call_id(text_of(start, "callSid")),
+        tuple(tracks),
+        metadata_of(start.get("customParameters", {})),
+    )
