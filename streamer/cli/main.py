@@ -24,6 +24,7 @@ from streamer.cli import (
     models,
     report,
     run,
+    serve,
     train,
 )
 from streamer.cli.logs import add_logging, logging_set_up
@@ -51,7 +52,7 @@ class Command(Protocol):
 
 
 GROUPS: dict[str, tuple[Command, ...]] = {
-    "listen and analyse": (run, file, report, export),
+    "listen and analyse": (run, file, serve, report, export),
     "set up": (devices, check, config, models, enrol),
     "build models": (train, finetune, average, evaluate, card, adapt, bench),
 }

@@ -97,51 +97,64 @@ class JsonLines(LineSink):
 
     def write(self, event: Event, session: Session | None) -> None:
         """Write the line of an event that has one."""
-        match event:
-            case Utterance() if session is not None:
-                self._print("utterance", row(event, session))
-            case RollingPrediction():
-                heard = event.prediction
-                self._print(
-                    "rolling",
-                    {
-                        "utterance": event.number,
-                        "channel": event.channel,
-                        "end_s": round(event.end / SAMPLE_RATE, 3),
-                        **verdict(heard, heard.labels),
-                        "latency_ms": round(event.latency_ms),
-                    },
-                )
-            case MoodChanged():
-                self._print(
-                    "mood",
-                    {
-                        "channel": event.channel,
-                        "utterance": event.number,
-                        "mood": round(event.mood, 4),
-                        "trend": round(event.trend, 4),
-                    },
-                )
-            case CallStarted():
-                at_s = round(event.position / SAMPLE_RATE, 3)
-                self._print("call", {"call": event.number, "at_s": at_s})
-            case Alert():
-                self._print("alert", alert_cells(event))
-            case Mark():
-                self._print("mark", {"at_s": round(event.at_s, 3), "note": event.note})
-            case StateChanged():
-                self._print("state", asdict(event))
-            case Warned():
-                self._print("warning", asdict(event))
+        if (line := json_line(event, session)) is not None:
+            self.writer.write(f"{line}\n")
 
     def end(self, session: Session, summary: Summary) -> None:
         """Write what each channel came to."""
-        for values in summary.rows(session):
-            self._print("summary", values)
+        for line in summary_lines(session, summary):
+            self.writer.write(f"{line}\n")
 
-    def _print(self, kind: str, values: Mapping[str, Value]) -> None:
-        finite = {
-            key: None if isinstance(value, float) and not math.isfinite(value) else value
-            for key, value in values.items()
-        }
-        self.writer.write(json.dumps({"event": kind, **finite}) + "\n")
+
+def json_line(event: Event, session: Session | None) -> str | None:  # noqa: PLR0911 - one a kind
+    """An event as a JSON object; None for one that has no line, as an utterance without session."""
+    match event:
+        case Utterance() if session is not None:
+            return _json("utterance", row(event, session))
+        case RollingPrediction():
+            heard = event.prediction
+            return _json(
+                "rolling",
+                {
+                    "utterance": event.number,
+                    "channel": event.channel,
+                    "end_s": round(event.end / SAMPLE_RATE, 3),
+                    **verdict(heard, heard.labels),
+                    "latency_ms": round(event.latency_ms),
+                },
+            )
+        case MoodChanged():
+            return _json(
+                "mood",
+                {
+                    "channel": event.channel,
+                    "utterance": event.number,
+                    "mood": round(event.mood, 4),
+                    "trend": round(event.trend, 4),
+                },
+            )
+        case CallStarted():
+            at_s = round(event.position / SAMPLE_RATE, 3)
+            return _json("call", {"call": event.number, "at_s": at_s})
+        case Alert():
+            return _json("alert", alert_cells(event))
+        case Mark():
+            return _json("mark", {"at_s": round(event.at_s, 3), "note": event.note})
+        case StateChanged():
+            return _json("state", asdict(event))
+        case Warned():
+            return _json("warning", asdict(event))
+    return None
+
+
+def summary_lines(session: Session, summary: Summary) -> list[str]:
+    """What each channel of a session came to, a JSON object each."""
+    return [_json("summary", values) for values in summary.rows(session)]
+
+
+def _json(kind: str, values: Mapping[str, Value]) -> str:
+    finite = {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in values.items()
+    }
+    return json.dumps({"event": kind, **finite})

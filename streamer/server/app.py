@@ -1,0 +1,250 @@
+"""The server: its addresses, who gets in, and how it ends without losing a row."""
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from streamer.server.access import Access
+from streamer.server.connection import Connection, Limits
+from streamer.server.engine import Engine
+from streamer.server.hub import Hub, Viewer
+from streamer.server.protocols.base import Decoder
+from streamer.server.protocols.native import NativeDecoder
+from streamer.server.protocols.twilio import TwilioDecoder
+
+logger = logging.getLogger(__name__)
+
+MAX_VIEWERS = 50
+
+HEARTBEAT_S = 5.0
+"""How often a viewer hears of a server in which nothing happens."""
+
+POLL_S = 0.1
+"""How often the end and the disk are looked after."""
+
+LAST_ROWS_S = 20.0
+"""How long the end waits for connections, each of which waits for its last rows."""
+
+
+class Server:
+    """Takes calls until it is told to stop.
+
+    Args:
+        engine: Not started yet.
+        access: Who gets in.
+        limits: What a peer may ask for.
+    """
+
+    def __init__(self, engine: Engine, access: Access, limits: Limits) -> None:
+        self._engine = engine
+        self._access = access
+        self._limits = limits
+        self._hub = Hub(lambda: engine.queue.late_windows, lambda: len(engine.queue))
+        self._connections = 0
+        self._draining = False
+        self._ending = asyncio.Event()  # calls that are left end now
+        self._hurry = asyncio.Event()  # no call is waited for any longer
+
+    def app(self) -> Starlette:
+        """Its addresses."""
+        return Starlette(
+            routes=[
+                WebSocketRoute("/v1/stream", self._native),
+                WebSocketRoute("/v1/twilio", self._twilio),
+                Route("/healthz", self._healthz),
+                Route("/readyz", self._readyz),
+                Route("/metrics", self._metrics),
+                Route("/events", self._events),
+            ]
+        )
+
+    def stop(self) -> None:
+        """Take no more calls and let those in progress end; the second time, end them now."""
+        if self._draining:
+            self._hurry.set()
+        self._draining = True
+
+    async def run_until_stopped(self, drain_s: float) -> list[str]:
+        """Look after the engine until the last call has ended.
+
+        Args:
+            drain_s: How long calls in progress may go on after `stop`.
+
+        Returns:
+            What is not in the CSV and not delivered, in lines for people.
+        """
+        self._engine.start()
+        while not self._draining and self._engine.failure is None:
+            await asyncio.sleep(POLL_S)
+            self._warn()
+        self._draining = True
+        if self._engine.failure is None:
+            await self._wait_for_calls(drain_s, self._hurry)
+        self._ending.set()
+        await self._wait_for_calls(LAST_ROWS_S)
+        left = await asyncio.to_thread(self._engine.stop)
+        self._warn()
+        self._hub.close()
+        return left
+
+    async def _wait_for_calls(self, timeout_s: float, hurry: asyncio.Event | None = None) -> None:
+        ends_at = asyncio.get_running_loop().time() + timeout_s
+        while self._connections and asyncio.get_running_loop().time() < ends_at:
+            if hurry is not None and hurry.is_set():
+                return
+            await asyncio.sleep(POLL_S)
+
+    def _warn(self) -> None:
+        for warning in self._engine.drain_warnings():
+            logger.warning("%s", warning)
+
+    # --- calls ----------------------------------------------------------------------------------
+
+    async def _native(self, websocket: WebSocket) -> None:
+        await self._serve(websocket, NativeDecoder(), self._access.refusal(websocket.headers))
+
+    async def _twilio(self, websocket: WebSocket) -> None:
+        refusal = self._access.twilio_refusal(websocket.headers, str(websocket.url))
+        await self._serve(websocket, TwilioDecoder(), refusal)
+
+    async def _serve(self, websocket: WebSocket, decoder: Decoder, refusal: str | None) -> None:
+        if refusal is not None or (refusal := self._unready()) is not None:
+            status = 503 if self._unready() == refusal else 403
+            self._hub.refused.inc()
+            logger.warning("a connection was refused: %s", refusal)
+            await websocket.send_denial_response(PlainTextResponse(refusal, status))
+            return
+        self._connections += 1
+        try:
+            await websocket.accept()
+            connection = Connection(websocket, decoder, self._engine, self._hub, self._limits)
+            await connection.run(self._ending)
+        finally:
+            self._connections -= 1
+
+    def _unready(self) -> str | None:
+        """Why no call can be taken now; None where one can."""
+        if self._draining:
+            return "the server ends"
+        if self._engine.model is None:
+            return "the model is not loaded yet"
+        if self._connections >= self._limits.calls:
+            return f"{self._limits.calls} calls are in progress, more are not allowed"
+        return None
+
+    # --- viewers and operators ------------------------------------------------------------------
+
+    async def _healthz(self, request: Request) -> Response:
+        del request
+        failed = self._engine.failure is not None
+        return PlainTextResponse("failed" if failed else "ok", 503 if failed else 200)
+
+    async def _readyz(self, request: Request) -> Response:
+        del request
+        reason = self._unready()
+        return PlainTextResponse(reason or "ready", 503 if reason else 200)
+
+    async def _metrics(self, request: Request) -> Response:
+        if (refusal := self._access.refusal(request.headers)) is not None:
+            return PlainTextResponse(refusal, 403)
+        return Response(self._hub.metrics(), media_type="text/plain; version=0.0.4")
+
+    async def _events(self, request: Request) -> Response:
+        if (refusal := self._access.refusal(request.headers)) is not None:
+            return PlainTextResponse(refusal, 403)
+        if len(self._hub.viewers) >= MAX_VIEWERS:
+            return PlainTextResponse(f"{MAX_VIEWERS} viewers watch, more are not allowed", 503)
+        viewer = Viewer()
+        self._hub.viewers.add(viewer)
+        return StreamingResponse(
+            self._lines_for(viewer),
+            media_type="text/event-stream",
+            headers={"cache-control": "no-store"},
+        )
+
+    async def _lines_for(self, viewer: Viewer) -> AsyncIterator[str]:
+        """Server-sent events, until the viewer goes or the server ends."""
+        try:
+            yield ": streamer\n\n"
+            while True:
+                try:
+                    async with asyncio.timeout(HEARTBEAT_S):
+                        line = await viewer.lines.get()
+                except TimeoutError:
+                    yield ": alive\n\n"
+                    continue
+                if line is None:
+                    return
+                yield f"data: {line}\n\n"
+        finally:
+            self._hub.viewers.discard(viewer)
+
+
+class _Uvicorn(uvicorn.Server):
+    """Leaves signals to us: calls in progress are not to be cut by the first one."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+async def serve(  # noqa: PLR0913 - what to serve, where, to whom, and how it ends
+    engine: Engine,
+    listener: socket.socket,
+    *,
+    access: Access,
+    limits: Limits,
+    drain_s: float,
+    tls: tuple[str, str] | None = None,
+    listening: Callable[[], None] = lambda: None,
+) -> list[str]:
+    """Serve until SIGTERM or SIGINT.
+
+    Args:
+        engine: Not started yet.
+        listener: Bound.
+        access: Who gets in.
+        limits: What a peer may ask for.
+        drain_s: How long calls in progress may go on after the signal.
+        tls: The files of certificate and key; None for none.
+        listening: Told when the model is being loaded and requests are answered.
+
+    Returns:
+        What is not in the CSV and not delivered, in lines for people.
+    """
+    server = Server(engine, access, limits)
+    config = uvicorn.Config(
+        server.app(),
+        ws="websockets-sansio",
+        ws_max_size=limits.message_bytes,
+        ws_per_message_deflate=False,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+        ssl_certfile=tls[0] if tls else None,
+        ssl_keyfile=tls[1] if tls else None,
+    )
+    web = _Uvicorn(config)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(server.stop))
+    serving = asyncio.create_task(web.serve(sockets=[listener]))
+    listening()
+    try:
+        return await server.run_until_stopped(drain_s)
+    finally:
+        web.should_exit = True
+        await serving

@@ -1,0 +1,208 @@
+"""One connection: messages in, its call analysed, its events out. On the loop."""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from streamer.errors import InputError
+from streamer.server.calls import Call
+from streamer.server.engine import Engine
+from streamer.server.hub import MAX_LINES, Hub
+from streamer.server.protocols.base import CallAudio, CallEnd, CallStart, Decoder
+from streamer.sinks.lines import json_line, summary_lines
+from streamer.types import SAMPLE_RATE, EndReason, Pcm, RollingPrediction
+
+logger = logging.getLogger(__name__)
+
+GATHER_S = 0.06
+"""Audio is analysed in pieces of at least this length: a hop to a thread costs as much as 20 ms."""
+
+ROWS_TIMEOUT_S = 10.0
+"""How long the end of a call waits for its last rows before the connection is closed."""
+
+LINES_TIMEOUT_S = 5.0
+"""How long the end waits for a peer who does not read."""
+
+NORMAL, REFUSED, FAULT, RESTARTS = 1000, 1008, 1011, 1012
+"""Codes with which a WebSocket is closed (RFC 6455, IANA)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a peer may ask for.
+
+    Attributes:
+        calls: At once.
+        message_bytes: Of a message.
+        idle_s: Without audio.
+        ahead_s: How far audio may run ahead of real time before it is read no faster.
+    """
+
+    calls: int = 200
+    message_bytes: int = 256 * 1024
+    idle_s: float = 30.0
+    ahead_s: float = 5.0
+
+
+class Connection:
+    """A peer, and the call that it sends.
+
+    Args:
+        socket: Accepted.
+        decoder: For its protocol.
+        engine: Classifies and records.
+        hub: Shows and counts.
+        limits: What the peer may ask for.
+    """
+
+    def __init__(
+        self, socket: WebSocket, decoder: Decoder, engine: Engine, hub: Hub, limits: Limits
+    ) -> None:
+        self._socket = socket
+        self._decoder = decoder
+        self._engine = engine
+        self._hub = hub
+        self._limits = limits
+        self._call: Call | None = None
+        self._rate = SAMPLE_RATE
+        self._gathered: list[Pcm] = []
+        self._began = time.monotonic()
+        self._busy: asyncio.Future[None] | None = None  # what a segmenter thread does for it
+        self._pump: asyncio.Task[None] | None = None
+        self._lines: asyncio.Queue[str | None] = asyncio.Queue(MAX_LINES)
+        self._writer: asyncio.Task[None] | None = None
+
+    async def run(self, ending: asyncio.Event) -> None:
+        """Serve it until its call ends, it goes, is refused, or the server ends."""
+        receiving = asyncio.create_task(self._receive())
+        stopping = asyncio.create_task(ending.wait())
+        code, reason = FAULT, "a fault in the server"
+        try:
+            await asyncio.wait({receiving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if receiving.done():
+                receiving.result()
+                code, reason = NORMAL, ""
+            else:
+                code, reason = RESTARTS, "the server ends"
+        except (InputError, TimeoutError) as error:
+            code, reason = REFUSED, str(error)
+            self._hub.refused.inc()
+            logger.warning("%s: cut: %s", self._name, reason)
+        finally:
+            receiving.cancel()
+            stopping.cancel()
+            await self._end(EndReason.STOPPED if code == RESTARTS else EndReason.END_OF_INPUT)
+            await self._close(code, reason)
+
+    @property
+    def _name(self) -> str:
+        return f"call {self._call.id}" if self._call is not None else "connection without a call"
+
+    async def _receive(self) -> None:
+        idle_at = asyncio.get_running_loop().time() + self._limits.idle_s
+        while True:
+            try:
+                async with asyncio.timeout_at(idle_at):
+                    message = await self._socket.receive()
+            except TimeoutError:
+                raise TimeoutError(
+                    f"got no audio for {self._limits.idle_s:g} s, expected some"
+                ) from None
+            if message["type"] == "websocket.disconnect":
+                return
+            text = message.get("text")
+            for item in self._decoder.decode(message.get("bytes") or b"" if text is None else text):
+                match item:
+                    case CallStart():
+                        self._begin(item)
+                    case CallAudio() if len(item.pcm):
+                        await self._push(item.pcm)
+                        idle_at = asyncio.get_running_loop().time() + self._limits.idle_s
+                    case CallEnd():
+                        return
+
+    def _begin(self, start: CallStart) -> None:
+        call = self._call = Call(start, self._engine)
+        self._rate = start.sample_rate
+        self._began = time.monotonic()
+        self._hub.calls.inc()
+        self._hub.begun.inc()
+        self._pump = asyncio.create_task(self._show_events(call))
+        self._writer = asyncio.create_task(self._write_lines())
+        logger.info("call %s: begins, %s", call.id, ", ".join(start.channels))
+
+    async def _push(self, pcm: Pcm) -> None:
+        self._gathered.append(pcm)
+        if sum(map(len, self._gathered)) < GATHER_S * self._rate:
+            return
+        await self._analyse()
+        assert self._call is not None, "audio before a start"  # noqa: S101 - for mypy
+        ahead = self._call.position / SAMPLE_RATE - (time.monotonic() - self._began)
+        if ahead > self._limits.ahead_s:  # nobody's recording crowds out other people's calls
+            await asyncio.sleep(ahead - self._limits.ahead_s)
+
+    async def _analyse(self) -> None:
+        pcm, self._gathered = self._gathered, []
+        if pcm and self._call is not None:
+            loop = asyncio.get_running_loop()
+            self._busy = loop.run_in_executor(
+                self._engine.segmenters, self._call.push, np.concatenate(pcm)
+            )
+            await asyncio.shield(self._busy)
+
+    async def _end(self, reason: EndReason) -> None:
+        """End the call and wait for its rows."""
+        if self._call is None:
+            return
+        if self._busy is not None:  # cancelled meanwhile, but its thread goes on
+            await asyncio.wait([self._busy])
+        await self._analyse()
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._engine.segmenters, self._call.end, reason)
+        if self._pump is not None:
+            _, late = await asyncio.wait([self._pump], timeout=ROWS_TIMEOUT_S)
+            if late:
+                logger.warning("%s: its last rows are written later", self._name)
+        self._hub.calls.dec()
+        self._hub.show(self._call.id, '{"event": "call_ended"}')
+        logger.info("%s: ended", self._name)
+
+    async def _show_events(self, call: Call) -> None:
+        self._hub.show(call.id, '{"event": "call_begun"}')
+        while (event := await call.events.next()) is not None:
+            line = json_line(event, call.recorded.session)
+            self._hub.publish(
+                call.id, event, None if isinstance(event, RollingPrediction) else line
+            )
+            if line is not None:
+                self._offer(line)
+        if call.recorded.session is not None:
+            for line in summary_lines(call.recorded.session, call.recorded.summary):
+                self._offer(line)
+
+    def _offer(self, line: str) -> None:
+        """Send a line when the peer reads; a peer that does not read loses lines, never rows."""
+        if self._decoder.wants_events and not self._lines.full():
+            self._lines.put_nowait(line)
+
+    async def _write_lines(self) -> None:
+        try:
+            while (line := await self._lines.get()) is not None:
+                await self._socket.send_text(line)
+        except (WebSocketDisconnect, RuntimeError):  # the peer has gone; its rows are written
+            return
+
+    async def _close(self, code: int, reason: str) -> None:
+        try:
+            async with asyncio.timeout(LINES_TIMEOUT_S):
+                if self._writer is not None:
+                    await self._lines.put(None)
+                    await asyncio.shield(self._writer)
+                await self._socket.close(code, reason.encode()[:120].decode(errors="ignore"))
+        except (TimeoutError, WebSocketDisconnect, RuntimeError):  # gone already, or reads nothing
+            if self._writer is not None:
+                self._writer.cancel()

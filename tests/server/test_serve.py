@@ -1,0 +1,305 @@
+"""A real server as a process, and real WebSocket clients."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import soundfile
+from voices import VOICES
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from streamer.server.protocols import twilio
+from streamer.server.protocols.native import END, Header
+from streamer.types import SAMPLE_RATE
+
+CHILD = Path(__file__).parents[1] / "child.py"
+ROOT = Path(__file__).parents[2]
+TOKEN = "a-token-of-these-tests"  # noqa: S105 - it opens nothing but a test
+WAIT_S = 60
+
+
+class Serving:
+    """``streamer serve`` as a process."""
+
+    def __init__(self, folder: Path, *args: str) -> None:
+        self.csv = folder / "calls.csv"
+        self._errors = (folder / "stderr").open("w")
+        self.process = subprocess.Popen(
+            [
+                *(sys.executable, str(CHILD), "serve", "--listen", "127.0.0.1:0"),
+                *("--csv", str(self.csv), *args),
+            ],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        found = re.fullmatch(r"listening on http://127\.0\.0\.1:(\d+)\n", line)
+        assert found, (folder / "stderr").read_text()
+        self.port = int(found[1])
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", trust_env=False)
+        self.wait(lambda: self.http.get("/readyz").status_code == 200)
+
+    def close(self) -> None:
+        """End it at once."""
+        self.process.kill()
+        self.process.communicate()
+        self.http.close()
+        self._errors.close()
+
+    def wait(self, done: Callable[[], bool]) -> None:
+        """Wait until something is so."""
+        deadline = time.monotonic() + WAIT_S
+        while not done():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    def connect(self, path: str = "/v1/stream", **headers: str) -> ClientConnection:
+        """A connection to it."""
+        return connect(
+            f"ws://127.0.0.1:{self.port}{path}",
+            proxy=None,
+            additional_headers=headers,
+            open_timeout=WAIT_S,
+        )
+
+    def stop(self) -> int:
+        """Send SIGTERM; returns the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(WAIT_S)
+
+    def rows(self) -> list[dict[str, str]]:
+        """What is in the CSV."""
+        with self.csv.open(newline="") as file:
+            return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Callable[..., Serving]]:
+    """Start servers with a scripted model; ended with the test."""
+    started: list[Serving] = []
+
+    def start(*args: str) -> Serving:
+        started.append(Serving(tmp_path, *args))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.close()
+
+
+def voices(seconds: float) -> bytes:
+    """The beginning of the recording of several voices, s16le."""
+    pcm, _ = soundfile.read(VOICES, dtype="int16", frames=round(seconds * SAMPLE_RATE))
+    return pcm.tobytes()
+
+
+def send(socket: ClientConnection, header: Header, audio: bytes) -> None:
+    """A header and audio, in pieces of 100 ms."""
+    socket.send(header.to_json())
+    piece = header.frame_bytes * header.rate // 10
+    for at in range(0, len(audio), piece):
+        socket.send(audio[at : at + piece])
+
+
+def lines(socket: ClientConnection) -> list[dict[str, object]]:
+    """All that is sent back."""
+    return [json.loads(line) for line in socket]
+
+
+def cut(socket: ClientConnection) -> tuple[int, str]:
+    """With what code and reason a connection is closed."""
+    try:
+        while True:
+            socket.recv(WAIT_S)
+    except ConnectionClosed as error:
+        closed = error.rcvd
+    assert closed is not None
+    return closed.code, closed.reason
+
+
+def test_a_call_is_rows_and_events(server):
+    """Each utterance one row, the same as the event; then a summary; figures count it."""
+    serving = server()
+    with serving.connect() as socket:
+        send(socket, Header(SAMPLE_RATE, ("customer",), call="c-1"), voices(8))
+        socket.send(END)
+        got = lines(socket)
+    heard = [line for line in got if line["event"] == "utterance"]
+    rows = serving.rows()
+    assert len(heard) == len(rows) >= 2
+    assert [(r["source"], r["channel"], r["emotion"]) for r in rows] == [
+        ("c-1", "customer", line["emotion"]) for line in heard
+    ]
+    assert [line["event"] for line in got][-1] == "summary"
+    figures = serving.http.get("/metrics").text
+    assert f"streamer_rows_total {len(rows)}.0" in figures
+    assert "streamer_calls 0.0" in figures
+    assert serving.stop() == 0
+
+
+def test_a_stop_loses_no_row(server):
+    """SIGTERM in the middle of an utterance: its row is written, the peer is told."""
+    serving = server("--drain", "0.1")
+    with serving.connect() as socket:
+        send(socket, Header(SAMPLE_RATE), voices(3))
+        serving.wait(lambda: '"event": "rolling"' in str(socket.recv(WAIT_S)))
+        serving.process.send_signal(signal.SIGTERM)
+        assert cut(socket) == (1012, "the server ends")
+    assert serving.process.wait(WAIT_S) == 0
+    assert serving.rows()[-1]["end_reason"] == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("messages", "code", "reason"),
+    [
+        (["{}"], 1008, "rate: got None, expected a whole number"),
+        ([b"\0\0"], 1008, "got binary data, expected a header as text first"),
+        ([Header(8000).to_json(), b"\0"], 1008, "audio: got 1 bytes, expected whole samples"),
+        ([Header(8000).to_json(), b"\0" * 300_000], 1009, ""),
+    ],
+)
+def test_what_is_not_allowed_ends_that_connection_alone(server, messages, code, reason):
+    """With a reason; another call goes on."""
+    serving = server()
+    with serving.connect() as other, serving.connect() as socket:
+        send(other, Header(SAMPLE_RATE), voices(1))
+        for message in messages:
+            socket.send(message)
+        closed = cut(socket)
+        assert closed[0] == code
+        assert reason in closed[1]
+        send_on = voices(8)[len(voices(1)) :]
+        for at in range(0, len(send_on), 3200):
+            other.send(send_on[at : at + 3200])
+        other.send(END)
+        assert any(line["event"] == "utterance" for line in lines(other))
+
+
+def test_an_idle_peer_is_cut(server):
+    """Whether or not its call has begun."""
+    serving = server("--idle", "0.5")
+    with serving.connect() as socket:
+        assert cut(socket) == (1008, "got no audio for 0.5 s, expected some")
+
+
+def test_more_calls_than_allowed_are_refused(server):
+    """And those in progress stay."""
+    serving = server("--max-calls", "1")
+    with serving.connect():
+        with pytest.raises(InvalidStatus) as error, serving.connect():
+            pass
+        assert error.value.response.status_code == 503
+
+
+def test_only_a_token_gets_in(server, tmp_path):
+    """To calls, figures and events; health is anybody's."""
+    (tmp_path / "tokens").write_text(f"# ours\n{TOKEN}\n")
+    serving = server("--token-file", "tokens")
+    for wrong in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": TOKEN}):
+        with pytest.raises(InvalidStatus) as error, serving.connect(**wrong):
+            pass
+        assert error.value.response.status_code == 403
+        for path in ("/metrics", "/events"):
+            assert serving.http.get(path, headers=wrong).status_code == 403
+    right = {"Authorization": f"Bearer {TOKEN}"}
+    assert serving.http.get("/metrics", headers=right).status_code == 200
+    assert serving.http.get("/healthz").text == "ok"
+    with serving.connect(**right) as socket:
+        socket.send(Header(8000).to_json())
+
+
+def test_a_page_of_elsewhere_gets_nothing(server):
+    """Neither by its origin nor by a name of its own for this machine."""
+    serving = server()
+    with (
+        pytest.raises(InvalidStatus),
+        serving.connect(Origin="http://elsewhere.example"),
+    ):
+        pass
+    assert serving.http.get("/metrics", headers={"Host": "elsewhere.example"}).status_code == 403
+
+
+def test_twilio_sends_a_call(server, tmp_path):
+    """Signed as its own library does, two tracks; unsigned, it is refused."""
+    (tmp_path / "twilio").write_text("an-auth-token-of-the-tests\n")
+    serving = server("--twilio-token-file", "twilio", "--public-url", "wss://voice.example.com")
+    with pytest.raises(InvalidStatus), serving.connect("/v1/twilio"):
+        pass
+    signed = "7gkaTFuMMcfk3Ezq/rIfEcFzbZ0="  # as its library makes it for this address
+    pcm, _ = soundfile.read(VOICES, dtype="int16", frames=8 * SAMPLE_RATE)
+    path = tmp_path / "call.raw"
+    soundfile.write(path, pcm[::2], 8000, format="RAW", subtype="ULAW")
+    said = path.read_bytes()
+    with serving.connect("/v1/twilio", **{"X-Twilio-Signature": signed}) as socket:
+        socket.send(twilio.serialize(twilio.Other("connected")))
+        start = twilio.Start("MZ1", "CA1", ("inbound", "outbound"), {})
+        socket.send(twilio.serialize(start))
+        for at in range(0, len(said), 160):
+            piece = said[at : at + 160]
+            socket.send(twilio.serialize(twilio.Media("inbound", at // 8, piece)))
+            quiet = twilio.Media("outbound", at // 8, b"\xff" * len(piece))
+            socket.send(twilio.serialize(quiet))
+        socket.send(twilio.serialize(twilio.Stop()))
+        assert lines(socket) == []
+    rows = serving.rows()
+    assert len(rows) >= 2
+    assert {(row["source"], row["channel"]) for row in rows} == {("CA1", "customer")}
+
+
+def test_a_viewer_sees_all_calls(server):
+    """As server-sent events, each with its call."""
+    serving = server()
+    with serving.http.stream("GET", "/events", timeout=WAIT_S) as viewer:
+        text = viewer.iter_lines()
+        assert next(text) == ": streamer"
+        with serving.connect() as socket:
+            send(socket, Header(SAMPLE_RATE, call="c-7"), voices(6))
+            socket.send(END)
+            lines(socket)
+        seen = []
+        for line in text:
+            if line.startswith("data: "):
+                seen.append(json.loads(line.removeprefix("data: ")))
+                if seen[-1]["event"] == "call_ended":
+                    break
+    assert {line["call"] for line in seen} == {"c-7"}
+    assert seen[0]["event"] == "call_begun"
+    assert any(line["event"] == "utterance" for line in seen)
+
+
+@pytest.mark.parametrize(
+    ("args", "reason"),
+    [
+        (["--listen", "0.0.0.0:0"], "it needs --token-file"),
+        (["--listen", "0.0.0.0:0", "--token-file", "t"], "--behind-proxy"),
+        (["--listen", "nonsense"], "expected HOST:PORT"),
+        (["--tls-cert", "x"], "expected both"),
+    ],
+)
+def test_what_would_not_be_safe_is_a_usage_error(args, reason, tmp_path):
+    """Exit code 2, before anything is loaded."""
+    done = subprocess.run(
+        [sys.executable, str(CHILD), "serve", *args],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert reason in done.stderr
