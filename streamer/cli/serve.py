@@ -60,7 +60,8 @@ def add_arguments(parser: CommandParser) -> None:
         "--public-url",
         metavar="URL",
         default="",
-        help="what Twilio connects to, where that is a proxy: wss://voice.example.com",
+        help="what Twilio connects to, where that is a proxy: wss://voice.example.com "
+        "(default: this server)",
     )
     access.add_argument("--tls-cert", metavar="FILE", type=Path, help="certificate, with its chain")
     access.add_argument("--tls-key", metavar="FILE", type=Path, help="its private key")

@@ -14,7 +14,7 @@ from streamer.pipeline.recorder import Recorder
 from streamer.pipeline.worker import ClassifiedChannel, InferenceWorker
 from streamer.sinks.csv_sink import CsvSink
 from streamer.sinks.notify.delivery import NotificationSink
-from streamer.types import ModelLoaded, Segment, ThreadFailed
+from streamer.types import ModelLoaded, ThreadFailed
 
 SEGMENTERS = 2
 """Threads that segment calls; voice activity lets go of the interpreter while it computes."""
@@ -67,8 +67,7 @@ class Engine:
         ends_at = time.monotonic() + CLASSIFY_TIMEOUT_S
         self._thread.join(max(0.0, ends_at - time.monotonic()))
         for task in self.queue.abandon():
-            if isinstance(task.piece, Segment):
-                task.channel.utterance(task.piece, None)()
+            task.channel.hand_out_unclassified(task)
         left = self.recorder.stop(RECORD_TIMEOUT_S)
         rows = (
             None

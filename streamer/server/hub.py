@@ -95,6 +95,6 @@ class Hub:
     def show(self, call: str, line: str) -> None:
         """Show viewers a line of JSON, with the call that it is of."""
         if self.viewers:
-            text = json.dumps({"call": call, **json.loads(line)})
+            text = json.dumps({**json.loads(line), "call": call})
             for viewer in self.viewers:
                 viewer.offer(text)

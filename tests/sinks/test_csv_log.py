@@ -134,7 +134,7 @@ def test_a_mark_is_a_row_of_its_own(tmp_path):
 def test_a_log_from_before_there_were_notes_is_not_mangled(tmp_path):
     """The columns are named, and another file is asked for."""
     path = tmp_path / "rows.csv"
-    with CsvLog(path, COLUMNS[:-1]) as log:
+    with CsvLog(path, COLUMNS[:-2]) as log:
         log.add(row(utterance(), SESSION))
     before = path.read_bytes()
     with pytest.raises(OutputError, match=r"source, model; expected .* model, note, call; .*--csv"):
