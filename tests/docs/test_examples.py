@@ -104,7 +104,7 @@ def test_keys_are_known(page: Path):
     config = (ROOT / "config.yaml").read_text()
     sections = dict(re.findall(r"^(\w+):.*\n((?: .*\n|\n)*)", config, re.MULTILINE))
     for section, key in re.findall(r"`(\w+)\.(\w+)(?:: [^`]*)?`", page.read_text()):
-        if section in sections:
+        if section in sections and key != "csv":  # `calls.csv` is a file
             assert re.search(rf"^ +{key}:", sections[section], re.MULTILINE), f"{section}.{key}"
 
 
