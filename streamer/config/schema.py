@@ -340,7 +340,7 @@ class OutputConfig(_Section):
     csv: str | None = Field(
         "emotions.csv",
         min_length=1,
-        description="one row per utterance is appended here; null: no CSV; -: standard output",
+        description="one row per utterance is appended here; null: no CSV",
     )
 
 
