@@ -202,7 +202,7 @@ class _Results:
 
 
 def _say(progress: Progress, text: str) -> None:
-    progress.console.print(f"streamer: {text}", markup=False, highlight=False)
+    progress.console.print(f"streamer: {text}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_all(lines: Sequence[str]) -> None:
