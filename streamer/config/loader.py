@@ -162,8 +162,8 @@ def _without_untrusted(layer: _Layer, path: Path, warnings: list[str]) -> _Layer
     name = layer.get("model.name", (None, ""))[0]
     if isinstance(name, str) and PLAIN_NAME.fullmatch(name) and not Path(name).exists():
         trusted["model.name"] = layer["model.name"]
-    harmless = (None, [], (), "")  # nothing is run, sent or named: as in the file that comes along
-    if ignored := [key for key in layer if key not in trusted and layer[key][0] not in harmless]:
+    said = [key for key, (value, _) in layer.items() if value not in (None, [], "")]  # not empty
+    if ignored := [key for key in said if key not in trusted]:
         warnings.append(
             f"{path.resolve()}: ignored {', '.join(ignored)}: a file that was only found in the "
             f"current folder may not run programs, send data or name a model's folder; "
