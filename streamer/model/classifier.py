@@ -19,13 +19,16 @@ from streamer.model.calibration import hesitation
 from streamer.model.catalog import find_bundle
 from streamer.model.priors import Prior, log_prior
 from streamer.model.quantization import is_quicker, quantised
-from streamer.model.speaker.adaptation import Baseline, Observation, Scores, neutral_weight
+from streamer.model.speaker.adaptation import (
+    NEUTRAL,
+    Baseline,
+    Observation,
+    Scores,
+    neutral_weight,
+)
 from streamer.model.speaker.enrolment import Enrolment
 from streamer.model.streaming import Embedded, Embedding, RollingEmbedding
 from streamer.types import SAMPLE_RATE, Prediction, Window
-
-NEUTRAL = ("neutral", "calm")
-"""The emotions in which a voice counts as neutral."""
 
 WARM_UP_S = (0.5, 1.0, 3.0, 8.0)
 """Lengths that are tried before it counts: the first run of each size allocates and plans."""

@@ -26,6 +26,9 @@ from streamer.model.speaker.clustering import MEMORY, VOICES, Mark, Register, Sp
 Scores: TypeAlias = NDArray[np.float64]
 """Calibrated log-likelihoods of the labels, up to a constant; one per label in the last axis."""
 
+NEUTRAL = ("neutral", "calm")
+"""The emotions in which a voice counts as neutral."""
+
 MIN_NEUTRAL = 0.5
 """An utterance that is less likely neutral or calm does not count for the neutral voice."""
 

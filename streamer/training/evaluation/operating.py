@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.model.speaker.adaptation import NEUTRAL
 from streamer.model.speaker.clustering import MEMORY
 from streamer.training.data.extraction import Embedded
 from streamer.training.data.manifest import Clip
@@ -90,7 +91,7 @@ def measure_quiet(model: Calibrated, recorded: Sequence[Recorded], embed: Embedd
         prior="natural",
     )
     named = np.array([model.labels[i] for i in probabilities.argmax(1)])
-    alarms = (probabilities.max(1) >= model.threshold) & ~np.isin(named, ("neutral", "calm"))
+    alarms = (probabilities.max(1) >= model.threshold) & ~np.isin(named, NEUTRAL)
     source = np.array([clip.corpus for clip in clips])
     hours = sum(one.hours for one in recorded)
     return Quiet(

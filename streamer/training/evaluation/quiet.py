@@ -16,6 +16,7 @@ from streamer.config import Config
 from streamer.config.schema import Sensitivity
 from streamer.errors import InputError, NoSpeechError
 from streamer.model.classifier import Classifier
+from streamer.model.speaker.adaptation import NEUTRAL
 from streamer.pipeline.offline import utterances
 from streamer.training.data.manifest import Clip
 from streamer.training.data.ordinary import read_ordinary
@@ -23,7 +24,6 @@ from streamer.training.output import FIGURES, make_folder, written
 from streamer.types import Alert, Utterance
 
 SENSITIVITIES: tuple[Sensitivity, ...] = ("low", "normal", "high")
-CALM = ("neutral", "calm")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class SourceQuiet:
             return
         if not heard.is_speech:
             self.no_speech_s += utterance.duration_s
-        elif not heard.uncertain and heard.emotion not in CALM:
+        elif not heard.uncertain and heard.emotion not in NEUTRAL:
             self.certain_s += utterance.duration_s
             self.emotions_s[heard.emotion] += utterance.duration_s
 

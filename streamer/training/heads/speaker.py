@@ -12,15 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from streamer.model.priors import LogPrior
-from streamer.model.speaker.adaptation import Scores, VoiceModel, neutral_weight
+from streamer.model.speaker.adaptation import NEUTRAL, Scores, VoiceModel, neutral_weight
 from streamer.model.speaker.clustering import Mark, Register, SpeakerModel
 from streamer.training.data.extraction import Embeddings
 from streamer.training.data.manifest import Clip
 from streamer.training.heads.examples import Choices, example_weights, labels_learned, soft_targets
 from streamer.training.heads.logistic import TEMPERATURES, Examples, Head, asked_labels, fit
-
-NEUTRAL = ("neutral", "calm")
-"""The emotions in which a voice counts as neutral."""
 
 PAST = 10
 """Utterances that went before the tested one in a simulated session."""
