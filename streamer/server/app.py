@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
@@ -18,9 +18,10 @@ from streamer.server.access import Access
 from streamer.server.connection import Connection, Limits
 from streamer.server.engine import Engine
 from streamer.server.hub import Hub, Viewer
-from streamer.server.protocols.base import Decoder
-from streamer.server.protocols.native import NativeDecoder
-from streamer.server.protocols.twilio import TwilioDecoder
+from streamer.server.protocols.base import Codec
+from streamer.server.protocols.native import NativeCodec
+from streamer.server.protocols.twilio import TwilioCodec
+from streamer.server.transport import WebSocketTransport
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class Server:
         """Its addresses."""
         return Starlette(
             routes=[
-                WebSocketRoute("/v1/stream", self._native),
+                WebSocketRoute("/v1/stream", self._calls(NativeCodec)),
                 WebSocketRoute("/v1/twilio", self._twilio),
                 Route("/healthz", self._healthz),
                 Route("/readyz", self._readyz),
@@ -110,14 +111,19 @@ class Server:
 
     # --- calls ----------------------------------------------------------------------------------
 
-    async def _native(self, websocket: WebSocket) -> None:
-        await self._serve(websocket, NativeDecoder(), self._access.refusal(websocket.headers))
+    def _calls(self, codec: Callable[[], Codec]) -> Callable[[WebSocket], Awaitable[None]]:
+        """What serves the calls of a protocol, with a token like everybody's."""
+
+        async def endpoint(websocket: WebSocket) -> None:
+            await self._serve(websocket, codec(), self._access.refusal(websocket.headers))
+
+        return endpoint
 
     async def _twilio(self, websocket: WebSocket) -> None:
         refusal = self._access.twilio_refusal(websocket.headers, str(websocket.url))
-        await self._serve(websocket, TwilioDecoder(), refusal)
+        await self._serve(websocket, TwilioCodec(), refusal)
 
-    async def _serve(self, websocket: WebSocket, decoder: Decoder, refusal: str | None) -> None:
+    async def _serve(self, websocket: WebSocket, codec: Codec, refusal: str | None) -> None:
         if refusal is not None or (refusal := self._unready()) is not None:
             status = 503 if self._unready() == refusal else 403
             self._hub.refused.inc()
@@ -127,7 +133,8 @@ class Server:
         self._connections += 1
         try:
             await websocket.accept()
-            connection = Connection(websocket, decoder, self._engine, self._hub, self._limits)
+            transport = WebSocketTransport(websocket)
+            connection = Connection(transport, codec, self._engine, self._hub, self._limits)
             await connection.run(self._ending)
         finally:
             self._connections -= 1

@@ -6,13 +6,22 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
-from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from streamer.errors import InputError
 from streamer.server.calls import Call
 from streamer.server.engine import Engine
 from streamer.server.hub import MAX_LINES, Hub
-from streamer.server.protocols.base import CallAudio, CallEnd, CallStart, Decoder
+from streamer.server.protocols.base import (
+    CallAudio,
+    CallEnd,
+    CallHeld,
+    CallStart,
+    Codec,
+    Ending,
+    Message,
+    Reply,
+)
+from streamer.server.transport import PeerGoneError, Transport
 from streamer.sinks.lines import json_line, summary_lines
 from streamer.types import SAMPLE_RATE, EndReason, Pcm, RollingPrediction
 
@@ -29,6 +38,13 @@ LINES_TIMEOUT_S = 5.0
 
 NORMAL, REFUSED, FAULT, RESTARTS = 1000, 1008, 1011, 1012
 """Codes with which a WebSocket is closed (RFC 6455, IANA)."""
+
+ENDINGS = {
+    NORMAL: Ending.CALL,
+    REFUSED: Ending.REFUSED,
+    FAULT: Ending.SERVER,
+    RESTARTS: Ending.SERVER,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +68,18 @@ class Connection:
     """A peer, and the call that it sends.
 
     Args:
-        socket: Accepted.
-        decoder: For its protocol.
+        transport: Connected.
+        codec: For its protocol.
         engine: Classifies and records.
         hub: Shows and counts.
         limits: What the peer may ask for.
     """
 
     def __init__(
-        self, socket: WebSocket, decoder: Decoder, engine: Engine, hub: Hub, limits: Limits
+        self, transport: Transport, codec: Codec, engine: Engine, hub: Hub, limits: Limits
     ) -> None:
-        self._socket = socket
-        self._decoder = decoder
+        self._transport = transport
+        self._codec = codec
         self._engine = engine
         self._hub = hub
         self._limits = limits
@@ -73,11 +89,13 @@ class Connection:
         self._began = time.monotonic()
         self._busy: asyncio.Future[None] | None = None  # what a segmenter thread does for it
         self._pump: asyncio.Task[None] | None = None
-        self._lines: asyncio.Queue[str | None] = asyncio.Queue(MAX_LINES)
-        self._writer: asyncio.Task[None] | None = None
+        self._summary: list[str] = []
+        self._outgoing: asyncio.Queue[Message | None] = asyncio.Queue(MAX_LINES)
 
     async def run(self, ending: asyncio.Event) -> None:
         """Serve it until its call ends, it goes, is refused, or the server ends."""
+        self._offer(self._codec.greet())
+        writer = asyncio.create_task(self._write())
         receiving = asyncio.create_task(self._receive())
         stopping = asyncio.create_task(ending.wait())
         code, reason = FAULT, "a fault in the server"
@@ -96,7 +114,8 @@ class Connection:
             receiving.cancel()
             stopping.cancel()
             await self._end(EndReason.STOPPED if code == RESTARTS else EndReason.END_OF_INPUT)
-            await self._close(code, reason)
+            self._offer(self._codec.close(ENDINGS[code], reason, self._summary))
+            await self._close(writer, code, reason)
 
     @property
     def _name(self) -> str:
@@ -107,21 +126,24 @@ class Connection:
         while True:
             try:
                 async with asyncio.timeout_at(idle_at):
-                    message = await self._socket.receive()
+                    message = await self._transport.receive()
             except TimeoutError:
                 raise TimeoutError(
                     f"got no audio for {self._limits.idle_s:g} s, expected some"
                 ) from None
-            if message["type"] == "websocket.disconnect":
+            if message is None:
                 return
-            text = message.get("text")
-            for item in self._decoder.decode(message.get("bytes") or b"" if text is None else text):
+            for item in self._codec.decode(message):
                 match item:
                     case CallStart():
                         self._begin(item)
                     case CallAudio() if len(item.pcm):
                         await self._push(item.pcm)
                         idle_at = asyncio.get_running_loop().time() + self._limits.idle_s
+                    case CallHeld():
+                        idle_at = asyncio.get_running_loop().time() + self._limits.idle_s
+                    case Reply():
+                        self._offer([item.message])
                     case CallEnd():
                         return
 
@@ -132,7 +154,6 @@ class Connection:
         self._hub.calls.inc()
         self._hub.begun.inc()
         self._pump = asyncio.create_task(self._show_events(call))
-        self._writer = asyncio.create_task(self._write_lines())
         logger.info("call %s: begins, %s", call.id, ", ".join(start.channels))
 
     async def _push(self, pcm: Pcm) -> None:
@@ -178,31 +199,32 @@ class Connection:
             self._hub.publish(
                 call.id, event, None if isinstance(event, RollingPrediction) else line
             )
-            if line is not None:
-                self._offer(line)
+            self._offer(self._codec.encode(event, line))
         if call.recorded.session is not None:
-            for line in summary_lines(call.recorded.session, call.recorded.summary):
-                self._offer(line)
+            self._summary = summary_lines(call.recorded.session, call.recorded.summary)
 
-    def _offer(self, line: str) -> None:
-        """Send a line when the peer reads; a peer that does not read loses lines, never rows."""
-        if self._decoder.wants_events and not self._lines.full():
-            self._lines.put_nowait(line)
+    def _offer(self, messages: list[Message]) -> None:
+        """Send them when the peer reads; a peer that does not read loses messages, never rows."""
+        for message in messages:
+            if not self._outgoing.full():
+                self._outgoing.put_nowait(message)
 
-    async def _write_lines(self) -> None:
+    async def _write(self) -> None:
         try:
-            while (line := await self._lines.get()) is not None:
-                await self._socket.send_text(line)
-        except (WebSocketDisconnect, RuntimeError):  # the peer has gone; its rows are written
+            while (message := await self._outgoing.get()) is not None:
+                await self._transport.send(message)
+        except PeerGoneError:  # its rows are written all the same
             return
 
-    async def _close(self, code: int, reason: str) -> None:
+    async def _close(self, writer: asyncio.Task[None], code: int, reason: str) -> None:
+        """Close the connection when the peer has what it is owed, or reads nothing."""
+        if self._outgoing.full():
+            self._outgoing.get_nowait()
+        self._outgoing.put_nowait(None)
+        await asyncio.wait([writer], timeout=LINES_TIMEOUT_S)
+        writer.cancel()
         try:
             async with asyncio.timeout(LINES_TIMEOUT_S):
-                if self._writer is not None:
-                    await self._lines.put(None)
-                    await asyncio.shield(self._writer)
-                await self._socket.close(code, reason.encode()[:120].decode(errors="ignore"))
-        except (TimeoutError, WebSocketDisconnect, RuntimeError):  # gone already, or reads nothing
-            if self._writer is not None:
-                self._writer.cancel()
+                await self._transport.close(code, reason)
+        except TimeoutError:
+            logger.warning("%s: its peer reads nothing", self._name)

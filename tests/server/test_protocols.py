@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from streamer.server.protocols import twilio
 from streamer.server.protocols.base import CallAudio, CallEnd, CallStart, ProtocolError
-from streamer.server.protocols.native import END, Header, NativeDecoder
+from streamer.server.protocols.native import END, Header, NativeCodec
 from streamer.server.protocols.tracks import TrackAligner
-from streamer.server.protocols.twilio import Media, Other, Start, Stop, TwilioDecoder
+from streamer.server.protocols.twilio import Media, Other, Start, Stop, TwilioCodec
 
 IDS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,127}", fullmatch=True)
 TEXTS = st.text(max_size=20)
@@ -61,7 +61,7 @@ def test_a_message_of_twilio_is_read_as_it_was_written(message):
     assert twilio.parse(twilio.serialize(message)) == message
 
 
-@pytest.mark.parametrize("decoder", [NativeDecoder, TwilioDecoder])
+@pytest.mark.parametrize("decoder", [NativeCodec, TwilioCodec])
 @given(messages=st.lists(ANYTHING | MESSAGES.map(twilio.serialize) | HEADERS.map(Header.to_json)))
 def test_whatever_comes_is_understood_or_refused_with_a_reason(decoder, messages):
     """No other error, and no sound that does not fit what the call said at its start."""
@@ -89,7 +89,7 @@ def test_whatever_comes_is_understood_or_refused_with_a_reason(decoder, messages
 @pytest.mark.parametrize("encoding", ["s16le", "f32le", "mulaw", "alaw"])
 def test_a_call_of_our_own_protocol(encoding):
     """Header, audio, end."""
-    decoder = NativeDecoder()
+    decoder = NativeCodec()
     header = Header(8000, ("agent", "customer"), encoding, "c-1", {"queue": "sales"})
     assert decoder.decode(header.to_json()) == [
         CallStart("c-1", 8000, ("agent", "customer"), {"queue": "sales"})
@@ -117,13 +117,13 @@ def test_a_call_of_our_own_protocol(encoding):
 def test_a_header_that_is_not_allowed(message, reason):
     """The reason names what was got and what was expected."""
     with pytest.raises(ProtocolError) as error:
-        NativeDecoder().decode(message)
+        NativeCodec().decode(message)
     assert reason in str(error.value)
 
 
 def test_two_tracks_of_twilio_become_two_channels():
     """Side by side by their timestamps, in whatever order they come."""
-    decoder = TwilioDecoder()
+    decoder = TwilioCodec()
     start = Start("MZ1", "CA1", ("inbound", "outbound"), {})
     (call,) = decoder.decode(twilio.serialize(start))
     assert (call.call, call.sample_rate, call.channels) == ("CA1", 8000, ("customer", "agent"))
@@ -159,7 +159,7 @@ def test_aligned_tracks_lose_and_double_nothing(pieces):
 
 def test_a_timestamp_far_ahead_is_refused():
     """It would be hours of silence."""
-    decoder = TwilioDecoder()
+    decoder = TwilioCodec()
     decoder.decode(twilio.serialize(Start("MZ1", "CA1", ("inbound",), {})))
     with pytest.raises(ProtocolError, match="timestamp: got a jump"):
         decoder.decode(twilio.serialize(Media("inbound", 10**9, b"\xff")))

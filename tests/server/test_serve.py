@@ -1,90 +1,24 @@
 """A real server as a process, and real WebSocket clients."""
 
-import csv
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 import soundfile
+from serving import CHILD, ROOT, WAIT_S, Serving, cut, lines, send, voices
 from voices import VOICES
-from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus
 
 from streamer.server.protocols import twilio
 from streamer.server.protocols.native import END, Header
 from streamer.types import SAMPLE_RATE
 
-CHILD = Path(__file__).parents[1] / "child.py"
-ROOT = Path(__file__).parents[2]
 TOKEN = "a-token-of-these-tests"  # noqa: S105 - it opens nothing but a test
-WAIT_S = 60
-
-
-class Serving:
-    """``streamer serve`` as a process."""
-
-    def __init__(self, folder: Path, *args: str) -> None:
-        self.csv = folder / "calls.csv"
-        self._errors = (folder / "stderr").open("w")
-        self.process = subprocess.Popen(
-            [
-                *(sys.executable, str(CHILD), "serve", "--listen", "127.0.0.1:0"),
-                *("--csv", str(self.csv), *args),
-            ],
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        found = re.fullmatch(r"listening on http://127\.0\.0\.1:(\d+)\n", line)
-        assert found, (folder / "stderr").read_text()
-        self.port = int(found[1])
-        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", trust_env=False)
-        self.wait(lambda: self.http.get("/readyz").status_code == 200)
-
-    def close(self) -> None:
-        """End it at once."""
-        self.process.kill()
-        self.process.communicate()
-        self.http.close()
-        self._errors.close()
-
-    def wait(self, done: Callable[[], bool]) -> None:
-        """Wait until something is so."""
-        deadline = time.monotonic() + WAIT_S
-        while not done():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-
-    def connect(self, path: str = "/v1/stream", **headers: str) -> ClientConnection:
-        """A connection to it."""
-        return connect(
-            f"ws://127.0.0.1:{self.port}{path}",
-            proxy=None,
-            additional_headers=headers,
-            open_timeout=WAIT_S,
-        )
-
-    def stop(self) -> int:
-        """Send SIGTERM; returns the exit code."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(WAIT_S)
-
-    def rows(self) -> list[dict[str, str]]:
-        """What is in the CSV."""
-        with self.csv.open(newline="") as file:
-            return list(csv.DictReader(file))
 
 
 @pytest.fixture
@@ -101,54 +35,30 @@ def server(tmp_path: Path) -> Iterator[Callable[..., Serving]]:
         each.close()
 
 
-def voices(seconds: float) -> bytes:
-    """The beginning of the recording of several voices, s16le."""
-    pcm, _ = soundfile.read(VOICES, dtype="int16", frames=round(seconds * SAMPLE_RATE))
-    return pcm.tobytes()
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """One server without options for all tests that leave it as it was."""
+    serving = Serving(tmp_path_factory.mktemp("shared"))
+    yield serving
+    serving.close()
 
 
-def send(socket: ClientConnection, header: Header, audio: bytes) -> None:
-    """A header and audio, in pieces of 100 ms."""
-    socket.send(header.to_json())
-    piece = header.frame_bytes * header.rate // 10
-    for at in range(0, len(audio), piece):
-        socket.send(audio[at : at + piece])
-
-
-def lines(socket: ClientConnection) -> list[dict[str, object]]:
-    """All that is sent back."""
-    return [json.loads(line) for line in socket]
-
-
-def cut(socket: ClientConnection) -> tuple[int, str]:
-    """With what code and reason a connection is closed."""
-    try:
-        while True:
-            socket.recv(WAIT_S)
-    except ConnectionClosed as error:
-        closed = error.rcvd
-    assert closed is not None
-    return closed.code, closed.reason
-
-
-def test_a_call_is_rows_and_events(server):
+def test_a_call_is_rows_and_events(shared):
     """Each utterance one row, the same as the event; then a summary; figures count it."""
-    serving = server()
-    with serving.connect() as socket:
+    before = shared.figure("streamer_rows_total")
+    with shared.connect() as socket:
         send(socket, Header(SAMPLE_RATE, ("customer",), call="c-1"), voices(8))
         socket.send(END)
         got = lines(socket)
     heard = [line for line in got if line["event"] == "utterance"]
-    rows = serving.rows()
+    rows = shared.rows("c-1")
     assert len(heard) == len(rows) >= 2
     assert [(r["source"], r["channel"], r["emotion"]) for r in rows] == [
         ("c-1", "customer", line["emotion"]) for line in heard
     ]
     assert [line["event"] for line in got][-1] == "summary"
-    figures = serving.http.get("/metrics").text
-    assert f"streamer_rows_total {len(rows)}.0" in figures
-    assert "streamer_calls 0.0" in figures
-    assert serving.stop() == 0
+    assert shared.figure("streamer_rows_total") - before == len(rows)
+    shared.wait(lambda: shared.figure("streamer_calls") == 0)
 
 
 def test_a_stop_loses_no_row(server):
@@ -172,10 +82,9 @@ def test_a_stop_loses_no_row(server):
         ([Header(8000).to_json(), b"\0" * 300_000], 1009, ""),
     ],
 )
-def test_what_is_not_allowed_ends_that_connection_alone(server, messages, code, reason):
+def test_what_is_not_allowed_ends_that_connection_alone(shared, messages, code, reason):
     """With a reason; another call goes on."""
-    serving = server()
-    with serving.connect() as other, serving.connect() as socket:
+    with shared.connect() as other, shared.connect() as socket:
         send(other, Header(SAMPLE_RATE), voices(1))
         for message in messages:
             socket.send(message)
@@ -222,15 +131,14 @@ def test_only_a_token_gets_in(server, tmp_path):
         socket.send(Header(8000).to_json())
 
 
-def test_a_page_of_elsewhere_gets_nothing(server):
+def test_a_page_of_elsewhere_gets_nothing(shared):
     """Neither by its origin nor by a name of its own for this machine."""
-    serving = server()
     with (
         pytest.raises(InvalidStatus),
-        serving.connect(Origin="http://elsewhere.example"),
+        shared.connect(Origin="http://elsewhere.example"),
     ):
         pass
-    assert serving.http.get("/metrics", headers={"Host": "elsewhere.example"}).status_code == 403
+    assert shared.http.get("/metrics", headers={"Host": "elsewhere.example"}).status_code == 403
 
 
 def test_twilio_sends_a_call(server, tmp_path):
@@ -260,13 +168,12 @@ def test_twilio_sends_a_call(server, tmp_path):
     assert {(row["source"], row["channel"]) for row in rows} == {("CA1", "customer")}
 
 
-def test_a_viewer_sees_all_calls(server):
+def test_a_viewer_sees_all_calls(shared):
     """As server-sent events, each with its call."""
-    serving = server()
-    with serving.http.stream("GET", "/events", timeout=WAIT_S) as viewer:
+    with shared.http.stream("GET", "/events", timeout=WAIT_S) as viewer:
         text = viewer.iter_lines()
         assert next(text) == ": streamer"
-        with serving.connect() as socket:
+        with shared.connect() as socket:
             send(socket, Header(SAMPLE_RATE, call="c-7"), voices(6))
             socket.send(END)
             lines(socket)

@@ -2,12 +2,13 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from enum import Enum, auto
+from typing import Any, TypeAlias
 
 from streamer.errors import InputError
-from streamer.types import Pcm
+from streamer.types import Event, Pcm
 
 CALL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,127}")
 """An id begins with a letter or digit: a spreadsheet takes no cell of it for a formula."""
@@ -51,21 +52,74 @@ class CallEnd:
     """The peer says that the call is over."""
 
 
-CallItem: TypeAlias = CallStart | CallAudio | CallEnd
+Message: TypeAlias = str | bytes
+"""A text or binary message."""
 
 
-class Decoder(Protocol):
-    """Makes the items of one call out of a peer's messages, in order."""
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the protocol has the server answer."""
 
-    wants_events: bool
-    """Whether the peer is sent the call's events, as lines of JSON."""
+    message: Message
 
-    def decode(self, message: str | bytes) -> list[CallItem]:
-        """What follows from the next message.
+
+@dataclass(frozen=True, slots=True)
+class CallHeld:
+    """The call goes on without audio: it is paused or on hold, and its peer is there."""
+
+
+CallItem: TypeAlias = CallStart | CallAudio | CallHeld | CallEnd | Reply
+
+
+class Ending(Enum):
+    """Why a connection is closed."""
+
+    CALL = auto()
+    """The call is over."""
+    REFUSED = auto()
+    """The peer sent what is not allowed, or nothing for too long."""
+    SERVER = auto()
+    """The server ends."""
+
+
+class Codec:
+    """The messages of one connection, both ways. It does no I/O and knows no time.
+
+    A protocol overrides `decode`, and of the others what it has messages for.
+    """
+
+    def greet(self) -> list[Message]:
+        """What the peer is sent when it has connected."""
+        return []
+
+    def decode(self, message: Message) -> list[CallItem]:
+        """What follows from the peer's next message, in order.
 
         Raises:
             ProtocolError: The message is not allowed here.
         """
+        raise NotImplementedError
+
+    def encode(self, event: Event, line: str | None) -> list[Message]:
+        """What the peer is sent of an event.
+
+        Args:
+            event: Of its call.
+            line: The event as `streamer run --json` writes it; None where it writes none.
+        """
+        del event, line
+        return []
+
+    def close(self, ending: Ending, reason: str, summary: Sequence[str]) -> list[Message]:
+        """What the peer is sent last, after all events of its call.
+
+        Args:
+            ending: Why the connection is closed.
+            reason: For people; empty where the call is over.
+            summary: What each channel came to, a line of JSON each.
+        """
+        del ending, reason, summary
+        return []
 
 
 def json_object(text: str | bytes) -> dict[str, Any]:

@@ -9,6 +9,7 @@ text ``{"end": true}`` ends the call; the connection stays open until all events
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self, TypeAlias, get_args
 
@@ -23,13 +24,16 @@ from streamer.server.protocols.base import (
     CallEnd,
     CallItem,
     CallStart,
+    Codec,
+    Ending,
+    Message,
     ProtocolError,
     call_id,
     json_object,
     metadata_of,
     number_of,
 )
-from streamer.types import Pcm
+from streamer.types import Event, Pcm
 
 Encoding: TypeAlias = Literal["s16le", "f32le", "mulaw", "alaw"]
 
@@ -128,16 +132,14 @@ class Header:
         return samples.reshape(-1, len(self.channels))
 
 
-class NativeDecoder:
+class NativeCodec(Codec):
     """The messages of one call."""
-
-    wants_events = True
 
     def __init__(self) -> None:
         self._header: Header | None = None
 
-    def decode(self, message: str | bytes) -> list[CallItem]:
-        """What follows from the next message. Raises ProtocolError as `Decoder` says."""
+    def decode(self, message: Message) -> list[CallItem]:
+        """What follows from the next message. Raises ProtocolError as `Codec` says."""
         if self._header is None:
             if isinstance(message, bytes):
                 raise ProtocolError("got binary data, expected a header as text first")
@@ -148,6 +150,16 @@ class NativeDecoder:
         if json_object(message) != {"end": True}:
             raise ProtocolError(f"got {message!a:.80}, expected binary audio or {END}")
         return [CallEnd()]
+
+    def encode(self, event: Event, line: str | None) -> list[Message]:
+        """The line of an event that has one."""
+        del event
+        return [] if line is None else [line]
+
+    def close(self, ending: Ending, reason: str, summary: Sequence[str]) -> list[Message]:
+        """The summary."""
+        del ending, reason
+        return list(summary)
 
 
 def _channels(found: Any) -> tuple[str, ...]:  # noqa: ANN401 - out of JSON

@@ -21,6 +21,8 @@ from streamer.server.protocols.base import (
     CallEnd,
     CallItem,
     CallStart,
+    Codec,
+    Message,
     ProtocolError,
     call_id,
     json_object,
@@ -71,10 +73,10 @@ class Other:
     event: str
 
 
-Message: TypeAlias = Start | Media | Stop | Other
+TwilioMessage: TypeAlias = Start | Media | Stop | Other
 
 
-def parse(text: str | bytes) -> Message:
+def parse(text: str | bytes) -> TwilioMessage:
     """Read a message.
 
     Raises:
@@ -103,7 +105,7 @@ def parse(text: str | bytes) -> Message:
     )
 
 
-def serialize(message: Message) -> str:
+def serialize(message: TwilioMessage) -> str:
     """A message as Twilio writes it."""
     match message:
         case Start():
@@ -147,16 +149,14 @@ def is_signed(auth_token: str, url: str, given: str) -> bool:
     )
 
 
-class TwilioDecoder:
-    """The messages of one stream, with its tracks brought together."""
-
-    wants_events = False
+class TwilioCodec(Codec):
+    """The messages of one stream, with its tracks brought together. Twilio is sent nothing."""
 
     def __init__(self) -> None:
         self._tracks: TrackAligner | None = None
 
-    def decode(self, message: str | bytes) -> list[CallItem]:
-        """What follows from the next message. Raises ProtocolError as `Decoder` says."""
+    def decode(self, message: Message) -> list[CallItem]:
+        """What follows from the next message. Raises ProtocolError as `Codec` says."""
         parsed = parse(message)
         tracks = self._tracks
         match parsed:

@@ -1,0 +1,66 @@
+"""How messages come and go: over a WebSocket, or over whatever else has the same three methods."""
+
+from typing import Protocol
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from streamer.server.protocols.base import Message
+
+
+class PeerGoneError(Exception):
+    """The peer has closed the connection; nothing can be sent any more."""
+
+
+class Transport(Protocol):
+    """A connection to one peer."""
+
+    async def receive(self) -> Message | None:
+        """The next message; None when the peer has closed the connection."""
+
+    async def send(self, message: Message) -> None:
+        """Send a message; waits for a peer that reads slowly.
+
+        Raises:
+            PeerGoneError: The peer has closed the connection.
+        """
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close the connection; nothing happens where the peer has.
+
+        Args:
+            code: As WebSockets have it (RFC 6455).
+            reason: For people.
+        """
+
+
+class WebSocketTransport:
+    """A WebSocket, accepted."""
+
+    def __init__(self, websocket: WebSocket) -> None:
+        self._websocket = websocket
+
+    async def receive(self) -> Message | None:
+        """The next message; None when the peer has closed the connection."""
+        message = await self._websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            return None
+        text: str | None = message.get("text")
+        data: bytes | None = message.get("bytes")
+        return text if text is not None else data or b""
+
+    async def send(self, message: Message) -> None:
+        """Send a text or binary message. Raises PeerGoneError as `Transport` says."""
+        try:
+            if isinstance(message, str):
+                await self._websocket.send_text(message)
+            else:
+                await self._websocket.send_bytes(message)
+        except (WebSocketDisconnect, RuntimeError) as error:  # of Starlette, once it is closed
+            raise PeerGoneError from error
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close it; of the reason, as much as a frame holds is sent."""
+        try:
+            await self._websocket.close(code, reason.encode()[:120].decode(errors="ignore"))
+        except (WebSocketDisconnect, RuntimeError):
+            return
