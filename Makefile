@@ -1,6 +1,6 @@
 # make run    sets up everything and listens; make run ARGS="--duration 20 --csv out.csv"
 # make test   sets up everything and passes the tests
-.PHONY: help setup setup-test run test test-portable test-docs lint docs tables lock screenshots clean bench load day
+.PHONY: help setup setup-test run test test-portable test-docs lint docs tables lock screenshots clean bench load soak
 
 bin := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 
@@ -47,8 +47,8 @@ bench: ## measure speed and latency into benchmarks/RESULTS.md; five minutes of 
 load: ## measure how many lines one process keeps up with into benchmarks/LOAD.md; seven minutes of a quiet machine
 	$(bin)/python benchmarks/load.py --page benchmarks
 
-day: ## a day of speech and silence, faster than real time, into benchmarks/DAY.md; twenty minutes
-	$(bin)/python benchmarks/day.py --page benchmarks
+soak: ## a day of speech and silence, faster than real time, into benchmarks/SOAK.md; twenty minutes
+	$(bin)/python benchmarks/soak.py --page benchmarks
 
 lock: ## write the versions that are installed now, with hashes, to the lock files; needs uv
 	$(bin)/python tools/lock.py

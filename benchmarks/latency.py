@@ -46,7 +46,7 @@ from virtual_microphone import VirtualMicrophone, missing
 
 PAUSE_S = 1.6
 STAGGER_S = 0.5  # from one channel's utterances to the next one's
-LEAST_S = 1.0  # an utterance that is over before its first prediction has none
+MIN_S = 1.0  # an utterance that is over before its first prediction has none
 MARKER_S = 0.05  # a tone at the very beginning, by which the second listener finds its place
 ROWS, COLUMNS = 50, 220  # room for all of a verdict, with several channels, too
 FRAME_START = re.compile(rb"\x1b\[H")
@@ -75,7 +75,7 @@ def talk(clips: Iterator[np.ndarray], count: int, lead_s: float) -> Talk:
         speech = spans(truth(clip))
         onset, end = speech[0][0] * FRAME, speech[-1][1] * FRAME
         gaps = [after[0] - before[1] for before, after in pairwise(speech)]
-        if end - onset < LEAST_S * SAMPLE_RATE or max(gaps, default=0) * FRAME > 0.25 * SAMPLE_RATE:
+        if end - onset < MIN_S * SAMPLE_RATE or max(gaps, default=0) * FRAME > 0.25 * SAMPLE_RATE:
             continue  # nobody could say where such an utterance ends
         made.spans.append(((at + onset) / SAMPLE_RATE, (at + end) / SAMPLE_RATE))
         made.audio += [clip, np.zeros(round(PAUSE_S * SAMPLE_RATE))]

@@ -36,6 +36,7 @@ from vad import demo_clips
 from streamer.audio.recording import Recording
 from streamer.audio.sources import FileSource
 from streamer.config import Config
+from streamer.events import Counters, Event, LevelMeasured, PartialResult, SourceOpened
 from streamer.model.classifier import Classifier
 from streamer.model.protocol import Model
 from streamer.pipeline.frontend import AnalysedAudio, Frontend
@@ -46,17 +47,12 @@ from streamer.sinks.lines import JsonLines
 from streamer.sinks.row import Session
 from streamer.types import (
     SAMPLE_RATE,
-    Counters,
     EndReason,
-    Event,
-    LevelMeasured,
-    RollingPrediction,
+    Excerpt,
     Segment,
     SourceInfo,
-    SourceOpened,
     SpeechStart,
     Utterance,
-    Window,
 )
 
 PAUSES_S = (0.5, 0.7)  # just longer than the hangover
@@ -74,12 +70,12 @@ class Due:
 
     Attributes:
         rows: One for each utterance.
-        windows: How many rolling predictions.
+        excerpts: How many partial results.
         speech_s: How long is spoken, all channels together.
     """
 
     rows: frozenset[Key]
-    windows: int
+    excerpts: int
     speech_s: float
 
 
@@ -92,13 +88,13 @@ class Load:
         cores: Processor time used, per second.
         resident_mb: Memory of the process at the end.
         speaking: Part of the time in which somebody speaks, mean of the lines.
-        partials: Part of the rolling predictions due that came.
-        partial_ms: From the last sample of a window to its prediction, p50 and p95.
+        partials: Part of the partial results due that came.
+        partial_ms: From the last sample of an excerpt to its prediction, p50 and p95.
         row_ms: From the end of an utterance in the stream to its row, p50 and p95.
         rows: How many were due.
         missing: Rows that are not in the CSV, or at other times.
-        unjudged: Rows without a prediction.
-        late_windows: Windows that a newer one replaced, as the program itself says.
+        unclassified: Rows without a prediction.
+        dropped_partials: Excerpts that a newer one replaced, as the program itself says.
         lost_s: Sound that was lost.
     """
 
@@ -111,14 +107,16 @@ class Load:
     row_ms: tuple[float, float]
     rows: int
     missing: int
-    unjudged: int
-    late_windows: int
+    unclassified: int
+    dropped_partials: int
     lost_s: float
 
     @property
     def behind(self) -> bool:
         """True where rows are late, or not what they should be."""
-        return bool(self.missing or self.unjudged or self.lost_s or self.row_ms[1] > 1000 * LATE_S)
+        return bool(
+            self.missing or self.unclassified or self.lost_s or self.row_ms[1] > 1000 * LATE_S
+        )
 
 
 class LiveRecording(FileSource):
@@ -136,7 +134,7 @@ class Arrivals(JsonLines):
         super().__init__(io.StringIO())
         self.partial_s: list[float] = []
         self.row_s: list[float] = []
-        self.unjudged = 0
+        self.unclassified = 0
         self.counters = Counters()
         self._progress = progress
         self._epoch = 0.0
@@ -148,11 +146,11 @@ class Arrivals(JsonLines):
         match event:
             case SourceOpened():
                 self._epoch = event.epoch
-            case RollingPrediction():
+            case PartialResult():
                 self.partial_s.append(since - event.end / SAMPLE_RATE)
             case Utterance():
                 self.row_s.append(since - event.end_s)
-                self.unjudged += event.prediction is None
+                self.unclassified += event.prediction is None
             case Counters():
                 self.counters = event
             case LevelMeasured():
@@ -179,23 +177,23 @@ def record(path: Path, lines: int, seconds: float) -> None:
 
 
 def due(path: Path, config: Config) -> Due:
-    """What has to come of a recording: the same rooms, without threads and clock."""
+    """What has to come of a recording: the same modules, without threads and clock."""
     channels = [Channel(name, config) for name in config.audio.streams]
     rows: set[Key] = set()
-    windows = 0
+    excerpts = 0
     with Recording(path) as recording:
         frontend = Frontend(recording.info, config)
         for name, event in events(channels, map(frontend.convert, recording.blocks(1.0))):
-            windows += isinstance(event, Window)
+            excerpts += isinstance(event, Excerpt)
             if isinstance(event, Segment):
                 start, end = event.start / SAMPLE_RATE, event.end / SAMPLE_RATE
                 rows.add((name, event.utterance, round(start, 3), round(end, 3)))
-    return Due(frozenset(rows), windows, sum(end - start for *_, start, end in rows))
+    return Due(frozenset(rows), excerpts, sum(end - start for *_, start, end in rows))
 
 
 def events(
     channels: list[Channel], blocks: Iterable[AnalysedAudio]
-) -> Iterator[tuple[str, LevelMeasured | SpeechStart | Window | Segment]]:
+) -> Iterator[tuple[str, LevelMeasured | SpeechStart | Excerpt | Segment]]:
     """All that becomes of what comes in, with the channel's name."""
     for taken in blocks:
         for index, channel in enumerate(channels):
@@ -211,7 +209,7 @@ def measure(
     """Play so many lines at once.
 
     Args:
-        model: Judges them.
+        model: Classifies them.
         lines: How many.
         seconds: How long each of them speaks.
         progress: Told how many seconds of the stream have gone by.
@@ -236,13 +234,13 @@ def measure(
         cores=cores,
         resident_mb=resident_mb(),
         speaking=wanted.speech_s / seconds / lines,
-        partials=len(arrivals.partial_s) / max(wanted.windows, 1),
+        partials=len(arrivals.partial_s) / max(wanted.excerpts, 1),
         partial_ms=percentiles(arrivals.partial_s),
         row_ms=percentiles(arrivals.row_s),
         rows=len(wanted.rows),
         missing=len(wanted.rows - got),
-        unjudged=arrivals.unjudged,
-        late_windows=arrivals.counters.late_windows,
+        unclassified=arrivals.unclassified,
+        dropped_partials=arrivals.counters.dropped_partials,
         lost_s=arrivals.counters.lost_samples / SAMPLE_RATE,
     )
 
@@ -291,7 +289,7 @@ def climb(model: Model, most: int, seconds: float, *, hog: bool) -> list[Load]:
 
 
 COLUMNS = (
-    "lines", "cores", "MB", "partials", "partial, ms", "row, ms", "rows", "missing", "unjudged",
+    "lines", "cores", "MB", "partials", "partial, ms", "row, ms", "rows", "missing", "unclassified",
     "lost",
 )  # fmt: skip
 
@@ -304,7 +302,7 @@ def cells(load: Load) -> list[str]:
         f"{load.resident_mb:.0f}",
         f"{load.partials:.0%}",
         *("{:.0f}/{:.0f}".format(*ms) for ms in (load.partial_ms, load.row_ms)),
-        *(str(count) for count in (load.rows, load.missing, load.unjudged)),
+        *(str(count) for count in (load.rows, load.missing, load.unclassified)),
         f"{load.lost_s:.1f} s",
     ]
 
@@ -315,7 +313,7 @@ def draw(cases: dict[str, list[Load]], path: Path) -> None:
     ticks = sorted({load.lines for loads in cases.values() for load in loads})
     for (name, loads), style in zip(cases.items(), ("-", ":"), strict=True):
         lines = [load.lines for load in loads]
-        finals = [100 * (1 - (load.unjudged + load.missing) / load.rows) for load in loads]
+        finals = [100 * (1 - (load.unclassified + load.missing) / load.rows) for load in loads]
         partials = [100 * load.partials for load in loads]
         shares.plot(
             lines, partials, style, marker="o", color="tab:orange", label=f"partials, {name}"
@@ -324,7 +322,7 @@ def draw(cases: dict[str, list[Load]], path: Path) -> None:
         for label, which, colour in (("p50", 0, "tab:green"), ("p95", 1, "tab:red")):
             late = [load.row_ms[which] for load in loads]
             lateness.plot(lines, late, style, marker="o", color=colour, label=f"{label}, {name}")
-    shares.set(xlabel="lines", ylabel="judged, % of those due", ylim=(-3, 105))
+    shares.set(xlabel="lines", ylabel="classified, % of those due", ylim=(-3, 105))
     lateness.set(xlabel="lines", ylabel="end of utterance to row, ms", yscale="log")
     for axes in (shares, lateness):
         axes.set_xscale("log", base=2)
@@ -341,7 +339,7 @@ def page(cases: dict[str, list[Load]], seconds: float) -> str:
         "Load",
         "Written by `make load`; what the figures mean is said in `benchmarks/load.py`.\n"
         f"{seconds:.0f} s at real-time pace each; a line speaks {speaking:.0%} of the time.\n"
-        "Partials: the part of the rolling predictions due that came. Milliseconds: "
+        "Partials: the part of the partial results due that came. Milliseconds: "
         "median and\n95th percentile of how late after the sound; a row waits for the hangover of "
         "400 ms, too.",
     )

@@ -13,10 +13,10 @@ import argparse
 import os
 from pathlib import Path
 
-from beside.accuracy import learn, learn_ourselves, split
-from beside.contenders import CACHE, CONTENDERS, ROOT, STDERR, install, noting
-from beside.cost import drawn_by_lot, measure
-from beside.page import document, show
+from comparison.accuracy import learn, learn_ourselves, split
+from comparison.baselines import BASELINES, CACHE, ROOT, STDERR, install, noting
+from comparison.cost import drawn_by_lot, measure
+from comparison.page import document, show
 from rich.progress import track
 
 from streamer.training.data.manifest import Clip, read_manifest
@@ -43,7 +43,7 @@ def main() -> None:
     CACHE.mkdir(parents=True, exist_ok=True)
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0  # before we make some
     failures: dict[str, str] = {}
-    for peer in track(CONTENDERS, "environments", console=STDERR):
+    for peer in track(BASELINES, "environments", console=STDERR):
         with noting(peer, failures):
             install(peer)
     accuracies: dict[str, dict[str, float]] = {}
@@ -55,7 +55,7 @@ def main() -> None:
     else:
         STDERR.print(f"no corpora in {arguments.data}: no accuracy, and untaught classifiers")
         train = drawn_by_lot()
-    for peer in CONTENDERS:
+    for peer in BASELINES:
         if peer.classifier and peer.script not in failures:
             with noting(peer, failures):
                 accuracies[peer.script] = learn(peer, train, tests)

@@ -1,8 +1,8 @@
 """Which choices in fine-tuning suit voices that nobody has heard: twelve encoders, side by side.
 
 Of each choice, one way is taken in six of them and the other way in six, no two choices alike
-(Plackett & Burman 1946, "The design of optimum multifactorial experiments"), so that each is judged
-by all twelve. Minutes on a GPU, a day or two on two cores:
+(Plackett & Burman 1946, "The design of optimum multifactorial experiments"), so that each is
+classified by all twelve. Minutes on a GPU, a day or two on two cores:
 
     python benchmarks/recipes.py MANIFEST ENCODER \
         --without ravdess:1,ravdess:2,crema-d:1,crema-d:2,savee:1,nemo \
@@ -23,7 +23,7 @@ import torch
 
 from streamer.training.data.extraction import Extractor
 from streamer.training.data.manifest import Clip, labels_of, leave_out, read_manifest
-from streamer.training.data.recordings import Recordings, Spoilt
+from streamer.training.data.recordings import Augmented, Recordings
 from streamer.training.encoder.finetune import FineTuning, finetune
 from streamer.training.evaluation.metrics import figures
 from streamer.training.heads.examples import target_indices
@@ -35,7 +35,7 @@ WAYS: dict[str, tuple[Any, Any]] = {
     "rate": (2e-4, 5e-4),
     "block_dropout": (0.1, 0.2),
     "warp": (0.15, 0.25),
-    "spoilt": (0.5, 0.75),
+    "augmented": (0.5, 0.75),
     "batch_s": (96.0, 240.0),
     "size": (0.35, 0.7),
     "smoothing": (0.1, 0.2),
@@ -43,11 +43,11 @@ WAYS: dict[str, tuple[Any, Any]] = {
 }
 FIRST_ROW = (1, 1, 0, 1, 1, 1, 0, 0, 0, 1, 0)  # of the design; each next one begins a place later
 FORMS = ("plain", "first 1 s", "room 0.5 s", "noise 10 dB", "telephone A-law")
-RECIPE = Recipe()  # of the head that judges: whole clips alone
+RECIPE = Recipe()  # of the head that classifies: whole clips alone
 
 
 def main() -> None:
-    """Train, judge, and print what each choice changes."""
+    """Train, classify, and print what each choice changes."""
     args = arguments()
     everything = leave_out(read_manifest(args.manifest), args.without)
     learned = leave_out(everything, args.held)
@@ -64,7 +64,7 @@ def main() -> None:
     with ProcessPoolExecutor(args.jobs or len(recipes), get_context("spawn")) as workers:
         run = partial(one, everything, learned, args)
         scores = np.array(list(workers.map(run, range(len(recipes)), recipes)))
-    print("way, by which clips are better judged, in points: as recorded, spoilt")
+    print("way, by which clips are better classified, in points: as recorded, augmented")
     for place, (name, ways) in enumerate(WAYS.items()):
         other = design[:, place]
         if other.any() and not other.all():
@@ -93,7 +93,7 @@ def prepare(everything: Sequence[Clip], learned: Sequence[Clip], args: argparse.
     """What all runs need is made once."""
     recordings = Recordings(everything, cache=args.cache)
     choices = FineTuning()
-    Spoilt(learned, recordings, voices=learned, copies=choices.copies, cache=args.cache)
+    Augmented(learned, recordings, voices=learned, copies=choices.copies, cache=args.cache)
     Extractor(args.encoder, blocks=choices.blocks, cache=args.cache)(everything)
 
 
@@ -104,7 +104,7 @@ def one(
     number: int,
     choices: FineTuning,
 ) -> tuple[float, float]:
-    """One run, in a process of its own; UAR as recorded, and spoilt, mean of the held corpora."""
+    """One run, in a process of its own; UAR as recorded and augmented, mean of the held corpora."""
     torch.set_num_threads(1)
     ways = {name: getattr(choices, name) for name in WAYS}
     out = args.out / f"recipe-{number}.safetensors"
@@ -118,9 +118,11 @@ def one(
         torch.from_numpy(extract(learned)),
         torch.eye(len(labels))[target_indices(learned, labels)],
         asked_labels(learned, labels),
-        balanced_weights(learned, voices=RECIPE.voices, misheard=RECIPE.misheard),
+        balanced_weights(
+            learned, voices=RECIPE.voices, disagreement_weight=RECIPE.disagreement_weight
+        ),
     )
-    head = fit(examples, l2=RECIPE.l2[0], absent=RECIPE.handicap)
+    head = fit(examples, l2=RECIPE.l2[0], missing_label_bias=RECIPE.missing_label_bias)
     heard = {clip.name for clip in learned}
     held = [clip for clip in everything if clip.name not in heard and clip.emotion in labels]
     scores = dict.fromkeys(FORMS, 0.0)
@@ -129,8 +131,8 @@ def one(
         for corpus in corpora:
             clips = [clip for clip in held if clip.corpus == corpus]
             logits = head(torch.from_numpy(extract(clips, form)))
-            absent = torch.tensor([label not in labels_of(clips) for label in labels])
-            probabilities = softmax(logits.masked_fill(absent, -torch.inf))
+            missing = torch.tensor([label not in labels_of(clips) for label in labels])
+            probabilities = softmax(logits.masked_fill(missing, -torch.inf))
             targets = target_indices(clips, labels).numpy()
             scores[form] += figures(probabilities, targets, labels).uar / len(corpora)
     told = ", ".join(f"{form} {score:.3f}" for form, score in scores.items())

@@ -33,19 +33,19 @@ def run(*command: str) -> dict[str, Any]:
 
 def costs(report: Mapping[str, Any]) -> list[str]:
     """What `streamer bench` says."""
-    ratio = report["rolling_ms"] / report["once_ms"]
+    ratio = report["with_partials_ms"] / report["once_ms"]
     return [
         "| a piece of speech of | p50 | p95 |",
         "| --- | --- | --- |",
         *(
-            f"| {judged['seconds']:g} s | {judged['p50_ms']:.0f} ms | {judged['p95_ms']:.0f} ms |"
-            for judged in report["by_length"]
+            f"| {cost['seconds']:g} s | {cost['p50_ms']:.0f} ms | {cost['p95_ms']:.0f} ms |"
+            for cost in report["by_length"]
         ),
         "",
         f"Model {report['model']}, loaded in {report['load_ms']:.0f} ms. Real-time factor with",
-        f"all rolling predictions {report['real_time_factor']:.3f}:",
+        f"all partial results {report['real_time_factor']:.3f}:",
         f"{report['streams_per_core']:.0f} streams of nothing but speech per core. An utterance",
-        f"with its rolling predictions costs {ratio:.1f} times judging it once. Voice activity and",
+        f"with its partial results costs {ratio:.1f} times classifying it once. Voice activity and",
         f"segmentation: {report['segmenting_us']:.0f} µs per second of audio.",
         f"Peak memory {report['peak_mb']:.0f} MB.",
     ]
@@ -84,7 +84,7 @@ def document(
         *heading(
             "Measured",
             "Written by `make bench`; what the figures mean is said in `streamer bench --help` "
-            "and\n`benchmarks/latency.py`. Many lines and a whole day: `make load`, `make day`.",
+            "and\n`benchmarks/latency.py`. Many lines and a whole day: `make load`, `make soak`.",
         ),
         "## What it costs (`streamer bench`, one torch thread)",
         "",

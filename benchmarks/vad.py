@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import Progress
 
-from streamer.config import RollingConfig, SegmenterConfig, VadConfig
+from streamer.config import PartialResultsConfig, SegmenterConfig, VadConfig
 from streamer.segmentation.segmenter import Segmenter
 from streamer.segmentation.vad import GatedSilero, VoiceActivityDetector, network
 from streamer.types import SAMPLE_RATE, EndReason, Pcm, Segment
@@ -352,7 +352,7 @@ def listen(detector: Detector, pcm: Pcm) -> tuple[Frames, list[Segment]]:
         verdicts.append(detector(frame))
         return verdicts[-1]
 
-    segmenter = Segmenter(SegmenterConfig(), RollingConfig(), FRAME, is_speech)
+    segmenter = Segmenter(SegmenterConfig(), PartialResultsConfig(), FRAME, is_speech)
     events = segmenter.push(pcm) + segmenter.close(EndReason.END_OF_INPUT)
     return np.array(verdicts), [event for event in events if isinstance(event, Segment)]
 

@@ -1,6 +1,7 @@
 """Says which emotion is heard, and how sure it is, while somebody speaks.
 
-Public are the names of this module, `streamer.types` (events and results) and `streamer.errors`.
+Public are the names of this module, `streamer.events`, `streamer.types` (results) and
+`streamer.errors`.
 Everything else is internal and may change with any version.
 """
 
@@ -12,8 +13,9 @@ if TYPE_CHECKING:
     from streamer.api import Predictor
     from streamer.config import Config
     from streamer.errors import StreamerError
+    from streamer.events import Alert
     from streamer.stream import Stream, listen
-    from streamer.types import Alert, Prediction, Utterance
+    from streamer.types import Prediction, Utterance
 
 __all__ = [
     "Alert",
@@ -28,7 +30,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Alert": "types",
+    "Alert": "events",
     "Config": "config",
     "Prediction": "types",
     "Predictor": "api",

@@ -173,7 +173,7 @@ class Predictor:
         if pcm is None or len(pcm) > WHOLE_S * SAMPLE_RATE:
             return self._mean(audio, sample_rate, name)
         if offline.has_speech(pcm, self._config):
-            prediction = self._classifier.judge(pcm)
+            prediction = self._classifier.classify(pcm)
             if prediction.is_speech:
                 return np.array(prediction.probabilities)
         raise NoSpeechError(f"{name}: no speech in it")

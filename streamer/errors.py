@@ -40,7 +40,7 @@ class DeviceLostError(InputError):
 
 
 class NoSpeechError(InputError):
-    """There is no speech in what was to be judged."""
+    """There is no speech in what was to be classified."""
 
 
 class ModelError(StreamerError):

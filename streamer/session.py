@@ -13,6 +13,7 @@ from streamer.config import Config
 from streamer.dashboard.dashboard import Dashboard
 from streamer.dashboard.state import Notice
 from streamer.errors import OutputError
+from streamer.events import Event, ModelLoaded, SourceOpened, StateChanged, ThreadFailed, Warned
 from streamer.pipeline.live import STOP_TIMEOUT_S, Pipeline
 from streamer.pipeline.recorder import RecordedStream, Recorder
 from streamer.sinks.audio_files import EXIT_WAIT_S, AudioSink
@@ -20,16 +21,7 @@ from streamer.sinks.csv_sink import CsvSink
 from streamer.sinks.lines import LineSink
 from streamer.sinks.notify.delivery import NotificationSink
 from streamer.sinks.writer import NonBlockingWriter
-from streamer.types import (
-    Event,
-    Mark,
-    ModelLoaded,
-    SourceOpened,
-    State,
-    StateChanged,
-    ThreadFailed,
-    Warned,
-)
+from streamer.types import Mark, State
 
 TURN_S = 0.025
 """How long to wait for an event before looking at keys, clock and screen again."""

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.analysis.alerts import Watch, check_rules
+from streamer.analysis.alerts import AlertEngine, check_rules
 from streamer.audio.fed import FedSource
 from streamer.audio.microphone import MicrophoneSource
 from streamer.audio.pcm import to_int16
 from streamer.audio.sources import FileSource, Source
 from streamer.config import Config
+from streamer.events import Event, ModelLoaded, ThreadFailed
 from streamer.pipeline.live import Pipeline
-from streamer.types import Event, ModelLoaded, Pcm, ThreadFailed, Utterance
+from streamer.types import Pcm, Utterance
 
 if TYPE_CHECKING:
     from streamer.model.classifier import Classifier
@@ -91,8 +92,8 @@ class Stream:
             async for event in stream: ...
 
     The events end when the input does, after `finish` or after `stop`; leaving ``with`` stops. They
-    are the types of `streamer.types.Event`: `Utterance` for each finished utterance,
-    `RollingPrediction` while somebody speaks, `Alert`, `MoodChanged`, `StateChanged` and others.
+    are the types of `streamer.events.Event`: `Utterance` for each finished utterance,
+    `PartialResult` while somebody speaks, `Alert`, `MoodChanged`, `StateChanged` and others.
     Iterating raises what ended the stream, where that was not the end of its input:
 
     * `ModelError`: there is no such bundle, or it is damaged;
@@ -104,7 +105,7 @@ class Stream:
         self._feeding = source if isinstance(source, FedSource) else None
         self._config = config
         self._pipeline = Pipeline(source, self._load, config)
-        self._alerts = Watch(config)
+        self._alerts = AlertEngine(config)
         self._ready: deque[Event] = deque()  # what followed from the last utterance
         self._started = False
         self._ended = False

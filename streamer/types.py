@@ -1,4 +1,4 @@
-"""What travels between the rooms: frozen values, with time as a sample count.
+"""Values that travel through the program: PCM, utterances, predictions, marks. All are frozen.
 
 Positions (``start``, ``end``, ...) count samples at `SAMPLE_RATE` from the start of the stream.
 Wall-clock time is attached once, at the edge, when a row is written.
@@ -100,8 +100,8 @@ class SpeechStart:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Window:
-    """The newest few seconds of an utterance that is still going on, for a rolling prediction.
+class Excerpt:
+    """The newest few seconds of an utterance that is still going on, for a partial result.
 
     Attributes:
         utterance: Running number in its channel, from 1.
@@ -173,18 +173,18 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One utterance, judged: a row of the CSV.
+    """One utterance, classified: a row of the CSV.
 
     Attributes:
         number: Running number in its channel, from 1.
         channel: The channel's name.
         start: Where its speech begins, in samples.
         end: Where its speech ends (one past the last sample).
-        prediction: What the model heard; None where the worker could not keep up with judging.
+        prediction: What the model heard; None where the worker could not keep up with classifying.
         level_dbfs: RMS level of the speech, in dB relative to a full-scale square wave.
         end_reason: Why it ended.
         latency_ms: From the capture of its last speech sample to this row; None off the live path.
-        compute_ms: What judging it cost the worker.
+        compute_ms: What classifying it cost the worker.
         alerts: Names of the rules that it raised an alert by; told by the recorder thread.
         call: Running number of its call in the stream, from 1.
     """
@@ -218,169 +218,6 @@ class Utterance:
 
 
 @dataclass(frozen=True, slots=True)
-class SourceOpened:
-    """The source delivers now.
-
-    Attributes:
-        info: What it is.
-        epoch: Wall-clock time of sample 0, in seconds since 1970.
-    """
-
-    info: SourceInfo
-    epoch: float
-
-
-@dataclass(frozen=True, slots=True)
-class ModelLoaded:
-    """The model is there; ``labels`` are the emotions that it knows."""
-
-    name: str
-    labels: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class StateChanged:
-    """The program does something else now; ``detail`` says more, for people."""
-
-    state: State
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Warned:
-    """Something does not work as it should, and the stream goes on; ``text`` is for people."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class LevelMeasured:
-    """How loud a channel was in the last tenth of a second.
-
-    Attributes:
-        channel: The channel's name.
-        position: Where the measured piece ends, in samples.
-        rms_dbfs: RMS level; -inf for digital silence.
-        peak_dbfs: Largest sample; -inf for digital silence.
-        clipped: True where a sample touched full scale.
-        speech: True while an utterance is open.
-    """
-
-    channel: str
-    position: int
-    rms_dbfs: float
-    peak_dbfs: float
-    clipped: bool
-    speech: bool
-
-
-@dataclass(frozen=True, slots=True)
-class CallStarted:
-    """Another call begins; nothing of the one before colours it.
-
-    Attributes:
-        number: Running number in the stream. The first call, number 1, begins with the stream and
-            is not announced.
-        position: Where it begins, in samples.
-    """
-
-    number: int
-    position: int
-
-
-@dataclass(frozen=True, slots=True)
-class UtteranceStarted:
-    """Somebody began to speak."""
-
-    channel: str
-    number: int
-    start: int
-
-
-@dataclass(frozen=True, slots=True)
-class RollingPrediction:
-    """What is heard in the newest seconds of an utterance that is still going on.
-
-    Attributes:
-        channel: The channel's name.
-        number: Running number of the utterance in its channel, from 1.
-        end: Where the judged piece ends, in samples.
-        prediction: What the model hears.
-        latency_ms: From the capture of the last judged sample to this prediction.
-        compute_ms: What it cost the worker.
-    """
-
-    channel: str
-    number: int
-    end: int
-    prediction: Prediction
-    latency_ms: float
-    compute_ms: float
-
-
-@dataclass(frozen=True, slots=True)
-class VoiceLearned:
-    """What is known about the voice on a channel has changed.
-
-    Attributes:
-        channel: The channel's name.
-        utterances: How many utterances it is known from; 0 where it is not known, or forgotten.
-    """
-
-    channel: str
-    utterances: int
-
-
-@dataclass(frozen=True, slots=True)
-class MoodChanged:
-    """The running mood of a channel, after an utterance.
-
-    Attributes:
-        channel: The channel's name.
-        number: Running number of the utterance in its channel, from 1.
-        mood: From -1 to 1: what was heard lately, weighted by length and confidence.
-        trend: How far that is above what was heard for longer; below 0 it gets worse.
-    """
-
-    channel: str
-    number: int
-    mood: float
-    trend: float
-
-
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """A rule's condition has come to hold on a channel.
-
-    Attributes:
-        rule: The rule's name.
-        channel: The channel's name.
-        utterance: Running number of the utterance that raised it.
-        position: Where that utterance ends, in samples.
-        emotion: What was heard in it.
-        confidence: How surely.
-        mood: The channel's running mood after it.
-        reason: The condition in a few words, for people.
-        call: Running number of the call in the stream, from 1.
-    """
-
-    rule: str
-    channel: str
-    utterance: int
-    position: int
-    emotion: str
-    confidence: float
-    mood: float
-    reason: str
-    call: int = 1
-
-    @property
-    def text(self) -> str:
-        """The alert in a line, for people."""
-        return f"{self.rule}: {self.channel}, {self.reason} (#{self.utterance})"
-
-
-@dataclass(frozen=True, slots=True)
 class Mark:
     """Somebody who listens has pressed a key: "something happened here".
 
@@ -400,52 +237,3 @@ class Mark:
     def at_s(self) -> float:
         """Where it is, in seconds."""
         return self.position / SAMPLE_RATE
-
-
-@dataclass(frozen=True, slots=True)
-class Counters:
-    """What was lost or late so far, and what waits. Never resets within a session.
-
-    Attributes:
-        overruns: How often the device or the ring lost samples.
-        gaps: How often the stream had a hole.
-        lost_samples: At `SAMPLE_RATE`, as far as known.
-        late_windows: Rolling windows replaced by a newer one before they were judged.
-        unjudged: Utterances whose row has no prediction, because the worker fell behind.
-        queue: Utterances waiting for the worker now.
-    """
-
-    overruns: int = 0
-    gaps: int = 0
-    lost_samples: int = 0
-    late_windows: int = 0
-    unjudged: int = 0
-    queue: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class ThreadFailed:
-    """A thread ended with an exception; the main thread acts on it."""
-
-    thread: str
-    error: BaseException
-
-
-Event: TypeAlias = (
-    ModelLoaded
-    | SourceOpened
-    | StateChanged
-    | Warned
-    | LevelMeasured
-    | CallStarted
-    | UtteranceStarted
-    | RollingPrediction
-    | Utterance
-    | VoiceLearned
-    | MoodChanged
-    | Alert
-    | Mark
-    | Counters
-    | ThreadFailed
-)
-"""What happens: told by the pipeline, and by the main thread itself what follows from that."""

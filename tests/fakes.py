@@ -9,10 +9,10 @@ import numpy as np
 import soundfile
 from voices import VOICES
 
-from streamer.model.speaker.adaptation import Baseline, VoiceModel
+from streamer.model.speaker.adaptation import SpeakerAdaptation, VoiceModel
 from streamer.model.speaker.clustering import SpeakerModel
 from streamer.model.speaker.enrolment import Enrolment
-from streamer.types import EMOTIONS, SAMPLE_RATE, Block, Pcm, Prediction, SourceInfo, Window
+from streamer.types import EMOTIONS, SAMPLE_RATE, Block, Excerpt, Pcm, Prediction, SourceInfo
 
 LABELS = EMOTIONS
 
@@ -70,36 +70,36 @@ class FakeModel:
     def warm_up(self) -> None:
         """Nothing to warm up."""
 
-    def new_baseline(self, enrolment: Enrolment | None = None) -> Baseline:
+    def new_adaptation(self, enrolment: Enrolment | None = None) -> SpeakerAdaptation:
         """One that changes no answer."""
-        return Baseline(NO_VOICE, enrolment.observations if enrolment else ())
+        return SpeakerAdaptation(NO_VOICE, enrolment.observations if enrolment else ())
 
-    def follow(self) -> "FakeFollower":
-        """One that judges each window as if it were all."""
-        return FakeFollower(self)
+    def open_stream(self) -> "FakeStreamingClassifier":
+        """One that classifies each excerpt as if it were all."""
+        return FakeStreamingClassifier(self)
 
-    def judge(
-        self, pcm: Pcm, baseline: Baseline | None = None, *, learn: bool = False
+    def classify(
+        self, pcm: Pcm, adaptation: SpeakerAdaptation | None = None, *, learn: bool = False
     ) -> Prediction:
         """Angry above a level, calm below."""
         self._before()
-        if learn and baseline is not None:
-            baseline.observe(np.zeros(1, np.float32), neutral=1.0)
+        if learn and adaptation is not None:
+            adaptation.observe(np.zeros(1, np.float32), neutral=1.0)
         loud = float(np.abs(pcm.astype(np.float64)).mean()) > 500
         heard = "angry" if loud else "calm"
         probabilities = tuple(0.65 if label == heard else 0.05 for label in LABELS)
         return Prediction(LABELS, probabilities, mood=-0.6 if loud else 0.6, uncertain=False)
 
 
-class FakeFollower:
-    """Judges each window by itself."""
+class FakeStreamingClassifier:
+    """Classifies each excerpt by itself."""
 
     def __init__(self, model: FakeModel) -> None:
         self._model = model
 
-    def judge(self, window: Window, baseline: Baseline | None = None) -> Prediction:
+    def classify(self, excerpt: Excerpt, adaptation: SpeakerAdaptation | None = None) -> Prediction:
         """As the model does."""
-        return self._model.judge(window.pcm, baseline)
+        return self._model.classify(excerpt.pcm, adaptation)
 
 
 class ScriptedSource:

@@ -23,7 +23,7 @@ def said(  # noqa: PLR0913 - as many as an utterance has that matters
     mood: float = 0.0,
     uncertain: bool = False,
 ) -> Utterance:
-    """An utterance; without a time, ten seconds after the one before; None was not judged."""
+    """An utterance; without a time, ten seconds after the one before; None was not classified."""
     start_s = 10.0 * number if at_s is None else at_s
     prediction = (
         None if emotion is None else heard(emotion, confidence, mood=mood, uncertain=uncertain)

@@ -101,16 +101,16 @@ def test_a_voice_is_learned_within_a_recording():
     learning = Predictor()
     deaf = Predictor(config=Config.model_validate({"baseline": {"enabled": False}}))
     alone = [u.prediction for u in deaf.utterances(VOICES)]
-    warm = [u.prediction for u in learning.utterances(VOICES)]
-    assert len(warm) > 2
-    assert warm[0] == alone[0]
-    assert any(a != b for a, b in zip(warm[1:], alone[1:], strict=True))
-    assert [u.prediction for u in learning.utterances(VOICES)] == warm
+    adapted = [u.prediction for u in learning.utterances(VOICES)]
+    assert len(adapted) > 2
+    assert adapted[0] == alone[0]
+    assert any(a != b for a, b in zip(adapted[1:], alone[1:], strict=True))
+    assert [u.prediction for u in learning.utterances(VOICES)] == adapted
     pcm, rate = soundfile.read(VOICES, dtype="int16")
     beginning = pcm[: round((truth()[1].end + 0.3) * rate)]
     earlier = [u.prediction for u in learning.utterances(beginning, sample_rate=rate)]
-    assert earlier[0] == warm[0]
-    assert earlier[1].probabilities == pytest.approx(warm[1].probabilities, abs=0.02)
+    assert earlier[0] == adapted[0]
+    assert earlier[1].probabilities == pytest.approx(adapted[1].probabilities, abs=0.02)
 
 
 @pytest.mark.parametrize(

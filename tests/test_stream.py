@@ -9,7 +9,8 @@ import soundfile
 from streamer import StreamerError, Utterance, listen
 from streamer.config import Config
 from streamer.errors import InputError, ModelError
-from streamer.types import EndReason, ModelLoaded, RollingPrediction, UtteranceStarted
+from streamer.events import ModelLoaded, PartialResult, UtteranceStarted
+from streamer.types import EndReason
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def test_fed_pcm(speech, excerpt):
         assert utterance.prediction is not None
         assert utterance.latency_ms is not None
     kinds = {type(event) for event in events}
-    assert {ModelLoaded, UtteranceStarted, RollingPrediction} <= kinds
+    assert {ModelLoaded, UtteranceStarted, PartialResult} <= kinds
 
 
 def test_a_recording(speech, tmp_path):
@@ -44,7 +45,7 @@ def test_a_recording(speech, tmp_path):
     found = []
     with listen(tmp_path / "call.wav", model="open") as stream:
         for event in stream:
-            if isinstance(event, RollingPrediction):
+            if isinstance(event, PartialResult):
                 stream.stop()
             if isinstance(event, Utterance):
                 found.append(event)

@@ -10,7 +10,7 @@ import pdoc
 
 import streamer
 
-PUBLIC = ("streamer", "streamer.types", "streamer.errors")
+PUBLIC = ("streamer", "streamer.events", "streamer.types", "streamer.errors")
 """What a user may import. Everything else is internal and may change with any version."""
 
 

@@ -25,7 +25,7 @@ import soxr
 from numpy.typing import NDArray
 
 SAMPLE_RATE = 16_000
-SHORTEST_S, LONGEST_S = 0.5, 6.0
+MIN_S, MAX_S = 0.5, 6.0
 QUIETEST = 10 ** (-60 / 20)  # RMS, of full scale
 PIECES_PER_FILE = 6
 PIECES_PER_PACKAGE = 160
@@ -165,11 +165,11 @@ def read(path: Path) -> NDArray[np.float32]:
 def pieces(wave: NDArray[np.float32], count: int) -> Iterator[NDArray[np.float32]]:
     """At most so many pieces, of different lengths, from all over a sound; shape (samples,)."""
     rng = np.random.default_rng(len(wave))
-    shortest = round(SHORTEST_S * SAMPLE_RATE)
+    shortest = round(MIN_S * SAMPLE_RATE)
     if len(wave) < shortest:
         wave = np.pad(wave, (0, shortest - len(wave)))
     for part in np.array_split(wave, max(1, min(count, len(wave) // (2 * shortest)))):
-        longest = min(len(part), round(LONGEST_S * SAMPLE_RATE))
+        longest = min(len(part), round(MAX_S * SAMPLE_RATE))
         length = int(rng.integers(min(shortest, longest), longest, endpoint=True))
         begin = int(rng.integers(0, len(part) - length, endpoint=True))
         piece = part[begin : begin + length]

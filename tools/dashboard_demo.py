@@ -23,20 +23,15 @@ from streamer.dashboard.languages import words
 from streamer.dashboard.screen import Screen, usable
 from streamer.dashboard.state import Channel, Input, Notice, Snapshot, advance, reduce
 from streamer.dashboard.view import render
-from streamer.types import (
-    EMOTIONS,
+from streamer.events import (
     Alert,
     Counters,
-    EndReason,
     LevelMeasured,
-    Mark,
-    Prediction,
-    RollingPrediction,
-    State,
+    PartialResult,
     StateChanged,
-    Utterance,
     UtteranceStarted,
 )
+from streamer.types import EMOTIONS, EndReason, Mark, Prediction, State, Utterance
 
 FPS = 6
 WARM_UP_S = 1.0
@@ -68,7 +63,7 @@ def script(channels: tuple[str, ...], seed: int = 7) -> Iterator[tuple[float, In
             name, reason = channels[-1], "angry in 2 of the last 3 utterances"
             yield now, Alert("angry caller", name, 9, tick * 1600, "angry", 0.8, -0.4, reason)
         if tick == 400:
-            yield now, Counters(overruns=1, gaps=1, lost_samples=12_800, late_windows=3)
+            yield now, Counters(overruns=1, gaps=1, lost_samples=12_800, dropped_partials=3)
         if tick == 900:
             yield now, StateChanged(State.LOST, "USB microphone: trying again in 4 s")
         if tick == 960:
@@ -104,9 +99,7 @@ class Voice:
         yield LevelMeasured(self.name, tick * 1600, rms, peak, peak > -0.5, speech)
         if speech and tick - self.begin >= 5 and tick % 3 == 0:
             sure = (tick - self.begin) / 30
-            yield RollingPrediction(
-                self.name, self.number, tick * 1600, self.predict(sure), 60.0, 9.0
-            )
+            yield PartialResult(self.name, self.number, tick * 1600, self.predict(sure), 60.0, 9.0)
         if tick == self.end + 5:
             yield Utterance(
                 number=self.number,

@@ -26,8 +26,8 @@ Target: TypeAlias = Callable[[bytes, Path], None]
 ROOT = Path(__file__).parents[1]
 FINDS = ROOT / "tests" / "data" / "finds"
 MEMORY_MB = 2048
-LONGEST_S = 60  # under instrumentation, on a machine that has other work
-MOST_BYTES = 4096
+MAX_S = 60  # under instrumentation, on a machine that has other work
+MAX_BYTES = 4096
 
 
 def config(data: bytes, folder: Path) -> None:
@@ -66,7 +66,7 @@ def log(data: bytes, folder: Path) -> None:
 
 
 def recording(data: bytes, folder: Path) -> None:
-    """A recording of any name, judged as `streamer file` does."""
+    """A recording of any name, classified as `streamer file` does."""
     from streamer.config import Config
     from streamer.errors import StreamerError
     from streamer.pipeline import offline
@@ -172,12 +172,12 @@ TARGETS: dict[str, Target] = {
 
 
 class _Deaf:
-    """Judges nothing."""
+    """Classifies nothing."""
 
-    def judge(self, pcm: object, baseline: object = None, *, learn: bool = False) -> None:
+    def classify(self, pcm: object, adaptation: object = None, *, learn: bool = False) -> None:
         """Hear nothing."""
 
-    def new_baseline(self, enrolment: object = None) -> None:
+    def new_adaptation(self, enrolment: object = None) -> None:
         """Learn nothing."""
 
 
@@ -248,7 +248,7 @@ def main() -> None:
             (corpus / name).write_bytes(data)
         options = [
             *(f"-max_total_time={args.seconds}", f"-rss_limit_mb={MEMORY_MB}"),
-            *(f"-timeout={LONGEST_S}", f"-max_len={MOST_BYTES}"),
+            *(f"-timeout={MAX_S}", f"-max_len={MAX_BYTES}"),
             f"-artifact_prefix={args.out}/{args.target}-",
         ]
         atheris.Setup([sys.argv[0], *options, str(corpus)], lambda data: target(data, work))

@@ -1,7 +1,7 @@
 """The README's picture of the report: ``python tools/report_screenshot.py`` writes docs/report.png.
 
-Nothing in it is made up: the bundled recording is judged by the real model, and the picture is the
-top of the page that ``streamer report`` makes of it, as chromium shows it.
+Nothing in it is made up: the bundled recording is classified by the real model, and the picture
+is the top of the page that ``streamer report`` makes of it, as chromium shows it.
 """
 
 import argparse
@@ -28,7 +28,7 @@ FLAGS = (
 
 
 def take() -> None:
-    """Judge, report, take the picture."""
+    """Classify, report, take the picture."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--to", type=Path, default=FOLDER / "docs" / "report.png")
     options = parser.parse_args()

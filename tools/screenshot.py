@@ -20,16 +20,17 @@ import soundfile
 from rich.console import Console
 from rich.terminal_theme import DEFAULT_TERMINAL_THEME, SVG_EXPORT_THEME, TerminalTheme
 
-from streamer.analysis.alerts import Watch
+from streamer.analysis.alerts import AlertEngine
 from streamer.audio.demo import DEMO
 from streamer.audio.sources import FileSource
 from streamer.config import Config
 from streamer.dashboard.controls import press
 from streamer.dashboard.state import Channel, Snapshot, reduce
 from streamer.dashboard.view import render
+from streamer.events import Event
 from streamer.model.classifier import Classifier
 from streamer.pipeline.live import Pipeline
-from streamer.types import SAMPLE_RATE, Event, Mark, Utterance
+from streamer.types import SAMPLE_RATE, Mark, Utterance
 
 FOLDER = Path(__file__).parent.parent
 SPEAKING_S = 1.5
@@ -111,7 +112,7 @@ def play(picture: Picture, folder: Path) -> Snapshot:
     pipeline = Pipeline(
         source, lambda: Classifier.load(config.model.name, threads=config.model.threads), config
     )
-    watch = Watch(config)
+    engine = AlertEngine(config)
     channels = tuple(map(Channel, config.audio.streams))
     snapshot = Snapshot(channels=channels, smoothing_s=config.dashboard.smoothing_s)
     pipeline.start()
@@ -119,7 +120,7 @@ def play(picture: Picture, folder: Path) -> Snapshot:
         event = pipeline.events.get()
         if event is None:
             raise SystemExit(f"it ended before there was such a moment: {snapshot.notice}")
-        following: list[Event] = [*watch.add(event)] if isinstance(event, Utterance) else [event]
+        following: list[Event] = [*engine.add(event)] if isinstance(event, Utterance) else [event]
         for each in following:
             snapshot = reduce(snapshot, each, time.monotonic())
         if picture.mark and not snapshot.marks and len(snapshot.rows) == 3:
@@ -130,9 +131,9 @@ def play(picture: Picture, folder: Path) -> Snapshot:
 
 
 def _ready(picture: Picture, snapshot: Snapshot) -> bool:
-    judged = sum(isinstance(row, Utterance) for row in snapshot.rows)
+    classified = sum(isinstance(row, Utterance) for row in snapshot.rows)
     speaking = any(c.speech and c.since_s >= SPEAKING_S for c in snapshot.channels)
-    return judged >= picture.rows and speaking
+    return classified >= picture.rows and speaking
 
 
 def _pressed(snapshot: Snapshot, keys: Sequence[str]) -> Snapshot:

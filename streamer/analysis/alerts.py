@@ -12,10 +12,11 @@ from dataclasses import replace
 from streamer.analysis.mood import RunningMood, counted
 from streamer.config import AlertRule, Config
 from streamer.errors import ConfigError
-from streamer.types import SAMPLE_RATE, Alert, MoodChanged, Utterance
+from streamer.events import Alert, MoodChanged
+from streamer.types import SAMPLE_RATE, Utterance
 
 
-class Watch:
+class AlertEngine:
     """What follows from the utterances of one session.
 
     Args:
@@ -31,8 +32,8 @@ class Watch:
         channels = self._config.audio.streams
         self._call = number
         self._moods = {name: RunningMood(self._config.mood.half_life_s) for name in channels}
-        self._alarms = {
-            name: [Alarm(r) for r in self._config.alerts.rules if r.watches(name, channels)]
+        self._rule_states = {
+            name: [RuleState(r) for r in self._config.alerts.rules if r.watches(name, channels)]
             for name in channels
         }
 
@@ -43,7 +44,7 @@ class Watch:
         mood = self._moods[utterance.channel].add(utterance)
         if mood is None:
             return [utterance]
-        raised = [alarm.add(utterance, mood.mood) for alarm in self._alarms[utterance.channel]]
+        raised = [state.add(utterance, mood.mood) for state in self._rule_states[utterance.channel]]
         alerts = [alert for alert in raised if alert is not None]
         utterance = replace(utterance, alerts=tuple(alert.rule for alert in alerts))
         return [utterance, mood, *alerts]
@@ -68,7 +69,7 @@ def check_rules(rules: Iterable[AlertRule], labels: Sequence[str], model: str) -
             )
 
 
-class Alarm:
+class RuleState:
     """One rule on one channel.
 
     Args:

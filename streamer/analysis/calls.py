@@ -2,7 +2,8 @@
 
 import math
 
-from streamer.types import SAMPLE_RATE, CallStarted
+from streamer.events import CallStarted
+from streamer.types import SAMPLE_RATE
 
 
 class CallBoundaries:

@@ -7,7 +7,8 @@ length times its confidence as weight, which halves with every half-life of spee
 
 from collections import Counter
 
-from streamer.types import SAMPLE_RATE, UNCERTAIN, MoodChanged, Prediction, Utterance
+from streamer.events import MoodChanged
+from streamer.types import SAMPLE_RATE, UNCERTAIN, Prediction, Utterance
 
 SLOW = 4
 """The trend is the running mood less the mood with a half-life this many times as long."""
@@ -57,7 +58,7 @@ class RunningMood:
         return MoodChanged(utterance.channel, utterance.number, mood, mood - slow)
 
 
-class Tally:
+class ChannelStats:
     """What one channel of a session comes to."""
 
     def __init__(self) -> None:

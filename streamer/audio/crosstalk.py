@@ -90,7 +90,7 @@ class CrosstalkGate:
     def _listen(self, hop: Pcm) -> None:
         """Renew the verdict.
 
-        The channel that is judged is looked at `_REACH` hops late, so that its sound may also
+        The channel that is classified is looked at `_REACH` hops late, so that its sound may also
         come before that of the channel that explains it.
         """
         self._newest = np.concatenate((self._newest[HOP_SAMPLES:], hop))

@@ -1,6 +1,6 @@
 """Recordings by the folder: several at once, one CSV, a progress bar; a bad one stops no other.
 
-Alerts stand in the CSV, and nobody is sent them: what was said long ago is no cause for alarm.
+Alerts stand in the CSV, and nobody is sent them: what was said long ago needs no notification.
 """
 
 import os
@@ -18,11 +18,12 @@ from typing import TypeAlias
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from streamer.analysis.alerts import Watch, check_rules
+from streamer.analysis.alerts import AlertEngine, check_rules
 from streamer.audio.recording import Recording
 from streamer.bulk.plan import find
 from streamer.config import Config
 from streamer.errors import InputError, OutputError, StreamerError
+from streamer.events import Alert, MoodChanged
 from streamer.model.protocol import Model
 from streamer.pipeline import offline
 from streamer.segmentation.vad import fallback_reason
@@ -33,7 +34,7 @@ from streamer.sinks.lines import JsonLines, LineSink
 from streamer.sinks.row import Session
 from streamer.sinks.summary import Summary
 from streamer.text import one_line
-from streamer.types import Alert, MoodChanged, Segment, Utterance
+from streamer.types import Segment, Utterance
 
 STEREO = ("left", "right")
 """What the channels of a stereo recording are called that nobody named."""
@@ -45,12 +46,12 @@ class _Read:
 
 
 @dataclass(frozen=True, slots=True)
-class _Trouble:
+class _Warning:
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class _Judged:
+class _Classified:
     """An utterance, and what follows from it."""
 
     session: Session
@@ -65,7 +66,7 @@ class _Done:
     error: BaseException | None
 
 
-_Report: TypeAlias = _Read | _Trouble | _Judged | _Done
+_Report: TypeAlias = _Read | _Warning | _Classified | _Done
 
 
 def analyse(  # noqa: PLR0913 - what the command line has to say
@@ -80,11 +81,11 @@ def analyse(  # noqa: PLR0913 - what the command line has to say
     jobs: int | None = None,
     json: bool = False,
 ) -> int:
-    """Judge recordings and write their rows.
+    """Classify recordings and write their rows.
 
     Args:
         paths: Recordings, and folders of them.
-        model: Judges them; shared by all jobs.
+        model: Classifies them; shared by all jobs.
         config: For the channels (without names, those of a stereo recording are `STEREO`), the
             voice-activity detector, the segmenter, the mood and the alerts.
         split: Take the two channels of a stereo recording for two streams, named or not.
@@ -125,7 +126,7 @@ def analyse(  # noqa: PLR0913 - what the command line has to say
         stack.callback(stopped.set)  # called before the shutdown, which waits
         configure = _with_stereo_named if split else _as_it_is
         for path in recordings:
-            pool.submit(_judge, path, model, partial(configure, config), audio, reports, stopped)
+            pool.submit(_classify, path, model, partial(configure, config), audio, reports, stopped)
         results = _Results(sinks, progress)
         for line in (*plan.notes, *plan.failures):
             _say(progress, line)
@@ -178,9 +179,9 @@ class _Results:
         match report:
             case _Read(seconds):
                 self._progress.advance(self._progress.task_ids[0], seconds)
-            case _Trouble(text):
+            case _Warning(text):
                 _say(self._progress, text)
-            case _Judged(session, events):
+            case _Classified(session, events):
                 for event in events:
                     self._sinks.write(event, session)
                 self._sinks.flush()
@@ -210,7 +211,7 @@ def _print_all(lines: Sequence[str]) -> None:
         print(line, file=sys.stderr)
 
 
-def _judge(  # noqa: PLR0913, PLR0917 - as many things meet here
+def _classify(  # noqa: PLR0913, PLR0917 - as many things meet here
     path: Path,
     model: Model,
     configure: Callable[[Path], Config],
@@ -218,7 +219,7 @@ def _judge(  # noqa: PLR0913, PLR0917 - as many things meet here
     reports: "queue.SimpleQueue[_Report]",
     stopped: threading.Event,
 ) -> None:
-    """Judge one recording. On a thread of the pool: torch and libsndfile let go of the GIL."""
+    """Classify one recording. On a thread of the pool: torch and libsndfile let go of the GIL."""
     session = Session.begin(source=one_line(str(path)), model=model.name, labels=model.labels)
     summary: Summary | None = None
     failure: BaseException | None = None
@@ -226,26 +227,26 @@ def _judge(  # noqa: PLR0913, PLR0917 - as many things meet here
     def keep(channel: str, segment: Segment) -> None:
         if audio is not None:
             audio.save(file_name(session.id, channel, segment.utterance), segment.pcm)
-            for trouble in audio.drain_warnings():
-                reports.put(_Trouble(trouble))
+            for warning in audio.drain_warnings():
+                reports.put(_Warning(warning))
 
     try:
         config = configure(path)
-        watch = Watch(config)
+        engine = AlertEngine(config)
         found = offline.utterances(
             path,
             model,
             config,
             progress=lambda seconds: reports.put(_Read(seconds)),
             keep=keep,
-            warn=lambda text: reports.put(_Trouble(text)),
+            warn=lambda text: reports.put(_Warning(text)),
         )
         summary = Summary(config.audio.streams)
         for utterance in found:
-            events = watch.add(utterance)
+            events = engine.add(utterance)
             for event in events:
                 summary.add(event)
-            reports.put(_Judged(session, events))
+            reports.put(_Classified(session, events))
             if stopped.is_set():
                 break
     except Exception as error:  # noqa: BLE001 - the main thread reports it

@@ -49,7 +49,7 @@ def print_table(measured: "Measurements") -> None:
         table.add_row(f"{cost.seconds} s", f"{cost.p50_ms:.0f} ms", f"{cost.p95_ms:.0f} ms")
     console.print(table)
     factor = measured.real_time_factor
-    ratio, streams = measured.rolling_ms / measured.once_ms, measured.streams_per_core
+    ratio, streams = measured.with_partials_ms / measured.once_ms, measured.streams_per_core
     for line in (
         f"an utterance with its partial results costs {ratio:.1f} times classifying it once",
         f"voice activity and segmentation: {measured.segmenting_us:.0f} µs per second of audio",

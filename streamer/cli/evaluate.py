@@ -54,7 +54,7 @@ def add_arguments(parser: CommandParser) -> None:
         type=names,
         default=["plain"],
         help="how the tested clips are changed, as plain,telephone A-law,noise 10 dB,first 1 s,"
-        "rolling 1 s (default: plain; an unknown name lists all)",
+        "partial 1 s (default: plain; an unknown name lists all)",
     )
     parser.add_argument(
         "--out", metavar="DIR", type=Path, required=True, help="folder for figures.json and plots"

@@ -145,9 +145,9 @@ def _print_summary(session: "LiveSession", file: TextIO) -> None:
     from streamer.sinks.writer import NonBlockingWriter
 
     for where, lines in ((file, session.summary()), (sys.stderr, session.unwritten)):
-        outlet = NonBlockingWriter(where)  # the terminal may be gone, or nobody may read the pipe
-        outlet.write("".join(f"{line}\n" for line in lines))
-        outlet.finish(LAST_LINES_S)
+        writer = NonBlockingWriter(where)  # the terminal may be gone, or nobody may read the pipe
+        writer.write("".join(f"{line}\n" for line in lines))
+        writer.finish(LAST_LINES_S)
 
 
 def _source(args: Namespace, config: "Config") -> "Source":

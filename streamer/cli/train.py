@@ -49,6 +49,6 @@ def execute(args: Namespace) -> int:
     )
     print(f"{result.manifest.name} in {result.folder}: UAR {result.held_out.uar:.3f}, ", end="")
     print(f"ECE {result.held_out.ece:.3f} on the speakers that it was calibrated on")
-    if not result.strangers:
+    if not result.unseen_speakers:
         print("nobody was left to calibrate on: it is surer than it may be; add other speakers")
     return 0

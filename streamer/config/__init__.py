@@ -8,7 +8,7 @@ from streamer.config.schema import (
     Config,
     DashboardConfig,
     Language,
-    RollingConfig,
+    PartialResultsConfig,
     SegmenterConfig,
     VadConfig,
 )
@@ -21,7 +21,7 @@ __all__ = [
     "DashboardConfig",
     "Language",
     "LoadedConfig",
-    "RollingConfig",
+    "PartialResultsConfig",
     "SegmenterConfig",
     "Setting",
     "VadConfig",

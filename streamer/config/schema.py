@@ -119,7 +119,7 @@ class SegmenterConfig(_Section):
     max_length_s: float = Field(12.0, ge=2, le=30, description="longer speech is cut")
 
 
-class RollingConfig(_Section):
+class PartialResultsConfig(_Section):
     """Partial results while an utterance is still going on."""
 
     first_ms: int = Field(500, ge=100, le=5000, description="speech before the first one")
@@ -139,7 +139,7 @@ class ModelConfig(_Section):
     threads: int = Field(1, ge=1, le=64, description="torch threads; 1 keeps the screen smooth")
 
 
-class BaselineConfig(_Section):
+class AdaptationConfig(_Section):
     """Speaker adaptation: what a voice sounds like in general."""
 
     enabled: bool = Field(
@@ -368,9 +368,9 @@ class Config(_Section):
     audio: AudioConfig = AudioConfig()
     vad: VadConfig = VadConfig()
     segmenter: SegmenterConfig = SegmenterConfig()
-    rolling: RollingConfig = RollingConfig()
+    rolling: PartialResultsConfig = PartialResultsConfig()
     model: ModelConfig = ModelConfig()
-    baseline: BaselineConfig = BaselineConfig()
+    baseline: AdaptationConfig = AdaptationConfig()
     mood: MoodConfig = MoodConfig()
     calls: CallsConfig = CallsConfig()
     alerts: AlertsConfig = Field(AlertsConfig(), validate_default=True)

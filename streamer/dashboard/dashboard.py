@@ -15,7 +15,8 @@ from streamer.dashboard.keys import Keys
 from streamer.dashboard.languages import words
 from streamer.dashboard.screen import Screen
 from streamer.dashboard.state import Channel, Input, Snapshot, advance, reduce
-from streamer.types import Alert, Utterance
+from streamer.events import Alert
+from streamer.types import Utterance
 
 URGENT_S = 0.02
 """News that somebody waits for is drawn at once, unless a frame was drawn so shortly before."""

@@ -3,7 +3,7 @@
 from rich.text import Text
 
 from streamer.dashboard.channel_panel import bars_of
-from streamer.dashboard.glyphs import ALARM, BOLD, DIM, PLAIN, UNJUDGED, Cell, Glyphs
+from streamer.dashboard.glyphs import ALARM, BOLD, DIM, PLAIN, UNCLASSIFIED, Cell, Glyphs
 from streamer.dashboard.layout import (
     as_clock,
     as_dbfs,
@@ -57,7 +57,7 @@ def _bars(utterance: Utterance, width: int, glyphs: Glyphs) -> list[Text]:
     heard = utterance.prediction
     if heard is None or not heard.is_speech:
         why = "not classified: the model fell behind" if heard is None else "not taken for speech"
-        return [styled((f"{UNJUDGED} {clip(why, max(0, width - 2), glyphs)}", DIM))]
+        return [styled((f"{UNCLASSIFIED} {clip(why, max(0, width - 2), glyphs)}", DIM))]
     known = dict(zip(heard.labels, heard.probabilities, strict=True))
     shown = [known.get(emotion, 0.0) for emotion in EMOTIONS]
     return bars_of(shown, heard, known, width, glyphs)

@@ -14,7 +14,7 @@ LETTERS = {
     "angry": "A", "fearful": "F", "disgust": "D", "surprised": "!",
 }  # fmt: skip
 UNCERTAIN = "?"
-UNJUDGED = "-"
+UNCLASSIFIED = "-"
 
 # Chosen by search: contrast at least 3 on black and white, and on the dark grey and the cream that
 # terminals have instead; any two differ by at least 8 (100 x distance in OKLab) for normal sight

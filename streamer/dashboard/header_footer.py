@@ -37,7 +37,7 @@ KEYS = {
 FIRST_TO_GO = ("c", "enter", "b", "rows", "m", "space", "a")
 """Keys in the order in which a narrowing terminal loses them; the help has them all."""
 
-LEAST_NOTE = 30
+MIN_NOTE = 30
 """Cells for a note from which on there is room for explanations, too."""
 
 
@@ -127,7 +127,7 @@ def _speed(snapshot: Snapshot, *, terse: bool) -> list[Text]:
             ("rtf " if terse else "real-time factor ", DIM),
             ("-" if factor is None else f"{factor:.2f}", WARN if (factor or 0) >= 1 else PLAIN),
         ),
-        styled(f"{snapshot.rolling_per_s:.1f}", ("/s" if terse else " partial results/s", DIM)),
+        styled(f"{snapshot.partials_per_s:.1f}", ("/s" if terse else " partial results/s", DIM)),
         styled(("queue ", DIM), (f"{queue}", WARN if queue else PLAIN)),
     ]
 
@@ -140,8 +140,8 @@ def _lost(snapshot: Snapshot, width: int) -> list[Text]:
     found = (
         (counters.overruns, f"overruns {counters.overruns}"),
         (counters.gaps or counters.lost_samples, gaps),
-        (counters.late_windows, f"{late} {counters.late_windows}"),
-        (counters.unjudged, f"unclassified {counters.unjudged}"),
+        (counters.dropped_partials, f"{late} {counters.dropped_partials}"),
+        (counters.unclassified, f"unclassified {counters.unclassified}"),
     )
     return [styled((text, WARN)) for count, text in found if count]
 
@@ -170,7 +170,7 @@ def note(snapshot: Snapshot, width: int, glyphs: Glyphs) -> Text:
     clock = as_clock(draft.position / SAMPLE_RATE)
     before = f"note for {glyphs.mark}{snapshot.marks + 1} at {clock}: "
     after = "  enter keeps it, esc does not"
-    if width < len(before) + len(after) + LEAST_NOTE:
+    if width < len(before) + len(after) + MIN_NOTE:
         before, after = f"{glyphs.mark}{snapshot.marks + 1}: ", "  enter/esc"
     room = max(0, width - cell_len(before) - cell_len(glyphs.cursor) - 1 - len(after))
     text = tail(clip(draft.text, 2 * NOTE_LETTERS, glyphs), room)

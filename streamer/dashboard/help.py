@@ -2,7 +2,7 @@
 
 from rich.text import Text
 
-from streamer.dashboard.glyphs import BOLD, COLOURS, LETTERS, UNCERTAIN, UNJUDGED, Cell, Glyphs
+from streamer.dashboard.glyphs import BOLD, COLOURS, LETTERS, UNCERTAIN, UNCLASSIFIED, Cell, Glyphs
 from streamer.dashboard.layout import styled
 from streamer.types import EMOTIONS
 
@@ -23,7 +23,15 @@ def help_page(glyphs: Glyphs) -> list[Text]:
         ("b", ["a new voice: forget the learned one"]),
         ("letters", letters[:8]),
         ("", letters[8:]),
-        ("", [(UNCERTAIN, BOLD), " uncertain  ", (UNJUDGED, BOLD), " not classified or no speech"]),
+        (
+            "",
+            [
+                (UNCERTAIN, BOLD),
+                " uncertain  ",
+                (UNCLASSIFIED, BOLD),
+                " not classified or no speech",
+            ],
+        ),
         ("learned", ["utterances that the voice is learned from"]),
         ("mood", [f"from -1 to +1; {glyphs.over} the running one, {glyphs.trends} its trend"]),
         ("latency", ["from the last sound of an utterance to its row"]),
@@ -31,6 +39,6 @@ def help_page(glyphs: Glyphs) -> list[Text]:
         ("overruns", ["the device or the analysis fell behind"]),
         ("gaps", ["holes in the sound; they end an open utterance"]),
         ("late", ["partial predictions that newer ones replaced"]),
-        ("unjudged", ["rows without a verdict: the model fell behind"]),
+        ("", ["unclassified: rows without a verdict"]),
     ]
     return [styled((f"{name:>8}  ", BOLD), *parts) for name, parts in rows]

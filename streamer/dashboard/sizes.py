@@ -22,7 +22,7 @@ WORDY = 100 - 2 * MARGIN
 """From here on the status is spelt out."""
 
 WIDE = 140 - 2 * MARGIN
-"""From here on the timeline stands beside the instruments."""
+"""From here on the timeline stands beside the channel panels."""
 
 VAST = 190 - 2 * MARGIN
 """From here on the table's columns stand far apart."""

@@ -10,28 +10,23 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TypeAlias
 
-from streamer.types import (
-    EMOTIONS,
-    SAMPLE_RATE,
+from streamer.events import (
     Alert,
     CallStarted,
     Counters,
     Event,
     LevelMeasured,
-    Mark,
     ModelLoaded,
     MoodChanged,
-    Prediction,
-    RollingPrediction,
+    PartialResult,
     SourceOpened,
-    State,
     StateChanged,
     ThreadFailed,
-    Utterance,
     UtteranceStarted,
     VoiceLearned,
     Warned,
 )
+from streamer.types import EMOTIONS, SAMPLE_RATE, Mark, Prediction, State, Utterance
 
 TIMELINE_S = 60
 """How far back the timeline looks, in seconds."""
@@ -48,7 +43,7 @@ COSTS = 100
 """Utterances over which latency and real-time factor are measured."""
 
 RATE_S = 10.0
-"""Seconds over which rolling predictions are counted."""
+"""Seconds over which partial results are counted."""
 
 PEAK_HOLD_S = 1.5
 PEAK_FALL_DB_S = 24.0
@@ -118,8 +113,8 @@ class OpenUtterance:
     Attributes:
         number: Running number in its channel.
         start: Where its speech begins, in samples.
-        prediction: The newest rolling prediction, if any.
-        compute_ms: What its rolling predictions cost so far.
+        prediction: The newest partial result, if any.
+        compute_ms: What its partial results cost so far.
     """
 
     number: int
@@ -129,8 +124,8 @@ class OpenUtterance:
 
 
 @dataclass(frozen=True, slots=True)
-class Rolled:
-    """When a rolling prediction came, and about which utterance of which channel."""
+class PartialArrival:
+    """When a partial result came, and about which utterance of which channel."""
 
     channel: str
     number: int
@@ -139,7 +134,7 @@ class Rolled:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one utterance cost, its rolling predictions included."""
+    """What one utterance cost, its partial results included."""
 
     latency_ms: float | None
     compute_ms: float
@@ -158,7 +153,7 @@ class Channel:
         speech: True while somebody speaks.
         since: Where this speech, or this silence, began, in samples.
         shown: The bars: one smoothed probability per entry of `EMOTIONS`.
-        prediction: What the bars move towards: the newest verdict, rolling or final.
+        prediction: What the bars move towards: the newest verdict, partial or final.
         final: True where ``prediction`` is about an utterance that is over.
         number: The utterance that ``prediction`` is about; 0 before the first.
         open: Utterances without a row, oldest first; seldom more than one.
@@ -217,7 +212,7 @@ class Snapshot:
         recording: True where utterances are kept as sound.
         counters: What was lost or late.
         costs: Of the last `COSTS` utterances.
-        rolling: The rolling predictions of the last `RATE_S`.
+        partials: The partial results of the last `RATE_S`.
         alerts: Alerts that nobody has acknowledged, the newest last.
         notice: The sentence to be read now.
         notice_at: When it came.
@@ -245,7 +240,7 @@ class Snapshot:
     recording: bool = False
     counters: Counters = NOTHING_LOST
     costs: tuple[Cost, ...] = ()
-    rolling: tuple[Rolled, ...] = ()
+    partials: tuple[PartialArrival, ...] = ()
     alerts: tuple[Alert, ...] = ()
     notice: Notice | None = None
     notice_at: float = -math.inf
@@ -275,18 +270,18 @@ class Snapshot:
         return None if self.chosen is None else self.rows[self.chosen - self.oldest]
 
     @property
-    def rolling_per_s(self) -> float:
-        """Rolling predictions per second of speech, lately; 0 where none followed another."""
+    def partials_per_s(self) -> float:
+        """Partial results per second of speech, lately; 0 where none followed another."""
         steps, seconds = 0, 0.0
-        for _, group in groupby(sorted(self.rolling, key=_utterance), key=_utterance):
-            times = [rolled.at for rolled in group]
+        for _, group in groupby(sorted(self.partials, key=_utterance), key=_utterance):
+            times = [arrived.at for arrived in group]
             steps += len(times) - 1
             seconds += max(times) - min(times)
         return steps / seconds if seconds else 0.0
 
     @property
     def real_time_factor(self) -> float | None:
-        """Compute time over speech judged, lately: below 1 keeps up. None before the first."""
+        """Compute time over speech classified, lately: below 1 keeps up. None before the first."""
         speech_s = sum(cost.duration_s for cost in self.costs)
         if speech_s <= 0:
             return None
@@ -300,8 +295,8 @@ class Snapshot:
         return known[max(0, math.ceil(quantile * len(known)) - 1)]
 
 
-def _utterance(rolled: Rolled) -> tuple[str, int]:
-    return rolled.channel, rolled.number
+def _utterance(arrived: PartialArrival) -> tuple[str, int]:
+    return arrived.channel, arrived.number
 
 
 def advance(snapshot: Snapshot, now: float) -> Snapshot:
@@ -325,7 +320,7 @@ def advance(snapshot: Snapshot, now: float) -> Snapshot:
         snapshot,
         now=now,
         channels=tuple(_age(c, snapshot.now, now, share) for c in snapshot.channels),
-        rolling=tuple(rolled for rolled in snapshot.rolling if now - rolled.at <= RATE_S),
+        partials=tuple(arrived for arrived in snapshot.partials if now - arrived.at <= RATE_S),
         notice=notice,
     )
 
@@ -346,12 +341,12 @@ def reduce(snapshot: Snapshot, event: Input, now: float) -> Snapshot:  # noqa: C
             return _with_channel(snapshot, _heard(_channel(snapshot, event.channel), event, now))
         case UtteranceStarted():
             return _with_channel(snapshot, _opened(_channel(snapshot, event.channel), event))
-        case RollingPrediction():
-            newest = Rolled(event.channel, event.number, now)
-            rolled = replace(snapshot, rolling=(*snapshot.rolling, newest))
-            return _with_channel(rolled, _rolled(_channel(rolled, event.channel), event))
+        case PartialResult():
+            newest = PartialArrival(event.channel, event.number, now)
+            arrived = replace(snapshot, partials=(*snapshot.partials, newest))
+            return _with_channel(arrived, _with_partial(_channel(arrived, event.channel), event))
         case Utterance():
-            return _judged(snapshot, event)
+            return _classified(snapshot, event)
         case CallStarted():
             return _call_begun(snapshot, event)
         case VoiceLearned():
@@ -492,7 +487,7 @@ def _opened(channel: Channel, event: UtteranceStarted) -> Channel:
     return replace(channel, speech=True, since=event.start, open=(*waiting, opened))
 
 
-def _rolled(channel: Channel, event: RollingPrediction) -> Channel:
+def _with_partial(channel: Channel, event: PartialResult) -> Channel:
     return replace(
         channel,
         prediction=event.prediction,
@@ -511,13 +506,13 @@ def _rolled(channel: Channel, event: RollingPrediction) -> Channel:
     )
 
 
-def _judged(snapshot: Snapshot, event: Utterance) -> Snapshot:
+def _classified(snapshot: Snapshot, event: Utterance) -> Snapshot:
     channel = _channel(snapshot, event.channel)
-    rolling_ms = sum(u.compute_ms for u in channel.open if u.number == event.number)
-    cost = Cost(event.latency_ms, event.compute_ms + rolling_ms, event.duration_s)
+    partials_ms = sum(u.compute_ms for u in channel.open if u.number == event.number)
+    cost = Cost(event.latency_ms, event.compute_ms + partials_ms, event.duration_s)
     channel = replace(channel, open=tuple(u for u in channel.open if u.number != event.number))
     # A late verdict does not replace what is heard in a newer utterance.
     if event.prediction is not None and event.number >= channel.number:
         channel = replace(channel, prediction=event.prediction, final=True, number=event.number)
-    judged = replace(snapshot, costs=(*snapshot.costs[1 - COSTS :], cost))
-    return _with_row(_with_channel(judged, channel), event)
+    classified = replace(snapshot, costs=(*snapshot.costs[1 - COSTS :], cost))
+    return _with_row(_with_channel(classified, channel), event)

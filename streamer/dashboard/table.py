@@ -15,7 +15,7 @@ from streamer.dashboard.glyphs import (
     LETTERS,
     PLAIN,
     UNCERTAIN,
-    UNJUDGED,
+    UNCLASSIFIED,
     Glyphs,
 )
 from streamer.dashboard.layout import (
@@ -71,9 +71,9 @@ def _length(utterance: Utterance, _glyphs: Glyphs) -> Text:
 def _emotion(utterance: Utterance, glyphs: Glyphs) -> Text:
     prediction = utterance.prediction
     if prediction is None:
-        return styled((f"{UNJUDGED} not classified", DIM))
+        return styled((f"{UNCLASSIFIED} not classified", DIM))
     if not prediction.is_speech:
-        return styled((f"{UNJUDGED} {glyphs.words[NO_SPEECH]}", DIM))
+        return styled((f"{UNCLASSIFIED} {glyphs.words[NO_SPEECH]}", DIM))
     emotion = glyphs.words[prediction.emotion]
     if prediction.uncertain:
         return styled(f"{UNCERTAIN} {glyphs.words[UNCERTAIN_LABEL]} ", (emotion, DIM))

@@ -16,7 +16,7 @@ from streamer.dashboard.glyphs import (
     LETTERS,
     PLAIN,
     UNCERTAIN,
-    UNJUDGED,
+    UNCLASSIFIED,
     Cell,
     Glyphs,
 )
@@ -90,7 +90,7 @@ def _lane(
 ) -> list[Cell]:
     """Each utterance as a letter and a line as long as it is."""
     spans = [
-        (row.start, row.end, _signature(row.prediction, UNJUDGED, glyphs))
+        (row.start, row.end, _signature(row.prediction, UNCLASSIFIED, glyphs))
         for row in reversed(rows)
         if isinstance(row, Utterance) and row.channel == channel.name
     ]
@@ -117,7 +117,7 @@ def _signature(
     if prediction is None:
         return unknown, glyphs.doubt, DIM
     if not prediction.is_speech:
-        return UNJUDGED, glyphs.doubt, DIM
+        return UNCLASSIFIED, glyphs.doubt, DIM
     if prediction.uncertain:
         return UNCERTAIN, glyphs.doubt, DIM
     return LETTERS[prediction.emotion], glyphs.run, COLOURS[prediction.emotion]

@@ -1,6 +1,6 @@
 """One Snapshot in, one frame out: exactly ``height`` lines of exactly ``width`` cells.
 
-Everything here and in the rooms that it composes is pure and runs on the main thread. What is
+Everything here and in the modules that it composes is pure and runs on the main thread. What is
 where depends on the size of the terminal and on the number of channels, never on what is heard:
 bars keep their order, columns their place, and the timeline moves by whole cells.
 """
@@ -24,7 +24,7 @@ from streamer.dashboard.table import table
 from streamer.dashboard.timeline import timeline
 
 LEFT = 62
-"""Least width of the instruments where the timeline stands beside them..."""
+"""Least width of the channel panels where the timeline stands beside them..."""
 
 LEFT_SHARE = 0.4
 """...and the part of the screen that they take of a wider one."""
@@ -84,7 +84,7 @@ def _body(snapshot: Snapshot, width: int, height: int, glyphs: Glyphs) -> tuple[
     """Instruments, timeline and table; what does not fit goes, the table first.
 
     All about the chosen row stands in the place of the timeline while it is wanted; on a narrow
-    screen the instruments make room for it. Second comes how many rows the table has room for.
+    screen the channel panels make room for it. Second comes how many rows the table has room for.
     """
     channels = snapshot.channels or (Channel(""),)
     wide = width >= WIDE

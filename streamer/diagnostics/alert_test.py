@@ -7,9 +7,10 @@ from functools import partial
 from streamer.config import AlertRule, Config
 from streamer.diagnostics.check import Finding, examine
 from streamer.errors import ConfigError
+from streamer.events import Alert
 from streamer.sinks.notify.delivery import Receiver, message, receivers
 from streamer.sinks.row import Session, Value
-from streamer.types import EMOTIONS, Alert
+from streamer.types import EMOTIONS
 
 LOW_MOOD_EMOTION = "sad"
 """The emotion in the test alert of a rule that waits for a low mood."""

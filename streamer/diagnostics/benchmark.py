@@ -19,9 +19,9 @@ from streamer.config import Config
 from streamer.model.protocol import Model
 from streamer.pipeline import offline
 from streamer.segmentation.channel import Channel
-from streamer.types import SAMPLE_RATE, EndReason, Pcm, Segment, Window
+from streamer.types import SAMPLE_RATE, EndReason, Excerpt, Pcm, Segment
 
-Speech = TypeVar("Speech", Window, Segment)
+Speech = TypeVar("Speech", Excerpt, Segment)
 
 LENGTHS_S = (0.5, 1.0, 3.0, 12.0)
 RUNS = 30
@@ -57,7 +57,7 @@ class Measurements:
         by_length: Cost of one classification, by length of the speech.
         segmenting_us: Voice activity, segmentation and level of a second of audio.
         once_ms: Classifying every utterance of the recording once, per second of speech.
-        rolling_ms: The same with all partial results.
+        with_partials_ms: The same with all partial results.
         real_time_factor: Everything, per second of speech: below 1 one core keeps up.
         streams_per_core: How many streams of nothing but speech one core keeps up with.
         peak_mb: Peak memory of the process.
@@ -69,7 +69,7 @@ class Measurements:
     by_length: tuple[Cost, ...]
     segmenting_us: float
     once_ms: float
-    rolling_ms: float
+    with_partials_ms: float
     real_time_factor: float
     streams_per_core: float
     peak_mb: float
@@ -100,12 +100,12 @@ def measure(config: Config, load: Callable[[], Model], recording: Path) -> Measu
         for seconds in track(LENGTHS_S, "classifying", console=Console(stderr=True), transient=True)
     )
     started = time.perf_counter()
-    windows, segments = _cut(pcm, config)
+    excerpts, segments = _cut(pcm, config)
     segmenting_us = _ms_since(started) * 1000 / (len(pcm) / SAMPLE_RATE)
     speech_s = sum(s.end - s.start for s in segments) / SAMPLE_RATE
-    once_ms = _ms_for(segments, lambda segment: model.judge(segment.pcm)) / speech_s
-    rolling_ms = once_ms + _ms_for(windows, model.follow().judge) / speech_s
-    factor = rolling_ms / 1000 + segmenting_us / 1e6
+    once_ms = _ms_for(segments, lambda segment: model.classify(segment.pcm)) / speech_s
+    with_partials_ms = once_ms + _ms_for(excerpts, model.open_stream().classify) / speech_s
+    factor = with_partials_ms / 1000 + segmenting_us / 1e6
     return Measurements(
         machine=machine(),
         model=model.name,
@@ -113,7 +113,7 @@ def measure(config: Config, load: Callable[[], Model], recording: Path) -> Measu
         by_length=by_length,
         segmenting_us=segmenting_us,
         once_ms=once_ms,
-        rolling_ms=rolling_ms,
+        with_partials_ms=with_partials_ms,
         real_time_factor=factor,
         streams_per_core=1 / factor,
         peak_mb=_peak_mb(),
@@ -126,17 +126,17 @@ def _cost(model: Model, pcm: Pcm, seconds: float) -> Cost:
     costs = []
     for start in starts:
         started = time.perf_counter()
-        model.judge(pcm[start : start + length])
+        model.classify(pcm[start : start + length])
         costs.append(_ms_since(started))
     return Cost(seconds, statistics.median(costs), float(np.quantile(costs, 0.95)))
 
 
-def _cut(pcm: Pcm, config: Config) -> tuple[list[Window], list[Segment]]:
+def _cut(pcm: Pcm, config: Config) -> tuple[list[Excerpt], list[Segment]]:
     """What partial results are computed from, and the utterances, of one stream."""
     channel = Channel("mono", config)
     events = [*channel.push(pcm), *channel.close(EndReason.END_OF_INPUT)]
-    windows = [event for event in events if isinstance(event, Window)]
-    return windows, [event for event in events if isinstance(event, Segment)]
+    excerpts = [event for event in events if isinstance(event, Excerpt)]
+    return excerpts, [event for event in events if isinstance(event, Segment)]
 
 
 def _ms_for(pieces: list[Speech], classify: Callable[[Speech], object]) -> float:

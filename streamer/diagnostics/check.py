@@ -23,18 +23,12 @@ from streamer.audio.sources import FileSource
 from streamer.config import AlertRule, Config
 from streamer.config.schema import MONO
 from streamer.errors import DeliveryError, InputError, OutputError, StreamerError
+from streamer.events import PartialResult, ThreadFailed, UtteranceStarted
 from streamer.model.protocol import Model
 from streamer.pipeline.live import Pipeline
 from streamer.segmentation.vad import fallback_reason
 from streamer.sinks.notify.delivery import receivers
-from streamer.types import (
-    SAMPLE_RATE,
-    Pcm,
-    RollingPrediction,
-    ThreadFailed,
-    Utterance,
-    UtteranceStarted,
-)
+from streamer.types import SAMPLE_RATE, Pcm, Utterance
 
 LISTEN_S = 1.0
 SEGMENT_S = 3.0
@@ -128,7 +122,7 @@ def _model(load: Callable[[], Model]) -> str:
     costs_ms = []
     for _ in range(RUNS):
         started = time.perf_counter()
-        model.judge(noise)
+        model.classify(noise)
         costs_ms.append((time.perf_counter() - started) * 1000)
     return (
         f"{model.name}, {len(model.labels)} emotions, loaded in {loaded_s:.1f} s, "
@@ -143,7 +137,7 @@ def _live_path(config: Config, load: Callable[[], Model], recording: Path) -> st
     pipeline = Pipeline(FileSource(recording, block_s=block_s), load, config.one_stream())
     pipeline.start()
     onsets: dict[int, int] = {}
-    rolling: defaultdict[int, list[RollingPrediction]] = defaultdict(list)
+    partials: defaultdict[int, list[PartialResult]] = defaultdict(list)
     rows: list[Utterance] = []
     while (event := pipeline.events.get()) is not None:
         match event:
@@ -151,8 +145,8 @@ def _live_path(config: Config, load: Callable[[], Model], recording: Path) -> st
                 raise event.error
             case UtteranceStarted():
                 onsets[event.number] = event.start
-            case RollingPrediction():
-                rolling[event.number].append(event)
+            case PartialResult():
+                partials[event.number].append(event)
             case Utterance():
                 rows.append(event)
                 if event.end_s > PLAY_S:
@@ -160,9 +154,9 @@ def _live_path(config: Config, load: Callable[[], Model], recording: Path) -> st
     pipeline.join()
     first_ms = [
         (events[0].end - onsets[number]) / SAMPLE_RATE * 1000 + events[0].latency_ms
-        for number, events in rolling.items()
+        for number, events in partials.items()
     ]
-    ends = [[event.end / SAMPLE_RATE for event in events] for events in rolling.values()]
+    ends = [[event.end / SAMPLE_RATE for event in events] for events in partials.values()]
     rate = sum(len(e) - 1 for e in ends) / max(1e-9, sum(e[-1] - e[0] for e in ends))
     hangover = config.segmenter.hangover_ms
     late_ms = [row.latency_ms - hangover for row in rows if row.latency_ms is not None]

@@ -217,7 +217,7 @@ class Bundle:
 
     Attributes:
         manifest: What it is.
-        network: Ready to judge, in float32.
+        network: Ready to classify, in float32.
         card: Its README, for people.
         voices: What is known about voices in general, as the manifest's ``baseline`` says; None
             where nothing is.

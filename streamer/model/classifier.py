@@ -1,6 +1,6 @@
 """PCM -> calibrated probabilities. What it knows about a voice is kept by the caller.
 
-Without a `Baseline`, the same samples get the same answer, always.
+Without a `SpeakerAdaptation`, the same samples get the same answer, always.
 """
 
 from collections.abc import Callable
@@ -21,43 +21,43 @@ from streamer.model.priors import Prior, log_prior
 from streamer.model.quantization import is_quicker, quantised
 from streamer.model.speaker.adaptation import (
     NEUTRAL,
-    Baseline,
     Observation,
     Scores,
+    SpeakerAdaptation,
     neutral_weight,
 )
 from streamer.model.speaker.enrolment import Enrolment
-from streamer.model.streaming import Embedded, Embedding, RollingEmbedding
-from streamer.types import SAMPLE_RATE, Prediction, Window
+from streamer.model.streaming import Embedded, Embedding, StreamingEmbedder
+from streamer.types import SAMPLE_RATE, Excerpt, Prediction
 
 WARM_UP_S = (0.5, 1.0, 3.0, 8.0)
 """Lengths that are tried before it counts: the first run of each size allocates and plans."""
 
 
-class Follower:
-    """Judges the utterances of one channel while they are still going on, on the worker.
+class StreamingClassifier:
+    """Classifies the utterances of one channel while they are still going on, on the worker.
 
     Args:
-        hear: Embeds the channel's windows.
-        judge: Judges what came of it.
+        embed: Embeds the channel's excerpts.
+        classify: Classifies what came of it.
     """
 
     def __init__(
         self,
-        hear: RollingEmbedding,
-        judge: Callable[[Embedded | None, Baseline | None], Prediction],
+        embed: StreamingEmbedder,
+        classify: Callable[[Embedded | None, SpeakerAdaptation | None], Prediction],
     ) -> None:
-        self._hear = hear
-        self._judge = judge
+        self._embed = embed
+        self._classify = classify
 
-    def judge(self, window: Window, baseline: Baseline | None = None) -> Prediction:
-        """What is heard in a window, which follows the one before; some may be missing.
+    def classify(self, excerpt: Excerpt, adaptation: SpeakerAdaptation | None = None) -> Prediction:
+        """What is heard in an excerpt, which follows the one before; some may be missing.
 
         Args:
-            window: Of the utterance that is going on.
-            baseline: As for `Classifier.judge`; it learns nothing.
+            excerpt: Of the utterance that is going on.
+            adaptation: As for `Classifier.classify`; it learns nothing.
         """
-        return self._judge(self._hear(window), baseline)
+        return self._classify(self._embed(excerpt), adaptation)
 
 
 class Classifier:
@@ -118,17 +118,17 @@ class Classifier:
         return f"{self._manifest.name}-{self._manifest.version}"
 
     def warm_up(self) -> None:
-        """Judge pieces of several lengths, so that the first real one takes no longer."""
+        """Classify pieces of several lengths, so that the first real one takes no longer."""
         noise = np.random.default_rng(0).standard_normal(round(max(WARM_UP_S) * SAMPLE_RATE))
         for seconds in WARM_UP_S:
-            self.judge(noise[: round(seconds * SAMPLE_RATE)].astype(np.float32))
+            self.classify(noise[: round(seconds * SAMPLE_RATE)].astype(np.float32))
 
     @property
     def digest(self) -> str:
         """SHA-256 of the bundle's weights; empty for a bundle that was never on disk."""
         return self._manifest.files.get(WEIGHTS, "")
 
-    def new_baseline(self, enrolment: Enrolment | None = None) -> Baseline | None:
+    def new_adaptation(self, enrolment: Enrolment | None = None) -> SpeakerAdaptation | None:
         """For voices that nobody knows yet; None where the bundle knows nothing about voices.
 
         Args:
@@ -144,7 +144,7 @@ class Classifier:
             )
         if self._voices is None:
             return None
-        return Baseline(self._voices, enrolment.observations if enrolment else ())
+        return SpeakerAdaptation(self._voices, enrolment.observations if enrolment else ())
 
     def hear(self, pcm: NDArray[np.generic]) -> Observation | None:
         """What is kept of an utterance of a neutral voice, for enrolment.
@@ -152,17 +152,17 @@ class Classifier:
         None for silence, or where the bundle learns no voices.
 
         Args:
-            pcm: As for `judge`, with the same errors.
+            pcm: As for `classify`, with the same errors.
         """
         embedded = self.embed(pcm)
         if embedded is None or self._voices is None:
             return None
         return self._voices.observe(embedded.embedding, neutral=1.0)
 
-    def judge(
+    def classify(
         self,
         pcm: NDArray[np.generic],
-        baseline: Baseline | None = None,
+        adaptation: SpeakerAdaptation | None = None,
         *,
         learn: bool = False,
     ) -> Prediction:
@@ -170,32 +170,32 @@ class Classifier:
 
         Args:
             pcm: Mono at `SAMPLE_RATE`, shape (samples,), int16 or float32. Of more than 30 s the
-                first 30 s are judged. Digital silence, or nothing at all, gets a flat answer.
-            baseline: Of the voice, from `new_baseline`; None judges as if nobody knew it.
-            learn: Let the baseline learn from this piece, once it is judged, if it is speech: a
-                whole utterance.
+                first 30 s are classified. Digital silence, or nothing at all, gets a flat answer.
+            adaptation: Of the voice, from `new_adaptation`; None classifies as if nobody knew it.
+            learn: Let the adaptation learn from this piece, a whole utterance, once it is
+                classified and if it is speech.
 
         Raises:
             TypeError: It is no array, or of another dtype.
             ValueError: It is not mono, or holds NaN or infinity.
         """
         heard = self.embed(pcm)
-        prediction = self._judge(heard, baseline)
-        if learn and heard is not None and baseline is not None and prediction.is_speech:
+        prediction = self._classify(heard, adaptation)
+        if learn and heard is not None and adaptation is not None and prediction.is_speech:
             scores = self._scores(heard.embedding)
             neutral = neutral_weight(scores, self._log_natural, self._neutral)
-            baseline.observe(heard.embedding, float(neutral))
+            adaptation.observe(heard.embedding, float(neutral))
         return prediction
 
-    def follow(self) -> Follower:
-        """For the rolling predictions of one channel."""
-        return Follower(RollingEmbedding(self._network.encoder), self._judge)
+    def open_stream(self) -> StreamingClassifier:
+        """For the partial results of one channel."""
+        return StreamingClassifier(StreamingEmbedder(self._network.encoder), self._classify)
 
     def embed(self, pcm: NDArray[np.generic]) -> Embedded | None:
         """What the network makes of a piece of speech; None for digital silence.
 
         Args:
-            pcm: As for `judge`, with the same errors.
+            pcm: As for `classify`, with the same errors.
         """
         wave = features.prepare(pcm)
         if wave is None:
@@ -204,14 +204,14 @@ class Classifier:
             embedding: Embedding = self._network.embed(features.log_mel(wave)[None])[0].numpy()
         return Embedded(embedding, len(wave) / SAMPLE_RATE)
 
-    def _judge(self, heard: Embedded | None, baseline: Baseline | None) -> Prediction:
+    def _classify(self, heard: Embedded | None, adaptation: SpeakerAdaptation | None) -> Prediction:
         """What is heard; of silence, a flat answer."""
         if heard is None:
             return self._prediction(np.full(len(self.labels), 1 / len(self.labels)), uncertain=True)
         calibration = self._manifest.calibration
         scores = self._scores(heard.embedding)
-        if baseline is not None:
-            scores = baseline.adapt(heard.embedding, scores)
+        if adaptation is not None:
+            scores = adaptation.adapt(heard.embedding, scores)
         scores = scores / hesitation(heard.seconds, calibration.brevity) + self._log_prior
         probabilities = torch.from_numpy(scores).softmax(dim=0).numpy()
         uncertain = bool(probabilities.max() < calibration.threshold)

@@ -18,7 +18,7 @@ Neighbours are much alike (Bolya et al. 2023, "Token merging: your ViT but faste
 asked is not which sound it was.
 """
 
-LEAST_VARIANCE = 1e-12
+MIN_VARIANCE = 1e-12
 """Of a pooled channel: the gradient of a deviation of nothing would be infinite."""
 
 Count = TypeVar("Count", int, Tensor)
@@ -58,7 +58,7 @@ class NetworkShape:
 
     @property
     def features(self) -> int:
-        """Length of the vector that the linear layer judges."""
+        """Length of the vector that the linear layer classifies."""
         return 2 * self.blocks * self.width
 
 
@@ -97,7 +97,7 @@ class Attention(nn.Module):
         return mixed, (k, v)
 
 
-class Block(nn.Module):
+class EncoderBlock(nn.Module):
     """Attention and a perceptron, each normalised before and added after."""
 
     def __init__(self, width: int, heads: int) -> None:
@@ -153,7 +153,9 @@ class Encoder(nn.Module):
         self.conv1 = nn.Conv1d(shape.mels, shape.width, kernel_size=3, padding=1)
         self.conv2 = nn.Conv1d(shape.width, shape.width, kernel_size=3, stride=2, padding=1)
         self.positional_embedding = nn.Parameter(torch.empty(shape.positions, shape.width))
-        self.blocks = nn.ModuleList(Block(shape.width, shape.heads) for _ in range(shape.blocks))
+        self.blocks = nn.ModuleList(
+            EncoderBlock(shape.width, shape.heads) for _ in range(shape.blocks)
+        )
         nn.init.normal_(self.positional_embedding, std=0.02)
 
     def forward(self, mel: Tensor, *, frames: Tensor | None = None) -> list[Tensor]:
@@ -244,7 +246,7 @@ def pool(outputs: Sequence[Tensor], lengths: Sequence[Tensor] | None = None) -> 
             weight = (torch.arange(positions, device=count.device)[:, None] < count) / count
         mean = (weight * output).sum(dim=1, keepdim=True)
         variance = (weight * (output - mean).square()).sum(dim=1)
-        statistics += [mean[:, 0], variance.clamp(min=LEAST_VARIANCE).sqrt()]
+        statistics += [mean[:, 0], variance.clamp(min=MIN_VARIANCE).sqrt()]
     return torch.cat(statistics, dim=-1)
 
 
@@ -286,5 +288,5 @@ class EmotionNet(nn.Module):
         return logits
 
     def embed(self, mel: Tensor) -> Tensor:
-        """What the head judges: shape (batch, mels, frames) -> (batch, 2 * blocks * width)."""
+        """What the head classifies: shape (batch, mels, frames) -> (batch, 2 * blocks * width)."""
         return pool(self.encoder(mel))

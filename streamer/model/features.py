@@ -21,7 +21,7 @@ N_MELS = 80  # slaney bands, 0 to 8 kHz
 DYNAMIC_RANGE = 8.0  # in log10 of power, below the loudest cell: 80 dB
 FLOOR = 1e-10  # power; its log10 is where digital silence ends up
 
-# What is judged at once
+# What is classified at once
 MAX_SAMPLES = 30 * SAMPLE_RATE  # 30 s: 3000 frames
 MIN_SAMPLES = N_FFT  # shorter pieces are padded with zeros: the window needs that much
 
@@ -31,7 +31,7 @@ MARGIN_FRAMES = 5  # kept before the first and after the last frame of speech: 1
 LOUD, QUIET = 0.95, 0.10  # quantiles of frame power: the level of the speech, of the background
 RANGE = 1e-3  # speech reaches down to 30 dB below its own level ...
 ABOVE_BACKGROUND = 4.0  # ... but not closer than 6 dB to a background ...
-LEAST_RANGE = 10**-1.5  # ... unless that is within 15 dB of the speech: then it may be speech
+MIN_RANGE = 10**-1.5  # ... unless that is within 15 dB of the speech: then it may be speech
 
 TARGET_RMS = 0.1  # of full scale: -20 dBFS
 SILENCE_RMS = 2.0**-15  # of full scale: one step of 16-bit PCM; nothing below is amplified
@@ -175,6 +175,6 @@ def _speech_frames(wave: Waveform) -> NDArray[np.bool_]:
     if not len(power):
         return np.zeros(0, dtype=np.bool_)
     loud, quiet = np.quantile(power, (LOUD, QUIET))
-    threshold = min(max(loud * RANGE, quiet * ABOVE_BACKGROUND), loud * LEAST_RANGE)
+    threshold = min(max(loud * RANGE, quiet * ABOVE_BACKGROUND), loud * MIN_RANGE)
     speech: NDArray[np.bool_] = (power > 0) & (power >= threshold)
     return speech

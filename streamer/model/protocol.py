@@ -2,34 +2,34 @@
 
 from typing import Protocol
 
-from streamer.model.speaker.adaptation import Baseline
+from streamer.model.speaker.adaptation import SpeakerAdaptation
 from streamer.model.speaker.enrolment import Enrolment
-from streamer.types import Pcm, Prediction, Window
+from streamer.types import Excerpt, Pcm, Prediction
 
 
-class Follower(Protocol):
+class StreamingClassifier(Protocol):
     """Classifies an utterance that is still going on, in one channel."""
 
-    def judge(self, window: Window, baseline: Baseline | None = None) -> Prediction:
+    def classify(self, excerpt: Excerpt, adaptation: SpeakerAdaptation | None = None) -> Prediction:
         """Classify the newest excerpt, adapted to a speaker."""
 
 
-class Judge(Protocol):
+class SegmentClassifier(Protocol):
     """Classifies pieces of speech, as `Classifier` does."""
 
-    def judge(
-        self, pcm: Pcm, baseline: Baseline | None = None, *, learn: bool = False
+    def classify(
+        self, pcm: Pcm, adaptation: SpeakerAdaptation | None = None, *, learn: bool = False
     ) -> Prediction:
         """Classify ``pcm``, shape (samples,), adapted to a speaker; learn from it afterwards."""
 
-    def follow(self) -> Follower:
+    def open_stream(self) -> StreamingClassifier:
         """Begin the partial results of one channel."""
 
-    def new_baseline(self, enrolment: Enrolment | None = None) -> Baseline | None:
+    def new_adaptation(self, enrolment: Enrolment | None = None) -> SpeakerAdaptation | None:
         """For voices that nobody knows yet, or one; None where voices are not learned."""
 
 
-class Model(Judge, Protocol):
+class Model(SegmentClassifier, Protocol):
     """A classifier with a name, as `Classifier` is."""
 
     @property

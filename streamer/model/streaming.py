@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from streamer.model import features
-from streamer.model.encoder import LEAD_FRAMES, LEAST_VARIANCE, Encoder, Past, halved
+from streamer.model.encoder import LEAD_FRAMES, MIN_VARIANCE, Encoder, Past, halved
 from streamer.model.features import HOP, Waveform
-from streamer.types import SAMPLE_RATE, Window
+from streamer.types import SAMPLE_RATE, Excerpt
 
 PIECE = SAMPLE_RATE  # samples: 1 s
 AHEAD = SAMPLE_RATE // 4  # samples after a piece that are heard before it is encoded for good
@@ -27,12 +27,12 @@ EDGE_FRAMES = 2  # before a piece: the spectrogram's windows reach so far back
 CONTEXT = (LEAD_FRAMES + EDGE_FRAMES) * HOP  # samples before a piece that it needs: 40 ms
 
 Embedding: TypeAlias = NDArray[np.float32]
-"""What the network makes of a piece of speech, before it is judged: shape (features,)."""
+"""What the network makes of a piece of speech, before it is classified: shape (features,)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Embedded:
-    """A piece of speech as the head judges it.
+    """A piece of speech as the head classifies it.
 
     Attributes:
         embedding: Of its states.
@@ -77,7 +77,7 @@ class _Encoded:
     Attributes:
         utterance: Its number.
         next: Where what is not encoded begins, in samples of the stream.
-        pieces: What is still within the windows, with where it ends.
+        pieces: What is still within the excerpts, with where it ends.
         past: What was left behind; None before the first piece.
         loudest: log10 of power, of all cells so far.
     """
@@ -89,8 +89,8 @@ class _Encoded:
     loudest: float = -math.inf
 
 
-class RollingEmbedding:
-    """Embeds the windows of one channel, in order; some may be missing.
+class StreamingEmbedder:
+    """Embeds the excerpts of one channel, in order; some may be missing.
 
     Args:
         encoder: May be shared: it does not change.
@@ -100,16 +100,16 @@ class RollingEmbedding:
         self._encoder = encoder
         self._encoded = _Encoded(0, 0)
 
-    def __call__(self, window: Window) -> Embedded | None:
-        """What `EmotionNet.embed` makes of a window, nearly; None for digital silence."""
-        heard = features.as_waveform(window.pcm)
+    def __call__(self, excerpt: Excerpt) -> Embedded | None:
+        """What `EmotionNet.embed` makes of an excerpt, nearly; None for digital silence."""
+        heard = features.as_waveform(excerpt.pcm)
         begin, end = features.speech_bounds(heard)
         wave = features.to_target(heard, features.speech_rms(heard[begin:end]))
         if wave is None:
             return None
-        origin = window.end - len(wave)
-        if not self._goes_on(window, origin):
-            self._encoded = _Encoded(window.utterance, origin + begin)
+        origin = excerpt.end - len(wave)
+        if not self._goes_on(excerpt, origin):
+            self._encoded = _Encoded(excerpt.utterance, origin + begin)
         encoded = self._encoded
         encoded.pieces = [piece for piece in encoded.pieces if piece[0] > origin]
         pieces = [sums for _, sums in encoded.pieces]
@@ -119,12 +119,12 @@ class RollingEmbedding:
         seconds = sum(piece.samples for piece in pieces) / SAMPLE_RATE
         return Embedded(_pool(pieces), seconds)
 
-    def _goes_on(self, window: Window, origin: int) -> bool:
-        """Whether the window continues what is encoded for good, without a hole."""
+    def _goes_on(self, excerpt: Excerpt, origin: int) -> bool:
+        """Whether the excerpt continues what is encoded for good, without a hole."""
         encoded = self._encoded
-        if encoded.past is None or window.utterance != encoded.utterance:
+        if encoded.past is None or excerpt.utterance != encoded.utterance:
             return False
-        new = halved((window.end - encoded.next) // HOP)
+        new = halved((excerpt.end - encoded.next) // HOP)
         room = len(self._encoder.positional_embedding) - encoded.past.states
         return encoded.next - CONTEXT >= origin and new <= room
 
@@ -159,6 +159,6 @@ def _pool(pieces: Sequence[_Sums]) -> Embedding:
     count = torch.stack([piece.counts for piece in pieces]).sum(0)
     mean = torch.stack([piece.sums for piece in pieces]).sum(0) / count
     squares = torch.stack([piece.squares for piece in pieces]).sum(0) / count
-    deviation = (squares - mean.square()).clamp(min=LEAST_VARIANCE).sqrt()
+    deviation = (squares - mean.square()).clamp(min=MIN_VARIANCE).sqrt()
     embedding: Embedding = torch.cat((mean, deviation), 1).flatten().float().numpy()
     return embedding

@@ -5,19 +5,19 @@ import time
 from streamer.audio.level import rms_dbfs
 from streamer.config import Config
 from streamer.errors import ConfigError
-from streamer.model.protocol import Judge
+from streamer.model.protocol import SegmentClassifier
 from streamer.model.speaker import enrolment
-from streamer.model.speaker.adaptation import Baseline
+from streamer.model.speaker.adaptation import SpeakerAdaptation
 from streamer.model.speaker.enrolment import Enrolment
 from streamer.segmentation.channel import speech_of
 from streamer.types import Segment, Utterance
 
 
 def classify(
-    classifier: Judge | None,
+    classifier: SegmentClassifier | None,
     channel: str,
     segment: Segment,
-    baseline: Baseline | None = None,
+    adaptation: SpeakerAdaptation | None = None,
     *,
     call: int = 1,
 ) -> Utterance:
@@ -27,11 +27,11 @@ def classify(
         classifier: Classifies it.
         channel: The channel's name.
         segment: A whole utterance.
-        baseline: Of the voice on this channel; learns from the segment once that is classified.
+        adaptation: Of the voice on this channel; learns from the segment once that is classified.
         call: Running number of its call in the stream, from 1.
     """
     started = time.perf_counter()
-    prediction = classifier.judge(segment.pcm, baseline, learn=True) if classifier else None
+    prediction = classifier.classify(segment.pcm, adaptation, learn=True) if classifier else None
     return Utterance(
         number=segment.utterance,
         channel=channel,
@@ -46,8 +46,8 @@ def classify(
     )
 
 
-def new_baselines(classifier: Judge, config: Config) -> dict[str, Baseline]:
-    """A baseline per channel; none where the model has none, or the configuration wants none.
+def new_adaptations(classifier: SegmentClassifier, config: Config) -> dict[str, SpeakerAdaptation]:
+    """An adaptation per channel; none where the model has none, or the configuration wants none.
 
     Raises:
         ConfigError: A speaker was not enrolled, or is said to be on a channel that there is not.
@@ -57,8 +57,8 @@ def new_baselines(classifier: Judge, config: Config) -> dict[str, Baseline]:
     if not config.baseline.enabled:
         return {}
     known = enrolled(config)
-    made = {name: classifier.new_baseline(known.get(name)) for name in config.audio.streams}
-    return {name: baseline for name, baseline in made.items() if baseline is not None}
+    made = {name: classifier.new_adaptation(known.get(name)) for name in config.audio.streams}
+    return {name: adaptation for name, adaptation in made.items() if adaptation is not None}
 
 
 def enrolled(config: Config) -> dict[str, Enrolment]:

@@ -4,12 +4,12 @@ import queue
 import threading
 from collections import deque
 
-from streamer.types import Counters, Event, LevelMeasured, RollingPrediction
+from streamer.events import Counters, Event, LevelMeasured, PartialResult
 
 MAX_EVENTS = 1000
 """Events that may wait; a main thread that draws takes hundreds a second."""
 
-SUPERSEDED = (LevelMeasured, RollingPrediction, Counters)
+SUPERSEDED = (LevelMeasured, PartialResult, Counters)
 """A newer one of these, of the same channel, says all that an older one says."""
 
 

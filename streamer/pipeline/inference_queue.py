@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from streamer.types import CallStarted, Segment, Window
+from streamer.events import CallStarted
+from streamer.types import Excerpt, Segment
 
 MAX_SEGMENTS = 64
 """Whole utterances that may wait, 12 s each: 25 MB at most."""
@@ -38,7 +39,7 @@ class Task(Generic[Channel]):
     """
 
     channel: Channel
-    piece: Segment | Window | VoiceReset | CallStarted
+    piece: Segment | Excerpt | VoiceReset | CallStarted
     classify: bool = True
 
 
@@ -55,10 +56,10 @@ class InferenceQueue(Generic[Channel]):
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._segments: deque[Task[Channel]] = deque()
-        self._windows: dict[Channel, Task[Channel]] = {}
+        self._excerpts: dict[Channel, Task[Channel]] = {}
         self._current: Task[Channel] | None = None  # the worker's, until it is done
         self._closed = False
-        self.late_windows = 0
+        self.dropped_partials = 0
         """Excerpts that a newer one replaced before they were classified."""
 
     def __len__(self) -> int:
@@ -66,15 +67,15 @@ class InferenceQueue(Generic[Channel]):
         with self._changed:
             return sum(isinstance(task.piece, Segment) for task in self._segments)
 
-    def put(self, channel: Channel, piece: Segment | Window | VoiceReset | CallStarted) -> None:
+    def put(self, channel: Channel, piece: Segment | Excerpt | VoiceReset | CallStarted) -> None:
         """Add a piece. On a segmenter thread; never waits for the worker."""
         with self._changed:
-            if isinstance(piece, Window):
-                self.late_windows += channel in self._windows
-                self._windows[channel] = Task(channel, piece)  # where an older one stood in line
+            if isinstance(piece, Excerpt):
+                self.dropped_partials += channel in self._excerpts
+                self._excerpts[channel] = Task(channel, piece)  # where an older one stood in line
             else:
                 if isinstance(piece, Segment):
-                    self._windows.pop(channel, None)
+                    self._excerpts.pop(channel, None)
                 self._segments.append(Task(channel, piece))
             self._changed.notify_all()
 
@@ -95,7 +96,7 @@ class InferenceQueue(Generic[Channel]):
     def get(self) -> Task[Channel] | None:
         """The next task; waits for one. None once it is closed and empty. On the worker."""
         with self._changed:
-            self._changed.wait_for(lambda: self._segments or self._windows or self._closed)
+            self._changed.wait_for(lambda: self._segments or self._excerpts or self._closed)
             self._changed.notify_all()
             self._current = self._next()
             return self._current
@@ -123,16 +124,16 @@ class InferenceQueue(Generic[Channel]):
             left = [*current, *self._segments]
             self._current = None
             self._segments.clear()
-            self._windows.clear()
+            self._excerpts.clear()
             self._closed = True
             self._changed.notify_all()
-        return [replace(t, classify=False) for t in left if not isinstance(t.piece, Window)]
+        return [replace(t, classify=False) for t in left if not isinstance(t.piece, Excerpt)]
 
     def _next(self) -> Task[Channel] | None:
         if self._segments:
             crowded = len(self._segments) > MAX_SEGMENTS
             task = self._segments.popleft()
             return replace(task, classify=False) if crowded else task
-        if self._windows:
-            return self._windows.pop(next(iter(self._windows)))
+        if self._excerpts:
+            return self._excerpts.pop(next(iter(self._excerpts)))
         return None

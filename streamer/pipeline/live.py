@@ -21,8 +21,20 @@ from streamer.audio.ring import Chunk, RingBuffer
 from streamer.audio.sources import MIN_SILENT_BLOCKS, MIN_SILENT_S, POLL_S, Source
 from streamer.config import Config
 from streamer.errors import DeviceLostError, InputError
-from streamer.model.protocol import Judge, Model
-from streamer.model.speaker.adaptation import Baseline
+from streamer.events import (
+    CallStarted,
+    Counters,
+    Event,
+    LevelMeasured,
+    ModelLoaded,
+    SourceOpened,
+    StateChanged,
+    ThreadFailed,
+    UtteranceStarted,
+    Warned,
+)
+from streamer.model.protocol import Model, SegmentClassifier
+from streamer.model.speaker.adaptation import SpeakerAdaptation
 from streamer.pipeline.classification import enrolled
 from streamer.pipeline.event_queue import EventQueue
 from streamer.pipeline.frontend import AnalysedAudio, Frontend
@@ -34,23 +46,13 @@ from streamer.segmentation.vad import fallback_reason
 from streamer.types import (
     SAMPLE_RATE,
     Block,
-    CallStarted,
-    Counters,
     EndReason,
-    Event,
-    LevelMeasured,
-    ModelLoaded,
+    Excerpt,
     Pcm,
     Segment,
     SourceInfo,
-    SourceOpened,
     SpeechStart,
     State,
-    StateChanged,
-    ThreadFailed,
-    UtteranceStarted,
-    Warned,
-    Window,
 )
 
 REOPEN_S = (0.25, 5.0)
@@ -193,7 +195,7 @@ class Pipeline:
                 channel.name,
                 self._results,
                 self._captured_at,
-                partial(self._new_baseline, channel.name),
+                partial(self._new_adaptation, channel.name),
             )
             for channel in self._channels
         }
@@ -438,7 +440,7 @@ class Pipeline:
                     if (call := self._calls.started(channel.name, item.start)) is not None:
                         self._begin_call(call)
                     self._results.put(UtteranceStarted(channel.name, item.utterance, item.start))
-                case Window() | Segment():
+                case Excerpt() | Segment():
                     while not self._live and not self._queue.wait_for_room(POLL_S):
                         if self._stop.is_set():  # the worker may be gone
                             break
@@ -452,8 +454,8 @@ class Pipeline:
             overruns=self._overruns + self._ring.overruns,
             gaps=self._gaps,
             lost_samples=self._lost_samples,
-            late_windows=self._queue.late_windows,
-            unjudged=sum(each.unjudged for each in self._classified.values()),
+            dropped_partials=self._queue.dropped_partials,
+            unclassified=sum(each.unclassified for each in self._classified.values()),
             queue=len(self._queue),
         )
         if counters != self._counters:
@@ -470,10 +472,10 @@ class Pipeline:
             channel.open(model)
         self._warm.set()
 
-    def _new_baseline(self, name: str, classifier: Judge) -> Baseline | None:
+    def _new_adaptation(self, name: str, classifier: SegmentClassifier) -> SpeakerAdaptation | None:
         if not self._config.baseline.enabled:
             return None
-        return classifier.new_baseline(self._enrolled.get(name))
+        return classifier.new_adaptation(self._enrolled.get(name))
 
 
 def _state(*, paused: bool) -> State:

@@ -11,8 +11,8 @@ from streamer.audio.recording import Recording
 from streamer.audio.resample import StreamConverter
 from streamer.config import Config
 from streamer.errors import InputError
-from streamer.model.protocol import Judge
-from streamer.pipeline.classification import classify, new_baselines
+from streamer.model.protocol import SegmentClassifier
+from streamer.pipeline.classification import classify, new_adaptations
 from streamer.pipeline.frontend import AnalysedAudio, Frontend
 from streamer.segmentation.channel import Channel, speech_of
 from streamer.types import SAMPLE_RATE, EndReason, Pcm, Segment, SpeechStart, Utterance
@@ -23,7 +23,7 @@ BLOCK_S = 1.0
 
 def utterances(  # noqa: PLR0913 - who calls it may want to hear of each of these
     path: Path,
-    classifier: Judge,
+    classifier: SegmentClassifier,
     config: Config,
     *,
     progress: Callable[[float], None] = lambda _: None,
@@ -34,10 +34,10 @@ def utterances(  # noqa: PLR0913 - who calls it may want to hear of each of thes
 
     Args:
         path: Any format that libsndfile or ffmpeg reads, any rate, any channel count.
-        classifier: Judges them.
+        classifier: Classifies them.
         config: For the channels, the voice-activity detector and the segmenter.
         progress: Told how many seconds more were read.
-        keep: Given the name of the channel and what is judged next.
+        keep: Given the name of the channel and what is classified next.
         warn: Told what is amiss with the recording without ending it.
 
     Raises:
@@ -70,14 +70,14 @@ def utterances(  # noqa: PLR0913 - who calls it may want to hear of each of thes
             raise failure
 
 
-def utterances_of(pcm: Pcm, classifier: Judge, config: Config) -> Iterator[Utterance]:
+def utterances_of(pcm: Pcm, classifier: SegmentClassifier, config: Config) -> Iterator[Utterance]:
     """Split one stream at 16 kHz, shape (samples,), into utterances and classify each."""
     config = config.one_stream()
     yield from _classified(_segments([_one(pcm)], config), classifier, config)
 
 
 def segments_of(pcm: Pcm, config: Config) -> Iterator[Segment]:
-    """Split one stream at 16 kHz, shape (samples,), into what would be judged."""
+    """Split one stream at 16 kHz, shape (samples,), into what would be classified."""
     for _, segment, _ in _segments([_one(pcm)], config.one_stream()):
         yield segment
 
@@ -144,20 +144,20 @@ def _mixed(
 
 def _classified(
     segments: Iterable[tuple[str, Segment, int]],
-    classifier: Judge,
+    classifier: SegmentClassifier,
     config: Config,
     keep: Callable[[str, Segment], None] = lambda _channel, _segment: None,
 ) -> Iterator[Utterance]:
     """Classify in order, each channel with a voice of its own that is learned on the way."""
-    baselines = new_baselines(classifier, config)
+    adaptations = new_adaptations(classifier, config)
     current = 1
     for channel, segment, call in segments:
         if call > current:
             current = call
-            for baseline in baselines.values():
-                baseline.reset()
+            for adaptation in adaptations.values():
+                adaptation.reset()
         keep(channel, segment)
-        yield classify(classifier, channel, segment, baselines.get(channel), call=call)
+        yield classify(classifier, channel, segment, adaptations.get(channel), call=call)
 
 
 def _segments(

@@ -9,24 +9,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from streamer.analysis.alerts import Watch
+from streamer.analysis.alerts import AlertEngine
 from streamer.config import Config
+from streamer.events import CallStarted, Counters, Event, ModelLoaded, SourceOpened, ThreadFailed
 from streamer.pipeline.event_queue import EventQueue
 from streamer.sinks.audio_files import AudioSink
 from streamer.sinks.base import FanOut, Sink
 from streamer.sinks.row import Session, new_session_id
 from streamer.sinks.summary import Summary
-from streamer.types import (
-    CallStarted,
-    Counters,
-    Event,
-    Mark,
-    ModelLoaded,
-    Segment,
-    SourceOpened,
-    ThreadFailed,
-    Utterance,
-)
+from streamer.types import Mark, Segment, Utterance
 
 MAX_WAITING = 10_000
 """Utterances and marks that may wait for the disk: 10 MB, and hours of a busy desk."""
@@ -66,7 +57,7 @@ class RecordedStream:
         self._id = new_session_id()
         self._model: ModelLoaded | None = None  # the recorder thread's, as all that follow
         self._ended = False
-        self._watch = Watch(config)
+        self._alert_engine = AlertEngine(config)
         self._call_starts: list[int] = []  # positions, of all calls but the first
         self.summary = Summary(config.audio.streams)
         """What it has come to so far; complete when the recorder has stopped."""
@@ -110,13 +101,13 @@ class RecordedStream:
                 self.summary.add(event)
             case CallStarted():
                 self._call_starts.append(event.position)
-                self._watch.begin_call(event.number)
+                self._alert_engine.begin_call(event.number)
                 self.summary.add(event)
                 return [event]
             case Utterance() | Mark() if self.session is not None:
                 found: list[Event] = []
                 if isinstance(event, Utterance):
-                    found += self._watch.add(event)
+                    found += self._alert_engine.add(event)
                 else:  # a note may have been begun in the call before
                     call = 1 + bisect_right(self._call_starts, event.position)
                     found.append(replace(event, call=call))

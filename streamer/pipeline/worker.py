@@ -6,19 +6,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
-from streamer.model.protocol import Follower, Judge, Model
-from streamer.model.speaker.adaptation import Baseline
+from streamer.events import CallStarted, Event, PartialResult, VoiceLearned
+from streamer.model.protocol import Model, SegmentClassifier, StreamingClassifier
+from streamer.model.speaker.adaptation import SpeakerAdaptation
 from streamer.pipeline.classification import classify
 from streamer.pipeline.inference_queue import InferenceQueue, Task, VoiceReset
-from streamer.types import (
-    CallStarted,
-    Event,
-    RollingPrediction,
-    Segment,
-    Utterance,
-    VoiceLearned,
-    Window,
-)
+from streamer.types import Excerpt, Segment, Utterance
 
 
 class Results(Protocol):
@@ -41,7 +34,7 @@ class ClassifiedChannel:
         name: As it is shown and logged.
         results: Gets its results, on the worker.
         captured_at: When the sample before a position was captured, by `time.monotonic`.
-        new_baseline: Makes what is known of its speaker, on the worker; None without adaptation.
+        new_adaptation: Makes what is known of its speaker, on the worker; None without adaptation.
     """
 
     def __init__(
@@ -49,44 +42,46 @@ class ClassifiedChannel:
         name: str,
         results: Results,
         captured_at: Callable[[int], float],
-        new_baseline: Callable[[Judge], Baseline | None],
+        new_adaptation: Callable[[SegmentClassifier], SpeakerAdaptation | None],
     ) -> None:
         self.name = name
-        self.unjudged = 0
+        self.unclassified = 0
         """Utterances whose row has no prediction."""
         self._results = results
         self._captured_at = captured_at
-        self._new_baseline = new_baseline
+        self._new_adaptation = new_adaptation
         self._call = 1
-        self._follower: Follower | None = None
-        self._baseline: Baseline | None = None
+        self._streaming: StreamingClassifier | None = None
+        self._adaptation: SpeakerAdaptation | None = None
 
-    def open(self, classifier: Judge) -> None:
+    def open(self, classifier: SegmentClassifier) -> None:
         """Begin with an unknown speaker. On the worker."""
-        self._follower = classifier.follow()
-        self._baseline = self._new_baseline(classifier)
-        if self._baseline is not None:
+        self._streaming = classifier.open_stream()
+        self._adaptation = self._new_adaptation(classifier)
+        if self._adaptation is not None:
             self._results.put(VoiceLearned(self.name, 0))
 
-    def classify(self, classifier: Judge, task: "Task[ClassifiedChannel]") -> Callable[[], None]:
+    def classify(
+        self, classifier: SegmentClassifier, task: "Task[ClassifiedChannel]"
+    ) -> Callable[[], None]:
         """Classify a piece. On the worker.
 
         Returns:
             What hands out the result; never waits.
         """
-        if self._follower is None:
+        if self._streaming is None:
             self.open(classifier)
         match task.piece:
             case Segment():
                 return self._utterance(task.piece, classifier if task.classify else None)
-            case Window():
+            case Excerpt():
                 return partial(self._results.put, self._partial(task.piece))
             case CallStarted():
                 return partial(self._results.put, task.piece)
             case VoiceReset():
                 self._call = task.piece.call
-                if self._baseline is not None:
-                    self._baseline.reset()
+                if self._adaptation is not None:
+                    self._adaptation.reset()
                 return self._report_voice
 
     def hand_out_unclassified(self, task: "Task[ClassifiedChannel]") -> None:
@@ -99,10 +94,12 @@ class ClassifiedChannel:
             case VoiceReset():
                 self._call = task.piece.call
 
-    def _utterance(self, segment: Segment, classifier: Judge | None) -> Callable[[], None]:
+    def _utterance(
+        self, segment: Segment, classifier: SegmentClassifier | None
+    ) -> Callable[[], None]:
         """Classify an utterance; without a classifier, it gets its row without a prediction."""
-        self.unjudged += classifier is None
-        result = classify(classifier, self.name, segment, self._baseline, call=self._call)
+        self.unclassified += classifier is None
+        result = classify(classifier, self.name, segment, self._adaptation, call=self._call)
         result = replace(result, latency_ms=self._latency_ms(segment.end))
         return partial(self._hand_out, segment, result)
 
@@ -112,19 +109,19 @@ class ClassifiedChannel:
         self._report_voice()
 
     def _report_voice(self) -> None:
-        if self._baseline is not None:
-            self._results.put(VoiceLearned(self.name, self._baseline.utterances))
+        if self._adaptation is not None:
+            self._results.put(VoiceLearned(self.name, self._adaptation.utterances))
 
-    def _partial(self, window: Window) -> RollingPrediction:
-        assert self._follower is not None, "partial result before open"  # noqa: S101 - for mypy
+    def _partial(self, excerpt: Excerpt) -> PartialResult:
+        assert self._streaming is not None, "partial result before open"  # noqa: S101 - for mypy
         started = time.perf_counter()
-        prediction = self._follower.judge(window, self._baseline)
-        return RollingPrediction(
+        prediction = self._streaming.classify(excerpt, self._adaptation)
+        return PartialResult(
             channel=self.name,
-            number=window.utterance,
-            end=window.end,
+            number=excerpt.utterance,
+            end=excerpt.end,
             prediction=prediction,
-            latency_ms=self._latency_ms(window.end),
+            latency_ms=self._latency_ms(excerpt.end),
             compute_ms=(time.perf_counter() - started) * 1000,
         )
 

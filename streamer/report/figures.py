@@ -13,12 +13,12 @@ from streamer.sinks.log_reader import LoggedSession, LoggedUtterance
 from streamer.types import NO_SPEECH
 
 FEWEST = 8
-"""Judged utterances from which on a trend is looked for."""
+"""Classified utterances from which on a trend is looked for."""
 
 SURE = 2.0
 """A slope of so many standard errors is a trend; less may well be chance."""
 
-LEAST_CHANGE = 0.1
+MIN_CHANGE = 0.1
 """Of mood from the first to the last utterance; less is of no interest to anybody."""
 
 POINTS = 200
@@ -47,7 +47,7 @@ class Trend:
 
     @classmethod
     def through(cls, utterances: Sequence[LoggedUtterance]) -> Self | None:
-        """The trend of judged utterances; None where they are too few or at one time."""
+        """The trend of classified utterances; None where they are too few or at one time."""
         if len(utterances) < FEWEST:
             return None
         times, moods, weights = _weighted(utterances)
@@ -61,7 +61,7 @@ class Trend:
         # the robust (sandwich) standard error: weights here are importance, not precision
         error = math.sqrt(float((weights * centred) ** 2 @ left**2)) / spread
         start, end = np.clip(mean + slope * centred[[0, -1]], -1, 1).tolist()
-        clear = abs(slope) > SURE * error and abs(end - start) >= LEAST_CHANGE
+        clear = abs(slope) > SURE * error and abs(end - start) >= MIN_CHANGE
         return cls(start, end, clear)
 
 
@@ -74,7 +74,7 @@ class Figures:
         no_speech: How many were none.
         speech_s: Speaking time, in seconds.
         shares: Speaking time by verdict, in seconds.
-        mood: Mean weighted by length and confidence, from -1 to 1; None where nothing was judged.
+        mood: Mean weighted by length and confidence, from -1 to 1; None if nothing was classified.
         trend: Where the mood goes.
         curve: The mood smoothed over time: pairs of a time in seconds and a mood.
     """
@@ -91,13 +91,13 @@ class Figures:
     def of(cls, utterances: Sequence[LoggedUtterance]) -> Self:
         """The figures of utterances in the order of their start."""
         spoken = [u for u in utterances if u.verdict != NO_SPEECH]
-        judged = [u for u in spoken if u.mood is not None]
+        classified = [u for u in spoken if u.mood is not None]
         shares: Counter[str] = Counter()
         for utterance in spoken:
             shares[utterance.verdict] += utterance.duration_s  # type: ignore[assignment]
         mood = None
-        if judged:
-            _, moods, weights = _weighted(judged)
+        if classified:
+            _, moods, weights = _weighted(classified)
             mood = float(np.average(moods, weights=weights))
         return cls(
             utterances=len(spoken),
@@ -105,8 +105,8 @@ class Figures:
             speech_s=sum(u.duration_s for u in spoken),
             shares=dict(shares),
             mood=mood,
-            trend=Trend.through(judged),
-            curve=_smoothed(judged),
+            trend=Trend.through(classified),
+            curve=_smoothed(classified),
         )
 
     def share(self, verdict: str) -> float:

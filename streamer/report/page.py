@@ -20,13 +20,13 @@ from urllib.parse import quote
 
 from streamer.dashboard.glyphs import COLOURS, LETTERS
 from streamer.dashboard.glyphs import UNCERTAIN as UNCERTAIN_LETTER
-from streamer.dashboard.glyphs import UNJUDGED as UNJUDGED_LETTER
+from streamer.dashboard.glyphs import UNCLASSIFIED as UNCLASSIFIED_LETTER
 from streamer.model.catalog import not_commercial
 from streamer.report.figures import POINTS, Figures, channels
 from streamer.report.words import count, duration, words
 from streamer.sinks.audio_files import file_name
 from streamer.sinks.log_reader import (
-    NOT_JUDGED,
+    UNCLASSIFIED,
     LoggedMark,
     LoggedSession,
     LoggedUtterance,
@@ -39,10 +39,10 @@ Json: TypeAlias = Mapping[str, object]
 MARK = "streamer report"
 """The page's generator: a file that says so is a report and may be replaced."""
 
-VERDICTS = (*EMOTIONS, UNCERTAIN, NOT_JUDGED, NO_SPEECH, MARKED)
+VERDICTS = (*EMOTIONS, UNCERTAIN, UNCLASSIFIED, NO_SPEECH, MARKED)
 """What a row may count as, the last one as nothing; rows hold the place in this list."""
 
-MOST_LEFT_OUT = 200
+MAX_LEFT_OUT = 200
 """Files and lines left out that are listed one by one."""
 
 SPARK = 40
@@ -86,7 +86,7 @@ def page(
         "overview": _overview(figures),
         "sessions": [_session(session, whole, audio) for session, whole in pairs],
         "not_commercial": not_commercial(sorted({session.model for session in sessions})),
-        "left_out": left_out[:MOST_LEFT_OUT],
+        "left_out": left_out[:MAX_LEFT_OUT],
         "left_out_count": len(left_out),
     }
     style, script, charts = map(_asset, ("report.css", "report.js", "echarts.min.js"))
@@ -131,7 +131,12 @@ def _by_mood(figures: Figures) -> float:
 
 def _legend(verdict: str) -> Json:
     """How a verdict is shown: its word, its letter, its colour (the page's own grey for none)."""
-    others = {UNCERTAIN: UNCERTAIN_LETTER, NOT_JUDGED: UNJUDGED_LETTER, NO_SPEECH: "·", MARKED: "▲"}
+    others = {
+        UNCERTAIN: UNCERTAIN_LETTER,
+        UNCLASSIFIED: UNCLASSIFIED_LETTER,
+        NO_SPEECH: "·",
+        MARKED: "▲",
+    }
     style = COLOURS.get(verdict)
     return {
         "name": verdict.replace("_", " "),
@@ -229,7 +234,7 @@ def _rows(session: LoggedSession, names: Sequence[str], audio: Audio | None) -> 
         "verdict": [
             marked if isinstance(one, LoggedMark) else VERDICTS.index(one.verdict) for one in rows
         ],
-        "heard": each(lambda u: VERDICTS.index(u.emotion or NOT_JUDGED)),
+        "heard": each(lambda u: VERDICTS.index(u.emotion or UNCLASSIFIED)),
         "percent": each(lambda u: None if u.confidence is None else round(100 * u.confidence)),
         "mood": each(lambda u: None if u.mood is None else round(u.mood, 2)),
         "profile": each(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from streamer.report.figures import Figures
-from streamer.sinks.log_reader import NOT_JUDGED, LoggedSession
+from streamer.sinks.log_reader import UNCLASSIFIED, LoggedSession
 from streamer.types import UNCERTAIN
 
 TONES = ((0.1, "balanced"), (0.3, "slightly {}"), (0.6, "{}"), (2.0, "strongly {}"))
@@ -74,12 +74,12 @@ def _channel(name: str, figures: Figures) -> str:
     shares = {
         verdict: figures.share(verdict)
         for verdict in sorted(figures.shares, key=lambda v: -figures.shares[v])
-        if verdict not in (UNCERTAIN, NOT_JUDGED)
+        if verdict not in (UNCERTAIN, UNCLASSIFIED)
     }
     named = [f"{v} ({percent(s)})" for v, s in [*shares.items()][:NAMED] if s >= OF_NOTE]
     heard = f"above all {', '.join(named)}" if named else "no emotion stands out"
     if figures.mood is None:
-        return f"{name}: nothing was judged."
+        return f"{name}: nothing was classified."
     said = f"{name}: {heard}. The mood is {tone(figures.mood)} ({signed(figures.mood)})"
     trend = figures.trend
     if trend is not None and trend.clear:
@@ -104,8 +104,8 @@ def _caveats(whole: Figures) -> str:
     said = []
     if whole.share(UNCERTAIN):
         said.append(f"{percent(whole.share(UNCERTAIN))} of the speech is uncertain")
-    if whole.share(NOT_JUDGED):
-        said.append(f"{percent(whole.share(NOT_JUDGED))} was not judged")
+    if whole.share(UNCLASSIFIED):
+        said.append(f"{percent(whole.share(UNCLASSIFIED))} was not classified")
     if whole.no_speech:
         said.append(f"{count(whole.no_speech, 'sound')} turned out to be no speech, not counted")
     sentence = "; ".join(said)

@@ -10,10 +10,10 @@ from typing import TypeAlias
 
 import numpy as np
 
-from streamer.config import RollingConfig, SegmenterConfig
-from streamer.types import SAMPLE_RATE, EndReason, Pcm, Segment, SpeechStart, Window
+from streamer.config import PartialResultsConfig, SegmenterConfig
+from streamer.types import SAMPLE_RATE, EndReason, Excerpt, Pcm, Segment, SpeechStart
 
-SegmenterEvent: TypeAlias = SpeechStart | Window | Segment
+SegmenterEvent: TypeAlias = SpeechStart | Excerpt | Segment
 
 OPENING_DENSITY = 0.6
 """How much of the time in which ``min_speech`` gathers has to be speech: stray frames of a clatter
@@ -21,7 +21,7 @@ add up to nothing, the stop consonants of a word do no harm."""
 
 CUT_RANGE = (0.75, 0.95)
 """Where too long an utterance may be cut, as parts of the maximum length. It ends early, so that
-what is carried over is long enough to be judged."""
+what is carried over is long enough to be classified."""
 
 CUT_PAUSE_S = 0.1
 """The quietest stretch of this length is where it is cut, through the middle."""
@@ -33,7 +33,7 @@ class _Utterance:
 
     start: int
     end: int  # of the last speech so far
-    next_window: int
+    next_partial: int
 
 
 class Segmenter:
@@ -47,7 +47,7 @@ class Segmenter:
 
     Args:
         config: When an utterance begins and ends.
-        rolling: When a window of an open utterance is due.
+        partials: When an excerpt of an open utterance is due.
         frame_samples: Length of the frames that ``is_speech`` takes.
         is_speech: Asked once for each frame, shape (frame_samples,), in order.
     """
@@ -55,7 +55,7 @@ class Segmenter:
     def __init__(
         self,
         config: SegmenterConfig,
-        rolling: RollingConfig,
+        partials: PartialResultsConfig,
         frame_samples: int,
         is_speech: Callable[[Pcm], bool],
     ) -> None:
@@ -70,10 +70,10 @@ class Segmenter:
         self._preroll = config.preroll_ms * SAMPLE_RATE // (1000 * frame_samples)
         self._max_length = frames(config.max_length_s)
         self._cut_pause = frames(CUT_PAUSE_S)
-        self._first_window = rolling.first_ms * SAMPLE_RATE // 1000
-        self._interval = rolling.interval_ms * SAMPLE_RATE // 1000
-        self._window = round(rolling.window_s * SAMPLE_RATE)
-        self._window_frames = -(-self._window // frame_samples)
+        self._first_partial = partials.first_ms * SAMPLE_RATE // 1000
+        self._interval = partials.interval_ms * SAMPLE_RATE // 1000
+        self._excerpt_samples = round(partials.window_s * SAMPLE_RATE)
+        self._excerpt_frames = -(-self._excerpt_samples // frame_samples)
 
         self._number = 0
         self._utterance: _Utterance | None = None
@@ -132,7 +132,7 @@ class Segmenter:
         position = self.position
         events: list[SegmenterEvent] = []
         if self._utterance is not None:
-            self._frames.append(self._pending)  # never judged, but heard
+            self._frames.append(self._pending)  # never classified, but heard
             events.append(self._finish(self._utterance, reason))
         self._frames.clear()
         self._speech.clear()
@@ -187,23 +187,23 @@ class Segmenter:
     def _open(self, start: int) -> tuple[_Utterance, SpeechStart]:
         """Begin an utterance; the newest frame is speech."""
         self._number += 1
-        utterance = _Utterance(start, self.position, start + self._first_window)
+        utterance = _Utterance(start, self.position, start + self._first_partial)
         self._utterance = utterance
         return utterance, SpeechStart(self._number, start)
 
     def _continue(self, utterance: _Utterance, now: int) -> list[SegmenterEvent]:
-        """Cut the utterance while it is too long, then give its window if one is due."""
+        """Cut the utterance while it is too long, then give its excerpt if one is due."""
         events: list[SegmenterEvent] = []
         while utterance.end - utterance.start >= self._max_length * self._frame:
             events.append(self._cut(utterance))
             onset = self._speech.index(True)
             utterance, event = self._open(self._begin + onset * self._frame)
             events.append(event)
-        if now >= utterance.next_window:
-            missed = (now - utterance.next_window) // self._interval
-            utterance.next_window += (missed + 1) * self._interval
-            frames = self._frames[-self._window_frames :]
-            events.append(Window(self._number, now, _join(frames)[-self._window :]))
+        if now >= utterance.next_partial:
+            missed = (now - utterance.next_partial) // self._interval
+            utterance.next_partial += (missed + 1) * self._interval
+            frames = self._frames[-self._excerpt_frames :]
+            events.append(Excerpt(self._number, now, _join(frames)[-self._excerpt_samples :]))
         return events
 
     def _cut(self, utterance: _Utterance) -> Segment:

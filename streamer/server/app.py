@@ -50,7 +50,7 @@ class Server:
         self._engine = engine
         self._access = access
         self._limits = limits
-        self._hub = Hub(lambda: engine.queue.late_windows, lambda: len(engine.queue))
+        self._hub = Hub(lambda: engine.queue.dropped_partials, lambda: len(engine.queue))
         self._connections = 0
         self._draining = False
         self._ending = asyncio.Event()  # calls that are left end now

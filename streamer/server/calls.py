@@ -7,8 +7,9 @@ from secrets import token_hex
 
 from streamer.config import Config
 from streamer.errors import InputError
-from streamer.model.protocol import Judge
-from streamer.model.speaker.adaptation import Baseline
+from streamer.events import Counters, Event, SourceOpened, UtteranceStarted
+from streamer.model.protocol import SegmentClassifier
+from streamer.model.speaker.adaptation import SpeakerAdaptation
 from streamer.pipeline.event_queue import EventQueue
 from streamer.pipeline.frontend import AnalysedAudio, Frontend
 from streamer.pipeline.recorder import RecordedStream
@@ -19,17 +20,13 @@ from streamer.server.engine import Engine
 from streamer.server.protocols.base import CallStart
 from streamer.types import (
     SAMPLE_RATE,
-    Counters,
     EndReason,
-    Event,
+    Excerpt,
     Pcm,
     Segment,
     SourceInfo,
-    SourceOpened,
     SpeechStart,
     Utterance,
-    UtteranceStarted,
-    Window,
 )
 
 
@@ -97,7 +94,7 @@ class Call:
         self._channels = [Channel(name, config) for name in config.audio.streams]
         self._clock = (0, time.monotonic())  # a position, and when it came
         self._classified = [
-            ClassifiedChannel(name, self, self._captured_at, self._new_baseline)
+            ClassifiedChannel(name, self, self._captured_at, self._new_adaptation)
             for name in config.audio.streams
         ]
         self._lock = threading.Lock()
@@ -143,8 +140,8 @@ class Call:
 
     def close(self) -> None:
         """Say that no more results come."""
-        unjudged = sum(channel.unjudged for channel in self._classified)
-        self._recorded.put(Counters(unjudged=unjudged))
+        unclassified = sum(channel.unclassified for channel in self._classified)
+        self._recorded.put(Counters(unclassified=unclassified))
         self._recorded.close()
 
     # --- segmenter thread -----------------------------------------------------------------------
@@ -165,15 +162,15 @@ class Call:
                     with self._lock:
                         self._owed += 1
                     self._queue.put(self._classified[index], item)
-                case Window():
+                case Excerpt():
                     self._queue.put(self._classified[index], item)
 
     def _captured_at(self, position: int) -> float:
         newest, at = self._clock
         return at - (newest - position) / SAMPLE_RATE
 
-    def _new_baseline(self, classifier: Judge) -> Baseline | None:
-        return classifier.new_baseline() if self._config.baseline.enabled else None
+    def _new_adaptation(self, classifier: SegmentClassifier) -> SpeakerAdaptation | None:
+        return classifier.new_adaptation() if self._config.baseline.enabled else None
 
 
 def _config_for(channels: tuple[str, ...], config: Config) -> Config:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from streamer.errors import InputError
+from streamer.events import PartialResult
 from streamer.server.calls import Call
 from streamer.server.engine import Engine
 from streamer.server.hub import MAX_LINES, Hub
@@ -23,7 +24,7 @@ from streamer.server.protocols.base import (
 )
 from streamer.server.transport import PeerGoneError, Transport
 from streamer.sinks.lines import json_line, summary_lines
-from streamer.types import SAMPLE_RATE, EndReason, Pcm, RollingPrediction
+from streamer.types import SAMPLE_RATE, EndReason, Pcm
 
 logger = logging.getLogger(__name__)
 
@@ -196,9 +197,7 @@ class Connection:
         self._hub.show(call.id, '{"event": "call_begun"}')
         while (event := await call.events.next()) is not None:
             line = json_line(event, call.recorded.session)
-            self._hub.publish(
-                call.id, event, None if isinstance(event, RollingPrediction) else line
-            )
+            self._hub.publish(call.id, event, None if isinstance(event, PartialResult) else line)
             self._offer(self._codec.encode(event, line))
         if call.recorded.session is not None:
             self._summary = summary_lines(call.recorded.session, call.recorded.summary)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from streamer.analysis.alerts import check_rules
 from streamer.config import Config
+from streamer.events import ModelLoaded, ThreadFailed
 from streamer.model.protocol import Model
 from streamer.pipeline.inference_queue import InferenceQueue
 from streamer.pipeline.recorder import Recorder
 from streamer.pipeline.worker import ClassifiedChannel, InferenceWorker
 from streamer.sinks.csv_sink import CsvSink
 from streamer.sinks.notify.delivery import NotificationSink
-from streamer.types import ModelLoaded, ThreadFailed
 
 SEGMENTERS = 2
 """Threads that segment calls; voice activity lets go of the interpreter while it computes."""

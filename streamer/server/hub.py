@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from streamer.types import Alert, Event, Utterance
+from streamer.events import Alert, Event
+from streamer.types import Utterance
 
 MAX_LINES = 1000
 """Lines that may wait for a viewer; one who is slower loses lines, which is counted."""

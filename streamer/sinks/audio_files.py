@@ -14,9 +14,10 @@ from urllib.parse import quote
 import soundfile
 
 from streamer.errors import ConfigError
+from streamer.events import Event
 from streamer.sinks.base import BaseSink
 from streamer.sinks.row import Session
-from streamer.types import SAMPLE_RATE, Event, Pcm, Segment, Utterance
+from streamer.types import SAMPLE_RATE, Pcm, Segment, Utterance
 
 MAX_PART = 80
 """Letters of a channel's name, made safe, that a file's name has room for."""

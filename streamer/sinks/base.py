@@ -4,9 +4,9 @@ import queue
 from collections.abc import Sequence
 from typing import Protocol
 
+from streamer.events import Event
 from streamer.sinks.row import Session
 from streamer.sinks.summary import Summary
-from streamer.types import Event
 
 
 class Sink(Protocol):

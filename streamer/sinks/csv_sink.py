@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from streamer.events import Event
 from streamer.sinks.base import BaseSink
 from streamer.sinks.csv_log import RetryingLog
 from streamer.sinks.row import Session, columns, mark_row, row
 from streamer.sinks.summary import Summary, summary_columns
-from streamer.types import Event, Mark, Utterance
+from streamer.types import Mark, Utterance
 
 
 class CsvSink(BaseSink):

@@ -7,30 +7,28 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TextIO
 
+from streamer.events import (
+    Alert,
+    CallStarted,
+    Event,
+    MoodChanged,
+    PartialResult,
+    SourceOpened,
+    StateChanged,
+    Warned,
+)
 from streamer.sinks.base import BaseSink
 from streamer.sinks.row import Session, Value, alert_cells, row, verdict
 from streamer.sinks.summary import Summary
 from streamer.sinks.writer import NonBlockingWriter
-from streamer.types import (
-    SAMPLE_RATE,
-    Alert,
-    CallStarted,
-    Event,
-    Mark,
-    MoodChanged,
-    RollingPrediction,
-    SourceOpened,
-    StateChanged,
-    Utterance,
-    Warned,
-)
+from streamer.types import SAMPLE_RATE, Mark, Utterance
 
 
 def plain(utterance: Utterance) -> str:
     """An utterance in one line for people."""
     heard = utterance.prediction
     if heard is None:
-        verdict = "not judged: too much waits"
+        verdict = "unclassified: too much waits"
     elif not heard.is_speech:
         verdict = "no speech"
     else:
@@ -111,7 +109,7 @@ def json_line(event: Event, session: Session | None) -> str | None:  # noqa: PLR
     match event:
         case Utterance() if session is not None:
             return _json("utterance", row(event, session))
-        case RollingPrediction():
+        case PartialResult():
             heard = event.prediction
             return _json(
                 "rolling",

@@ -20,7 +20,7 @@ from streamer.errors import InputError
 from streamer.sinks.row import MARK
 from streamer.types import EMOTIONS, NO_SPEECH, UNCERTAIN
 
-NOT_JUDGED = "not judged"
+UNCLASSIFIED = "unclassified"
 
 NEEDED = (
     "session", "utterance", "channel", "start_s", "end_s", "emotion", "confidence", "mood",
@@ -56,10 +56,10 @@ class LoggedUtterance:
         channel: The channel's name.
         start_s: Where its speech begins, in seconds from the start of the stream.
         end_s: Where its speech ends.
-        emotion: The likeliest one, or `NO_SPEECH`; None where it was not judged.
+        emotion: The likeliest one, or `NO_SPEECH`; None where it was not classified.
         confidence: Its probability; None where there is none.
         probabilities: By emotion, of those that the model knows.
-        mood: From -1 to 1; None where it was not judged.
+        mood: From -1 to 1; None where it was not classified.
         uncertain: True where the model says not to rely on it.
         label: What somebody who listened says it is; None where nobody did.
         alert: The rule that it set off; empty for none.
@@ -96,12 +96,12 @@ class LoggedUtterance:
     def verdict(self) -> str:
         """What it counts as: what somebody heard, else a certain emotion, else why there is none.
 
-        One of `EMOTIONS`, `UNCERTAIN`, `NOT_JUDGED` or `NO_SPEECH`.
+        One of `EMOTIONS`, `UNCERTAIN`, `UNCLASSIFIED` or `NO_SPEECH`.
         """
         if self.label is not None:
             return self.label
         if self.emotion is None:
-            return NOT_JUDGED
+            return UNCLASSIFIED
         return UNCERTAIN if self.uncertain and self.emotion != NO_SPEECH else self.emotion
 
 
@@ -131,7 +131,7 @@ class LoggedSession:
         id: When it began, and what tells it from others.
         path: The file that its rows are in.
         source: What was listened to; empty where it is not known.
-        model: Which model judged; empty where it is not known.
+        model: Which model classified; empty where it is not known.
         began: Time of day of sample 0; None for recordings that were not played.
         utterances: By start; at least one.
         marks: By time.
@@ -319,16 +319,16 @@ def _utterance(row: _Row) -> LoggedUtterance:
     """Raises ValueError naming the column, what it holds and what was expected."""
     start_s = _number(row, "start_s", 0, MAX_START_S)
     emotion = _word(row, "emotion")
-    judged = emotion is not None and emotion != NO_SPEECH
+    classified = emotion is not None and emotion != NO_SPEECH
     return LoggedUtterance(
         number=int(_number(row, "utterance", 0, MAX_NUMBER)),
         channel=row["channel"],
         start_s=start_s,
         end_s=_number(row, "end_s", start_s, MAX_START_S),
         emotion=emotion,
-        confidence=_number(row, "confidence", 0, 1) if judged else None,
+        confidence=_number(row, "confidence", 0, 1) if classified else None,
         probabilities={name: _number(row, name, 0, 1) for name in EMOTIONS if row.get(name)},
-        mood=_number(row, "mood", -1, 1) if judged else None,
+        mood=_number(row, "mood", -1, 1) if classified else None,
         uncertain=_truth(row, "uncertain"),
         label=_word(row, "label"),
         alert=row.get("alert", ""),

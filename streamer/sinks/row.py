@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Self, TypeAlias
 
-from streamer.types import SAMPLE_RATE, Alert, Mark, Prediction, Utterance
+from streamer.events import Alert
+from streamer.types import SAMPLE_RATE, Mark, Prediction, Utterance
 
 Value: TypeAlias = str | int | float | bool | None
 """What a cell may hold; None is an empty cell."""

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
-from streamer.analysis.mood import Tally
+from streamer.analysis.mood import ChannelStats
+from streamer.events import Alert, CallStarted, Counters, Event
 from streamer.sinks.row import Session, Value
-from streamer.types import SAMPLE_RATE, UNCERTAIN, Alert, CallStarted, Counters, Event, Utterance
+from streamer.types import SAMPLE_RATE, UNCERTAIN, Utterance
 
 
 class Summary:
@@ -15,7 +16,7 @@ class Summary:
     """
 
     def __init__(self, channels: Iterable[str]) -> None:
-        self._tallies = {name: Tally() for name in channels}
+        self._stats = {name: ChannelStats() for name in channels}
         self._counters = Counters()
         self._calls = 1
 
@@ -23,9 +24,9 @@ class Summary:
         """Count an event in."""
         match event:
             case Utterance():
-                self._tallies[event.channel].add(event)
+                self._stats[event.channel].add(event)
             case Alert():
-                self._tallies[event.channel].alerts += 1
+                self._stats[event.channel].alerts += 1
             case CallStarted():
                 self._calls = event.number
             case Counters():
@@ -33,27 +34,27 @@ class Summary:
 
     def lines(self) -> list[str]:
         """The summary, for people."""
-        if len(self._tallies) == 1:
-            (tally,) = self._tallies.values()
-            lines = [_spoken(tally), *_heard(tally)]
+        if len(self._stats) == 1:
+            (stats,) = self._stats.values()
+            lines = [_spoken(stats), *_heard(stats)]
         else:
             lines = [
-                f"{name}: {', '.join((_spoken(tally), *_heard(tally)))}"
-                for name, tally in self._tallies.items()
+                f"{name}: {', '.join((_spoken(stats), *_heard(stats)))}"
+                for name, stats in self._stats.items()
             ]
         if self._calls > 1:
             lines.append(f"{self._calls} calls")
         lost = self._counters
-        if lost.gaps or lost.overruns or lost.unjudged:
+        if lost.gaps or lost.overruns or lost.unclassified:
             lines.append(
                 f"lost: {lost.lost_samples / SAMPLE_RATE:.2f} s in {lost.gaps} gaps, "
-                f"{lost.overruns} overruns, {lost.unjudged} utterances not judged"
+                f"{lost.overruns} overruns, {lost.unclassified} utterances not classified"
             )
         return lines
 
     def rows(self, session: Session) -> list[dict[str, Value]]:
         """A row per channel, with `summary_columns`."""
-        return [_row(name, tally, session) for name, tally in self._tallies.items()]
+        return [_row(name, stats, session) for name, stats in self._stats.items()]
 
 
 def summary_columns(labels: Sequence[str]) -> list[str]:
@@ -65,39 +66,39 @@ def summary_columns(labels: Sequence[str]) -> list[str]:
     ]
 
 
-def _row(name: str, tally: Tally, session: Session) -> dict[str, Value]:
-    shares = tally.shares()
+def _row(name: str, stats: ChannelStats, session: Session) -> dict[str, Value]:
+    shares = stats.shares()
     return {
         "session": session.id,
         "source": session.source,
         "channel": name,
-        "utterances": tally.utterances,
-        "speech_s": round(tally.speech_s, 3),
+        "utterances": stats.utterances,
+        "speech_s": round(stats.speech_s, 3),
         **{
             label: round(shares.get(label, 0.0), 4) if shares else None
             for label in (*session.labels, UNCERTAIN)
         },
-        "mood": None if tally.mood is None else round(tally.mood, 4),
-        "alerts": tally.alerts,
+        "mood": None if stats.mood is None else round(stats.mood, 4),
+        "alerts": stats.alerts,
         "model": session.model,
     }
 
 
-def _spoken(tally: Tally) -> str:
-    plural = "" if tally.utterances == 1 else "s"
-    return f"{tally.utterances} utterance{plural}, {tally.speech_s:.1f} s of speech"
+def _spoken(stats: ChannelStats) -> str:
+    plural = "" if stats.utterances == 1 else "s"
+    return f"{stats.utterances} utterance{plural}, {stats.speech_s:.1f} s of speech"
 
 
-def _heard(tally: Tally) -> list[str]:
+def _heard(stats: ChannelStats) -> list[str]:
     lines = []
-    if shares := tally.shares():
+    if shares := stats.shares():
         parts = (f"{name} {share:.0%}" for name, share in shares.items())
         lines.append("of the speaking time: " + ", ".join(parts))
-    if tally.mood is not None:
-        lines.append(f"mean mood {tally.mood:+.2f}")
-    if tally.no_speech:
-        lines.append(f"not counted: {tally.no_speech} without speech")
-    if tally.alerts:
-        plural = "" if tally.alerts == 1 else "s"
-        lines.append(f"{tally.alerts} alert{plural}")
+    if stats.mood is not None:
+        lines.append(f"mean mood {stats.mood:+.2f}")
+    if stats.no_speech:
+        lines.append(f"not counted: {stats.no_speech} without speech")
+    if stats.alerts:
+        plural = "" if stats.alerts == 1 else "s"
+        lines.append(f"{stats.alerts} alert{plural}")
     return lines

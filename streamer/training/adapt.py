@@ -29,7 +29,7 @@ from streamer.training.data.licences import UNKNOWN_LICENCE
 from streamer.training.data.ordinary import NEUTRAL
 from streamer.training.heads.transfer import (
     Change,
-    Examples,
+    LabelledExamples,
     Trial,
     fit_change,
     grouped,
@@ -119,7 +119,7 @@ def _groups(labelled: Sequence[Labelled]) -> tuple[list[str], str]:
 
 def _examples(
     labelled: Sequence[Labelled], groups: Sequence[str], classifier: Classifier, base: Bundle
-) -> Examples:
+) -> LabelledExamples:
     """What the model makes of the utterances, as if nobody had spoken before."""
     heard = []
     for one in track(labelled, "listening", transient=True):
@@ -132,7 +132,7 @@ def _examples(
         logits = base.network.head(embeddings).clone()
     calibration = base.manifest.calibration
     hesitations = hesitation(np.array([[one.seconds] for one in heard]), calibration.brevity)
-    return Examples(
+    return LabelledExamples(
         embeddings=embeddings,
         logits=logits / calibration.temperature
         - torch.from_numpy(log_prior(base.manifest.priors.unadapted, base.manifest.labels)).float(),

@@ -36,7 +36,7 @@ def write_adapted_card(  # noqa: PLR0913 - a card says many things
         agreed to."""
     )
     measured = paragraph(
-        f"""On these utterances, judged as if nobody had spoken before: {base} as it was, and
+        f"""On these utterances, classified as if nobody had spoken before: {base} as it was, and
         adapted to the others, on those left out in turn ({left_out} as a whole; penalty and
         temperature chosen without them). The log loss is lower by {trial.gain:.3f} nats an
         utterance (standard error {trial.error:.3f}) than with a fitted temperature

@@ -14,7 +14,7 @@ from streamer.training.evaluation.operating import RATES, TESTED, Curve
 from streamer.training.evaluation.ordinary import Operating, OrdinaryEvaluation
 from streamer.training.evaluation.protocols import CORPUS_OUT
 from streamer.training.evaluation.quiet import ModelQuiet
-from streamer.training.heads.speaker import Session
+from streamer.training.heads.speaker import SimulatedPast
 from streamer.training.heads.speech import SpeechFigures
 
 
@@ -203,7 +203,7 @@ def _protocols(evaluations: Sequence[Evaluation]) -> str:
         are neutral; of all emotions; of the tested emotion alone; of two speakers in turn; of
         another speaker. ECE is the expected calibration error, unadapted, all emotions possible."""
     )
-    kinds = [kind for kind in Session if any(kind in each.sessions for each in evaluations)]
+    kinds = [kind for kind in SimulatedPast if any(kind in each.sessions for each in evaluations)]
     rows = [
         (
             each.protocol,

@@ -22,14 +22,14 @@ from streamer.model.encoder import EmotionNet
 from streamer.model.priors import LogPrior
 from streamer.training.augmentation.rooms import read_rooms
 from streamer.training.card import write_card
-from streamer.training.data.extraction import Embedded, Extractor
+from streamer.training.data.extraction import EmbeddedClips, Extractor
 from streamer.training.data.licences import ordinary_sources_of, sources_of
 from streamer.training.data.manifest import read_manifest
 from streamer.training.data.manifest import without as leave
 from streamer.training.data.ordinary import TRAIN, read_ordinary
 from streamer.training.data.sounds import all_sounds
 from streamer.training.encoder.files import load_encoder
-from streamer.training.evaluation.metrics import Figures, certain, figures
+from streamer.training.evaluation.metrics import Metrics, certain, figures
 from streamer.training.heads.recipe import Calibrated, Recipe, choose, fit_recipe
 from streamer.training.heads.speech import Material, fit_speech
 from streamer.training.output import check_bundle
@@ -46,14 +46,14 @@ class TrainingResult:
     Attributes:
         folder: Where it is.
         manifest: What it is.
-        held_out: Figures on the speakers that penalty, temperature and threshold were chosen on.
-        strangers: Whether these were not fitted; otherwise the model is surer than it may be.
+        held_out: Metrics on the speakers that penalty, temperature and threshold were chosen on.
+        unseen_speakers: Whether these were not fitted; otherwise the model is surer than it may be.
     """
 
     folder: Path
     manifest: Manifest
-    held_out: Figures
-    strangers: bool
+    held_out: Metrics
+    unseen_speakers: bool
 
 
 def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have a default
@@ -109,17 +109,17 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
     taught = tuple(sorted({clip.corpus for clip in acted}))
     tails = read_rooms(rooms) if rooms else ()
     extract = Extractor(encoder, blocks=recipe.blocks, cache=cache, jobs=jobs, rooms=tails)
-    embedded = Embedded([*everything, *spoken], extract)  # the cache is by whole corpora
+    embedded = EmbeddedClips([*everything, *spoken], extract)  # the cache is by whole corpora
     if calibrator is None:
         choices = choose(clips, embedded, recipe, heard=extract.heard)
     else:
-        stranger = Extractor(calibrator, blocks=recipe.blocks, cache=cache, jobs=jobs, rooms=tails)
+        unseen = Extractor(calibrator, blocks=recipe.blocks, cache=cache, jobs=jobs, rooms=tails)
         choices = choose(
-            clips, Embedded([*everything, *spoken], stranger), recipe, heard=stranger.heard
+            clips, EmbeddedClips([*everything, *spoken], unseen), recipe, heard=unseen.heard
         )
     model = fit_recipe(clips, embedded, recipe, choices)
     heard = all_sounds(sounds, made_up=recipe.made_up, cache=cache)
-    quiet = Material(heard.clips, Embedded(heard.clips, extract))
+    quiet = Material(heard.clips, EmbeddedClips(heard.clips, extract))
     speech = None
     if heard.clips:
         speech = fit_speech(Material(clips, embedded), quiet, forms=recipe.variations)
@@ -181,7 +181,7 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
         folder=out,
         manifest=bundle.load(out).manifest,
         held_out=held_out,
-        strangers=choices.strangers,
+        unseen_speakers=choices.unseen_speakers,
     )
 
 

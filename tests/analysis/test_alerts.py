@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from said import said
 
-from streamer.analysis.alerts import Alarm, Watch
+from streamer.analysis.alerts import AlertEngine, RuleState
 from streamer.config import AlertRule, Config
-from streamer.types import Alert, MoodChanged, Utterance
+from streamer.events import Alert, MoodChanged
+from streamer.types import Utterance
 
 LETTERS = {"A": "angry", "N": "neutral", "S": "sad"}
 
@@ -20,13 +21,13 @@ def rule(**values: object):
 
 
 def raised(values, story, *, moods=None):
-    """Which utterances of a story raise an alert; ``a`` is an uncertain A, ``-`` not judged."""
-    alarm = Alarm(values)
+    """Which utterances of a story raise an alert; ``a`` is an uncertain A, ``-`` not classified."""
+    state = RuleState(values)
     numbers = []
     for number, letter in enumerate(story):
         emotion = None if letter == "-" else LETTERS[letter.upper()]
         utterance = said(number, emotion, uncertain=letter.islower())
-        alert = alarm.add(utterance, moods[number] if moods else 0.0)
+        alert = state.add(utterance, moods[number] if moods else 0.0)
         if alert is not None:
             assert alert.utterance == number
             numbers.append(number)
@@ -119,10 +120,10 @@ def test_alerts_keep_their_distance(story, cooldown_s):
     assert all(gap >= cooldown_s - 1e-3 for gap in gaps)
 
 
-def watch(channels, rules=None):
+def engine(channels, rules=None):
     """What follows on these channels, by the default rule or others."""
     alerts = {} if rules is None else {"rules": rules}
-    return Watch(Config.model_validate({"audio": {"channels": channels}, "alerts": alerts}))
+    return AlertEngine(Config.model_validate({"audio": {"channels": channels}, "alerts": alerts}))
 
 
 def alerts_of(watching, channel, story="AAA"):
@@ -135,11 +136,11 @@ def alerts_of(watching, channel, story="AAA"):
 
 def test_by_default_it_is_the_customer_who_is_watched():
     """Where there is one; else every channel on its own."""
-    both = watch(["agent", "customer"])
+    both = engine(["agent", "customer"])
     assert alerts_of(both, "agent") == []
     assert alerts_of(both, "customer") == ["angry customer"]
-    assert alerts_of(watch([]), "mono") == ["angry speaker"]
-    either = watch(["left", "right"])
+    assert alerts_of(engine([]), "mono") == ["angry speaker"]
+    either = engine(["left", "right"])
     assert alerts_of(either, "left", "A") == []
     assert alerts_of(either, "right", "A") == []
     assert alerts_of(either, "left", "A") == ["angry speaker"]
@@ -151,14 +152,16 @@ def test_a_rule_may_name_its_channel():
         {"name": "agent", "channel": "agent", "emotions": ["angry"]},
         {"name": "all", "channel": "any", "emotions": ["angry"]},
     ]
-    assert alerts_of(watch(["agent", "customer"], rules), "agent", "A") == ["agent", "all"]
-    assert alerts_of(watch(["agent", "customer"], rules), "customer", "A") == ["all"]
+    assert alerts_of(engine(["agent", "customer"], rules), "agent", "A") == ["agent", "all"]
+    assert alerts_of(engine(["agent", "customer"], rules), "customer", "A") == ["all"]
 
 
 def test_the_mood_comes_first_and_the_alert_knows_it():
     """So that whoever is told can say both."""
     rules = [{"name": "low", "mood_below": -0.5}]
-    utterance, mood, alert = watch(["mono2"], rules).add(said(1, "sad", channel="mono2", mood=-0.7))
+    utterance, mood, alert = engine(["mono2"], rules).add(
+        said(1, "sad", channel="mono2", mood=-0.7)
+    )
     assert isinstance(utterance, Utterance)
     assert isinstance(mood, MoodChanged)
     assert isinstance(alert, Alert)
@@ -169,4 +172,4 @@ def test_the_mood_comes_first_and_the_alert_knows_it():
 
 def test_no_rules_no_alerts():
     """They can be switched off."""
-    assert alerts_of(watch([], []), "mono") == []
+    assert alerts_of(engine([], []), "mono") == []

@@ -7,31 +7,19 @@ import numpy as np
 import pytest
 from fakes import FakeModel, ScriptedSource, blocks, silence, speech
 
-from streamer.analysis.alerts import Watch
+from streamer.analysis.alerts import AlertEngine
 from streamer.analysis.calls import CallBoundaries
 from streamer.config import Config
 from streamer.dashboard.state import Snapshot, reduce
 from streamer.errors import OutputError
+from streamer.events import Alert, CallStarted, Counters, MoodChanged, StateChanged, VoiceLearned
 from streamer.pipeline.live import Pipeline
 from streamer.session import LiveSession
 from streamer.sinks.csv_log import CsvLog
 from streamer.sinks.lines import PlainLines
 from streamer.sinks.log_reader import read_log
 from streamer.sinks.row import columns
-from streamer.types import (
-    EMOTIONS,
-    SAMPLE_RATE,
-    Alert,
-    CallStarted,
-    Counters,
-    EndReason,
-    MoodChanged,
-    Prediction,
-    State,
-    StateChanged,
-    Utterance,
-    VoiceLearned,
-)
+from streamer.types import EMOTIONS, SAMPLE_RATE, EndReason, Prediction, State, Utterance
 
 LEAD = silence(1.0)
 SAID = np.concatenate((speech(1.0), LEAD))
@@ -92,20 +80,20 @@ def test_without_a_gap_no_silence_ends_a_call():
 
 def test_mood_and_rules_begin_anew_with_a_call():
     """One angry utterance of each of two callers is no angry caller; the next mood is its own."""
-    watch = Watch(Config())
-    assert of(Alert, watch.add(utterance(1))) == []
-    found = watch.add(utterance(2, call=2, mood=0.5))
+    engine = AlertEngine(Config())
+    assert of(Alert, engine.add(utterance(1))) == []
+    found = engine.add(utterance(2, call=2, mood=0.5))
     assert of(Alert, found) == []
     assert of(MoodChanged, found)[0].mood == pytest.approx(0.5)
     assert of(MoodChanged, found)[0].trend == pytest.approx(0.0)
-    (alert,) = of(Alert, watch.add(utterance(3, call=2)))
+    (alert,) = of(Alert, engine.add(utterance(3, call=2)))
     assert alert.call == 2
 
 
 def test_a_raised_rule_is_raised_again_in_the_next_call():
     """Neither what was raised nor its pause is carried over."""
-    watch = Watch(Config())
-    raised = [of(Alert, watch.add(utterance(n, call=1 + n // 3))) for n in range(6)]
+    engine = AlertEngine(Config())
+    raised = [of(Alert, engine.add(utterance(n, call=1 + n // 3))) for n in range(6)]
     assert [len(alerts) for alerts in raised] == [0, 1, 0, 0, 1, 0]
 
 
@@ -148,11 +136,11 @@ def test_a_forgotten_voice_learns_nothing_from_what_was_queued():
     learned = []
 
     class Late(FakeModel):
-        def judge(self, pcm, baseline=None, *, learn=False):
+        def classify(self, pcm, adaptation=None, *, learn=False):
             assert free.wait(60)
-            prediction = super().judge(pcm, baseline, learn=learn)
+            prediction = super().classify(pcm, adaptation, learn=learn)
             if learn:
-                learned.append(baseline.utterances)
+                learned.append(adaptation.utterances)
             return prediction
 
     def script():
@@ -180,9 +168,9 @@ def test_calls_that_a_stop_cannot_wait_for_are_told_all_the_same():
     config = Config.model_validate({"calls": {"gap_s": 3}})
 
     class Hanging(FakeModel):
-        def judge(self, pcm, baseline=None, *, learn=False):
+        def classify(self, pcm, adaptation=None, *, learn=False):
             hangs.wait(60)
-            return super().judge(pcm, baseline, learn=learn)
+            return super().classify(pcm, adaptation, learn=learn)
 
     pcm = np.concatenate((LEAD, SAID, silence(4.0), SAID))
     pipeline = Pipeline(ScriptedSource(blocks(pcm)), Hanging, config)

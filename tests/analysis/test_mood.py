@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from said import heard, said
 
-from streamer.analysis.mood import RunningMood, Tally
+from streamer.analysis.mood import ChannelStats, RunningMood
 
 moods = st.floats(-1, 1)
 
@@ -63,19 +63,23 @@ def test_what_was_not_judged_changes_nothing():
 
 def test_shares_are_of_the_speaking_time():
     """Uncertain is a share of its own."""
-    tally = Tally()
-    tally.add(said(1, "angry", length_s=6, mood=-1.0))
-    tally.add(said(2, "calm", length_s=3, mood=1.0))
-    tally.add(said(3, "sad", length_s=1, mood=0.0, uncertain=True))
-    assert tally.shares() == pytest.approx({"angry": 0.6, "calm": 0.3, "uncertain": 0.1})
-    assert list(tally.shares()) == ["angry", "calm", "uncertain"]
-    assert tally.speech_s == pytest.approx(10)
-    assert tally.mood == pytest.approx(-0.3)
+    stats = ChannelStats()
+    stats.add(said(1, "angry", length_s=6, mood=-1.0))
+    stats.add(said(2, "calm", length_s=3, mood=1.0))
+    stats.add(said(3, "sad", length_s=1, mood=0.0, uncertain=True))
+    assert stats.shares() == pytest.approx({"angry": 0.6, "calm": 0.3, "uncertain": 0.1})
+    assert list(stats.shares()) == ["angry", "calm", "uncertain"]
+    assert stats.speech_s == pytest.approx(10)
+    assert stats.mood == pytest.approx(-0.3)
 
 
 def test_nothing_said_has_no_mood():
     """Rather than a neutral one."""
-    assert (Tally().mood, Tally().shares(), Tally().speech_s) == (None, {}, 0.0)
+    assert (ChannelStats().mood, ChannelStats().shares(), ChannelStats().speech_s) == (
+        None,
+        {},
+        0.0,
+    )
 
 
 def test_the_prediction_of_the_helper_is_as_asked():

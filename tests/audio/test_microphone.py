@@ -20,7 +20,7 @@ CLOCK_SLACK = 0.2
 utterances seem a little more or less of a voice that was heard before; 0.115 was seen."""
 
 
-def check_rows(rows, excerpt, judged):
+def check_rows(rows, excerpt, classified):
     """As many rows as were played, each where it was played, heard as in the file itself."""
     first = excerpt.utterances[0]
     assert [float(row["start_s"]) - float(rows[0]["start_s"]) for row in rows] == pytest.approx(
@@ -29,7 +29,7 @@ def check_rows(rows, excerpt, judged):
     assert [float(row["end_s"]) - float(rows[0]["start_s"]) for row in rows] == pytest.approx(
         [t.end - first.start for t in excerpt.utterances], abs=TAIL_SLACK_S
     )
-    for row, utterance in zip(rows, judged, strict=True):
+    for row, utterance in zip(rows, classified, strict=True):
         heard = [float(row[label]) for label in EMOTIONS]
         assert heard == pytest.approx(utterance.prediction.probabilities, abs=CLOCK_SLACK)
 
@@ -42,9 +42,9 @@ def test_what_is_played_is_found_also_after_the_microphone_was_pulled(
     pcm, rate = soundfile.read(excerpt.path, dtype="int16")
     soundfile.write(twice, np.tile(pcm, 2), rate)
     config = Config.model_validate({"baseline": {"enabled": True}})
-    judged = list(Predictor(prior="natural", config=config).utterances(twice))
+    classified = list(Predictor(prior="natural", config=config).utterances(twice))
     count = len(excerpt.utterances)
-    assert len(judged) == 2 * count
+    assert len(classified) == 2 * count
     running = run(env=microphone.env | {"STREAMER_BASELINE_ENABLED": "true"})
     running.wait_for_state("listening")
     time.sleep(1.0)
@@ -62,8 +62,8 @@ def test_what_is_played_is_found_also_after_the_microphone_was_pulled(
     assert running.stop() == 0
     rows = running.rows()
     assert {row["source"] for row in rows} == {"default"}
-    check_rows(rows[:count], excerpt, judged[:count])
-    check_rows(rows[count:], excerpt, judged[count:])
+    check_rows(rows[:count], excerpt, classified[:count])
+    check_rows(rows[count:], excerpt, classified[count:])
 
 
 def test_an_utterance_that_the_loss_cut_is_kept(run, microphone, excerpt):

@@ -41,9 +41,9 @@ class Scripted(FakeModel):
             for one in (angry[number - 1] for number in ANGRY)
         ]
 
-    def judge(self, pcm, baseline=None, *, learn=False):
+    def classify(self, pcm, adaptation=None, *, learn=False):
         """By what is said, faint crosstalk or not."""
-        del baseline, learn
+        del adaptation, learn
         heard = "angry" if any(alike(pcm, angry) for angry in self._angry) else "neutral"
         shares = tuple(0.86 if label == heard else 0.02 for label in LABELS)
         mood = -0.8 if heard == "angry" else 0.1
@@ -175,7 +175,7 @@ def test_what_was_not_delivered_is_said(serve, capsys):
 
 
 def test_a_channel_that_is_switched_off_is_nowhere(tmp_path):
-    """No row, no summary, no baseline: as if it was not there."""
+    """No row, no summary, no adaptation: as if it was not there."""
     path = write_call(tmp_path / "call.wav", crosstalk_db=-20)
     out, summary = tmp_path / "rows.csv", tmp_path / "summary.csv"
     analyse([path], Scripted(), config(analyse=[RIGHT]), csv=out, summary=summary)

@@ -24,7 +24,7 @@ from streamer.model.classifier import Classifier
 from streamer.model.speaker import enrolment
 from streamer.model.speaker.enrolment import MIN_S, Enrolment
 from streamer.pipeline import offline
-from streamer.pipeline.classification import new_baselines
+from streamer.pipeline.classification import new_adaptations
 from streamer.types import SAMPLE_RATE, Pcm
 
 CONFIG = Config()
@@ -58,26 +58,28 @@ def speakers(*entries: str, channels: tuple[str, ...] = ()) -> Config:
 
 
 def test_a_voice_is_kept_and_known(classifier: Classifier, excerpt: Excerpt):
-    """Recording -> file -> baseline: as if it had been heard a moment ago."""
+    """Recording -> file -> adaptation: as if it had been heard a moment ago."""
     pcm = read(excerpt.path)
     known = enrol("anna", pcm, classifier)
     assert (known.speaker, known.model) == ("anna", "small-1")
     assert known.seconds == pytest.approx(sum(t.end - t.start for t in excerpt.utterances), rel=0.2)
     enrolment.save(known)
     assert enrolment.load("anna") == known
-    (baseline,) = new_baselines(classifier, speakers("anna")).values()
+    (adaptation,) = new_adaptations(classifier, speakers("anna")).values()
     last = pcm[-4 * SAMPLE_RATE :]
-    assert classifier.judge(last, baseline) != classifier.judge(last)
-    fresh = classifier.new_baseline()
-    assert classifier.judge(last, fresh) == classifier.judge(last)
+    assert classifier.classify(last, adaptation) != classifier.classify(last)
+    fresh = classifier.new_adaptation()
+    assert classifier.classify(last, fresh) == classifier.classify(last)
 
 
 def test_each_channel_has_its_speaker(classifier: Classifier, excerpt: Excerpt):
     """And one that has none learns from the beginning."""
     enrolment.save(enrol("anna", read(excerpt.path), classifier))
-    baselines = new_baselines(classifier, speakers("agent=anna", channels=("agent", "customer")))
+    adaptations = new_adaptations(
+        classifier, speakers("agent=anna", channels=("agent", "customer"))
+    )
     known = len(enrolment.load("anna").utterances)
-    assert [baselines[name].utterances for name in ("agent", "customer")] == [known, 0]
+    assert [adaptations[name].utterances for name in ("agent", "customer")] == [known, 0]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +94,7 @@ def test_each_channel_has_its_speaker(classifier: Classifier, excerpt: Excerpt):
 def test_a_speaker_without_a_channel_is_named(entries: list[str], channels: tuple[str, ...]):
     """One for each channel, by name where there are several."""
     with pytest.raises(ConfigError, match=r"speakers: got '.*', expected a speaker for each"):
-        new_baselines(FakeModel(), speakers(*entries, channels=channels))
+        new_adaptations(FakeModel(), speakers(*entries, channels=channels))
 
 
 def test_what_says_too_little_is_refused(classifier: Classifier):
@@ -109,7 +111,7 @@ def test_another_models_voice_is_refused(classifier: Classifier, excerpt: Excerp
     known = enrol("anna", read(excerpt.path), classifier)
     enrolment.save(known.model_copy(update={"model": "old-1", "weights": "a" * 64}))
     with pytest.raises(ModelError, match=r"'anna' was enrolled with model old-1 .*, got small-1"):
-        new_baselines(classifier, speakers("anna"))
+        new_adaptations(classifier, speakers("anna"))
 
 
 def test_a_model_without_voices_enrols_nobody(excerpt: Excerpt):

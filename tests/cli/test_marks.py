@@ -11,10 +11,11 @@ from fakes import FakeModel, ScriptedSource, blocks, silence, speech
 
 from streamer.config import Config
 from streamer.dashboard.state import Input, Notice
+from streamer.events import SourceOpened
 from streamer.pipeline.live import Pipeline
 from streamer.session import LiveSession
 from streamer.sinks.lines import JsonLines
-from streamer.types import Mark, Pcm, SourceOpened, Utterance
+from streamer.types import Mark, Pcm, Utterance
 
 
 class Person:
@@ -96,8 +97,8 @@ def test_a_mark_is_on_disk_before_it_is_on_screen(tmp_path):
     presses = iter([mark])
 
     def after_the_first(person: Person) -> Mark | None:
-        judged = any(isinstance(event, Utterance) for event in person.seen)
-        return next(presses, None) if judged else None
+        classified = any(isinstance(event, Utterance) for event in person.seen)
+        return next(presses, None) if classified else None
 
     file = io.StringIO()
     person = Watching(after_the_first, last=None)

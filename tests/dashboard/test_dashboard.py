@@ -9,7 +9,7 @@ from said import said
 from streamer.config import DashboardConfig
 from streamer.dashboard import dashboard as module
 from streamer.dashboard.dashboard import URGENT_S, Dashboard
-from streamer.types import LevelMeasured
+from streamer.events import LevelMeasured
 
 ROW = said(1, "angry", channel="mono")
 LEVEL = LevelMeasured("mono", 16_000, -20.0, -10.0, clipped=False, speech=True)

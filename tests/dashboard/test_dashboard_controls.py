@@ -9,24 +9,15 @@ from hypothesis import strategies as st
 from streamer.dashboard.controls import NOTE_LETTERS, Action, finish, press
 from streamer.dashboard.keys import PASTED
 from streamer.dashboard.state import TABLE_ROWS, Channel, Notice, Snapshot, reduce
-from streamer.types import (
-    SAMPLE_RATE,
-    Alert,
-    Counters,
-    EndReason,
-    LevelMeasured,
-    Mark,
-    Utterance,
-    UtteranceStarted,
-    VoiceLearned,
-)
+from streamer.events import Alert, Counters, LevelMeasured, UtteranceStarted, VoiceLearned
+from streamer.types import SAMPLE_RATE, EndReason, Mark, Utterance
 
 PAGE = 5
 KEYS = ("up", "down", "page up", "page down", "home", "end", "enter", "escape", "c", "m", "?", "x")
 
 
 def utterance(number: int) -> Utterance:
-    """Two seconds long, not judged."""
+    """Two seconds long, not classified."""
     start = number * 3 * SAMPLE_RATE
     end = start + 2 * SAMPLE_RATE
     return Utterance(number, "a", start, end, None, -20.0, EndReason.SILENCE, None, 20.0)

@@ -21,23 +21,25 @@ from streamer.dashboard.state import (
     advance,
     reduce,
 )
+from streamer.events import (
+    LevelMeasured,
+    ModelLoaded,
+    PartialResult,
+    SourceOpened,
+    StateChanged,
+    ThreadFailed,
+    UtteranceStarted,
+    VoiceLearned,
+)
 from streamer.types import (
     EMOTIONS,
     SAMPLE_RATE,
     EndReason,
-    LevelMeasured,
     Mark,
-    ModelLoaded,
     Prediction,
-    RollingPrediction,
     SourceInfo,
-    SourceOpened,
     State,
-    StateChanged,
-    ThreadFailed,
     Utterance,
-    UtteranceStarted,
-    VoiceLearned,
 )
 
 HAPPY = Prediction(("neutral", "happy", "sad"), (0.1, 0.8, 0.1), 0.7, uncertain=False)
@@ -51,9 +53,9 @@ def level(
     return LevelMeasured(name, int(at_s * SAMPLE_RATE), rms, rms + 10, clipped, speech)
 
 
-def rolling(number: int, prediction: Prediction, *, compute_ms: float = 10.0) -> RollingPrediction:
-    """A rolling prediction in channel a."""
-    return RollingPrediction("a", number, 0, prediction, 50.0, compute_ms)
+def partial(number: int, prediction: Prediction, *, compute_ms: float = 10.0) -> PartialResult:
+    """A partial result in channel a."""
+    return PartialResult("a", number, 0, prediction, 50.0, compute_ms)
 
 
 def utterance(
@@ -63,7 +65,7 @@ def utterance(
     latency_ms: float | None = 100.0,
     name: str = "a",
 ) -> Utterance:
-    """Two seconds long, judged in 20 ms."""
+    """Two seconds long, classified in 20 ms."""
     start = number * 3 * SAMPLE_RATE
     end = start + 2 * SAMPLE_RATE
     return Utterance(
@@ -112,7 +114,7 @@ def test_a_state_says_more_about_itself():
 
 def test_bars_move_towards_the_newest_prediction():
     """After one time constant 63 % of the way is done; unknown emotions stay at 0."""
-    snapshot = advance(folded(rolling(1, HAPPY)), 0.4)
+    snapshot = advance(folded(partial(1, HAPPY)), 0.4)
     assert bar(snapshot, "happy") == pytest.approx(0.8 * (1 - math.exp(-1)))
     assert bar(snapshot, "angry") == 0
     assert bar(advance(snapshot, 60), "happy") == pytest.approx(0.8)
@@ -121,13 +123,13 @@ def test_bars_move_towards_the_newest_prediction():
 def test_bars_fall_where_nobody_speaks():
     """Probabilities of what is no speech say nothing."""
     door = replace(HAPPY, is_speech=False)
-    snapshot = folded(rolling(1, HAPPY), rolling(1, door), smoothing_s=0)
+    snapshot = folded(partial(1, HAPPY), partial(1, door), smoothing_s=0)
     assert bar(advance(snapshot, 1), "happy") == 0
 
 
 def test_frames_do_not_change_where_bars_are():
     """Many short steps end where one long step does."""
-    start = folded(rolling(1, HAPPY), level(1), level(1.1, -40))
+    start = folded(partial(1, HAPPY), level(1), level(1.1, -40))
     often = start
     for step in range(1, 101):
         often = advance(often, step * 0.03)
@@ -138,7 +140,7 @@ def test_frames_do_not_change_where_bars_are():
 
 def test_bars_without_smoothing_jump():
     """A time constant of 0 is allowed."""
-    assert bar(advance(folded(rolling(1, SAD), smoothing_s=0), 0.01), "sad") == 0.6
+    assert bar(advance(folded(partial(1, SAD), smoothing_s=0), 0.01), "sad") == 0.6
 
 
 def test_time_never_runs_backwards():
@@ -179,7 +181,7 @@ def test_speech_began_before_anybody_was_sure_of_it():
 
 def test_a_row_takes_the_place_of_the_open_utterance():
     """An utterance is open from its start to its verdict."""
-    snapshot = folded(UtteranceStarted("a", 1, 0), rolling(1, SAD))
+    snapshot = folded(UtteranceStarted("a", 1, 0), partial(1, SAD))
     assert snapshot.channels[0].open[0].prediction is SAD
     snapshot = reduce(snapshot, utterance(1), 0)
     assert snapshot.channels[0].open == ()
@@ -191,7 +193,7 @@ def test_a_row_takes_the_place_of_the_open_utterance():
 def test_a_late_verdict_leaves_the_newer_utterance_alone():
     """The bars show who speaks now; the row still comes."""
     snapshot = folded(
-        UtteranceStarted("a", 1, 0), UtteranceStarted("a", 2, 1), rolling(2, SAD), utterance(1)
+        UtteranceStarted("a", 1, 0), UtteranceStarted("a", 2, 1), partial(2, SAD), utterance(1)
     )
     assert snapshot.channels[0].prediction is SAD
     assert [waiting.number for waiting in snapshot.channels[0].open] == [2]
@@ -200,7 +202,7 @@ def test_a_late_verdict_leaves_the_newer_utterance_alone():
 
 def test_an_unjudged_utterance_is_a_row_and_no_verdict():
     """The bars keep what was heard last."""
-    snapshot = folded(rolling(1, SAD), utterance(1, None))
+    snapshot = folded(partial(1, SAD), utterance(1, None))
     assert snapshot.channels[0].prediction is SAD
     assert snapshot.rows[0] == utterance(1, None)
 
@@ -217,10 +219,10 @@ def test_latency_over_the_last_utterances():
 
 
 def test_real_time_factor_counts_rolling_predictions_too():
-    """All that the worker computed, over the speech that it judged."""
+    """All that the worker computed, over the speech that it classified."""
     assert Snapshot().real_time_factor is None
     snapshot = folded(
-        UtteranceStarted("a", 1, 0), rolling(1, SAD, compute_ms=30), rolling(1, SAD), utterance(1)
+        UtteranceStarted("a", 1, 0), partial(1, SAD, compute_ms=30), partial(1, SAD), utterance(1)
     )
     assert snapshot.real_time_factor == pytest.approx((30 + 10 + 20) / 2000)
 
@@ -229,9 +231,9 @@ def test_rolling_predictions_per_second_are_those_of_speech():
     """Pauses between utterances do not count, and nothing counts for longer than its window."""
     snapshot = Snapshot()
     for at, number in ((1.0, 1), (1.25, 1), (1.5, 1), (4.0, 2), (4.25, 2)):
-        snapshot = reduce(snapshot, rolling(number, SAD), at)
-    assert snapshot.rolling_per_s == pytest.approx(4.0)
-    assert advance(snapshot, 4.25 + RATE_S + 0.1).rolling_per_s == 0
+        snapshot = reduce(snapshot, partial(number, SAD), at)
+    assert snapshot.partials_per_s == pytest.approx(4.0)
+    assert advance(snapshot, 4.25 + RATE_S + 0.1).partials_per_s == 0
 
 
 def test_memory_is_bounded():
@@ -240,7 +242,7 @@ def test_memory_is_bounded():
     size = {}
     for n in range(1, 10_001):
         snapshot = reduce(snapshot, level(n / 10), n / 10)
-        snapshot = reduce(snapshot, rolling(1000 + n, SAD), n / 10)
+        snapshot = reduce(snapshot, partial(1000 + n, SAD), n / 10)
         snapshot = reduce(snapshot, utterance(1000 + n), n / 10)
         if n in (TABLE_ROWS + 1000, 10_000):
             size[n] = len(pickle.dumps(snapshot))

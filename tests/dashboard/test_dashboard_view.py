@@ -23,23 +23,17 @@ from streamer.dashboard.glyphs import ASCII, LETTERS, UNICODE, Glyphs
 from streamer.dashboard.languages import words
 from streamer.dashboard.state import Channel, Input, Notice, Snapshot, advance, reduce
 from streamer.dashboard.view import render
-from streamer.types import (
-    EMOTIONS,
-    SAMPLE_RATE,
+from streamer.events import (
     Alert,
     Counters,
-    EndReason,
     LevelMeasured,
-    Mark,
     MoodChanged,
-    Prediction,
-    RollingPrediction,
-    State,
+    PartialResult,
     StateChanged,
-    Utterance,
     UtteranceStarted,
     VoiceLearned,
 )
+from streamer.types import EMOTIONS, SAMPLE_RATE, EndReason, Mark, Prediction, State, Utterance
 
 FOLDER = Path(__file__).parent / "snapshots"
 NAME = "USB microphone (Jabra)"
@@ -82,16 +76,16 @@ def spoken(name: str, number: int, phase: int, tick: int) -> list[Input]:
     if phase == 0:
         events.append(UtteranceStarted(name, number + 1, at))
     if speech and phase >= 5 and phase % 3 == 0:
-        events.append(RollingPrediction(name, number + 1, at, verdict, 60.0, 9.0))
+        events.append(PartialResult(name, number + 1, at, verdict, 60.0, 9.0))
     if phase == 64:
         end = start + 6 * SAMPLE_RATE
         reason = EndReason.MAX_LENGTH if number == 5 else EndReason.SILENCE
-        judged = None if number == 4 else verdict  # the worker fell behind
+        classified = None if number == 4 else verdict  # the worker fell behind
         latency_ms = 400.0 + 17 * number
         events.append(
-            Utterance(number + 1, name, start, end, judged, -22.5, reason, latency_ms, 22.0)
+            Utterance(number + 1, name, start, end, classified, -22.5, reason, latency_ms, 22.0)
         )
-        if judged is not None:
+        if classified is not None:
             events.append(MoodChanged(name, number + 1, verdict.mood / 2, -0.04 * number))
         events.append(VoiceLearned(name, number + 1 - (number >= 4)))
     return events
@@ -110,9 +104,7 @@ LOST = reduce(
     StateChanged(State.LOST, "Jabra: trying again in 4 s"),
     77,
 )
-UNCERTAIN = advance(
-    reduce(TALKING, RollingPrediction("mix", 8, 0, heard("sad", 0.4), 1, 1), 75), 76
-)
+UNCERTAIN = advance(reduce(TALKING, PartialResult("mix", 8, 0, heard("sad", 0.4), 1, 1), 75), 76)
 CLIPPED = reduce(TALKING, LevelMeasured("mix", 75 * SAMPLE_RATE, -3.0, 0.0, True, True), 75)  # noqa: FBT003
 NOTICED = reduce(TALKING, Notice("emotions.csv cannot be written: disk full", urgent=True), 75)
 ANGRY = Alert(
@@ -156,7 +148,7 @@ FRAMES = {
     "detail-80": (pressed(TALKING, "enter"), 80, 24),
     "detail-160": (DETAIL, 160, 30),
     "detail-mark": (pressed(MARKED, "enter"), 100, 30),
-    "detail-unjudged": (pressed(TALKING, *["down"] * 4, "enter"), 80, 24),
+    "detail-unclassified": (pressed(TALKING, *["down"] * 4, "enter"), 80, 24),
     "empty": (EMPTY, 80, 24),
     "few": (FEW, 100, 30),
     "help": (HELP, 60, 24),

@@ -71,7 +71,10 @@ def test_srt(log, tmp_path):
     assert names(tmp_path / "out") == ["first call-agent.srt", "first call-customer.srt"]
     agent, customer = (list(srt.parse(file.read_text("utf-8"))) for file in exported.files)
     assert [cue.content for cue in agent] == ["calm 80 %", "uncertain (sad 30 %)"]
-    assert [cue.content for cue in customer] == ["angry 91 % · alert: angry customer", "not judged"]
+    assert [cue.content for cue in customer] == [
+        "angry 91 % · alert: angry customer",
+        "unclassified",
+    ]
     assert customer[1].start.total_seconds() == pytest.approx(3661.002)
     assert customer[1].end.total_seconds() == pytest.approx(3662.0)
 
@@ -80,7 +83,7 @@ def test_webvtt(log, tmp_path):
     """Is parsed, cue by cue."""
     exported = export([log], "vtt", tmp_path / "out")
     cues = list(webvtt.read(str(exported.files[1])))
-    assert [cue.text for cue in cues] == ["angry 91 % · alert: angry customer", "not judged"]
+    assert [cue.text for cue in cues] == ["angry 91 % · alert: angry customer", "unclassified"]
     assert (cues[1].start, cues[1].end) == ("01:01:01.002", "01:01:02.000")
 
 
@@ -95,7 +98,7 @@ def test_textgrid(log, tmp_path):
         (0.5, 2.25, "calm"),
         (4.5, 6.0, "uncertain"),
     ]
-    assert tuple(grid.getTier("customer").entries[1]) == (3661.002, 3662.0, "not_judged")
+    assert tuple(grid.getTier("customer").entries[1]) == (3661.002, 3662.0, "unclassified")
     # praatio leaves quotes doubled, as Praat writes them
     assert [tuple(entry) for entry in grid.getTier("marks").entries] == [(3.0, 'said ""no"" <b>&')]
     assert grid.maxTimestamp == 3662.0
@@ -152,7 +155,7 @@ def test_rttm(log, tmp_path):
         [1, 0.5, 1.75, "calm"],
         [2, 1.5, 2.5, "angry"],
         [1, 4.5, 1.5, "uncertain"],
-        [2, 3661.002, 0.998, "not_judged"],
+        [2, 3661.002, 0.998, "unclassified"],
     ]
 
 

@@ -14,8 +14,8 @@ from voices import voice
 from streamer.model.classifier import Classifier
 from streamer.model.speaker.adaptation import (
     MIN_NEUTRAL,
-    Baseline,
     Observation,
+    SpeakerAdaptation,
     VoiceModel,
     neutral_weight,
 )
@@ -24,7 +24,7 @@ from streamer.training.data.manifest import Clip
 from streamer.training.heads.speaker import (
     NEUTRAL_PAST,
     PAST,
-    Session,
+    SimulatedPast,
     classify_sessions,
     sessions,
 )
@@ -57,27 +57,27 @@ def scores_of(embedding: np.ndarray) -> np.ndarray:
     return embedding[:3].astype(np.float64)
 
 
-def adapted(baseline: Baseline, embedding: np.ndarray) -> np.ndarray:
+def adapted(adaptation: SpeakerAdaptation, embedding: np.ndarray) -> np.ndarray:
     """Scores, less what is the same for all labels."""
-    scores = baseline.adapt(embedding, scores_of(embedding))
+    scores = adaptation.adapt(embedding, scores_of(embedding))
     return scores - scores.mean()
 
 
-def after(spoken: Sequence[tuple[int, float]], voice: object = VOICE) -> Baseline:
-    """A baseline that has heard emotions which count so much for the neutral voice."""
-    baseline = Baseline(MODEL)
+def after(spoken: Sequence[tuple[int, float]], voice: object = VOICE) -> SpeakerAdaptation:
+    """An adaptation that has heard emotions which count so much for the neutral voice."""
+    adaptation = SpeakerAdaptation(MODEL)
     for seed, (emotion, neutral) in enumerate(spoken):
-        baseline.observe(said(emotion, seed, voice), neutral)
-    return baseline
+        adaptation.observe(said(emotion, seed, voice), neutral)
+    return adaptation
 
 
 def test_a_neutral_past_shifts():
     """Ten neutral utterances of a voice that sounds angry: what it adds is taken off."""
     calm, angry = said(0, 99), said(2, 98)
-    assert adapted(Baseline(MODEL), calm).argmax() == 2  # misled by the voice
-    baseline = after([(0, 1.0)] * 10)
-    assert adapted(baseline, calm).argmax() == 0
-    assert adapted(baseline, angry).argmax() == 2
+    assert adapted(SpeakerAdaptation(MODEL), calm).argmax() == 2  # misled by the voice
+    adaptation = after([(0, 1.0)] * 10)
+    assert adapted(adaptation, calm).argmax() == 0
+    assert adapted(adaptation, angry).argmax() == 2
 
 
 def test_the_shift_is_the_weighted_mean_drawn_to_the_mean_voice():
@@ -89,8 +89,8 @@ def test_the_shift_is_the_weighted_mean_drawn_to_the_mean_voice():
     trust = 2.5 / 4.5
     piece = said(1, 9)
     scores = trust * (piece - expected - MODEL.log_prior) + (1 - trust) * scores_of(piece)
-    baseline = after([(0, weight) for weight in weights])
-    assert baseline.adapt(piece, scores_of(piece)) == pytest.approx(scores)
+    adaptation = after([(0, weight) for weight in weights])
+    assert adaptation.adapt(piece, scores_of(piece)) == pytest.approx(scores)
 
 
 def test_an_angry_past_does_not_shift():
@@ -98,14 +98,14 @@ def test_an_angry_past_does_not_shift():
     angry = said(2, 99, 0.0)
     weight = float(neutral_weight(scores_of(angry), NATURAL, [0]))
     assert weight == 0
-    baseline = after([(2, weight)] * MEMORY, 0.0)
-    assert np.array_equal(baseline.adapt(angry, scores_of(angry)), scores_of(angry))
-    assert baseline.utterances == 0
+    adaptation = after([(2, weight)] * MEMORY, 0.0)
+    assert np.array_equal(adaptation.adapt(angry, scores_of(angry)), scores_of(angry))
+    assert adaptation.utterances == 0
 
 
 def test_a_mood_among_neutral_speech_does_not_shift():
     """What counts nothing changes nothing."""
-    mixed, neutral = after([(0, 1.0), (2, 0.0)] * 4), Baseline(MODEL)
+    mixed, neutral = after([(0, 1.0), (2, 0.0)] * 4), SpeakerAdaptation(MODEL)
     for seed in range(0, 8, 2):
         neutral.observe(said(0, seed), 1.0)
     assert adapted(mixed, said(2, 99)) == pytest.approx(adapted(neutral, said(2, 99)))
@@ -137,21 +137,21 @@ def test_below_one_half_an_utterance_does_not_count():
 
 def test_classifying_teaches_nothing():
     """However often a piece is classified, the next answer is the same."""
-    baseline = after([(0, 1.0), (1, 0.7)])
-    first = adapted(baseline, said(2, 5))
+    adaptation = after([(0, 1.0), (1, 0.7)])
+    first = adapted(adaptation, said(2, 5))
     for _ in range(5):
-        assert np.array_equal(adapted(baseline, said(2, 5)), first)
-    assert baseline.utterances == 2
+        assert np.array_equal(adapted(adaptation, said(2, 5)), first)
+    assert adaptation.utterances == 2
 
 
 def test_an_unknown_voice_is_not_adapted_to():
     """To the last digit: before the first utterance, and after a reset."""
     scores = np.array([0.3, -1.2, 2.0])
-    baseline = after([(0, 1.0)] * 3)
-    assert baseline.utterances == 3
-    baseline.reset()
-    assert baseline.utterances == 0
-    for fresh in (Baseline(MODEL), baseline):
+    adaptation = after([(0, 1.0)] * 3)
+    assert adaptation.utterances == 3
+    adaptation.reset()
+    assert adaptation.utterances == 0
+    for fresh in (SpeakerAdaptation(MODEL), adaptation):
         assert np.array_equal(fresh.adapt(said(1, 0), scores), scores)
 
 
@@ -161,7 +161,7 @@ def test_the_order_of_the_past_does_not_matter(order: list[int], seed: int):
     """The voice is a weighted mean."""
     rng = np.random.default_rng(seed)
     spoken = [(said(int(rng.integers(3)), 10 * seed + i), float(rng.random())) for i in range(8)]
-    first, second = Baseline(MODEL), Baseline(MODEL)
+    first, second = SpeakerAdaptation(MODEL), SpeakerAdaptation(MODEL)
     for place in range(8):
         first.observe(*spoken[place])
         second.observe(*spoken[order[place]])
@@ -180,7 +180,7 @@ def test_the_oldest_is_forgotten():
     """So that whoever takes over the microphone is soon the only one."""
     other = after([(0, 1.0)] * (3 * MEMORY))
     assert other.utterances == MEMORY
-    fresh = Baseline(MODEL)
+    fresh = SpeakerAdaptation(MODEL)
     for seed in range(2 * MEMORY, 3 * MEMORY):
         fresh.observe(said(0, seed), 1.0)
     assert adapted(fresh, said(2, 7)) == pytest.approx(adapted(other, said(2, 7)))
@@ -199,12 +199,14 @@ def spoken(who: float, emotion: int, seed: int) -> np.ndarray:
     return np.append(said(emotion, seed, VOICE if who == 0.0 else -VOICE), np.float32(who))
 
 
-def conversation(people: Sequence[float], enrolled: Sequence[Observation] = ()) -> Baseline:
-    """A baseline that has heard these people, one neutral utterance each."""
-    baseline = Baseline(PAIR, enrolled)
+def conversation(
+    people: Sequence[float], enrolled: Sequence[Observation] = ()
+) -> SpeakerAdaptation:
+    """An adaptation that has heard these people, one neutral utterance each."""
+    adaptation = SpeakerAdaptation(PAIR, enrolled)
     for seed, who in enumerate(people):
-        baseline.observe(spoken(who, 0, seed), 1.0)
-    return baseline
+        adaptation.observe(spoken(who, 0, seed), 1.0)
+    return adaptation
 
 
 def test_voices_in_turn_are_kept_apart():
@@ -225,12 +227,14 @@ def test_a_stranger_is_not_adapted_to():
 
 def test_a_doubtful_match_counts_half():
     """The likelier somebody else speaks, the more the unadapted head is believed."""
-    baseline = conversation([0.0] * 12)
+    adaptation = conversation([0.0] * 12)
     shifts = []
     for who in (0.0, 1.5, 2.5, 5.0):
         piece = np.append(said(1, 5), np.float32(who))
         shifts.append(
-            float(np.abs(adapted(baseline, piece) - adapted(Baseline(PAIR), piece)).sum())
+            float(
+                np.abs(adapted(adaptation, piece) - adapted(SpeakerAdaptation(PAIR), piece)).sum()
+            )
         )
     assert shifts == sorted(shifts, reverse=True)
     assert shifts[3] < 0.01 * shifts[0] < shifts[1] < shifts[0]
@@ -239,12 +243,12 @@ def test_a_doubtful_match_counts_half():
 def test_who_was_silent_for_longest_makes_room():
     """Whoever takes over the microphone is soon known, and memory has a bound."""
     people = [30.0 * number for number in range(VOICES)]
-    baseline = conversation([*people, 0.0, 900.0])  # the second one was silent for longest
+    adaptation = conversation([*people, 0.0, 900.0])  # the second one was silent for longest
     forgotten = spoken(30.0, 1, 5)
-    assert baseline.adapt(forgotten, scores_of(forgotten)) == pytest.approx(scores_of(forgotten))
+    assert adaptation.adapt(forgotten, scores_of(forgotten)) == pytest.approx(scores_of(forgotten))
     for who in (0.0, 60.0, 900.0):
         known = spoken(who, 1, 5)
-        assert baseline.adapt(known, scores_of(known)) != pytest.approx(scores_of(known))
+        assert adaptation.adapt(known, scores_of(known)) != pytest.approx(scores_of(known))
 
 
 def test_an_enrolled_voice_is_known_at_once_and_for_good():
@@ -252,14 +256,14 @@ def test_an_enrolled_voice_is_known_at_once_and_for_good():
     enrolled = [PAIR.observe(spoken(0.0, 0, seed), 1.0) for seed in range(12)]
     others = [30.0 * number for number in range(1, 4 * VOICES)]
     piece = spoken(0.0, 1, 99)
-    expected = adapted(Baseline(PAIR, enrolled), piece)
+    expected = adapted(SpeakerAdaptation(PAIR, enrolled), piece)
     assert expected.argmax() == 1
-    assert Baseline(PAIR, enrolled).utterances == 12
+    assert SpeakerAdaptation(PAIR, enrolled).utterances == 12
     assert adapted(conversation([0.0] * 12), piece) == pytest.approx(expected)
-    baseline = conversation(others, enrolled)
-    assert adapted(baseline, piece) == pytest.approx(expected)
-    baseline.reset()
-    assert adapted(baseline, piece) == pytest.approx(expected)
+    adaptation = conversation(others, enrolled)
+    assert adapted(adaptation, piece) == pytest.approx(expected)
+    adaptation.reset()
+    assert adapted(adaptation, piece) == pytest.approx(expected)
 
 
 def test_an_utterance_does_not_influence_its_own_answer():
@@ -267,31 +271,31 @@ def test_an_utterance_does_not_influence_its_own_answer():
     classifier = Classifier(small_bundle(), prior="even")
     classifier._log_natural = np.log([0.99, 0.005, 0.005])  # so that all of it counts
     first, second = voice(0.3), voice(0.3, seed=1)
-    baseline = classifier.new_baseline()
-    assert baseline is not None
-    assert classifier.judge(first, baseline, learn=True) == classifier.judge(first)
-    assert baseline.utterances == 1
-    before = classifier.judge(second, baseline)
-    assert classifier.judge(second, baseline, learn=True) == before
-    assert classifier.judge(second, baseline) != before
-    assert classifier.judge(second) != before
+    adaptation = classifier.new_adaptation()
+    assert adaptation is not None
+    assert classifier.classify(first, adaptation, learn=True) == classifier.classify(first)
+    assert adaptation.utterances == 1
+    before = classifier.classify(second, adaptation)
+    assert classifier.classify(second, adaptation, learn=True) == before
+    assert classifier.classify(second, adaptation) != before
+    assert classifier.classify(second) != before
 
 
 def test_silence_is_nobody():
     """It gets its flat answer and teaches nothing."""
     classifier = Classifier(small_bundle())
-    baseline = classifier.new_baseline()
-    assert baseline is not None
-    assert classifier.judge(np.zeros(8000, np.int16), baseline, learn=True).uncertain
-    assert baseline.utterances == 0
+    adaptation = classifier.new_adaptation()
+    assert adaptation is not None
+    assert classifier.classify(np.zeros(8000, np.int16), adaptation, learn=True).uncertain
+    assert adaptation.utterances == 0
 
 
 def test_a_bundle_without_voices_has_no_baseline():
     """It classifies as if nobody had spoken before."""
     small = small_bundle()
     old = Classifier(replace(small, voices=None))
-    assert old.new_baseline() is None
-    assert old.judge(voice(0.3), None, learn=True) == Classifier(small).judge(voice(0.3))
+    assert old.new_adaptation() is None
+    assert old.classify(voice(0.3), None, learn=True) == Classifier(small).classify(voice(0.3))
 
 
 def clips(per_emotion: int) -> list[Clip]:
@@ -307,15 +311,15 @@ def clips(per_emotion: int) -> list[Clip]:
 @pytest.mark.parametrize(
     ("kind", "own"),
     [
-        (Session.MIXED, [True] * PAST),
-        (Session.ONE_EMOTION, [True] * 9),
-        (Session.NEUTRAL, [True] * NEUTRAL_PAST),
-        (Session.EIGHT_NEUTRAL, [True] * PAST),
-        (Session.IN_TURN, [True, False] * (PAST // 2)),
-        (Session.ANOTHER, [False] * PAST),
+        (SimulatedPast.MIXED, [True] * PAST),
+        (SimulatedPast.ONE_EMOTION, [True] * 9),
+        (SimulatedPast.NEUTRAL, [True] * NEUTRAL_PAST),
+        (SimulatedPast.EIGHT_NEUTRAL, [True] * PAST),
+        (SimulatedPast.IN_TURN, [True, False] * (PAST // 2)),
+        (SimulatedPast.ANOTHER, [False] * PAST),
     ],
 )
-def test_a_session_has_the_speakers_and_emotions_of_its_kind(kind: Session, own: list[bool]):
+def test_a_session_has_the_speakers_and_emotions_of_its_kind(kind: SimulatedPast, own: list[bool]):
     """Never the tested clip, none twice, as many as there are; drawn anew by another seed."""
     all_clips = clips(10)
     past = sessions(all_clips, kind, seed=0)
@@ -325,9 +329,9 @@ def test_a_session_has_the_speakers_and_emotions_of_its_kind(kind: Session, own:
         assert row not in chosen
         assert len(set(chosen)) == len(chosen)
         assert [all_clips[i].voice == all_clips[row].voice for i in chosen] == own
-        if kind is Session.ONE_EMOTION:
+        if kind is SimulatedPast.ONE_EMOTION:
             assert set(emotions) == {all_clips[row].emotion}
-        if kind in (Session.NEUTRAL, Session.EIGHT_NEUTRAL):
+        if kind in (SimulatedPast.NEUTRAL, SimulatedPast.EIGHT_NEUTRAL):
             assert emotions.count("neutral") == NEUTRAL_PAST
     assert np.array_equal(past, sessions(all_clips, kind, seed=0))
     assert not np.array_equal(past, sessions(all_clips, kind, seed=1))
@@ -336,8 +340,8 @@ def test_a_session_has_the_speakers_and_emotions_of_its_kind(kind: Session, own:
 def test_where_nobody_else_is_nobody_else_speaks():
     """A corpus of one speaker: in turn with nobody, after nobody."""
     alone = clips(5)[:15]
-    assert (sessions(alone, Session.ANOTHER, seed=0) == -1).all()
-    assert (sessions(alone, Session.IN_TURN, seed=0) >= 0).all()
+    assert (sessions(alone, SimulatedPast.ANOTHER, seed=0) == -1).all()
+    assert (sessions(alone, SimulatedPast.IN_TURN, seed=0) >= 0).all()
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -363,20 +367,20 @@ def test_simulated_sessions_are_classified_as_live_ones(seed: int):
         embeddings, unadapted, past, model, log_natural=NATURAL, labels=LABELS
     )
     for row, before in enumerate(past):
-        baseline = Baseline(model)
+        adaptation = SpeakerAdaptation(model)
         for i in before[before >= 0]:
-            baseline.observe(embeddings[i], float(weights[i]))
-        assert got[row] == pytest.approx(baseline.adapt(embeddings[row], unadapted[row]))
+            adaptation.observe(embeddings[i], float(weights[i]))
+        assert got[row] == pytest.approx(adaptation.adapt(embeddings[row], unadapted[row]))
         assert 0 <= trust[row] < 1
     assert np.array_equal(got[(past < 0).all(1)], unadapted[(past < 0).all(1)])
 
 
 def test_a_long_anger_does_not_make_the_neutral_voice_forgotten():
     """What does not count for the neutral voice takes no place among what is remembered."""
-    baseline = Baseline(PAIR)
+    adaptation = SpeakerAdaptation(PAIR)
     for seed in range(4):
-        baseline.observe(np.append(said(0, seed), np.float32(0.0)), neutral=1.0)
-    known = baseline.utterances
+        adaptation.observe(np.append(said(0, seed), np.float32(0.0)), neutral=1.0)
+    known = adaptation.utterances
     for seed in range(2 * MEMORY):
-        baseline.observe(np.append(said(1, seed), np.float32(0.0)), neutral=0.0)
-    assert baseline.utterances == known == 4
+        adaptation.observe(np.append(said(1, seed), np.float32(0.0)), neutral=0.0)
+    assert adaptation.utterances == known == 4

@@ -30,7 +30,7 @@ def classifier() -> Classifier:
 
 def test_it_answers_with_probabilities(classifier: Classifier):
     """One per label, summing to 1; mood within its bounds."""
-    prediction = classifier.judge(voice(2.0))
+    prediction = classifier.classify(voice(2.0))
     assert prediction.labels == classifier.labels == EMOTIONS
     assert sum(prediction.probabilities) == pytest.approx(1, abs=1e-9)
     assert -1 <= prediction.mood <= 1
@@ -48,8 +48,8 @@ def test_the_open_model_knows_seven_emotions():
 def test_gain_does_not_matter(gain_db: float):
     """How loud the microphone is set changes nothing."""
     wave = voice(1.5)
-    expected = EXACT.judge(wave)
-    got = EXACT.judge(wave * np.float32(10 ** (gain_db / 20)))
+    expected = EXACT.classify(wave)
+    got = EXACT.classify(wave * np.float32(10 ** (gain_db / 20)))
     assert got.probabilities == pytest.approx(expected.probabilities, abs=2e-3)
 
 
@@ -59,26 +59,26 @@ def test_blocks_do_not_matter(cuts: list[int]):
     """However the PCM was cut on its way, put together it is the same."""
     pcm = (voice(1.5) * 2**15).astype(np.int16)
     blocks = [block.copy() for block in np.split(pcm, sorted(cuts))]
-    assert LOADED.judge(np.concatenate(blocks)) == LOADED.judge(pcm)
+    assert LOADED.classify(np.concatenate(blocks)) == LOADED.classify(pcm)
 
 
 def test_silence_at_the_ends_does_not_matter(classifier: Classifier):
     """As when a segmenter is more, or less, generous; the 20 ms grid leaves a little."""
-    short = classifier.judge(np.concatenate([silence(0.2), voice(2), silence(0.2)]))
-    long = classifier.judge(np.concatenate([silence(0.5), voice(2), silence(1.0)]))
+    short = classifier.classify(np.concatenate([silence(0.2), voice(2), silence(0.2)]))
+    long = classifier.classify(np.concatenate([silence(0.5), voice(2), silence(1.0)]))
     assert long.probabilities == pytest.approx(short.probabilities, abs=0.05)
 
 
 def test_int16_and_float32_are_the_same(classifier: Classifier):
     """Full scale is 32768, or 1."""
     pcm = (voice(1.0) * 2**15).astype(np.int16)
-    assert classifier.judge(pcm) == classifier.judge(pcm.astype(np.float32) / 2**15)
+    assert classifier.classify(pcm) == classifier.classify(pcm.astype(np.float32) / 2**15)
 
 
 @pytest.mark.parametrize("seconds", [0, 0.05, 3])
 def test_silence_gets_a_flat_answer(classifier: Classifier, seconds: float):
     """Nothing is known about nothing."""
-    prediction = classifier.judge(np.zeros(round(seconds * SAMPLE_RATE), np.int16))
+    prediction = classifier.classify(np.zeros(round(seconds * SAMPLE_RATE), np.int16))
     assert prediction.uncertain
     assert set(prediction.probabilities) == {1 / 8}
     assert prediction.mood == pytest.approx((1 - 4) / 8)
@@ -88,7 +88,7 @@ def test_silence_gets_a_flat_answer(classifier: Classifier, seconds: float):
 def test_any_length_is_judged(classifier: Classifier, samples: int):
     """From one sample to more than the net has positions for."""
     pcm = np.random.default_rng(0).integers(-999, 999, samples).astype(np.int16)
-    assert sum(classifier.judge(pcm).probabilities) == pytest.approx(1)
+    assert sum(classifier.classify(pcm).probabilities) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(
@@ -105,15 +105,15 @@ def test_wrong_input_is_refused(
 ):
     """With what was got and what is expected."""
     with pytest.raises(error, match=r"got .* expected"):
-        classifier.judge(pcm)
+        classifier.classify(pcm)
 
 
 def test_threads_share_one(classifier: Classifier):
     """Eight at once hear what one hears."""
     pieces = [voice(0.5 + 0.2 * i, seed=i) for i in range(8)]
-    expected = [classifier.judge(piece) for piece in pieces]
+    expected = [classifier.classify(piece) for piece in pieces]
     with ThreadPoolExecutor(8) as threads:
-        assert list(threads.map(classifier.judge, pieces)) == expected
+        assert list(threads.map(classifier.classify, pieces)) == expected
 
 
 def test_uncertain_below_the_threshold():
@@ -122,8 +122,8 @@ def test_uncertain_below_the_threshold():
     for threshold, uncertain in ((0.0, False), (1.0, True)):
         calibration = small.manifest.calibration.model_copy(update={"threshold": threshold})
         manifest = small.manifest.model_copy(update={"calibration": calibration})
-        judged = Classifier(bundle.Bundle(manifest, small.network, "")).judge(voice(0.3))
-        assert judged.uncertain is uncertain
+        classified = Classifier(bundle.Bundle(manifest, small.network, "")).classify(voice(0.3))
+        assert classified.uncertain is uncertain
 
 
 def taking_for_speech(threshold: float) -> Classifier:
@@ -141,7 +141,7 @@ def test_a_short_piece_proves_less():
     hasty = Classifier(replace(loaded, manifest=without_brevity(loaded.manifest)))
     careful = Classifier(replace(loaded, manifest=manifest))
     for seconds, same in ((0.5, False), (1.5, False), (2.5, True)):
-        first, second = (each.judge(voice(seconds)) for each in (hasty, careful))
+        first, second = (each.classify(voice(seconds)) for each in (hasty, careful))
         assert (first.confidence == second.confidence) is same
         assert first.confidence >= second.confidence
         assert first.emotion == second.emotion
@@ -155,7 +155,7 @@ def without_brevity(manifest: bundle.Manifest) -> bundle.Manifest:
 
 def test_what_is_no_speech_has_no_emotion():
     """Its probabilities are as they would have been, but it is uncertain."""
-    spoken, other = (taking_for_speech(threshold).judge(voice(0.3)) for threshold in (0.0, 1.1))
+    spoken, other = (taking_for_speech(threshold).classify(voice(0.3)) for threshold in (0.0, 1.1))
     assert spoken.is_speech
     assert spoken.emotion in spoken.labels
     assert (other.is_speech, other.emotion, other.uncertain) == (False, NO_SPEECH, True)
@@ -166,17 +166,17 @@ def test_what_is_no_speech_has_no_emotion():
 def test_a_voice_is_not_learned_from_what_is_no_speech():
     """A door has no voice."""
     for threshold, learned in ((0.0, 1), (1.1, 0)):
-        judging = taking_for_speech(threshold)
-        baseline = judging.new_baseline()
-        assert baseline is not None
-        judging.judge(voice(0.3), baseline, learn=True)
-        assert baseline.utterances == learned
+        classifying = taking_for_speech(threshold)
+        adaptation = classifying.new_adaptation()
+        assert adaptation is not None
+        classifying.classify(voice(0.3), adaptation, learn=True)
+        assert adaptation.utterances == learned
 
 
 def test_an_older_bundle_takes_everything_for_speech():
     """It was never told what else there is."""
     noise = np.random.default_rng(0).standard_normal(3000).astype(np.float32)
-    heard = Classifier(replace(small_bundle(), speech=None)).judge(noise)
+    heard = Classifier(replace(small_bundle(), speech=None)).classify(noise)
     assert (heard.is_speech, heard.speech) == (True, 1.0)
 
 
@@ -202,7 +202,7 @@ def test_it_hears_actors(classifier: Classifier):
     if not DATA.is_dir():
         pytest.skip(f"no recordings in {DATA}")
     heard = [
-        classifier.judge(soundfile.read(DATA / name, dtype="float32")[0]).emotion == emotion
+        classifier.classify(soundfile.read(DATA / name, dtype="float32")[0]).emotion == emotion
         for name, emotion in names.items()
     ]
     assert np.mean(heard) > 0.7

@@ -99,7 +99,7 @@ def test_a_classifier_answers_under_the_prior_of_its_use():
     """The ratio of two answers is that of the priors; what is common becomes likelier."""
     piece = voice(0.3)
     even, natural, angry = (
-        np.array(Classifier(small_bundle(), prior=prior, exact=True).judge(piece).probabilities)
+        np.array(Classifier(small_bundle(), prior=prior, exact=True).classify(piece).probabilities)
         for prior in ("even", "natural", {"angry": 0.9})
     )
     assert natural / even == pytest.approx(
@@ -121,7 +121,7 @@ def test_what_a_head_was_trained_under_does_not_count():
     )
     known = bundle.Bundle(taught, small.network, small.card)
     plain, corrected = (
-        np.array(Classifier(each, prior="even", exact=True).judge(piece).probabilities)
+        np.array(Classifier(each, prior="even", exact=True).classify(piece).probabilities)
         for each in (small, known)
     )
     assert corrected[0] / corrected[1] == pytest.approx(plain[0] / plain[1] / 2, rel=1e-4)
@@ -133,9 +133,11 @@ def test_a_predictor_takes_a_prior(tmp_path):
     pcm = voice(2.0)
     answers = {}
     for prior in ("even", "natural"):
-        answers[prior] = Classifier.load(tmp_path / "small", prior=prior).judge(pcm).probabilities
+        answers[prior] = (
+            Classifier.load(tmp_path / "small", prior=prior).classify(pcm).probabilities
+        )
         predictor = Predictor(tmp_path / "small", prior=prior)
-        assert predictor._classifier.judge(pcm).probabilities == answers[prior]
-    assert Predictor(tmp_path / "small")._classifier.judge(pcm).probabilities == answers["even"]
+        assert predictor._classifier.classify(pcm).probabilities == answers[prior]
+    assert Predictor(tmp_path / "small")._classifier.classify(pcm).probabilities == answers["even"]
     with pytest.raises(ConfigError, match="got prior 'evn'"):
         Predictor(tmp_path / "small", prior="evn")  # type: ignore[arg-type]

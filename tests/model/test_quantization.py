@@ -40,8 +40,8 @@ def test_little_is_lost(said: list[Pcm]):
         assert expected is not None
         error = np.linalg.norm(got.embedding - expected.embedding)
         assert 0 < error < 0.03 * np.linalg.norm(expected.embedding)
-        probabilities = exact.judge(pcm).probabilities
-        assert quick.judge(pcm).probabilities == pytest.approx(probabilities, abs=0.1)
+        probabilities = exact.classify(pcm).probabilities
+        assert quick.classify(pcm).probabilities == pytest.approx(probabilities, abs=0.1)
     assert all(torch.equal(before[name], v) for name, v in BUNDLE.network.state_dict().items())
 
 
@@ -49,4 +49,4 @@ def test_other_processors_calculate_in_float32(said: list[Pcm], monkeypatch):
     """What is quicker here may overflow there."""
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
     plain, exact = Classifier(BUNDLE), Classifier(BUNDLE, exact=True)
-    assert plain.judge(said[0]).probabilities == exact.judge(said[0]).probabilities
+    assert plain.classify(said[0]).probabilities == exact.classify(said[0]).probabilities

@@ -27,12 +27,13 @@ from streamer.cli import file, main, run
 from streamer.config import Config, DashboardConfig
 from streamer.dashboard.dashboard import Dashboard
 from streamer.errors import ConfigError, InputError, OutputError
+from streamer.events import Event, StateChanged
 from streamer.pipeline.live import Pipeline
 from streamer.session import LiveSession
 from streamer.sinks import csv_log
 from streamer.sinks.lines import JsonLines
 from streamer.sinks.writer import MAX_BUFFER
-from streamer.types import SAMPLE_RATE, Block, Event, State, StateChanged, Utterance
+from streamer.types import SAMPLE_RATE, Block, State, Utterance
 
 LEAD = silence(1.0)
 SAID = np.concatenate((speech(0.8), silence(0.8)))
@@ -320,7 +321,7 @@ def test_a_minute_asleep_is_a_hole_in_the_stream(tmp_path):
     before, after = read(tmp_path / "rows.csv")
     assert (before["end_reason"], after["end_reason"]) == ("gap", "silence")
     assert float(after["start_s"]) == pytest.approx(63.0, abs=0.15)
-    assert "lost: 60.00 s in 1 gaps, 0 overruns, 0 utterances not judged" in session.summary()
+    assert "lost: 60.00 s in 1 gaps, 0 overruns, 0 utterances not classified" in session.summary()
 
 
 def lost_at(times, monkeypatch):
@@ -607,7 +608,7 @@ def fail(*_args: object, **_options: object) -> None:
     [
         ("streamer.audio.ring.RingBuffer.write", "capture"),
         ("streamer.segmentation.segmenter.Segmenter.push", "segmenter"),
-        ("fakes.FakeModel.judge", "worker"),
+        ("fakes.FakeModel.classify", "worker"),
         ("fakes.FakeModel.warm_up", "worker"),
         ("streamer.sinks.lines.JsonLines.write", "main"),
     ],
@@ -623,7 +624,7 @@ def test_a_fault_in_a_thread_ends_it_and_is_told(tmp_path, monkeypatch, capfd, w
     error = capfd.readouterr().err
     assert "streamer: a fault in the program, please report it: PlantedError('planted')" in error
     assert thread == "main" or f"in the thread '{thread}'" in error
-    if where == "fakes.FakeModel.judge":  # its row is owed all the same
+    if where == "fakes.FakeModel.classify":  # its row is owed all the same
         assert [row["emotion"] for row in read(path)] == [""]
     elif thread != "main":
         assert not path.exists() or read(path) == []
@@ -663,7 +664,7 @@ def test_what_was_judged_when_it_failed_has_its_row(tmp_path):
         def write(self, event, session):
             del session
             if isinstance(event, Utterance):
-                time.sleep(1.0)  # the others are judged meanwhile
+                time.sleep(1.0)  # the others are classified meanwhile
                 fail()
 
     script = [*blocks(np.concatenate((LEAD, np.tile(SAID, 4))))]

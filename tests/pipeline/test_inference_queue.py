@@ -1,9 +1,9 @@
-"""Utterances never vanish; windows give way."""
+"""Utterances never vanish; excerpts give way."""
 
 import numpy as np
 
 from streamer.pipeline.inference_queue import MAX_SEGMENTS, InferenceQueue
-from streamer.types import SAMPLE_RATE, EndReason, Segment, Window
+from streamer.types import SAMPLE_RATE, EndReason, Excerpt, Segment
 
 PCM = np.zeros(10, np.int16)
 
@@ -13,31 +13,31 @@ def segment(number: int) -> Segment:
     return Segment(number, 0, 10, 0, PCM, EndReason.SILENCE)
 
 
-def test_the_newest_window_of_a_channel_wins():
-    """Older windows are counted as late, other channels are untouched."""
+def test_the_newest_excerpt_of_a_channel_wins():
+    """Older excerpts are counted as late, other channels are untouched."""
     waiting = InferenceQueue()
     for end in (1, 2, 3):
-        waiting.put("a", Window(1, end, PCM))
-    waiting.put("b", Window(1, 9, PCM))
+        waiting.put("a", Excerpt(1, end, PCM))
+    waiting.put("b", Excerpt(1, 9, PCM))
     tasks = [waiting.get(), waiting.get()]
     assert [(task.channel, task.piece.end) for task in tasks if task] == [("a", 3), ("b", 9)]
-    assert waiting.late_windows == 2
+    assert waiting.dropped_partials == 2
 
 
-def test_a_newer_window_keeps_its_place_in_line():
-    """Or a channel whose windows are always late would never be served."""
+def test_a_newer_excerpt_keeps_its_place_in_line():
+    """Or a channel whose excerpts are always late would never be served."""
     waiting = InferenceQueue()
     for channel, end in (("a", 1), ("b", 1), ("a", 2)):
-        waiting.put(channel, Window(1, end, PCM))
+        waiting.put(channel, Excerpt(1, end, PCM))
     tasks = [waiting.get(), waiting.get()]
     assert [(task.channel, task.piece.end) for task in tasks if task] == [("a", 2), ("b", 1)]
 
 
-def test_utterances_go_first_and_end_their_windows():
-    """Nobody wants a rolling view of what is over."""
+def test_utterances_go_first_and_end_their_excerpts():
+    """Nobody wants a partial result of what is over."""
     waiting = InferenceQueue()
-    waiting.put("b", Window(1, 5, PCM))
-    waiting.put("a", Window(1, 5, PCM))
+    waiting.put("b", Excerpt(1, 5, PCM))
+    waiting.put("a", Excerpt(1, 5, PCM))
     waiting.put("a", segment(1))
     waiting.close()
     first, second, end = waiting.get(), waiting.get(), waiting.get()
@@ -46,7 +46,7 @@ def test_utterances_go_first_and_end_their_windows():
     assert second is not None
     assert second.channel == "b"
     assert end is None
-    assert waiting.late_windows == 0
+    assert waiting.dropped_partials == 0
 
 
 def test_too_many_utterances_are_handed_out_unjudged_but_all():
@@ -73,7 +73,7 @@ def test_the_result_of_an_abandoned_task_is_not_delivered():
     waiting = InferenceQueue()
     for number in (1, 2, 3):
         waiting.put("a", segment(number))
-    waiting.put("b", Window(1, 9, PCM))
+    waiting.put("b", Excerpt(1, 9, PCM))
     delivered = []
     first = waiting.get()
     waiting.finish(first, lambda: delivered.append(1))

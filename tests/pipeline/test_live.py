@@ -9,24 +9,19 @@ from fakes import FakeModel, ScriptedSource, blocks, silence, speech
 
 from streamer.config import Config
 from streamer.errors import DeviceLostError, InputError, ModelError
-from streamer.pipeline.live import Pipeline
-from streamer.types import (
-    SAMPLE_RATE,
-    Block,
+from streamer.events import (
     Counters,
-    EndReason,
     ModelLoaded,
-    RollingPrediction,
-    SourceInfo,
+    PartialResult,
     SourceOpened,
-    State,
     StateChanged,
     ThreadFailed,
-    Utterance,
     UtteranceStarted,
     VoiceLearned,
     Warned,
 )
+from streamer.pipeline.live import Pipeline
+from streamer.types import SAMPLE_RATE, Block, EndReason, SourceInfo, State, Utterance
 
 LEAD = silence(1.0)
 LEARNING = Config.model_validate({"baseline": {"enabled": True}})
@@ -72,7 +67,7 @@ def test_an_utterance_starts_rolls_and_ends():
     assert source.closed == 1
 
 
-def test_rolling_predictions_come_while_somebody_speaks():
+def test_partial_results_come_while_somebody_speaks():
     """At real-time pace, about four a second, each before its utterance's row."""
 
     def paced():
@@ -82,15 +77,15 @@ def test_rolling_predictions_come_while_somebody_speaks():
 
     events = run(ScriptedSource(paced()))
     (row,) = of(Utterance, events)
-    rolling = of(RollingPrediction, events)
-    assert 7 <= len(rolling) <= 13
-    assert rolling[0].end - row.start == pytest.approx(0.5 * SAMPLE_RATE, abs=0.1 * SAMPLE_RATE)
-    assert np.diff([r.end for r in rolling]) == pytest.approx(0.25 * SAMPLE_RATE, abs=320)
-    assert events.index(rolling[-1]) < events.index(row)
-    assert all(r.latency_ms >= 0 for r in rolling)
+    partials = of(PartialResult, events)
+    assert 7 <= len(partials) <= 13
+    assert partials[0].end - row.start == pytest.approx(0.5 * SAMPLE_RATE, abs=0.1 * SAMPLE_RATE)
+    assert np.diff([r.end for r in partials]) == pytest.approx(0.25 * SAMPLE_RATE, abs=320)
+    assert events.index(partials[-1]) < events.index(row)
+    assert all(r.latency_ms >= 0 for r in partials)
 
 
-def test_a_slow_worker_loses_windows_but_no_utterance():
+def test_a_slow_worker_loses_excerpts_but_no_utterance():
     """A source that can wait is made to wait."""
     pcm = np.concatenate([np.concatenate((silence(0.8), speech(0.8, seed=i))) for i in range(6)])
     events = run(ScriptedSource(blocks(pcm)), FakeModel(lambda: time.sleep(0.1)))
@@ -98,7 +93,7 @@ def test_a_slow_worker_loses_windows_but_no_utterance():
     assert [row.number for row in rows] == list(range(1, 7))
     assert all(row.prediction for row in rows)
     assert rows[-1].end_reason == EndReason.END_OF_INPUT
-    assert of(Counters, events)[-1].late_windows > 0
+    assert of(Counters, events)[-1].dropped_partials > 0
 
 
 def test_the_end_of_the_input_ends_the_open_utterance():
@@ -116,7 +111,7 @@ def test_a_stop_ends_the_open_utterance():
             time.sleep(0.05)
             yield speech(0.1, seed=i)
 
-    events = run(ScriptedSource(endless()), until=lambda e: isinstance(e, RollingPrediction))
+    events = run(ScriptedSource(endless()), until=lambda e: isinstance(e, PartialResult))
     assert of(Utterance, events)[-1].end_reason == EndReason.STOPPED
 
 
@@ -200,7 +195,7 @@ def test_a_pause_drops_what_is_heard():
     assert states(events)[1:4] == [State.LISTENING, State.PAUSED, State.LISTENING]
 
 
-@pytest.mark.parametrize("where", ["model", "source", "read", "judge", "segmenter"])
+@pytest.mark.parametrize("where", ["model", "source", "read", "classify", "segmenter"])
 def test_no_thread_dies_quietly(where, monkeypatch):
     """Each fault arrives as an event, and the pipeline ends."""
 
@@ -219,7 +214,7 @@ def test_no_thread_dies_quietly(where, monkeypatch):
         source = ScriptedSource(speaking, reopens=fail)
     if where == "read":
         source = ScriptedSource([*speaking[:60], PlantedError()])
-    if where == "judge":
+    if where == "classify":
         load = lambda: FakeModel(fail)  # noqa: E731 - one of four ways to load
     if where == "segmenter":
         monkeypatch.setattr("streamer.segmentation.segmenter.Segmenter.push", fail)
@@ -229,7 +224,9 @@ def test_no_thread_dies_quietly(where, monkeypatch):
     pipeline.join()
     (failed, *_) = of(ThreadFailed, events)
     assert isinstance(failed.error, PlantedError)
-    thread = {"model": "worker", "judge": "worker", "segmenter": "segmenter"}.get(where, "capture")
+    thread = {"model": "worker", "classify": "worker", "segmenter": "segmenter"}.get(
+        where, "capture"
+    )
     assert failed.thread == thread
 
 
@@ -251,11 +248,11 @@ def test_the_voice_is_learned_and_forgotten():
     """One utterance after the other; after a change of speaker from the beginning."""
     said = [np.concatenate((LEAD, speech(1.0, seed=i))) for i in range(3)]
     pipeline: Pipeline
-    judged = threading.Event()
+    classified = threading.Event()
 
     def script():
         yield from blocks(np.concatenate((*said[:2], LEAD)))
-        assert judged.wait(20)
+        assert classified.wait(20)
         pipeline.forget()
         yield from blocks(np.concatenate((said[2], LEAD)))
 
@@ -265,25 +262,25 @@ def test_the_voice_is_learned_and_forgotten():
     while (event := pipeline.events.get(timeout=20)) is not None:
         events.append(event)
         if event == VoiceLearned("mono", 2):
-            judged.set()
+            classified.set()
     known = [event.utterances for event in of(VoiceLearned, events)]
     assert known == [0, 1, 2, 0, 1]
 
 
-def test_a_window_teaches_nothing():
-    """Only a whole utterance, once, after it was judged."""
+def test_an_excerpt_teaches_nothing():
+    """Only a whole utterance, once, after it was classified."""
     learned: list[bool] = []
 
     class Listening(FakeModel):
-        def judge(self, pcm, baseline=None, *, learn=False):
-            assert baseline is not None
+        def classify(self, pcm, adaptation=None, *, learn=False):
+            assert adaptation is not None
             learned.append(learn)
-            return super().judge(pcm, baseline, learn=learn)
+            return super().classify(pcm, adaptation, learn=learn)
 
     pcm = np.concatenate((LEAD, speech(2.0), LEAD))
     events = run(ScriptedSource(blocks(pcm)), Listening(), config=LEARNING)
     assert learned.count(True) == len(of(Utterance, events)) == 1
-    assert learned.count(False) == len(of(RollingPrediction, events))
+    assert learned.count(False) == len(of(PartialResult, events))
 
 
 def test_voices_are_not_learned_where_nobody_wants_it():

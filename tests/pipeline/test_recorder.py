@@ -16,6 +16,7 @@ from fakes import FakeModel, ScriptedSource, blocks, silence, speech
 from streamer import session as live_session
 from streamer.config import Config
 from streamer.errors import OutputError
+from streamer.events import Event, LevelMeasured, StateChanged
 from streamer.pipeline import event_queue, recorder
 from streamer.pipeline.event_queue import EventQueue
 from streamer.pipeline.live import Pipeline
@@ -24,7 +25,7 @@ from streamer.sinks import csv_log
 from streamer.sinks.csv_log import CsvLog
 from streamer.sinks.lines import LineSink
 from streamer.sinks.row import columns
-from streamer.types import EMOTIONS, Event, LevelMeasured, Mark, Pcm, State, StateChanged, Utterance
+from streamer.types import EMOTIONS, Mark, Pcm, State, Utterance
 
 PATIENCE_S = 60
 LEAD = silence(1.0)
@@ -172,13 +173,13 @@ class Stuck(FakeModel):
         self.hangs = threading.Event()
         self._answers = answers
 
-    def judge(self, pcm, baseline=None, *, learn=False):
+    def classify(self, pcm, adaptation=None, *, learn=False):
         """As scripted."""
         if learn and self.hangs.is_set():
             self._answers.wait(PATIENCE_S)
         if learn:
             self.hangs.set()
-        return super().judge(pcm, baseline, learn=learn)
+        return super().classify(pcm, adaptation, learn=learn)
 
 
 def while_stuck(model: Stuck, ready: Callable[[], bool], then: Callable[[], None]):
@@ -211,7 +212,7 @@ def test_a_stop_writes_what_the_worker_cannot_classify_in_time(tmp_path, monkeyp
     answers.set()
     assert numbers(path) == [1, 2, 3, 4, 5]
     assert [bool(row["emotion"]) for row in rows(path)] == [True, False, False, False, False]
-    assert "4 utterances not judged" in "\n".join(session.summary())
+    assert "4 utterances not classified" in "\n".join(session.summary())
 
 
 def test_a_second_interrupt_loses_no_row_and_writes_none_twice(tmp_path):
@@ -291,10 +292,10 @@ def test_a_worker_that_fails_owes_the_rows_of_what_waits(tmp_path):
     path = tmp_path / "rows.csv"
 
     class Failing(FakeModel):
-        def judge(self, pcm, baseline=None, *, learn=False):
+        def classify(self, pcm, adaptation=None, *, learn=False):
             if learn:
                 raise ZeroDivisionError
-            return super().judge(pcm, baseline, learn=learn)
+            return super().classify(pcm, adaptation, learn=learn)
 
     session = session_of(blocks(np.concatenate((LEAD, SAID, SAID))), path, Failing())
     with pytest.raises(ZeroDivisionError):

@@ -99,7 +99,7 @@ def data(text: str):
 
 
 def test_shares_are_of_the_speaking_time():
-    """The uncertain and the unjudged have theirs; what was no speech has none."""
+    """The uncertain and the unclassified have theirs; what was no speech has none."""
     figures = Figures.of(
         [
             utterance(0, 0.5, emotion="happy", end_s=6.0),
@@ -110,7 +110,7 @@ def test_shares_are_of_the_speaking_time():
             utterance(14, 0.9, label="no_speech"),
         ]
     )
-    assert dict(figures.shares) == {"happy": 6, "uncertain": 2, "angry": 2, "not judged": 2}
+    assert dict(figures.shares) == {"happy": 6, "uncertain": 2, "angry": 2, "unclassified": 2}
     assert figures.share("happy") == 0.5
     assert (figures.utterances, figures.no_speech, figures.speech_s) == (4, 2, 12)
     assert figures.mood == pytest.approx((6 * 0.5 - 2 * 0.5) / 10)
@@ -182,7 +182,7 @@ def test_what_is_to_be_kept_in_mind_is_said():
     assert "Customer: no emotion stands out." in text
     assert "Line" not in text
     assert "1 alert: anger (customer, 0:00:02)." in text
-    assert "33 % of the speech is uncertain; 33 % was not judged; 1 sound" in text
+    assert "33 % of the speech is uncertain; 33 % was not classified; 1 sound" in text
 
 
 # --- the page -----------------------------------------------------------------------------------
@@ -196,9 +196,9 @@ def test_the_page_holds_what_the_log_says():
         utterance(3, -0.7, emotion="sad", label="angry", alert="anger", note="rude"),
         id="bad",
     )
-    unjudged = session(utterance(0, None), id="unjudged")
-    got = data(page([good, unjudged, bad], ["a.csv, line 3: torn"]))
-    assert [s["id"] for s in got["sessions"]] == ["bad", "good", "unjudged"]
+    unclassified = session(utterance(0, None), id="unclassified")
+    got = data(page([good, unclassified, bad], ["a.csv, line 3: torn"]))
+    assert [s["id"] for s in got["sessions"]] == ["bad", "good", "unclassified"]
     rows = got["sessions"][0]["rows"]
     names = [verdict["name"] for verdict in got["verdicts"]]
     assert [names[place] for place in rows["verdict"]] == ["uncertain", "angry"]

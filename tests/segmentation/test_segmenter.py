@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.config import RollingConfig, SegmenterConfig
+from streamer.config import PartialResultsConfig, SegmenterConfig
 from streamer.segmentation.segmenter import Segmenter, SegmenterEvent
-from streamer.types import SAMPLE_RATE, EndReason, Pcm, Segment, SpeechStart, Window
+from streamer.types import SAMPLE_RATE, EndReason, Excerpt, Pcm, Segment, SpeechStart
 
 LOUD, QUIET = 8000, 40
 FRAME = 320
@@ -33,7 +33,7 @@ def stream(*runs: tuple[bool, int], frame: int = FRAME) -> Pcm:
 
 def segmenter(frame: int = FRAME, **values: float) -> Segmenter:
     """A segmenter with some values of its configuration changed."""
-    return Segmenter(SegmenterConfig(**values), RollingConfig(), frame, is_speech)
+    return Segmenter(SegmenterConfig(**values), PartialResultsConfig(), frame, is_speech)
 
 
 def segments(events: list[SegmenterEvent]) -> list[Segment]:
@@ -47,7 +47,7 @@ def plain(events: list[SegmenterEvent]) -> list[tuple[object, ...]]:
         (type(e).__name__, e.utterance, e.start, e.end, e.pcm_start, e.pcm.tobytes(), e.end_reason)
         if isinstance(e, Segment)
         else (type(e).__name__, e.utterance, e.end, e.pcm.tobytes())
-        if isinstance(e, Window)
+        if isinstance(e, Excerpt)
         else (type(e).__name__, e.utterance, e.start)
         for e in events
     ]
@@ -149,7 +149,7 @@ def test_close(reason: EndReason):
     """Closing ends the open utterance there, once, for the reason given."""
     machine = segmenter()
     machine.push(stream((False, 50), (True, 20)))
-    machine.push(stream((True, 1))[:100])  # a part of a frame is heard, though never judged
+    machine.push(stream((True, 1))[:100])  # a part of a frame is heard, though never classified
     (segment,) = segments(machine.close(reason))
     assert segment.end_reason is reason
     assert segment.end == 70 * FRAME
@@ -174,22 +174,22 @@ def test_skip_closes():
     assert segment.end_reason is EndReason.GAP
 
 
-def test_windows_due():
-    """Windows begin after half a second and come four times a second."""
+def test_excerpts_due():
+    """Excerpts begin after half a second and come four times a second."""
     events = segmenter().push(stream((False, 50), (True, 300)))
-    ends = [event.end / SAMPLE_RATE - 1 for event in events if isinstance(event, Window)]
+    ends = [event.end / SAMPLE_RATE - 1 for event in events if isinstance(event, Excerpt)]
     due = np.arange(0.5, 6.01, 0.25)
     assert len(ends) == len(due)
     assert all(0 <= end - moment < 0.02 for end, moment in zip(ends, due, strict=True))
 
 
-def test_windows_hold():
-    """A window holds the newest three seconds of its utterance."""
+def test_excerpts_hold():
+    """An excerpt holds the newest three seconds of its utterance."""
     pcm = stream((False, 50), (True, 300))
-    windows = [event for event in segmenter().push(pcm) if isinstance(event, Window)]
-    for window in windows:
-        assert np.array_equal(window.pcm, pcm[window.end - len(window.pcm) : window.end])
-        assert len(window.pcm) == min(3 * SAMPLE_RATE, window.end - 35 * FRAME)
+    excerpts = [event for event in segmenter().push(pcm) if isinstance(event, Excerpt)]
+    for excerpt in excerpts:
+        assert np.array_equal(excerpt.pcm, pcm[excerpt.end - len(excerpt.pcm) : excerpt.end])
+        assert len(excerpt.pcm) == min(3 * SAMPLE_RATE, excerpt.end - 35 * FRAME)
 
 
 def test_copies():
@@ -225,14 +225,14 @@ class Case:
 
     frame: int
     config: SegmenterConfig
-    rolling: RollingConfig
+    partials: PartialResultsConfig
     pcm: Pcm
     cuts: list[int]  # where blocks end
     holes: dict[int, int] = field(default_factory=dict)  # by samples delivered: close and skip
 
     def run(self) -> tuple[list[SegmenterEvent], Pcm]:
         """All events, and the stream by position, with zeros in the holes."""
-        machine = Segmenter(self.config, self.rolling, self.frame, is_speech)
+        machine = Segmenter(self.config, self.partials, self.frame, is_speech)
         events: list[SegmenterEvent] = []
         heard: list[Pcm] = []
         edges = sorted({0, len(self.pcm), *self.cuts, *self.holes})
@@ -259,7 +259,7 @@ def cases(draw: st.DrawFn, *, holes: bool = True) -> Case:
         preroll_ms=draw(st.integers(0, 600)),
         max_length_s=draw(st.floats(2, 4)),
     )
-    rolling = RollingConfig(
+    partials = PartialResultsConfig(
         first_ms=draw(st.integers(100, 800)),
         interval_ms=draw(st.integers(50, 500)),
         window_s=draw(st.floats(0.5, 3)),
@@ -271,7 +271,7 @@ def cases(draw: st.DrawFn, *, holes: bool = True) -> Case:
     return Case(
         frame,
         config,
-        rolling,
+        partials,
         pcm,
         draw(st.lists(places, max_size=20)),
         draw(st.dictionaries(places, st.integers(0, 5000), max_size=3)) if holes else {},
@@ -301,7 +301,7 @@ def test_any_segments(case: Case):
 @given(cases())
 @thorough
 def test_any_announcements(case: Case):
-    """Every utterance is announced once, has its windows in time, and ends once."""
+    """Every utterance is announced once, has its excerpts in time, and ends once."""
     events, heard = case.run()
     start: SpeechStart | None = None
     last = 0
@@ -309,7 +309,7 @@ def test_any_announcements(case: Case):
         if isinstance(event, SpeechStart):
             assert start is None
             start, last = event, event.start
-            due = case.rolling.first_ms * 16
+            due = case.partials.first_ms * 16
             continue
         assert start is not None
         assert event.utterance == start.utterance
@@ -318,9 +318,9 @@ def test_any_announcements(case: Case):
             assert event.end - last < due + case.frame or event.end_reason != EndReason.SILENCE
             start = None
         else:
-            assert len(event.pcm) <= case.rolling.window_s * SAMPLE_RATE + 1
+            assert len(event.pcm) <= case.partials.window_s * SAMPLE_RATE + 1
             assert np.array_equal(event.pcm, heard[event.end - len(event.pcm) : event.end])
-            last, due = event.end, case.rolling.interval_ms * 16
+            last, due = event.end, case.partials.interval_ms * 16
     assert start is None
 
 

@@ -9,7 +9,7 @@ import webrtcvad
 from numpy.typing import NDArray
 from voices import VOICES
 
-from streamer.config import RollingConfig, SegmenterConfig, VadConfig
+from streamer.config import PartialResultsConfig, SegmenterConfig, VadConfig
 from streamer.segmentation import vad
 from streamer.segmentation.segmenter import Segmenter
 from streamer.segmentation.vad import VoiceActivityDetector
@@ -37,7 +37,7 @@ def utterances(pcm: Pcm, frame_ms: int = 20) -> list[tuple[float, float]]:
     detector = VoiceActivityDetector(VadConfig(frame_ms=frame_ms))  # type: ignore[arg-type]
     segmenter = Segmenter(
         SegmenterConfig(),
-        RollingConfig(),
+        PartialResultsConfig(),
         detector.frame_samples,
         detector,
     )

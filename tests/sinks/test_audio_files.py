@@ -93,9 +93,9 @@ def test_what_was_judged_is_kept_for_its_owner_alone(tmp_path):
     live(AudioFolder(tmp_path / "voices"), tmp_path / "rows.csv")
     logged = rows(tmp_path / "rows.csv")
     assert names(tmp_path / "voices") == sorted(map(named, logged))
-    judged = list(segments_of(SAID, Config()))
-    assert len(logged) == len(judged) == 2
-    for row, segment in zip(logged, judged, strict=True):
+    classified = list(segments_of(SAID, Config()))
+    assert len(logged) == len(classified) == 2
+    for row, segment in zip(logged, classified, strict=True):
         path = tmp_path / "voices" / named(row)
         info = soundfile.info(path)
         assert (info.format, info.subtype) == ("FLAC", "PCM_16")

@@ -25,7 +25,7 @@ SESSION = Session("s-1", "call, one.wav", "default", EMOTIONS, 1_700_000_000.0)
 COLUMNS = columns(EMOTIONS)
 
 
-def utterance(number: int = 1, *, judged: bool = True) -> Utterance:
+def utterance(number: int = 1, *, classified: bool = True) -> Utterance:
     """One that is as good as any other."""
     heard = Prediction(EMOTIONS, (0.3, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1), 0.1, uncertain=True)
     return Utterance(
@@ -33,7 +33,7 @@ def utterance(number: int = 1, *, judged: bool = True) -> Utterance:
         channel="mono",
         start=16_000,
         end=40_000,
-        prediction=heard if judged else None,
+        prediction=heard if classified else None,
         level_dbfs=-23.456,
         end_reason=EndReason.SILENCE,
         latency_ms=431.2,
@@ -93,7 +93,7 @@ def test_a_row_holds_what_was_promised(tmp_path):
 def test_an_utterance_without_a_verdict_has_its_row(tmp_path):
     """Its cells are empty, and it is uncertain."""
     path = tmp_path / "rows.csv"
-    write(path, utterance(judged=False))
+    write(path, utterance(classified=False))
     (got,) = read(path)
     assert (got["emotion"], got["confidence"], got["angry"], got["uncertain"]) == (
         "",

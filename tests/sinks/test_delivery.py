@@ -15,11 +15,12 @@ from hooks import PATIENCE_S, SECRET
 
 from streamer.config import AlertsConfig
 from streamer.errors import DeliveryError
+from streamer.events import Alert
 from streamer.sinks.notify.command import Command
 from streamer.sinks.notify.delivery import MAX_WAITING, Delivery, NotificationSink, message
 from streamer.sinks.notify.webhook import DELIVERY, SIGNATURE, Webhook, signature
 from streamer.sinks.row import Session
-from streamer.types import EMOTIONS, Alert
+from streamer.types import EMOTIONS
 
 
 def alert(number=1, rule="angry customer"):

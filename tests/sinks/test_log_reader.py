@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from streamer.errors import InputError
 from streamer.sinks.csv_log import CsvLog
-from streamer.sinks.log_reader import NEEDED, NO_SPEECH, NOT_JUDGED, LoggedMark, read_log
+from streamer.sinks.log_reader import NEEDED, NO_SPEECH, UNCLASSIFIED, LoggedMark, read_log
 from streamer.sinks.row import Session, columns, mark_row, row
 from streamer.sinks.summary import UNCERTAIN
 from streamer.types import EMOTIONS, EndReason, Mark, Prediction, Utterance
@@ -65,7 +65,7 @@ def test_what_is_written_is_read(tmp_path):
     assert (first.channel, first.start_s, first.end_s, first.mood) == ("a", 1.0, 2.5, -0.6)
     assert (first.verdict, first.confidence, first.probabilities["angry"]) == ("angry", 0.4, 0.4)
     assert (first.level_dbfs, first.end_reason) == (-23.5, "silence")
-    assert (second.emotion, second.mood, second.verdict) == (None, None, NOT_JUDGED)
+    assert (second.emotion, second.mood, second.verdict) == (None, None, UNCLASSIFIED)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_what_is_written_is_read(tmp_path):
     [
         ({}, "sad"),
         ({"uncertain": "TRUE"}, UNCERTAIN),
-        ({"emotion": "", "confidence": "", "mood": "", "uncertain": "true"}, NOT_JUDGED),
+        ({"emotion": "", "confidence": "", "mood": "", "uncertain": "true"}, UNCLASSIFIED),
         ({"emotion": "no_speech", "confidence": "", "mood": ""}, NO_SPEECH),
         ({"emotion": "no_speech", "confidence": "", "mood": "", "uncertain": "true"}, NO_SPEECH),
         ({"uncertain": "true", "label": "Angry"}, "angry"),

@@ -22,7 +22,7 @@ def part():
     """Imports a part of benchmarks/peers.py."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
-        yield lambda name: importlib.import_module(f"beside.{name}")
+        yield lambda name: importlib.import_module(f"comparison.{name}")
 
 
 def clip(corpus: str, fold: str, index: int) -> Clip:
@@ -67,11 +67,11 @@ def test_multiply_adds_are_those_of_the_net(part):
     assert part("cost").multiply_adds(shape, 3.0) == pytest.approx(counter.get_total_flops() / 2)
 
 
-def test_rolling_windows_are_as_configured(part):
+def test_excerpts_are_as_configured(part):
     """From half a second on, four a second, three seconds at most, always up to now."""
     utterance = np.arange(5 * SAMPLE_RATE, dtype=np.int32)
-    found = list(part("cost").windows(utterance))
-    ends = [window[-1] + 1 for window in found]
+    found = list(part("cost").excerpts(utterance))
+    ends = [excerpt[-1] + 1 for excerpt in found]
     assert ends == list(range(SAMPLE_RATE // 2, 5 * SAMPLE_RATE, SAMPLE_RATE // 4))
     assert max(map(len, found)) == 3 * SAMPLE_RATE
     assert len(found[0]) == SAMPLE_RATE // 2
@@ -79,13 +79,13 @@ def test_rolling_windows_are_as_configured(part):
 
 def test_a_peer_that_fails_is_a_row(part, monkeypatch):
     """It says why, in the last line of what failed; the others go on."""
-    contenders, page = part("contenders"), part("page")
-    peer = contenders.Peer(script="none", title="None", requires=())
+    baselines, page = part("baselines"), part("page")
+    peer = baselines.Peer(script="none", title="None", requires=())
     failures: dict[str, str] = {}
-    with contenders.noting(peer, failures):
-        contenders.run([sys.executable, "-c", "print(1); raise SystemExit('no such package')"])
+    with baselines.noting(peer, failures):
+        baselines.run([sys.executable, "-c", "print(1); raise SystemExit('no such package')"])
     assert failures == {"none": "no such package"}
-    monkeypatch.setattr(page, "CONTENDERS", (peer,))
+    monkeypatch.setattr(page, "BASELINES", (peer,))
     whole = {"real_time_factor": 0.1, "once_ms": 1.0, "segmenting_us": 1.0, "peak_mb": 400.0}
     assert any(
         line.startswith("| None | not measured: no such package |")

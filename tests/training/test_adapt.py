@@ -35,7 +35,7 @@ from streamer.training.heads.logistic import Head
 from streamer.training.heads.transfer import (
     SURE,
     Change,
-    Examples,
+    LabelledExamples,
     fit_change,
     split,
     try_change,
@@ -130,13 +130,13 @@ def write(path: Path, rows: list[Row]) -> Path:
     return path
 
 
-def clouds(seed: int, *, apart: float, count: int = 60) -> Examples:
+def clouds(seed: int, *, apart: float, count: int = 60) -> LabelledExamples:
     """Utterances of three labels in a space of many directions, to a model that knows nothing."""
     rng = np.random.default_rng(seed)
     targets = torch.from_numpy(rng.permutation(np.arange(count) % 3))
     centres = rng.standard_normal((3, 200))
     vectors = apart * centres[targets] + rng.standard_normal((count, 200))
-    return Examples(
+    return LabelledExamples(
         embeddings=torch.from_numpy(vectors.astype(np.float32)),
         logits=torch.from_numpy(rng.standard_normal((count, 3)).astype(np.float32)),
         hesitations=torch.ones(count, 1),
@@ -152,7 +152,7 @@ def test_utterances_are_judged_as_the_program_judges_them(base, rows, tmp_path):
     model = Classifier.load(base, prior="even")
     labelled = [row for row in rows if row["label"]]
     heard = [
-        model.judge(tone(str(row["label"]), int(str(row["utterance"])))).probabilities
+        model.classify(tone(str(row["label"]), int(str(row["utterance"])))).probabilities
         for row in labelled
     ]
     targets = np.array([LABELS.index(str(row["label"])) for row in labelled])
@@ -160,7 +160,7 @@ def test_utterances_are_judged_as_the_program_judges_them(base, rows, tmp_path):
 
 
 def test_a_better_model_is_written_and_says_what_it_is(base, rows, tmp_path, capsys):
-    """The whole way, as a user goes it: figures, a bundle that judges, its card and licences."""
+    """The whole way, as a user goes it: figures, a working bundle, its card and licences."""
     log, audio = saved(tmp_path, rows)
     before = {path.name: path.read_bytes() for path in base.iterdir()}
     out = tmp_path / "mine"
@@ -171,7 +171,7 @@ def test_a_better_model_is_written_and_says_what_it_is(base, rows, tmp_path, cap
     assert "on sessions left out in turn" in told
     model = Classifier.load(out, prior="even")
     assert (model.name, model.labels) == ("mine-1", LABELS)
-    heard = [model.judge(tone(label, 1000 + i)).emotion for i, label in enumerate(LABELS * 4)]
+    heard = [model.classify(tone(label, 1000 + i)).emotion for i, label in enumerate(LABELS * 4)]
     assert sum(a == b for a, b in zip(heard, LABELS * 4, strict=True)) >= 10
     manifest = bundle.load(out).manifest
     notes = manifest.training["adaptation"]
@@ -290,7 +290,7 @@ def change_rows(rows: list[Row], **cells: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "message"),
+    ("change", "message"),
     [
         (lambda rows: rows[4].update(label="sad"), "utterance 4: label: got 'sad', the model know"),
         (lambda rows: rows[4].update(label="agnry"), "line 6: label: got 'agnry'"),
@@ -303,10 +303,10 @@ def change_rows(rows: list[Row], **cells: object) -> None:
         (lambda rows: rows.append({**rows[0], "label": "angry"}), "is labelled twice"),
     ],
 )
-def test_labels_that_will_not_do_are_named(spoil, message, base, rows, tmp_path):
+def test_labels_that_will_not_do_are_named(change, message, base, rows, tmp_path):
     """What was got and what is expected; nothing is written."""
     _, audio = saved(tmp_path, rows)
-    spoil(rows)
+    change(rows)
     log = write(tmp_path / "log.csv", rows)
     with pytest.raises(InputError, match=message) as caught:
         adapt([log], audio=audio, base=base, out=tmp_path / "mine")

@@ -16,7 +16,7 @@ from streamer.model.classifier import Classifier
 from streamer.training.augmentation import pieces
 from streamer.training.data.extraction import Extractor
 from streamer.training.data.manifest import leave_out, read_manifest
-from streamer.training.data.recordings import Recordings, Spoilt
+from streamer.training.data.recordings import Augmented, Recordings
 from streamer.training.encoder import finetune as finetune_module
 from streamer.training.encoder.average import average
 from streamer.training.encoder.files import read_provenance
@@ -79,14 +79,16 @@ def test_an_encoder_of_an_older_program_is_refused(encoder: Path, tmp_path: Path
 
 @pytest.fixture
 def heard(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Any]]:
-    """Which copies of clips are learned from, None for those that were not spoilt; how fast."""
+    """Which copies of clips are learned from, None for those that were not augmented; how fast."""
     copies, speeds = [], []
-    as_it_was, spoilt, log_mel = Recordings.__getitem__, Spoilt.__call__, pieces.log_mel
+    as_it_was, augmented, log_mel = Recordings.__getitem__, Augmented.__call__, pieces.log_mel
     monkeypatch.setattr(
         Recordings, "__getitem__", lambda self, clip: copies.append(None) or as_it_was(self, clip)
     )
     monkeypatch.setattr(
-        Spoilt, "__call__", lambda self, clip, copy: copies.append(copy) or spoilt(self, clip, copy)
+        Augmented,
+        "__call__",
+        lambda self, clip, copy: copies.append(copy) or augmented(self, clip, copy),
     )
     monkeypatch.setattr(
         pieces,
@@ -101,13 +103,13 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Any]]:
 def test_some_speech_stays_as_it_was(
     manifest: Path, encoder: Path, tmp_path: Path, heard: dict[str, list[Any]]
 ):
-    """As large a share is spoilt as was asked for, in every way that it was spoilt."""
-    tune(manifest, encoder, tmp_path, choices=replace(CHOICES, spoilt=0.0))
+    """As large a share is augmented as was asked for, in every way that it was augmented."""
+    tune(manifest, encoder, tmp_path, choices=replace(CHOICES, augmented=0.0))
     assert set(heard["copies"]) == {None}
     heard["copies"].clear()
-    choices = replace(CHOICES, steps=40, spoilt=0.5, copies=3)
+    choices = replace(CHOICES, steps=40, augmented=0.5, copies=3)
     tune(manifest, encoder, tmp_path, choices=choices)
-    learned = heard["copies"][-len(heard["speeds"]) :]  # before, some were read to be spoilt
+    learned = heard["copies"][-len(heard["speeds"]) :]  # before, some were read to be augmented
     assert 0.3 < np.mean([copy is None for copy in learned]) < 0.7
     assert set(learned) == {None, 0, 1, 2}
 
@@ -116,14 +118,14 @@ def test_some_of_the_rest_is_heard_faster_or_slower(
     manifest: Path, encoder: Path, tmp_path: Path, heard: dict[str, list[Any]]
 ):
     """As large a share as was asked for: so that there are more voices than speakers."""
-    choices = replace(CHOICES, steps=40, spoilt=0.0, hurried=0.5, speeds=(0.8, 1.2))
+    choices = replace(CHOICES, steps=40, augmented=0.0, hurried=0.5, speeds=(0.8, 1.2))
     tune(manifest, encoder, tmp_path, choices=choices)
     speeds = np.array(heard["speeds"])
     assert 0.3 < np.mean(speeds != 1) < 0.7
     assert 0.8 < speeds.min() < 0.85
     assert 1.15 < speeds.max() < 1.2
     heard["speeds"].clear()
-    tune(manifest, encoder, tmp_path, choices=replace(CHOICES, spoilt=1.0))
+    tune(manifest, encoder, tmp_path, choices=replace(CHOICES, augmented=1.0))
     assert set(heard["speeds"]) == {1.0}
 
 
@@ -153,7 +155,7 @@ def test_the_loss_falls(manifest: Path, encoder: Path, tmp_path: Path):
             head_rate=1e-2,
             dropout=0.0,
             block_dropout=0.0,
-            spoilt=0.0,
+            augmented=0.0,
             copies=0,
             l2=100.0,
         )

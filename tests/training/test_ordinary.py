@@ -20,7 +20,7 @@ from streamer.model import bundle
 from streamer.model.features import Waveform
 from streamer.training import train as train_module
 from streamer.training.augmentation.rooms import read_rooms
-from streamer.training.data.extraction import Embedded, Extractor
+from streamer.training.data.extraction import EmbeddedClips, Extractor
 from streamer.training.data.manifest import Clip, read_manifest, without
 from streamer.training.data.ordinary import DEV, ONLY_SOURCE, TRAIN, read_ordinary
 from streamer.training.evaluation import operating
@@ -250,7 +250,7 @@ def test_two_manifests_may_hold_the_same_name(tmp_path: Path, encoder: Path):
         soundfile.write(tmp_path / corpus / "1.wav", wave, SAMPLE_RATE)
         clips.append(Clip(tmp_path / corpus / "1.wav", "1.wav", corpus, "s", "sad"))
     extract = Extractor(encoder, cache=tmp_path / "cache", jobs=1)
-    embed = Embedded(clips, extract)
+    embed = EmbeddedClips(clips, extract)
     for each in clips:
         assert np.array_equal(embed([each], "plain"), extract([each]))
     assert not np.array_equal(*embed(clips, "plain"))
@@ -337,9 +337,9 @@ def test_one_speaker_and_many_ordinary_ones(
     """Of ordinary speech alone, nothing can be chosen: it is done on what was learned."""
     acted = [c for c in read_manifest(manifest, corpora=["one"]) if c.speaker == "0"]
     clips = [*acted, *read_ordinary(ordinary, use=TRAIN)]
-    embed = Embedded(clips, Extractor(encoder, blocks=2, cache=tmp_path, jobs=1))
+    embed = EmbeddedClips(clips, Extractor(encoder, blocks=2, cache=tmp_path, jobs=1))
     choices = choose(clips, embed, RECIPE)
-    assert not choices.strangers
+    assert not choices.unseen_speakers
     assert len(choices.held_out[1]) == len(acted)
     assert fit_recipe(clips, embed, RECIPE, choices).labels == ("neutral", "happy", "sad")
 

@@ -16,7 +16,7 @@ from streamer.model.features import Waveform
 from streamer.training.augmentation import pieces
 from streamer.training.augmentation.degrade import SPEED, faster
 from streamer.training.data.manifest import Clip, read_manifest
-from streamer.training.data.recordings import Recordings, Spoilt
+from streamer.training.data.recordings import Augmented, Recordings
 from streamer.types import SAMPLE_RATE
 
 
@@ -152,15 +152,15 @@ def test_a_silent_recording_is_an_error(tmp_path: Path):
         Recordings([clip], cache=tmp_path)
 
 
-def test_speech_is_spoilt_once(manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_speech_is_augmented_once(manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Every copy otherwise, as long as speech can become; the same ones whoever makes them."""
     clips = read_manifest(manifest)[:6]
     recordings = Recordings(clips, cache=tmp_path)
     kept = {"voices": clips, "cache": tmp_path}
-    first = Spoilt(clips, recordings, copies=1, jobs=2, **kept)
-    alone = Spoilt(clips, recordings, copies=3, jobs=1, **kept)
+    first = Augmented(clips, recordings, copies=1, jobs=2, **kept)
+    alone = Augmented(clips, recordings, copies=3, jobs=1, **kept)
     monkeypatch.delattr("streamer.training.data.recordings.degrade")
-    again = Spoilt(clips, recordings, copies=3, **kept)
+    again = Augmented(clips, recordings, copies=3, **kept)
     copies = {(clip.name, copy): alone(clip, copy) for clip in clips for copy in range(3)}
     for clip in clips:
         assert np.array_equal(first(clip, 0), copies[clip.name, 0])
@@ -177,6 +177,8 @@ def test_no_room_for_copies(manifest: Path, tmp_path: Path, monkeypatch: pytest.
     recordings = Recordings(clips, cache=tmp_path / "recordings")
     full = SimpleNamespace(free=1000)
     monkeypatch.setattr("streamer.training.data.recordings.disk_usage", lambda _folder: full)
-    with pytest.raises(OutputError, match=r"got 0\.0 GB of room, expected 0\.0 for spoilt speech"):
-        Spoilt(clips, recordings, voices=clips, copies=1, cache=tmp_path / "full", jobs=1)
+    with pytest.raises(
+        OutputError, match=r"got 0\.0 GB of room, expected 0\.0 for augmented speech"
+    ):
+        Augmented(clips, recordings, voices=clips, copies=1, cache=tmp_path / "full", jobs=1)
     assert not any((tmp_path / "full").iterdir())

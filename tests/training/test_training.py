@@ -1,4 +1,4 @@
-"""From a manifest of recordings to a bundle that judges, and to honest figures."""
+"""From a manifest of recordings to a bundle that classifies, and to honest figures."""
 
 import json
 import sys
@@ -66,7 +66,7 @@ def clips_of(counts: Mapping[tuple[str, str, str], int]) -> list[Clip]:
 
 
 def test_a_bundle_comes_out_and_judges(manifest: Path, encoder: Path, tmp_path: Path):
-    """Train -> bundle -> load -> judge: new tones of the same pitch are told apart."""
+    """Train -> bundle -> load -> classify: new tones of the same pitch are told apart."""
     evaluation = evaluate(
         manifest=manifest, encoder=encoder, protocol="one", recipe=RECIPE,
         cache=tmp_path / "cache", jobs=2,
@@ -81,7 +81,7 @@ def test_a_bundle_comes_out_and_judges(manifest: Path, encoder: Path, tmp_path: 
     time, rng = np.arange(SAMPLE_RATE) / SAMPLE_RATE, np.random.default_rng(7)
     for emotion, hz in {"neutral": 310, "happy": 1180, "sad": 3100}.items():
         tone = np.sin(2 * np.pi * hz * time) + 0.05 * rng.standard_normal(len(time))
-        assert classifier.judge((0.02 * tone).astype(np.float32)).emotion == emotion
+        assert classifier.classify((0.02 * tone).astype(np.float32)).emotion == emotion
     assert "licence" in (result.folder / "README.md").read_text()[:500]
     card = write_card(result.manifest, CardFigures(evaluations=[evaluation]))
     assert "| one | 24 |" in card
@@ -109,8 +109,8 @@ def test_with_one_speaker_nobody_is_held_out(manifest: Path, encoder: Path, tmp_
     ]
     mine = write_manifest(tmp_path, rows, ("path", "speaker", "emotion"))
     asked = {"encoder": encoder, "recipe": RECIPE, "cache": tmp_path / "cache", "jobs": 1}
-    assert not train(manifest=mine, out=tmp_path / "mine", **asked).strangers
-    assert train(manifest=manifest, out=tmp_path / "ours", **asked).strangers
+    assert not train(manifest=mine, out=tmp_path / "mine", **asked).unseen_speakers
+    assert train(manifest=manifest, out=tmp_path / "ours", **asked).unseen_speakers
 
 
 def test_training_is_repeatable(manifest: Path, encoder: Path, tmp_path: Path):
@@ -127,15 +127,15 @@ def test_training_is_repeatable(manifest: Path, encoder: Path, tmp_path: Path):
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of matplotlib, about its own imports
 def test_an_evaluation_is_written_down(manifest: Path, encoder: Path, tmp_path: Path):
-    """Figures as JSON, pictures as PNG, other forms of the test clips beside the plain one."""
+    """Metrics as JSON, pictures as PNG, other forms of the test clips beside the plain one."""
     evaluation = evaluate(
         manifest=manifest, encoder=encoder, protocol="corpus-out", recipe=RECIPE,
-        variations=["telephone A-law", "rolling 0.5 s"], out=tmp_path / "out",
+        variations=["telephone A-law", "partial 0.5 s"], out=tmp_path / "out",
         cache=tmp_path / "cache", jobs=2,
     )  # fmt: skip
     assert [fold.name for fold in evaluation.folds] == ["one", "two"]
     assert evaluation.folds[0].clips == 16  # nobody taught it what sad is
-    assert set(evaluation.scores) == {"plain", "telephone A-law", "rolling 0.5 s"}
+    assert set(evaluation.scores) == {"plain", "telephone A-law", "partial 0.5 s"}
     assert read_evaluation(tmp_path / "out") == evaluation
     other = small_bundle().manifest.model_copy(update={"training": {"blocks": 3}})
     with pytest.raises(ConfigError, match=r"corpus-out are of a recipe with blocks=2, expected 3"):
@@ -160,9 +160,9 @@ def test_a_finished_model_is_measured_as_it_judges(manifest: Path, encoder: Path
     assert set(result.scores) == {"plain", "telephone A-law"}
     classifier = Classifier.load(tmp_path / "mine", prior="even", threads=1)
     clips = [clip for clip in read_manifest(manifest) if clip.emotion in classifier.labels]
-    judged = [classifier.judge(read_mono(clip.path)) for clip in clips]
-    right = np.array([p.emotion == c.emotion for p, c in zip(judged, clips, strict=True)])
-    sure = np.array([not p.uncertain for p in judged])
+    classified = [classifier.classify(read_mono(clip.path)) for clip in clips]
+    right = np.array([p.emotion == c.emotion for p, c in zip(classified, clips, strict=True)])
+    sure = np.array([not p.uncertain for p in classified])
     assert result.scores["plain"].all.wa == pytest.approx(right.mean())
     assert (result.certain, result.certain_and_right) == pytest.approx(
         (sure.mean(), right[sure].mean())
@@ -228,19 +228,19 @@ def test_an_unknown_variation_lists_what_there_is(manifest: Path, encoder: Path)
         evaluate(manifest=manifest, encoder=encoder, protocol="one", variations=["shouted"])
 
 
-def test_rolling_forms_are_what_the_program_hears(manifest: Path, encoder: Path, tmp_path: Path):
-    """The first window is judged as if it were all; later ones go on from there."""
+def test_partial_forms_are_what_the_program_hears(manifest: Path, encoder: Path, tmp_path: Path):
+    """The first excerpt is classified as if it were all; later ones go on from there."""
     clips = read_manifest(manifest)[:2]
     extract = Extractor(encoder, cache=tmp_path, jobs=1)
-    first, rolling = extract(clips, "first 0.5 s"), extract(clips, "rolling 0.5 s")
-    assert np.allclose(first, rolling, atol=2e-2)
-    assert extract.seconds(clips, "rolling 0.5 s") == pytest.approx(0.5)
-    assert extract.seconds(clips, "rolling 3 s") == pytest.approx(0.7)
-    assert np.allclose(extract(clips, "plain"), extract(clips, "rolling 3 s"), atol=2e-2)
+    first, partial = extract(clips, "first 0.5 s"), extract(clips, "partial 0.5 s")
+    assert np.allclose(first, partial, atol=2e-2)
+    assert extract.seconds(clips, "partial 0.5 s") == pytest.approx(0.5)
+    assert extract.seconds(clips, "partial 3 s") == pytest.approx(0.7)
+    assert np.allclose(extract(clips, "plain"), extract(clips, "partial 3 s"), atol=2e-2)
 
 
 def test_what_is_no_speech_is_learned_and_measured(manifest: Path, encoder: Path, tmp_path: Path):
-    """Figures of the protocol go into the card, the packages with their licences too."""
+    """Metrics of the protocol go into the card, the packages with their licences too."""
     soundfile.write(tmp_path / "hiss.wav", 0.1 * white(np.random.default_rng(0), 9999), SAMPLE_RATE)
     listing = "path,package,licence\nhiss.wav,winds,CC0\n"
     (tmp_path / "manifest.csv").write_text(listing)
@@ -381,11 +381,13 @@ def test_a_corpus_weighs_by_its_voices():
 def test_what_listeners_heard_otherwise_weighs_less():
     """And so does the emotion; the corpus does not, nor any clip about which nobody was asked."""
     sad, happy = clips_of({("a", "x", "sad"): 2, ("a", "x", "happy"): 1})[::2], ("sad", "happy")
-    first = replace(sad[0], heard_as=happy)
-    second = replace(sad[0], name="2", heard_as=("neutral",))
-    weights = balanced_weights([first, second, *clips_of({("b", "y", "sad"): 1})], misheard=0.25)
+    first = replace(sad[0], perceived=happy)
+    second = replace(sad[0], name="2", perceived=("neutral",))
+    weights = balanced_weights(
+        [first, second, *clips_of({("b", "y", "sad"): 1})], disagreement_weight=0.25
+    )
     assert weights.tolist() == pytest.approx([0.4, 0.1, 0.5])
-    weights = balanced_weights([first, second, sad[1]], misheard=0.25)
+    weights = balanced_weights([first, second, sad[1]], disagreement_weight=0.25)
     assert weights.tolist() == pytest.approx([4 / 13, 1 / 13, 8 / 13])
 
 
@@ -491,8 +493,8 @@ def test_the_public_corpora_are_read():
     assert [len(fold.test) for fold in folds("ravdess", clips)] == [240, 240, 240, 239, 240, 240]
 
 
-def test_confidence_is_fitted_to_spoilt_speech_too():
-    """Where spoilt clips are misjudged, nothing is as sure as clean clips alone would make it."""
+def test_confidence_is_fitted_to_augmented_speech_too():
+    """Where augmented clips are misclassified, nothing is as sure as clean clips would make it."""
     clips = clips_of({("a", "1", "happy"): 40, ("a", "1", "sad"): 40})
     targets = torch.tensor([0] * 40 + [1] * 40)
     clean = F.one_hot(targets, 2).float() * 2
@@ -501,7 +503,7 @@ def test_confidence_is_fitted_to_spoilt_speech_too():
     class Said:
         def __call__(self, _clips: Sequence[Clip], variation: str) -> np.ndarray:
             told = clean.clone() if variation == "plain" else wrong.clone()
-            told[::8] = 2 - told[::8]  # some are misjudged in any case
+            told[::8] = 2 - told[::8]  # some are misclassified in any case
             return told.numpy()
 
         def seconds(self, clips: Sequence[Clip], _variation: str) -> np.ndarray:
@@ -510,18 +512,22 @@ def test_confidence_is_fitted_to_spoilt_speech_too():
     recipe = replace(RECIPE, variations=("plain", "piece"))
     temperatures = [
         _Calibration.of(
-            clips, ("happy", "sad"), Said(), replace(recipe, spoilt=spoilt), np.log([0.5, 0.5])
+            clips,
+            ("happy", "sad"),
+            Said(),
+            replace(recipe, augmented_weight=weight),
+            np.log([0.5, 0.5]),
         ).fit(Head(torch.eye(2), torch.zeros(2)))[1]
-        for spoilt in (0.0, 0.1, 1.0)
+        for weight in (0.0, 0.1, 1.0)
     ]  # fmt: skip
     assert temperatures[2] > 2 * temperatures[0]
     assert temperatures[2] > temperatures[1] > temperatures[0]
 
 
-def test_a_spoilt_form_weighs_less():
+def test_an_augmented_form_weighs_less():
     """As said, against the clip as it is; all together as much as before."""
     clips = clips_of({("a", "1", "happy"): 1, ("a", "1", "sad"): 3})
-    recipe = replace(RECIPE, variations=("plain", "piece"), spoilt=0.25)
+    recipe = replace(RECIPE, variations=("plain", "piece"), augmented_weight=0.25)
 
     def embed(clips: Sequence[Clip], variation: str) -> np.ndarray:
         return np.full((len(clips), 1), variation == "piece", np.float32)

@@ -138,7 +138,7 @@ def neutral_weight(
     return np.where(share >= MIN_NEUTRAL, share, 0.0)
 
 
-class Baseline:
+class SpeakerAdaptation:
     """What is known about the voices on one channel. Whoever owns the channel owns it: one thread.
 
     Args:

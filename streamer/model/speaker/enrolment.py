@@ -1,4 +1,4 @@
-"""Voices that were enrolled: what a baseline would know of them, as a file per speaker.
+"""Voices that were enrolled: what an adaptation would know of them, as a file per speaker.
 
 It holds no audio, only what the model made of some utterances; so it is of use to that model alone.
 """
@@ -81,7 +81,7 @@ class Enrolment(_Part):
 
     @property
     def observations(self) -> tuple[Observation, ...]:
-        """The utterances, as a baseline takes them."""
+        """The utterances, as an adaptation takes them."""
         return tuple(
             Observation(each.neutral, np.array(each.adapted), np.array(each.mark))
             for each in self.utterances

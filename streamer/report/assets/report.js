@@ -106,7 +106,7 @@ function overviewRow(s, place) {
     : null;
   return el("tr", {},
     el("td", { class: "name" }, el("a", { href: `#${place + 1}` }, s.title), el("small", {}, s.began || s.id)),
-    el("td", { class: "mood" }, s.mood === null ? "not judged" : [rail(s.mood), ` ${signed(s.mood)}`], channels),
+    el("td", { class: "mood" }, s.mood === null ? "not classified" : [rail(s.mood), ` ${signed(s.mood)}`], channels),
     el("td", { class: "wide" }, spark(s), el("small", {}, trendWord(s))),
     el("td", { class: "wide" }, stack(s)),
     el("td", { class: "number wide" }, duration(s.speech_s)),
@@ -150,7 +150,7 @@ function session(s, place) {
   const timeline = new Timeline(chart, scale, s, table.reveal);
   const events = eventList(s, table.reveal);
   const count = DATA.sessions.length;
-  const facts = [s.began, `${duration(s.span_s)} long`, s.model && `judged by ${s.model}`, `session ${s.id}`];
+  const facts = [s.began, `${duration(s.span_s)} long`, s.model && `classified by ${s.model}`, `session ${s.id}`];
   const content = [
     count > 1
       ? el("nav", { class: "ways screen" }, el("a", { href: "#" }, `← all ${count} sessions`),
@@ -179,7 +179,7 @@ function glance(s) {
   const item = (name, value, more, kind) =>
     el("div", {}, el("dt", {}, name), el("dd", { class: kind }, value, more ? el("small", {}, more) : null));
   return el("dl", { class: "glance" },
-    item("mood", s.mood === null ? "–" : signed(s.mood), s.mood === null ? "not judged" : rail(s.mood)),
+    item("mood", s.mood === null ? "–" : signed(s.mood), s.mood === null ? "not classified" : rail(s.mood)),
     item("trend", s.clear ? trendWord(s).slice(0, 1) : "–", s.clear ? `${trendWord(s).slice(2)}, ${signed(s.trend[0])} to ${signed(s.trend[1])}` : trendWord(s)),
     item("speech", duration(s.speech_s), `${s.utterances} utterance${s.utterances === 1 ? "" : "s"}`),
     item("uncertain", percent(s.shares[UNCERTAIN]), "of the speaking time"),
@@ -286,18 +286,18 @@ class Timeline {
     for (const row of this.places[index]) {
       if (rows.verdict[row] === NO_SPEECH) continue;
       const at = Math.floor(rows.start[row] / this.columnS);
-      if (!found.has(at)) found.set(at, { start: at * this.columnS, shares: DATA.verdicts.map(() => 0), judged: 0, mood: 0 });
+      if (!found.has(at)) found.set(at, { start: at * this.columnS, shares: DATA.verdicts.map(() => 0), classified: 0, mood: 0 });
       const column = found.get(at);
       const seconds = rows.end[row] - rows.start[row];
       column.shares[rows.verdict[row]] += seconds;
       if (rows.mood[row] === null) continue;
-      column.judged += seconds;
+      column.classified += seconds;
       column.mood += seconds * rows.mood[row];
     }
     for (const column of found.values()) {
       const sum = column.shares.reduce((a, b) => a + b) || 1;
       column.shares = column.shares.map((part) => part / sum);
-      column.mood = column.judged ? column.mood / column.judged : null;
+      column.mood = column.classified ? column.mood / column.classified : null;
     }
     return [...found.values()];
   }
@@ -366,7 +366,7 @@ class Timeline {
     const [lane, mood] = [2 * index, 2 * index + 1];
     const places = this.places[index];
     const on = (axis) => ({ xAxisIndex: axis, yAxisIndex: axis });
-    const judged = places.filter((row) => rows.mood[row] !== null && rows.verdict[row] !== NO_SPEECH);
+    const classified = places.filter((row) => rows.mood[row] !== null && rows.verdict[row] !== NO_SPEECH);
     const flags = [...places.filter((row) => row in rows.alert || row in rows.note), ...marksOf(rows)];
     const quiet = { silent: true, showSymbol: false, tooltip: { show: false }, clip: true };
     const all = { clip: true, progressive: 0 };
@@ -381,8 +381,8 @@ class Timeline {
         ]
       : [
           { type: "custom", name: "utterances", ...box, data: places.map((row) => [rows.start[row], rows.end[row], (rows.percent[row] ?? 0) / 100, row]), renderItem: (params, api) => this.bar(params, api, ink) },
-          dots("mood", judged.filter((row) => rows.verdict[row] !== UNCERTAIN).map(dot), { color: ink.quiet, opacity: 0.65 }),
-          dots("uncertain mood", judged.filter((row) => rows.verdict[row] === UNCERTAIN).map(dot), { color: "transparent", borderColor: ink.faint, borderWidth: 1, opacity: 0.6 }),
+          dots("mood", classified.filter((row) => rows.verdict[row] !== UNCERTAIN).map(dot), { color: ink.quiet, opacity: 0.65 }),
+          dots("uncertain mood", classified.filter((row) => rows.verdict[row] === UNCERTAIN).map(dot), { color: "transparent", borderColor: ink.faint, borderWidth: 1, opacity: 0.6 }),
         ];
     return [
       ...marks,

@@ -8,7 +8,8 @@ from enum import Enum, auto
 from typing import Any, TypeAlias
 
 from streamer.errors import InputError
-from streamer.types import Event, Pcm
+from streamer.events import Event
+from streamer.types import Pcm
 
 CALL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,127}")
 """An id begins with a letter or digit: a spreadsheet takes no cell of it for a formula."""

@@ -19,6 +19,7 @@ from streamer.audio.g711 import decode
 from streamer.audio.pcm import to_int16
 from streamer.config.schema import ANY
 from streamer.errors import InputError
+from streamer.events import Event
 from streamer.server.protocols.base import (
     CallAudio,
     CallEnd,
@@ -33,7 +34,7 @@ from streamer.server.protocols.base import (
     metadata_of,
     number_of,
 )
-from streamer.types import Event, Pcm
+from streamer.types import Pcm
 
 Encoding: TypeAlias = Literal["s16le", "f32le", "mulaw", "alaw"]
 

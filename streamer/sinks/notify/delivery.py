@@ -12,11 +12,12 @@ from typing import Protocol
 
 from streamer.config import AlertsConfig
 from streamer.errors import DeliveryError
+from streamer.events import Alert, Event
 from streamer.sinks.base import BaseSink
 from streamer.sinks.notify.command import Command
 from streamer.sinks.notify.webhook import Webhook
 from streamer.sinks.row import Session, Value, alert_cells, wall_clock
-from streamer.types import SAMPLE_RATE, Alert, Event
+from streamer.types import SAMPLE_RATE
 
 MAX_WAITING = 100
 """Alerts per receiver that may wait; more would be old news."""

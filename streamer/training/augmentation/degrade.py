@@ -31,7 +31,7 @@ Law: TypeAlias = Literal["ALAW", "ULAW"]
 
 Samples = TypeVar("Samples", Waveform, Pcm)
 
-SHORTEST_S, LONGEST_S = 0.6, 3.0  # of a crop
+MIN_S, MAX_S = 0.6, 3.0  # of a crop
 BEGINNINGS = 0.5  # of the crops
 TELEPHONE_RATE = 8000  # Hz
 TELEPHONE_HZ = (300.0, 3400.0)  # what old lines let through
@@ -237,9 +237,9 @@ def plain(wave: Waveform, _rng: np.random.Generator) -> Waveform:
 
 
 def crop(wave: Waveform, rng: np.random.Generator) -> Waveform:
-    """A piece of 0.6 to 3 s: what a rolling view has to judge while somebody speaks."""
-    shortest = round(SHORTEST_S * SAMPLE_RATE)
-    longest = min(len(wave), round(LONGEST_S * SAMPLE_RATE))
+    """A piece of 0.6 to 3 s: what a partial result has to classify while somebody speaks."""
+    shortest = round(MIN_S * SAMPLE_RATE)
+    longest = min(len(wave), round(MAX_S * SAMPLE_RATE))
     length = int(rng.integers(shortest, max(shortest, longest), endpoint=True))
     return cut(wave, length, rng)
 
@@ -275,7 +275,7 @@ def with_gain(db: float) -> Variation:
 
 
 def beginning(seconds: float) -> Variation:
-    """Only the first ``seconds``: what is there for the first rolling judgements."""
+    """Only the first ``seconds``: what is there for the first partial results."""
     return lambda wave, _rng: wave[: round(seconds * SAMPLE_RATE)]
 
 

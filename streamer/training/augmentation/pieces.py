@@ -66,7 +66,7 @@ def speech_rms(waves: Tensor, samples: Tensor) -> Tensor:
 
     loud, quiet = quantile(features.LOUD), quantile(features.QUIET)
     threshold = (loud * features.RANGE).maximum(quiet * features.ABOVE_BACKGROUND)
-    speech = own & (power > 0) & (power >= threshold.minimum(loud * features.LEAST_RANGE))
+    speech = own & (power > 0) & (power >= threshold.minimum(loud * features.MIN_RANGE))
     return torch.sqrt((power * speech).sum(1) / speech.sum(1).clamp(min=1))
 
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from streamer.config import RollingConfig
+from streamer.config import PartialResultsConfig
 from streamer.errors import ConfigError, InputError
 from streamer.model import features, streaming
 from streamer.model.bundle import WEIGHTS, Bundle
@@ -31,11 +31,11 @@ from streamer.training.augmentation.degrade import (
 )
 from streamer.training.data.manifest import Clip
 from streamer.training.encoder.files import Provenance, check_blocks, load_encoder, read_provenance
-from streamer.types import SAMPLE_RATE, Window
+from streamer.types import SAMPLE_RATE, Excerpt
 
 BATCH = 32  # recordings that are embedded at once
-ROLLING = {f"rolling {seconds:g} s": seconds for seconds in HEARD_S}
-"""What the program has made of a clip, window by window, after so many seconds of speech."""
+PARTIALS = {f"partial {seconds:g} s": seconds for seconds in HEARD_S}
+"""What the program has made of a clip, excerpt by excerpt, after so many seconds of speech."""
 
 Embeddings = NDArray[np.float32]
 """One pooled vector per clip: shape (clips, 2 * blocks * width)."""
@@ -91,7 +91,7 @@ class Extractor:
 
         Args:
             clips: What to embed; shape of the answer: (clips, 2 * blocks * width).
-            variation: A key of `VARIATIONS` or `ROLLING`. Its randomness depends on the clip's
+            variation: A key of `VARIATIONS` or `PARTIALS`. Its randomness depends on the clip's
                 name alone.
 
         Raises:
@@ -145,8 +145,8 @@ class Extractor:
 
     @torch.inference_mode()
     def _embed(self, clips: Sequence[Clip], variation: str) -> NDArray[np.float32]:
-        if variation in ROLLING:
-            heard = [self._rolled(clip, ROLLING[variation]) for clip in clips]
+        if variation in PARTIALS:
+            heard = [self._rolled(clip, PARTIALS[variation]) for clip in clips]
             return np.stack([np.append(each.embedding, np.float32(each.seconds)) for each in heard])
         waves = [_varied(clip, variation, self._variations[variation]) for clip in clips]
         mel, frames = features.log_mel_batch(waves)
@@ -157,16 +157,16 @@ class Extractor:
         return np.column_stack([pooled.numpy(), np.array(seconds, np.float32)])
 
     def _rolled(self, clip: Clip, seconds: float) -> streaming.Embedded:
-        """The last of the windows of a clip of which no more than so many seconds were heard."""
+        """The last of the excerpts of a clip of which no more than so many seconds were heard."""
         wave = _speech(clip)[: round(seconds * SAMPLE_RATE)]
         pcm = np.rint(wave * (FULL_SCALE - 1)).astype(np.int16)
-        hear, config = streaming.RollingEmbedding(self.encoder), RollingConfig()
+        hear, config = streaming.StreamingEmbedder(self.encoder), PartialResultsConfig()
         first, interval, longest = (
             round(each * SAMPLE_RATE)
             for each in (config.first_ms / 1000, config.interval_ms / 1000, config.window_s)
         )
         ends = [*range(first, len(pcm), interval), len(pcm)]
-        heard = [hear(Window(1, end, pcm[max(0, end - longest) : end])) for end in ends]
+        heard = [hear(Excerpt(1, end, pcm[max(0, end - longest) : end])) for end in ends]
         loud = [each for each in heard if each is not None]
         if not loud:
             raise InputError(f"{clip.path}: is silent, expected speech")
@@ -180,7 +180,7 @@ class Extractor:
             "full_rate": self.shape.full_rate,
             "features": features.PARAMETERS,
             "variation": [variation, streaming.PIECE, streaming.AHEAD]
-            if variation in ROLLING
+            if variation in PARTIALS
             else variation,
             "clips": [(clip.name, clip.path.stat().st_size) for clip in clips],
         }
@@ -218,7 +218,7 @@ def check_variations(names: Collection[str]) -> None:
     Raises:
         ConfigError: There is no such form.
     """
-    known = [*VARIATIONS, *ROLLING]
+    known = [*VARIATIONS, *PARTIALS]
     for name in names:
         if name not in known:
             raise ConfigError(f"got variation {name!r}, expected some of: {', '.join(known)}")
@@ -232,7 +232,7 @@ def _batches(clips: Sequence[Clip]) -> Iterator[list[int]]:
         yield rows[begin : begin + BATCH]
 
 
-class Embedded:
+class EmbeddedClips:
     """Clips embedded once per variation, in memory: folds take their share of them.
 
     Args:

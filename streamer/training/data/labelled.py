@@ -13,7 +13,7 @@ from streamer.types import NO_SPEECH
 LEAST = 20
 """Labelled utterances: with fewer, chance decides."""
 
-LEAST_EACH = 4
+MIN_EACH = 4
 """Utterances that at least two emotions need, so that each can be left out in turn."""
 
 SHOWN = 3
@@ -27,7 +27,7 @@ class Labelled:
     Attributes:
         path: Its recording.
         label: What was heard.
-        heard: What the model had heard; None where it was not judged.
+        heard: What the model had heard; None where it was not classified.
         speaker: Who speaks; empty where nobody wrote that down.
         session: In which session.
     """
@@ -95,12 +95,12 @@ def _labelled(
 
 def _check_enough(labelled: Sequence[Labelled]) -> None:
     counts = Counter(one.label for one in labelled)
-    often = sum(count >= LEAST_EACH for count in counts.values())
+    often = sum(count >= MIN_EACH for count in counts.values())
     if len(labelled) < LEAST or often < 2:  # noqa: PLR2004 - one against another
         got = ", ".join(f"{label} {count}" for label, count in counts.most_common()) or "none"
         raise InputError(
             f"got {len(labelled)} labelled utterances ({got}), expected at least {LEAST}, and at "
-            f"least {LEAST_EACH} each of two emotions: fill in the column 'label'"
+            f"least {MIN_EACH} each of two emotions: fill in the column 'label'"
         )
     if not any(one.label == one.heard for one in labelled):
         raise InputError(

@@ -22,7 +22,7 @@ class Clip:
         corpus: Recordings made alike, with the same choice of emotions.
         speaker: Unique within its corpus.
         emotion: The acted or annotated one.
-        heard_as: What most listeners heard, several on a tie; empty where nobody was asked.
+        perceived: What most listeners heard, several on a tie; empty where nobody was asked.
         fold: The test fold of its speaker; empty where the corpus has none.
         ordinary: True for speech that nobody acted and nobody labelled, see `read_ordinary`.
     """
@@ -32,7 +32,7 @@ class Clip:
     corpus: str
     speaker: str
     emotion: str
-    heard_as: tuple[str, ...] = ()
+    perceived: tuple[str, ...] = ()
     fold: str = ""
     ordinary: bool = False
 
@@ -133,8 +133,8 @@ def _clips(rows: "csv.DictReader[str]", manifest: Path) -> Iterator[Clip]:
             if not row[name]:
                 raise InputError(f"{where}: {name} is empty")
         _check_emotions(where, "emotion", [row["emotion"]])
-        heard_as = (row.get("heard_as") or "").split()
-        _check_emotions(where, "heard_as", heard_as)
+        perceived = (row.get("heard_as") or "").split()
+        _check_emotions(where, "heard_as", perceived)
         path = manifest.parent / row["path"]
         if not path.is_file():
             raise InputError(f"{where}: there is no recording {row['path']!r} in {manifest.parent}")
@@ -144,7 +144,7 @@ def _clips(rows: "csv.DictReader[str]", manifest: Path) -> Iterator[Clip]:
             corpus=row.get("corpus") or ONLY_CORPUS,
             speaker=row["speaker"],
             emotion=row["emotion"],
-            heard_as=tuple(heard_as),
+            perceived=tuple(perceived),
             fold=row.get("fold") or "",
         )
 

@@ -1,4 +1,4 @@
-"""The speech of many recordings, as it is and spoilt, made once, at hand in any order."""
+"""The speech of many recordings, as it is and augmented, made once, at hand in any order."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ from streamer.types import Pcm
 
 FULL_SCALE = 2**15 - 1
 LOUDEST = 0.5  # of full scale: room for whoever adds to it
-CHUNK = 2000  # clips that a process spoils before it asks for more
+CHUNK = 2000  # clips that a process augments before it asks for more
 
 
 class Recordings:
@@ -69,11 +69,11 @@ class Recordings:
         return self._pcm[begin : self._ends[row]]
 
 
-class Spoilt:
-    """Copies of the speech of each clip, every one spoilt otherwise (`degrade`), kept likewise.
+class Augmented:
+    """Copies of the speech of each clip, every one augmented otherwise (`degrade`), kept likewise.
 
     Args:
-        clips: What to spoil.
+        clips: What to augment.
         recordings: Of these clips, and of the voices.
         voices: Who may babble in the background.
         copies: How many there are of each clip.
@@ -95,7 +95,7 @@ class Spoilt:
         jobs: int | None = None,
     ) -> None:
         key = f"{_key(clips)}-{_key(voices)}-{copies}"
-        pcm, ends = cache / f"spoilt-{key}.npy", cache / f"spoilt-{key}-ends.npy"
+        pcm, ends = cache / f"augmented-{key}.npy", cache / f"augmented-{key}-ends.npy"
         longest = [int(len(recordings[clip]) / SPEED[0]) + 1 for clip in clips]
         self._begins = np.cumsum([0, *longest])
         self._rows = {clip.name: row for row, clip in enumerate(clips)}
@@ -103,15 +103,15 @@ class Spoilt:
             unfinished = pcm.with_suffix(".tmp.npy")
             shape = copies, int(self._begins[-1])
             _allocate(unfinished, shape)
-            spoil = partial(_spoil, recordings, clips, voices, self._begins, unfinished)
+            augment = partial(_augment, recordings, clips, voices, self._begins, unfinished)
             tasks = [
                 (copy, range(begin, min(begin + CHUNK, len(clips))))
                 for copy in range(copies)
                 for begin in range(0, len(clips), CHUNK)
             ]
             with ProcessPoolExecutor(jobs, get_context("spawn")) as workers:
-                done = map(spoil, tasks) if jobs == 1 else workers.map(spoil, tasks)
-                lengths = list(track(done, "spoiling", len(tasks)))
+                done = map(augment, tasks) if jobs == 1 else workers.map(augment, tasks)
+                lengths = list(track(done, "augmenting", len(tasks)))
             unfinished.replace(pcm)
             np.save(ends, self._begins[:-1] + np.concatenate(lengths).reshape(copies, -1))
         if copies:
@@ -136,12 +136,12 @@ def _allocate(file: Path, shape: tuple[int, int]) -> None:
     if free < needed:
         raise OutputError(
             f"{file.parent}: got {free / 1e9:.1f} GB of room, "
-            f"expected {needed / 1e9:.1f} for spoilt speech"
+            f"expected {needed / 1e9:.1f} for augmented speech"
         )
     np.lib.format.open_memmap(file, "w+", np.int16, shape).flush()
 
 
-def _spoil(  # noqa: PLR0913, PLR0917 - all that another process needs
+def _augment(  # noqa: PLR0913, PLR0917 - all that another process needs
     recordings: Recordings,
     clips: Sequence[Clip],
     voices: Sequence[Clip],
@@ -159,9 +159,9 @@ def _spoil(  # noqa: PLR0913, PLR0917 - all that another process needs
     lengths = []
     for row in rows:
         rng = np.random.default_rng([copy, *clips[row].name.encode()])
-        spoilt = _to_pcm(degrade(_wave(recordings[clips[row]]), rng, anyone))
-        pcm[copy, begins[row] : begins[row] + len(spoilt)] = spoilt
-        lengths.append(len(spoilt))
+        augmented = _to_pcm(degrade(_wave(recordings[clips[row]]), rng, anyone))
+        pcm[copy, begins[row] : begins[row] + len(augmented)] = augmented
+        lengths.append(len(augmented))
     return lengths
 
 

@@ -29,9 +29,9 @@ from streamer.model import features
 from streamer.model.encoder import Encoder, pool
 from streamer.training.augmentation import pieces
 from streamer.training.augmentation.degrade import cut
-from streamer.training.data.extraction import Embedded, Embeddings, Extractor, precision
+from streamer.training.data.extraction import EmbeddedClips, Embeddings, Extractor, precision
 from streamer.training.data.manifest import Clip, labels_of
-from streamer.training.data.recordings import FULL_SCALE, Recordings, Spoilt
+from streamer.training.data.recordings import FULL_SCALE, Augmented, Recordings
 from streamer.training.encoder.files import (
     Provenance,
     load_encoder,
@@ -84,12 +84,12 @@ class FineTuning:
         size: How much more a large corpus weighs: its number of clips to this power.
         voices: As in `Recipe`.
         warp: Vocal tracts are made at most so much longer or shorter.
-        hurried: This share of the speech that is not spoilt is slowed down or sped up.
+        hurried: This share of the speech that is not augmented is slowed down or sped up.
         speeds: By so much, from and to.
-        misheard: As in `Recipe`.
-        spoilt: This share of the speech is heard as `degrade` does, the rest as it was recorded.
-        copies: So many times, each otherwise, every clip is spoilt, to choose from.
-        absent: As in `Recipe`.
+        disagreement_weight: As in `Recipe`.
+        augmented: This share of the speech is heard as `degrade` does, the rest as it was recorded.
+        copies: So many times, each otherwise, every clip is augmented, to choose from.
+        missing_label_weight: As in `Recipe`.
         ordinary: Likewise.
         softness: Likewise.
         l2: Of the first linear head.
@@ -110,13 +110,13 @@ class FineTuning:
     averaged: float = 0.003
     size: float = 0.35
     voices: float = 0.35
-    misheard: float = 0.15
+    disagreement_weight: float = 0.15
     warp: float = 0.15
     hurried: float = 0.8
     speeds: tuple[float, float] = (0.8, 1.25)
-    spoilt: float = 0.6
+    augmented: float = 0.6
     copies: int = 8
-    absent: float = 0.03
+    missing_label_weight: float = 0.03
     ordinary: float = 0.25
     softness: float = 0.05
     l2: float = 0.05
@@ -152,10 +152,12 @@ def finetune(  # noqa: PLR0913 - each is a choice of the caller
     """
     check_file(out)
     recordings = Recordings(everything or clips, cache=cache, jobs=jobs)
-    spoilt = Spoilt(clips, recordings, voices=clips, copies=choices.copies, cache=cache, jobs=jobs)
+    augmented = Augmented(
+        clips, recordings, voices=clips, copies=choices.copies, cache=cache, jobs=jobs
+    )
     extract = Extractor(encoder, blocks=choices.blocks, cache=cache, jobs=jobs)
-    vectors = Embedded(everything or clips, extract)(clips, "plain")
-    run = _Run(clips, encoder, choices, recordings, spoilt, vectors)
+    vectors = EmbeddedClips(everything or clips, extract)(clips, "plain")
+    run = _Run(clips, encoder, choices, recordings, augmented, vectors)
     checkpoint = cache / f"{run.fingerprint}.checkpoint"
     if checkpoint.is_file():
         run.resume(torch.load(checkpoint, weights_only=True))
@@ -221,7 +223,7 @@ class _Run:
         encoder: Path,
         choices: FineTuning,
         recordings: Recordings,
-        spoilt: Spoilt,
+        augmented: Augmented,
         embeddings: Embeddings,
     ) -> None:
         self.step = 0
@@ -231,24 +233,29 @@ class _Run:
         labels = labels_of(labels_learned(clips))
         asked = asked_of(clips, labels)
         weights = example_weights(
-            clips, ordinary=choices.ordinary, voices=choices.voices, misheard=choices.misheard,
+            clips,
+            ordinary=choices.ordinary,
+            voices=choices.voices,
+            disagreement_weight=choices.disagreement_weight,
             size=choices.size,
-        )  # fmt: skip
+        )
         vectors = torch.from_numpy(embeddings)
         mean = weights @ vectors
         deviation = (weights @ (vectors - mean).square()).sqrt().clamp(min=1e-6)
-        absent = float(np.log(choices.absent or NEVER))
+        bias = float(np.log(choices.missing_label_weight or NEVER))
         examples = Examples(vectors, soft_targets(clips, labels, choices.softness), asked, weights)
-        first = fit(examples, l2=choices.l2, absent=absent)
+        first = fit(examples, l2=choices.l2, missing_label_bias=bias)
         body, _ = load_encoder(encoder, blocks=choices.blocks)
         torch.manual_seed(choices.seed)
         self._rng = np.random.default_rng(choices.seed)
         self._net = _Net(body, mean, deviation, first).to(self._device).train()
         self._loss = torch.zeros((), device=self._device)
-        self._recordings, self._spoilt = recordings, spoilt
+        self._recordings, self._augmented = recordings, augmented
         self._shares = weights.double().numpy() / weights.double().sum().item()
         self._wanted = _smoothed(clips, labels, choices).to(self._device)
-        self._handicap = torch.zeros(asked.shape).masked_fill(~asked, absent).to(self._device)
+        self._missing_label_bias = (
+            torch.zeros(asked.shape).masked_fill(~asked, bias).to(self._device)
+        )
         self._optimiser = torch.optim.AdamW(self._groups(), weight_decay=choices.weight_decay)
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
             self._optimiser, [group["lr"] for group in self._optimiser.param_groups],
@@ -283,7 +290,7 @@ class _Run:
         return groups
 
     def _dropped(self, _part: nn.Module, _heard: object, said: Tensor) -> Tensor:
-        """Dropout always: this net learns, and is never judged; its averaged weights are."""
+        """Dropout always: this net learns, and is never classified; its averaged weights are."""
         return F.dropout(said, self._choices.block_dropout)
 
     @property
@@ -297,7 +304,11 @@ class _Run:
         with precision(self._device), _plain_attention(self._device):
             vectors = self._net.embed(mel, frames)
         logits = self._net.head(F.dropout(vectors, self._choices.dropout))
-        loss = -(self._wanted[rows] * (logits + self._handicap[rows]).log_softmax(1)).sum(1).mean()
+        loss = (
+            -(self._wanted[rows] * (logits + self._missing_label_bias[rows]).log_softmax(1))
+            .sum(1)
+            .mean()
+        )
         self._optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self._net.parameters(), GRADIENT)
@@ -316,19 +327,19 @@ class _Run:
         seconds = rng.choice(LENGTHS_S, p=LENGTH_SHARES)
         count = round(choices.batch_s / max(seconds, 1.1))
         rows: NDArray[np.int64] = rng.choice(len(self._clips), count, p=self._shares)
-        spoilt, hurried, warped = rng.random((3, count)) < [
-            [choices.spoilt], [choices.hurried], [WARPED],
+        augmented, hurried, warped = rng.random((3, count)) < [
+            [choices.augmented], [choices.hurried], [WARPED],
         ]  # fmt: skip
         waves = np.zeros((count, round(seconds * SAMPLE_RATE)), np.int16)
         samples = np.zeros(count, np.int64)
         for i, row in enumerate(rows):
             clip = self._clips[row]
-            copy = int(rng.integers(choices.copies)) if spoilt[i] else None
-            heard = self._recordings[clip] if copy is None else self._spoilt(clip, copy)
+            copy = int(rng.integers(choices.copies)) if augmented[i] else None
+            heard = self._recordings[clip] if copy is None else self._augmented(clip, copy)
             piece = cut(heard, waves.shape[1], rng)
             waves[i, : len(piece)] = piece
             samples[i] = max(len(piece), features.MIN_SAMPLES)
-        speeds = np.where(hurried & ~spoilt, rng.uniform(*choices.speeds, count), 1.0)
+        speeds = np.where(hurried & ~augmented, rng.uniform(*choices.speeds, count), 1.0)
         levels_db = rng.uniform(-LEVEL_DB, LEVEL_DB, count)
         mel, frames = pieces.log_mel(
             self._tensor(waves) / FULL_SCALE,

@@ -8,15 +8,15 @@ from pydantic import TypeAdapter, ValidationError
 
 from streamer.errors import InputError
 from streamer.training.augmentation.rooms import read_rooms
-from streamer.training.data.extraction import Embedded, Extractor, check_variations
+from streamer.training.data.extraction import EmbeddedClips, Extractor, check_variations
 from streamer.training.data.manifest import labels_of, read_manifest
 from streamer.training.data.manifest import without as leave
 from streamer.training.data.ordinary import TRAIN, read_ordinary
 from streamer.training.data.sounds import all_sounds, let_through
 from streamer.training.evaluation.protocols import folds
-from streamer.training.evaluation.scoring import Found, Scores, Scoring, SessionScores, check_folder
+from streamer.training.evaluation.scoring import Found, PastScores, Scores, Scoring, check_folder
 from streamer.training.heads.recipe import Recipe, choose, fit_recipe
-from streamer.training.heads.speaker import Session
+from streamer.training.heads.speaker import SimulatedPast
 from streamer.training.heads.speech import (
     SPEECH_CLIPS,
     Material,
@@ -61,7 +61,7 @@ class Evaluation:
     labels: tuple[str, ...]
     folds: tuple[FoldResult, ...]
     scores: Mapping[str, Scores]
-    sessions: Mapping[Session, SessionScores] = field(default_factory=dict)
+    sessions: Mapping[SimulatedPast, PastScores] = field(default_factory=dict)
     found: Mapping[str, Found] = field(default_factory=dict)
 
 
@@ -112,8 +112,8 @@ def evaluate(  # noqa: PLR0913 - each is a choice of the caller, all but two hav
             None learns from acted speech alone.
         rooms: Folder of impulse responses for degraded copies, see `read_rooms`.
         recipe: How to train; None for the defaults.
-        variations: In which forms the test clips are judged (keys of `augment.VARIATIONS` or
-            `extraction.ROLLING`).
+        variations: In which forms the test clips are classified (keys of `augment.VARIATIONS` or
+            `extraction.PARTIALS`).
         out: Folder for `figures.json` and plots; None writes nothing.
         cache: Folder for the encoder's output.
         jobs: Recordings worked on at once; None takes every core.
@@ -137,9 +137,9 @@ def evaluate(  # noqa: PLR0913 - each is a choice of the caller, all but two hav
         rooms=read_rooms(rooms) if rooms else (),
     )  # fmt: skip
     divisions = folds(protocol, clips, heard=extract.heard)
-    learned = Embedded([*everything, *spoken], extract)  # cached by whole corpora
+    learned = EmbeddedClips([*everything, *spoken], extract)  # cached by whole corpora
     rows = sorted(i for fold in divisions for i in fold.test)  # the manifest's order: see the cache
-    tested = Embedded([clips[i] for i in rows], extract)
+    tested = EmbeddedClips([clips[i] for i in rows], extract)
     labels = labels_of(clips)
     scoring = Scoring(variations, labels)
     results = []
@@ -168,7 +168,7 @@ def evaluate(  # noqa: PLR0913 - each is a choice of the caller, all but two hav
         found=scoring.found(),
     )
     if out is not None:
-        scoring.keep(_JSON.dump_json(evaluation, indent=2), out)
+        scoring.keep(_JSON.dump_json(evaluation, indent=2, by_alias=True), out)
     return evaluation
 
 
@@ -184,7 +184,7 @@ def evaluate_no_speech(  # noqa: PLR0913 - as `evaluate`
     cache: Path = Path(".cache/features"),
     jobs: int | None = None,
 ) -> SpeechFigures:
-    """How well speech is told from noise, music and other sounds, all of them unheard.
+    """How well speech is told from noise, music and other sounds, all of them unseen.
 
     Args:
         manifest: As for `evaluate`, and so are all others but ``sounds``.
@@ -209,7 +209,7 @@ def evaluate_no_speech(  # noqa: PLR0913 - as `evaluate`
     extract = Extractor(encoder, blocks=recipe.blocks, cache=cache, jobs=jobs)
     heard = all_sounds(sounds, made_up=recipe.made_up, cache=cache).clips
     spoken, quiet, passed = (
-        Material(part, Embedded(part, extract))
+        Material(part, EmbeddedClips(part, extract))
         for part in (clips, heard, let_through(heard, cache=cache))
     )
     result = evaluate_speech(spoken, quiet, passed, forms=recipe.variations)

@@ -15,7 +15,7 @@ Targets = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
+class Metrics:
     """What a model achieves on clips that it was not trained on; all but ``clips`` from 0 to 1.
 
     Attributes:
@@ -39,7 +39,7 @@ class Figures:
     confident_half: float
 
 
-def figures(probabilities: Probabilities, targets: Targets, labels: Sequence[str]) -> Figures:
+def figures(probabilities: Probabilities, targets: Targets, labels: Sequence[str]) -> Metrics:
     """All figures at once."""
     matrix = confusion(probabilities, targets)
     occurring = np.flatnonzero(matrix.sum(axis=1))
@@ -47,7 +47,7 @@ def figures(probabilities: Probabilities, targets: Targets, labels: Sequence[str
     recalls = {labels[i]: float(hits[i] / actual[i]) for i in occurring.tolist()}
     truth = np.eye(len(labels))[targets]
     curve = risk_coverage(probabilities, targets)
-    return Figures(
+    return Metrics(
         clips=len(targets),
         uar=float(np.mean(list(recalls.values()))),
         wa=float(hits.sum() / matrix.sum()),

@@ -10,24 +10,24 @@ from streamer.errors import InputError, ModelError
 from streamer.model.bundle import Bundle, load
 from streamer.model.catalog import find_bundle
 from streamer.model.priors import log_prior
-from streamer.training.data.extraction import Embedded, Extractor, check_variations
+from streamer.training.data.extraction import EmbeddedClips, Extractor, check_variations
 from streamer.training.data.manifest import labels_of, read_manifest
 from streamer.training.evaluation.metrics import certain
-from streamer.training.evaluation.scoring import Found, Scores, Scoring, SessionScores, check_folder
+from streamer.training.evaluation.scoring import Found, PastScores, Scores, Scoring, check_folder
 from streamer.training.heads.logistic import Head
 from streamer.training.heads.recipe import Calibrated
-from streamer.training.heads.speaker import Session
+from streamer.training.heads.speaker import SimulatedPast
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelEvaluation:
-    """A model on recordings, each corpus of them judged by itself.
+    """A model on recordings, each corpus of them classified by itself.
 
     Attributes:
         model: What it calls itself, with its version.
-        corpora: What was judged.
+        corpora: What was classified.
         heard: Those of them that it was made from, by their names: figures of these say nothing
-            about strangers.
+            about unseen_speakers.
         left_out: How many recordings are of an emotion that it does not know.
         certain: Share of the answers that are not called uncertain, all emotions possible.
         certain_and_right: Share of those that are right.
@@ -43,7 +43,7 @@ class ModelEvaluation:
     certain: float
     certain_and_right: float
     scores: Mapping[str, Scores]
-    sessions: Mapping[Session, SessionScores]
+    sessions: Mapping[SimulatedPast, PastScores]
     found: Mapping[str, Found]
 
 
@@ -60,13 +60,13 @@ def evaluate_model(  # noqa: PLR0913 - each is a choice of the caller, all but t
     cache: Path = Path(".cache/features"),
     jobs: int | None = None,
 ) -> ModelEvaluation:
-    """Judge recordings as a finished model does, in floating point.
+    """Classify recordings as a finished model does, in floating point.
 
     Args:
         manifest: CSV of the recordings, see `read_manifest`.
         model: One that came with streamer, or a bundle's folder.
         corpora: Only these; empty takes all.
-        variations: In which forms they are judged, besides as they are, see `evaluate`.
+        variations: In which forms they are classified, besides as they are, see `evaluate`.
         out: Folder for `figures.json` and plots; None writes nothing.
         cache: Folder for the encoder's output.
         jobs: Recordings worked on at once; None takes every core.
@@ -89,13 +89,13 @@ def evaluate_model(  # noqa: PLR0913 - each is a choice of the caller, all but t
         raise InputError(
             f"{manifest}: got {', '.join(labels_of(given))}, the model knows: {', '.join(labels)}"
         )
-    judge = _judge(bundle)
-    embedded = Embedded(clips, Extractor(bundle, cache=cache, jobs=jobs))
+    classify = _classify(bundle)
+    embedded = EmbeddedClips(clips, Extractor(bundle, cache=cache, jobs=jobs))
     scoring = Scoring(variations, labels)
     names = tuple(sorted({clip.corpus for clip in clips}))
     for name in names:
-        scoring.add([clip for clip in clips if clip.corpus == name], judge, embedded)
-    answered, right = certain(*scoring.shipped(), judge.threshold)
+        scoring.add([clip for clip in clips if clip.corpus == name], classify, embedded)
+    answered, right = certain(*scoring.shipped(), classify.threshold)
     taught = bundle.manifest.training.get("corpora")
     result = ModelEvaluation(
         model=f"{bundle.manifest.name}-{bundle.manifest.version}",
@@ -113,7 +113,7 @@ def evaluate_model(  # noqa: PLR0913 - each is a choice of the caller, all but t
     return result
 
 
-def _judge(bundle: Bundle) -> Calibrated:
+def _classify(bundle: Bundle) -> Calibrated:
     """What training would have made of it."""
     manifest, head = bundle.manifest, bundle.network.head
     if bundle.voices is None:

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from streamer.model.speaker.adaptation import NEUTRAL
 from streamer.model.speaker.clustering import MEMORY
-from streamer.training.data.extraction import Embedded
+from streamer.training.data.extraction import EmbeddedClips
 from streamer.training.data.manifest import Clip
 from streamer.training.data.utterances import Recorded
 from streamer.training.heads.recipe import Calibrated
-from streamer.training.heads.speaker import Session, Sessions, sessions
+from streamer.training.heads.speaker import Sessions, SimulatedPast, sessions
 
 RATES = (0.1, 1.0, 10.0, 100.0)
 """False alarms an hour of recording, at which it is read off."""
@@ -74,7 +74,7 @@ def earlier(lengths: Sequence[int]) -> Sessions:
     return np.array(rows, np.int64).reshape(-1, MEMORY)
 
 
-def measure_quiet(model: Calibrated, recorded: Sequence[Recorded], embed: Embedded) -> Quiet:
+def measure_quiet(model: Calibrated, recorded: Sequence[Recorded], embed: EmbeddedClips) -> Quiet:
     """What a model says of ordinary speech, adapted as it goes, under the natural prior.
 
     Args:
@@ -114,7 +114,7 @@ def measure_quiet(model: Calibrated, recorded: Sequence[Recorded], embed: Embedd
 
 
 def measure_found(
-    model: Calibrated, clips: Sequence[Clip], embed: Embedded, quiet: Quiet
+    model: Calibrated, clips: Sequence[Clip], embed: EmbeddedClips, quiet: Quiet
 ) -> dict[str, Curve]:
     """How much of each emotion is found, after eight neutral utterances of the voice.
 
@@ -125,7 +125,7 @@ def measure_found(
         quiet: Of the same model.
     """
     clips = [clip for clip in clips if clip.emotion in model.labels]
-    past = sessions(clips, Session.NEUTRAL, seed=0)
+    past = sessions(clips, SimulatedPast.NEUTRAL, seed=0)
     probabilities = model.adapted_probabilities(
         embed(clips, "plain"), embed.seconds(clips, "plain"), past, prior="natural"
     )

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from streamer.config import Config
 from streamer.errors import InputError
 from streamer.training.augmentation.rooms import read_rooms
-from streamer.training.data.extraction import Embedded, Extractor
+from streamer.training.data.extraction import EmbeddedClips, Extractor
 from streamer.training.data.manifest import Clip, read_manifest
 from streamer.training.data.manifest import without as leave
 from streamer.training.data.ordinary import DEV, TRAIN, read_ordinary
@@ -127,11 +127,11 @@ def evaluate_ordinary(  # noqa: PLR0913 - each is a choice of the caller, all bu
         encoder, blocks=recipe.blocks, cache=cache, jobs=jobs,
         rooms=read_rooms(rooms) if rooms else (),
     )  # fmt: skip
-    learned = Embedded([*everything, *spoken], extract)  # cached by whole corpora
+    learned = EmbeddedClips([*everything, *spoken], extract)  # cached by whole corpora
     recorded = cut_recordings(read_ordinary(ordinary, use=DEV), Config(), cache)
     if not any(one.utterances for one in recorded):
         raise InputError(f"{ordinary}: no speech was found in the recordings with use={DEV}")
-    heard = Embedded([clip for one in recorded for clip in one.utterances], extract)
+    heard = EmbeddedClips([clip for one in recorded for clip in one.utterances], extract)
 
     def measured(taught: Sequence[Clip], tested: Sequence[Clip]) -> Operating:
         clips = [*taught, *spoken]
@@ -162,7 +162,7 @@ def evaluate_ordinary(  # noqa: PLR0913 - each is a choice of the caller, all bu
     )
     if out is not None:
         with written(out):
-            (out / FIGURES).write_bytes(_JSON.dump_json(result, indent=2) + b"\n")
+            (out / FIGURES).write_bytes(_JSON.dump_json(result, indent=2, by_alias=True) + b"\n")
             parts = {"unseen speakers": result.speakers, "unseen corpora": result.unseen}
             plots.draw_operating(
                 {name: part.found for name, part in parts.items() if part}, out=out

@@ -60,7 +60,7 @@ def draw_seconds(uars: Mapping[str, float], *, out: Path) -> Path | None:
     """How much is heard after so many seconds of speech, as PNG; None where that was not asked.
 
     Args:
-        uars: UAR by form; those that count are called "first" or "rolling", so many "s".
+        uars: UAR by form; those that count are called "first" or "partial", so many "s".
         out: Folder to write to.
 
     Raises:
@@ -68,13 +68,13 @@ def draw_seconds(uars: Mapping[str, float], *, out: Path) -> Path | None:
     """
     curves: dict[str, list[tuple[float, float]]] = {}
     for form, uar in uars.items():
-        if heard := re.fullmatch(r"(first|rolling) ([\d.]+) s", form):
+        if heard := re.fullmatch(r"(first|partial) ([\d.]+) s", form):
             curves.setdefault(heard[1], []).append((float(heard[2]), uar))
     if not curves:
         return None
     figure = _new_figure()
     axes = figure.add_subplot()
-    names = {"first": "as if they were all", "rolling": "window by window, as on the screen"}
+    names = {"first": "as if they were all", "partial": "excerpt by excerpt, as on the screen"}
     for kind, points in curves.items():
         axes.plot(*zip(*sorted(points), strict=True), marker="o", label=names[kind])
     axes.axhline(uars["plain"], color="grey", linestyle=":", label="whole utterances")
@@ -121,7 +121,7 @@ def _new_figure() -> Any:  # noqa: ANN401 - matplotlib ships no types
         from matplotlib.figure import Figure  # noqa: PLC0415 - optional, and slow to import
     except ImportError:
         raise ConfigError("plots need matplotlib: pip install matplotlib") from None
-    return Figure(figsize=INCHES, layout="constrained")  # no pyplot: no window, no global state
+    return Figure(figsize=INCHES, layout="constrained")  # no pyplot: no excerpt, no global state
 
 
 def _draw_confusion(
@@ -139,7 +139,9 @@ def _draw_confusion(
         axes.text(column, row, f"{share:.0%}", ha="center", va="center", color=colour, fontsize=8)
     axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right")
     axes.set_yticks(range(len(labels)), labels)
-    axes.set(xlabel="judged", ylabel="acted", title="Of each acted emotion, what was judged")
+    axes.set(
+        xlabel="classified", ylabel="acted", title="Of each acted emotion, what was classified"
+    )
 
 
 def _draw_reliability(

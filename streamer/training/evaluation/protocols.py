@@ -29,7 +29,7 @@ def folds(
     Args:
         protocol: The name of a corpus: each of its folds is tested in turn, the rest of it and all
             other corpora are trained on; without folds, five groups of its speakers.
-            ``corpus-out``: each corpus in turn is tested and unheard in training.
+            ``corpus-out``: each corpus in turn is tested and unseen in training.
         clips: All there are.
         heard: Voices that the encoder was made from: a fold that would test one is left out.
 

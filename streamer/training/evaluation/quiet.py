@@ -11,17 +11,18 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from streamer.analysis.alerts import Watch
+from streamer.analysis.alerts import AlertEngine
 from streamer.config import Config
 from streamer.config.schema import Sensitivity
 from streamer.errors import InputError, NoSpeechError
+from streamer.events import Alert
 from streamer.model.classifier import Classifier
 from streamer.model.speaker.adaptation import NEUTRAL
 from streamer.pipeline.offline import utterances
 from streamer.training.data.manifest import Clip
 from streamer.training.data.ordinary import read_ordinary
 from streamer.training.output import FIGURES, make_folder, written
-from streamer.types import Alert, Utterance
+from streamer.types import Utterance
 
 SENSITIVITIES: tuple[Sensitivity, ...] = ("low", "normal", "high")
 
@@ -140,7 +141,7 @@ def evaluate_quiet(
 def _listen(recording: Clip, classifier: Classifier, quiet: SourceQuiet) -> None:
     config = Config().one_stream()
     rules = {
-        name: Watch(Config.model_validate({"alerts": {"sensitivity": name}}).one_stream())
+        name: AlertEngine(Config.model_validate({"alerts": {"sensitivity": name}}).one_stream())
         for name in SENSITIVITIES
     }
 
@@ -151,8 +152,8 @@ def _listen(recording: Clip, classifier: Classifier, quiet: SourceQuiet) -> None
     try:
         for utterance in utterances(recording.path, classifier, config, progress=heard):
             quiet.add(utterance)
-            for name, watch in rules.items():
-                told = watch.add(utterance)
+            for name, engine in rules.items():
+                told = engine.add(utterance)
                 quiet.alerts[name] += sum(isinstance(event, Alert) for event in told)
     except NoSpeechError:
         return

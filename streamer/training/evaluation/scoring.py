@@ -1,4 +1,4 @@
-"""Clips judged group by group, in one form or after simulated pasts, and what it comes to."""
+"""Clips classified group by group, in one form or after simulated pasts, and what it comes to."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from streamer.training.data.extraction import Embedded
+from streamer.training.data.extraction import EmbeddedClips
 from streamer.training.data.manifest import Clip, labels_of
 from streamer.training.evaluation import plots
-from streamer.training.evaluation.metrics import Figures, Probabilities, Targets, figures
+from streamer.training.evaluation.metrics import Metrics, Probabilities, Targets, figures
 from streamer.training.heads.examples import target_indices
 from streamer.training.heads.recipe import Calibrated
-from streamer.training.heads.speaker import Session, sessions
+from streamer.training.heads.speaker import SimulatedPast, sessions
 from streamer.training.output import FIGURES, make_folder, written
 
 DRAWS = 3
@@ -33,14 +33,14 @@ class Scores:
     """
 
     uar: float
-    own: Figures
-    all: Figures
-    agreed: Figures | None
+    own: Metrics
+    all: Metrics
+    agreed: Metrics | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionScores:
-    """The figures for clips that are judged after a simulated past.
+class PastScores:
+    """The figures for clips that are classified after a simulated past.
 
     Attributes:
         uar: As in `Scores`, and the mean of several draws of the past.
@@ -82,7 +82,7 @@ def check_folder(out: Path) -> None:
 
 
 class Scoring:
-    """Judges groups of clips, the folds of a protocol or corpora, and adds up what comes out.
+    """Classifies groups of clips, the folds of a protocol or corpora, and adds up what comes out.
 
     Args:
         variations: In which forms, besides as they are.
@@ -92,11 +92,13 @@ class Scoring:
     def __init__(self, variations: Sequence[str], labels: Sequence[str]) -> None:
         self._labels = labels
         self._forms = [_Form(name, labels) for name in dict.fromkeys(["plain", *variations])]
-        self._pasts = [_Past(kind, labels) for kind in Session if kind is not Session.NEUTRAL]
+        self._pasts = [
+            _Past(kind, labels) for kind in SimulatedPast if kind is not SimulatedPast.NEUTRAL
+        ]
         self._answers: list[tuple[str, str, bool]] = []
 
-    def add(self, clips: Sequence[Clip], model: Calibrated, embed: Embedded) -> float:
-        """Judge the clips of a group; returns the UAR of these as they are."""
+    def add(self, clips: Sequence[Clip], model: Calibrated, embed: EmbeddedClips) -> float:
+        """Classify the clips of a group; returns the UAR of these as they are."""
         for form in self._forms:
             form.add(clips, model, embed)
         for past in self._pasts:
@@ -108,7 +110,7 @@ class Scoring:
         """By form, ``plain`` first."""
         return {form.variation: form.scores() for form in self._forms}
 
-    def sessions(self) -> dict[Session, SessionScores]:
+    def sessions(self) -> dict[SimulatedPast, PastScores]:
         """By what went before."""
         return {past.kind: past.scores() for past in self._pasts}
 
@@ -144,7 +146,7 @@ class Scoring:
 
 
 class _Form:
-    """The test clips in one form, judged group by group: the folds of a protocol, or corpora."""
+    """The test clips in one form, classified by group: folds of a protocol, or corpora."""
 
     def __init__(self, variation: str, labels: Sequence[str]) -> None:
         self.variation = variation
@@ -154,8 +156,8 @@ class _Form:
         self._own: list[Probabilities] = []
         self._all: list[Probabilities] = []
 
-    def add(self, clips: Sequence[Clip], model: Calibrated, embed: Embedded) -> None:
-        """Judge the clips of a group, and remember what came out."""
+    def add(self, clips: Sequence[Clip], model: Calibrated, embed: EmbeddedClips) -> None:
+        """Classify the clips of a group, and remember what came out."""
         vectors = embed(clips, self.variation)
         seconds = embed.seconds(clips, self.variation)
         among = labels_of(clips)
@@ -178,7 +180,7 @@ class _Form:
     def scores(self) -> Scores:
         """The figures of all groups."""
         own, (everything, targets) = np.concatenate(self._own), self.shipped()
-        agreed = np.array([clip.emotion in clip.heard_as for clip in self._clips])
+        agreed = np.array([clip.emotion in clip.perceived for clip in self._clips])
         return Scores(
             uar=self.uar,
             own=figures(own, targets, self._labels),
@@ -188,17 +190,17 @@ class _Form:
 
 
 class _Past:
-    """The test clips as they are, each after a simulated past, judged group by group."""
+    """The test clips as they are, each after a simulated past, classified group by group."""
 
-    def __init__(self, kind: Session, labels: Sequence[str]) -> None:
+    def __init__(self, kind: SimulatedPast, labels: Sequence[str]) -> None:
         self.kind = kind
         self._labels = labels
         self._uars: list[float] = []
         self._clips: list[Clip] = []
         self._all: list[list[Probabilities]] = [[] for _ in range(DRAWS)]
 
-    def add(self, clips: Sequence[Clip], model: Calibrated, embed: Embedded) -> None:
-        """Judge the clips of a group, and remember what came out."""
+    def add(self, clips: Sequence[Clip], model: Calibrated, embed: EmbeddedClips) -> None:
+        """Classify the clips of a group, and remember what came out."""
         vectors, seconds = embed(clips, "plain"), embed.seconds(clips, "plain")
         targets = target_indices(clips, self._labels).numpy()
         uars = []
@@ -211,11 +213,11 @@ class _Past:
         self._uars.append(float(np.mean(uars)))
         self._clips += clips
 
-    def scores(self) -> SessionScores:
+    def scores(self) -> PastScores:
         """The figures of all groups and draws."""
         targets = target_indices(self._clips, self._labels).numpy()
         draws = [figures(np.concatenate(draw), targets, self._labels) for draw in self._all]
-        return SessionScores(
+        return PastScores(
             uar=float(np.mean(self._uars)),
             folds=tuple(self._uars),
             all=float(np.mean([draw.uar for draw in draws])),
@@ -224,11 +226,11 @@ class _Past:
 
 
 def _answers(
-    clips: Sequence[Clip], model: Calibrated, embed: Embedded
+    clips: Sequence[Clip], model: Calibrated, embed: EmbeddedClips
 ) -> list[tuple[str, str, bool]]:
     """Acted and named emotion, and whether that is certain, after eight neutral utterances."""
     vectors, seconds = embed(clips, "plain"), embed.seconds(clips, "plain")
-    past = sessions(clips, Session.NEUTRAL, seed=0)
+    past = sessions(clips, SimulatedPast.NEUTRAL, seed=0)
     probabilities = model.adapted_probabilities(vectors, seconds, past, prior="natural")
     named = [model.labels[i] for i in probabilities.argmax(1)]
     certain = probabilities.max(1) >= model.threshold

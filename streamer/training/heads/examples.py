@@ -15,7 +15,7 @@ from streamer.training.data.ordinary import NEUTRAL
 from streamer.training.heads.logistic import Examples, asked_labels, balanced_weights
 
 
-class Choices(Protocol):
+class ExampleOptions(Protocol):
     """How examples are made; the attributes are those of `Recipe`."""
 
     @property
@@ -31,7 +31,7 @@ class Choices(Protocol):
         """How much more a corpus of many voices weighs."""
 
     @property
-    def misheard(self) -> float:
+    def disagreement_weight(self) -> float:
         """How much a clip weighs in which listeners heard another emotion."""
 
     @property
@@ -82,7 +82,7 @@ def example_weights(
     *,
     ordinary: float,
     voices: float,
-    misheard: float = 1.0,
+    disagreement_weight: float = 1.0,
     size: float = 0.0,
 ) -> Tensor:
     """Weights of the clips, shape (clips,), summing to 1.
@@ -95,7 +95,9 @@ def example_weights(
     plain = [i for i, clip in enumerate(clips) if clip.ordinary]
     if acted:
         chosen = [clips[i] for i in acted]
-        weights[acted] = balanced_weights(chosen, size=size, voices=voices, misheard=misheard)
+        weights[acted] = balanced_weights(
+            chosen, size=size, voices=voices, disagreement_weight=disagreement_weight
+        )
     if plain:
         sizes = Counter(clips[i].corpus for i in plain)
         each = torch.tensor([sizes[clips[i].corpus] ** -0.5 for i in plain])
@@ -121,7 +123,7 @@ def make_examples(
     clips: Sequence[Clip],
     labels: Sequence[str],
     embed: Callable[[Sequence[Clip], str], Embeddings],
-    choices: Choices,
+    choices: ExampleOptions,
 ) -> Examples:
     """Every clip in every form, form after form; the weight of a clip is shared among its forms.
 
@@ -133,7 +135,10 @@ def make_examples(
     """
     forms = choices.variations
     weights = example_weights(
-        clips, ordinary=choices.ordinary, voices=choices.voices, misheard=choices.misheard
+        clips,
+        ordinary=choices.ordinary,
+        voices=choices.voices,
+        disagreement_weight=choices.disagreement_weight,
     )
     return Examples(
         features=torch.from_numpy(np.concatenate([embed(clips, form) for form in forms])),

@@ -98,7 +98,11 @@ def asked_labels(
 
 
 def balanced_weights(
-    clips: Sequence[Clip], *, size: float = 0.0, voices: float = 0.0, misheard: float = 1.0
+    clips: Sequence[Clip],
+    *,
+    size: float = 0.0,
+    voices: float = 0.0,
+    disagreement_weight: float = 1.0,
 ) -> Tensor:
     """Weights of the clips, shape (clips,), summing to 1.
 
@@ -106,13 +110,13 @@ def balanced_weights(
         clips: Within a corpus, every emotion weighs the same, however many clips it has.
         size: How a corpus weighs: by its number of clips to this power; at 0, all the same.
         voices: Likewise, by its number of voices.
-        misheard: How much a clip weighs in which most listeners heard another emotion than the
-            acted one, against one in which they did not, or nobody was asked. So an emotion that is
-            often misheard weighs less.
+        disagreement_weight: How much a clip weighs in which most listeners heard another
+            emotion than the acted one, against one in which they did not, or nobody was asked. So
+            an emotion that listeners often disagree about weighs less.
     """
     cells = Counter((clip.corpus, clip.emotion) for clip in clips)
     worth = [
-        (misheard if clip.heard_as and clip.emotion not in clip.heard_as else 1.0)
+        (disagreement_weight if clip.perceived and clip.emotion not in clip.perceived else 1.0)
         / cells[clip.corpus, clip.emotion]
         for clip in clips
     ]
@@ -135,7 +139,7 @@ def fit(
     examples: Examples,
     *,
     l2: float,
-    absent: float = -torch.inf,
+    missing_label_bias: float = -torch.inf,
     start: Head | None = None,
     steps: int = MAX_STEPS,
 ) -> Head:
@@ -144,7 +148,7 @@ def fit(
     Args:
         examples: Their weights sum to 1, so that ``l2`` means the same for any number of them.
         l2: Strength of the penalty; the bias is free.
-        absent: Added to the logits of emotions that the example's corpus does not have.
+        missing_label_bias: Added to the logits of emotions that the example's corpus does not have.
         start: Where to begin: a similar head saves most of the steps.
         steps: At most so many.
     """
@@ -153,7 +157,9 @@ def fit(
     standard = examples.features - mean
     deviation = (share * standard.square()).sum(0).sqrt().clamp(min=1e-6)
     standard /= deviation
-    handicap = torch.zeros(examples.known.shape).masked_fill(~examples.known, absent)
+    bias_of_missing = torch.zeros(examples.known.shape).masked_fill(
+        ~examples.known, missing_label_bias
+    )
     labels = examples.known.shape[1]
     if start is None:
         weight, bias = torch.zeros(labels, standard.shape[1]), torch.zeros(labels)
@@ -168,7 +174,7 @@ def fit(
 
     def closure() -> Tensor:
         optimiser.zero_grad()
-        logits = F.linear(standard, weight, bias) + handicap
+        logits = F.linear(standard, weight, bias) + bias_of_missing
         told = logits.log_softmax(dim=1).masked_fill(examples.targets == 0, 0.0)  # no 0 times inf
         each = -(examples.targets * told).sum(dim=1)
         loss = examples.weights @ each + l2 / 2 * weight.square().sum()

@@ -1,17 +1,19 @@
 """The recipe: from embedded clips to a calibrated head. Training and evaluation share it."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from typing import Annotated
 
 import numpy as np
 import torch
+from pydantic import Field, TypeAdapter
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 from streamer.model.calibration import hesitation
 from streamer.model.priors import LogPrior, Prior, log_prior
 from streamer.model.speaker.adaptation import VoiceModel
-from streamer.training.data.extraction import Embedded, Embeddings, Seconds
+from streamer.training.data.extraction import EmbeddedClips, Embeddings, Seconds
 from streamer.training.data.manifest import Clip, labels_of
 from streamer.training.evaluation.metrics import Probabilities, Targets
 from streamer.training.evaluation.protocols import hold_out
@@ -49,17 +51,19 @@ is no census of emotions: that most speech is neutral, the heads have learned fr
 class Recipe:
     """Every choice in training.
 
+    Three attributes are called by an older name, their alias, in bundles and figures.
+
     Attributes:
         blocks: How many blocks of the encoder are kept.
         variations: In which forms each clip is learned from (keys of `degrade.VARIATIONS`).
-        spoilt: How much each form after the first weighs, against it.
+        augmented_weight: How much each form after the first weighs, against it.
         l2: Penalties that are tried on held-out speakers.
         voices: How much more a corpus of many voices weighs: their number to this power.
-        misheard: How much less a clip is learned from in which most listeners heard another emotion
-            than the acted one.
-        absent: Weight, in the loss, of an emotion that the clip's corpus does not have, but several
-            others: 0 leaves such emotions alone, which then turn up at random; 1 says that nobody
-            had them, as is said of an emotion that only one corpus has.
+        disagreement_weight: How much less a clip is learned from in which most listeners heard
+            another emotion than the acted one.
+        missing_label_weight: Weight, in the loss, of an emotion that the clip's corpus does not
+            have, but several others: 0 leaves such emotions alone, which then turn up at
+            random; 1 says that nobody had them, as is said of an emotion that only one corpus has.
         ordinary: Share of the weight that ordinary speech has, where there is some.
         softness: Probability that ordinary speech is not neutral.
         natural: How common emotions are where people live: the model's natural prior.
@@ -72,11 +76,11 @@ class Recipe:
 
     blocks: int = 3
     variations: tuple[str, ...] = ("plain", "piece")
-    spoilt: float = 0.5
+    augmented_weight: Annotated[float, Field(alias="augmented")] = 0.5
     l2: tuple[float, ...] = (0.1,)
     voices: float = 0.35
-    misheard: float = 0.15
-    absent: float = 0.03
+    disagreement_weight: Annotated[float, Field(alias="misheard")] = 0.15
+    missing_label_weight: Annotated[float, Field(alias="absent")] = 0.03
     ordinary: float = 0.25
     softness: float = 0.05
     natural: Mapping[str, float] = field(default_factory=lambda: dict(NATURAL))
@@ -86,14 +90,14 @@ class Recipe:
     seed: int = 0
 
     @property
-    def handicap(self) -> float:
+    def missing_label_bias(self) -> float:
         """What is added to the logits of emotions that a clip's corpus does not have."""
-        return float(np.log(self.absent)) if self.absent else -torch.inf
+        return float(np.log(self.missing_label_weight)) if self.missing_label_weight else -torch.inf
 
     @property
     def shares(self) -> Tensor:
         """How a clip's weight is shared among its forms, shape (variations,)."""
-        worth = torch.tensor([1.0] + [self.spoilt] * (len(self.variations) - 1))
+        worth = torch.tensor([1.0] + [self.augmented_weight] * (len(self.variations) - 1))
         return worth / worth.sum()
 
     def natural_of(self, labels: Sequence[str]) -> dict[str, float]:
@@ -102,8 +106,12 @@ class Recipe:
         return {label: self.natural[label] / total for label in labels}
 
     def as_json(self) -> dict[str, object]:
-        """For the manifest."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        """For the manifest, with the keys that bundles and figures have."""
+        values: dict[str, object] = _JSON.dump_python(self, mode="json", by_alias=True)
+        return values
+
+
+_JSON: TypeAdapter[Recipe] = TypeAdapter(Recipe)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -192,7 +200,7 @@ class Calibrated:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Choices:
+class ChosenParameters:
     """What was chosen on speakers that were not fitted.
 
     Attributes:
@@ -202,7 +210,7 @@ class Choices:
         voices: With the temperature and the caution that suit it.
         held_out: What it was chosen on, acted speech alone: probabilities under the even prior,
             and targets.
-        strangers: Whether that was of speakers who were not fitted.
+        unseen_speakers: Whether that was of speakers who were not fitted.
     """
 
     l2: float
@@ -210,16 +218,16 @@ class Choices:
     brevity: float
     voices: VoiceModel
     held_out: tuple[Probabilities, Targets]
-    strangers: bool
+    unseen_speakers: bool
 
 
 def choose(
     clips: Sequence[Clip],
-    embed: Embedded,
+    embed: EmbeddedClips,
     recipe: Recipe,
     *,
     heard: Collection[tuple[str, str]] = (),
-) -> Choices:
+) -> ChosenParameters:
     """Fit to some of the speakers, and choose on the others.
 
     Where every corpus has a single speaker there is nobody to hold out: then the choices are made
@@ -238,44 +246,47 @@ def choose(
     fitted, held = hold_out(clips, seed=recipe.seed, heard=heard)
     if all(clips[i].ordinary for i in held):  # of ordinary speech alone, nothing can be chosen
         fitted, held = list(range(len(clips))), []
-    judged = [clips[i] for i in held] or list(clips)
+    held_out_clips = [clips[i] for i in held] or list(clips)
     learned = [clips[i] for i in fitted]
     examples = make_examples(learned, labels, embed, recipe)
     prior = examples.prior.double().log().numpy()
-    calibration = _Calibration.of(judged, labels, embed, recipe, prior)
+    calibration = _Calibration.of(held_out_clips, labels, embed, recipe, prior)
     head, tried = None, []
     for l2 in sorted(recipe.l2, reverse=True):  # each starts where the stricter one ended
-        head = fit(examples, l2=l2, absent=recipe.handicap, start=head)
+        head = fit(examples, l2=l2, missing_label_bias=recipe.missing_label_bias, start=head)
         tried.append((*calibration.fit(head), l2, head))
     _, temperature, brevity, l2, head = min(tried, key=lambda outcome: outcome[0])
-    vectors = embed(judged, "plain")
+    vectors = embed(held_out_clips, "plain")
     scores = head(torch.from_numpy(vectors)).double().numpy() / temperature - prior
     voices = tune_voices(
         fit_voices(learned, labels, embed, head, recipe, l2=l2),
         Tuning(
-            clips=judged,
+            clips=held_out_clips,
             embeddings=vectors,
             unadapted=scores,
-            targets=target_indices(judged, labels).numpy(),
+            targets=target_indices(held_out_clips, labels).numpy(),
             weights=natural_weights(
-                judged, labels, [recipe.natural_of(labels)[e] for e in labels], voices=recipe.voices
+                held_out_clips,
+                labels,
+                [recipe.natural_of(labels)[e] for e in labels],
+                voices=recipe.voices,
             ).double().numpy(),
             labels=labels,
             log_natural=log_prior(recipe.natural_of(labels), labels),
         ),
     )  # fmt: skip
-    acted = np.array([not clip.ordinary for clip in judged])
-    hesitant = hesitation(embed.seconds(judged, "plain"), brevity)[:, None]
-    return Choices(
+    acted = np.array([not clip.ordinary for clip in held_out_clips])
+    hesitant = hesitation(embed.seconds(held_out_clips, "plain"), brevity)[:, None]
+    return ChosenParameters(
         l2=l2,
         temperature=temperature,
         brevity=brevity,
         voices=voices,
         held_out=(
             softmax(torch.from_numpy((scores / hesitant)[acted])),
-            target_indices([clip for clip in judged if not clip.ordinary], labels).numpy(),
+            target_indices([clip for clip in held_out_clips if not clip.ordinary], labels).numpy(),
         ),
-        strangers=bool(held),
+        unseen_speakers=bool(held),
     )
 
 
@@ -306,7 +317,7 @@ class _Calibration:
         cls,
         clips: Sequence[Clip],
         labels: Sequence[str],
-        embed: Embedded,
+        embed: EmbeddedClips,
         recipe: Recipe,
         prior: LogPrior,
     ) -> "_Calibration":
@@ -342,7 +353,7 @@ class _Calibration:
 
 
 def fit_recipe(
-    clips: Sequence[Clip], embed: Embedded, recipe: Recipe, choices: Choices
+    clips: Sequence[Clip], embed: EmbeddedClips, recipe: Recipe, choices: ChosenParameters
 ) -> Calibrated:
     """Fit to everybody, as was chosen.
 
@@ -354,7 +365,7 @@ def fit_recipe(
     """
     labels = labels_of(labels_learned(clips))
     examples = make_examples(clips, labels, embed, recipe)
-    head = fit(examples, l2=choices.l2, absent=recipe.handicap)
+    head = fit(examples, l2=choices.l2, missing_label_bias=recipe.missing_label_bias)
     voices = fit_voices(clips, labels, embed, head, recipe, l2=choices.l2)
     return Calibrated(
         labels=labels,

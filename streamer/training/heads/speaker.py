@@ -16,7 +16,12 @@ from streamer.model.speaker.adaptation import NEUTRAL, Scores, VoiceModel, neutr
 from streamer.model.speaker.clustering import Mark, Register, SpeakerModel
 from streamer.training.data.extraction import Embeddings
 from streamer.training.data.manifest import Clip
-from streamer.training.heads.examples import Choices, example_weights, labels_learned, soft_targets
+from streamer.training.heads.examples import (
+    ExampleOptions,
+    example_weights,
+    labels_learned,
+    soft_targets,
+)
 from streamer.training.heads.logistic import TEMPERATURES, Examples, Head, asked_labels, fit
 
 PAST = 10
@@ -38,11 +43,11 @@ Sessions = NDArray[np.int64]
 """For each clip the clips that go before it, -1 where there are no more: shape (clips, PAST)."""
 
 
-class SpeakerChoices(Choices, Protocol):
+class SpeakerOptions(ExampleOptions, Protocol):
     """How voices are learned; the attributes are those of `Recipe`."""
 
     @property
-    def handicap(self) -> float:
+    def missing_label_bias(self) -> float:
         """Added to the logits of emotions that a clip's corpus does not have."""
 
     @property
@@ -50,12 +55,12 @@ class SpeakerChoices(Choices, Protocol):
         """The `VoiceModel`'s prior."""
 
 
-class Session(StrEnum):
+class SimulatedPast(StrEnum):
     """What went before the tested clip, as far as there is so much of its corpus.
 
     Attributes:
         EIGHT_NEUTRAL: Clips of its speaker, eight neutral (or calm) and two of other emotions: what
-            a program meets. Choices are made by it.
+            a program meets. Parameters are chosen by it.
         NEUTRAL: Eight neutral (or calm) clips of its speaker: what is found is measured after it.
         MIXED: Clips of its speaker, in all emotions.
         ONE_EMOTION: Clips of its speaker in its emotion: a mood that stays is no voice.
@@ -76,7 +81,7 @@ def fit_voices(  # noqa: PLR0913 - what is learned from, and how
     labels: Sequence[str],
     embed: Callable[[Sequence[Clip], str], Embeddings],
     unadapted: Head,
-    choices: SpeakerChoices,
+    choices: SpeakerOptions,
     *,
     l2: float,
 ) -> VoiceModel:
@@ -99,7 +104,10 @@ def fit_voices(  # noqa: PLR0913 - what is learned from, and how
     """
     plain = torch.from_numpy(embed(clips, "plain"))
     weights = example_weights(
-        clips, ordinary=choices.ordinary, voices=choices.voices, misheard=choices.misheard
+        clips,
+        ordinary=choices.ordinary,
+        voices=choices.voices,
+        disagreement_weight=choices.disagreement_weight,
     )
     centre, shift, known = _neutral_means(clips, plain)
     if {clip.emotion for clip in clips} != {clips[i].emotion for i in known.nonzero()[:, 0]}:
@@ -116,7 +124,13 @@ def fit_voices(  # noqa: PLR0913 - what is learned from, and how
         known=asked,
         weights=weights[rows] / weights[rows].sum(),
     )
-    head = fit(examples, l2=l2, absent=choices.handicap, start=unadapted, steps=ADAPTED_STEPS)
+    head = fit(
+        examples,
+        l2=l2,
+        missing_label_bias=choices.missing_label_bias,
+        start=unadapted,
+        steps=ADAPTED_STEPS,
+    )
     return VoiceModel(
         weight=head.weight.numpy(),
         bias=head.bias.numpy(),
@@ -264,13 +278,13 @@ def tune_voices(model: VoiceModel, tuning: Tuning) -> VoiceModel:
         model: From `fit_voices`.
         tuning: What is chosen on.
     """
-    pasts: dict[Session, Sessions] = {
+    pasts: dict[SimulatedPast, Sessions] = {
         kind: sessions(tuning.clips, kind, seed=0)
-        for kind in Session
-        if kind is not Session.NEUTRAL
+        for kind in SimulatedPast
+        if kind is not SimulatedPast.NEUTRAL
     }
 
-    def classified(tried: VoiceModel, kind: Session) -> Scores:
+    def classified(tried: VoiceModel, kind: SimulatedPast) -> Scores:
         return classify_sessions(
             tuning.embeddings, tuning.unadapted, pasts[kind], tried,
             log_natural=tuning.log_natural, labels=tuning.labels,
@@ -285,7 +299,7 @@ def tune_voices(model: VoiceModel, tuning: Tuning) -> VoiceModel:
 
     def loss(temperature: float) -> float:
         tried = replace(chosen, temperature=temperature)
-        return tuning.loss(classified(tried, Session.EIGHT_NEUTRAL))
+        return tuning.loss(classified(tried, SimulatedPast.EIGHT_NEUTRAL))
 
     return replace(chosen, temperature=min(TEMPERATURES[::5].tolist(), key=loss))
 
@@ -299,7 +313,7 @@ def with_choices(model: VoiceModel, tuned: VoiceModel) -> VoiceModel:
     )
 
 
-def sessions(clips: Sequence[Clip], kind: Session, *, seed: int) -> Sessions:
+def sessions(clips: Sequence[Clip], kind: SimulatedPast, *, seed: int) -> Sessions:
     """Give every clip a past: clips before it, in random order, without repeats.
 
     Args:
@@ -314,30 +328,34 @@ def sessions(clips: Sequence[Clip], kind: Session, *, seed: int) -> Sessions:
     past = np.full((len(clips), PAST), -1)
     for row, clip in enumerate(clips):
         group = [other for other in by_voice[clip.voice] if other != row]
-        if kind is Session.ONE_EMOTION:
+        if kind is SimulatedPast.ONE_EMOTION:
             group = [other for other in group if clips[other].emotion == clip.emotion]
         own = rng.permutation(group)[:PAST]
-        strangers = [v for v in by_voice if v[0] == clip.corpus and v != clip.voice]
-        theirs = by_voice[strangers[rng.integers(len(strangers))]] if strangers else []
+        unseen_speakers = [v for v in by_voice if v[0] == clip.corpus and v != clip.voice]
+        theirs = (
+            by_voice[unseen_speakers[rng.integers(len(unseen_speakers))]] if unseen_speakers else []
+        )
         match kind:
-            case Session.MIXED | Session.ONE_EMOTION:
+            case SimulatedPast.MIXED | SimulatedPast.ONE_EMOTION:
                 chosen = own
-            case Session.EIGHT_NEUTRAL | Session.NEUTRAL:
+            case SimulatedPast.EIGHT_NEUTRAL | SimulatedPast.NEUTRAL:
                 neutral = [i for i in group if clips[i].emotion in NEUTRAL]
                 others = [i for i in group if clips[i].emotion not in NEUTRAL]
-                extra = PAST - NEUTRAL_PAST if kind is Session.EIGHT_NEUTRAL else 0
+                extra = PAST - NEUTRAL_PAST if kind is SimulatedPast.EIGHT_NEUTRAL else 0
                 chosen = rng.permutation(
                     [
                         *rng.permutation(neutral)[:NEUTRAL_PAST],
                         *rng.permutation(others)[:extra],
                     ]
                 )
-            case Session.ANOTHER:
+            case SimulatedPast.ANOTHER:
                 chosen = rng.permutation(theirs)[:PAST]
-            case Session.IN_TURN:
+            case SimulatedPast.IN_TURN:
                 half = PAST // 2
                 pairs = zip(own[:half], rng.permutation(theirs)[:half], strict=False)
-                chosen = np.array([row for pair in pairs for row in pair]) if strangers else own
+                chosen = (
+                    np.array([row for pair in pairs for row in pair]) if unseen_speakers else own
+                )
         past[row, : len(chosen)] = chosen
     return past
 
@@ -351,7 +369,7 @@ def classify_sessions(  # noqa: PLR0913 - as many things meet here
     log_natural: LogPrior,
     labels: Sequence[str],
 ) -> tuple[Scores, NDArray[np.float64]]:
-    """What `Baseline` makes of every clip after its past, for all at once.
+    """What `SpeakerAdaptation` makes of every clip after its past, for all at once.
 
     Args:
         embeddings: Shape (clips, features).

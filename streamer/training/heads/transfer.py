@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 from streamer.training.evaluation.metrics import (
-    Figures,
+    Metrics,
     Probabilities,
     choose_threshold,
     figures,
@@ -30,7 +30,7 @@ from streamer.training.heads.recipe import Recipe, softmax
 FOLDS = 5
 """In so many parts the utterances are left out in turn, where there are as many groups."""
 
-LARGEST_SHARE = 2 / 3
+MAX_SHARE = 2 / 3
 """Of the utterances, in one group: without it, too little would be left to learn from."""
 
 L2 = (30.0, 10.0, 3.0, 1.0, 0.3, 0.1)
@@ -43,7 +43,7 @@ STEPS = 60  # of LBFGS
 
 FEW = 4.0  # utterances of all emotions that are added to those of each, for their mean
 
-LEAST_FOR_THRESHOLD = 50
+MIN_FOR_THRESHOLD = 50
 """Held-out utterances from which on the threshold of "uncertain" is chosen anew."""
 
 SURE = 1.64
@@ -58,7 +58,7 @@ RECIPE = Recipe()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Examples:
+class LabelledExamples:
     """Utterances to learn from.
 
     Attributes:
@@ -90,7 +90,7 @@ class Examples:
             self.groups[rows],
         )
 
-    def judged(self, added: Tensor | float = 0.0, temperature: float = 1.0) -> Tensor:
+    def answers(self, added: Tensor | float = 0.0, temperature: float = 1.0) -> Tensor:
         """The logits that answers are made of, with something added, shape (utterances, labels)."""
         return (self.logits + added) / (temperature * self.hesitations)
 
@@ -119,9 +119,9 @@ class Change:
     threshold: float | None
     l2: float
 
-    def __call__(self, examples: Examples) -> Tensor:
+    def __call__(self, examples: LabelledExamples) -> Tensor:
         """The logits that the changed model answers with, shape (utterances, labels)."""
-        return examples.judged(self.head(examples.embeddings), self.temperature)
+        return examples.answers(self.head(examples.embeddings), self.temperature)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,15 +129,15 @@ class Trial:
     """What a change is worth, measured on utterances that had no part in it.
 
     Attributes:
-        before: Figures of the model as it is.
+        before: Metrics of the model as it is.
         after: Of models changed without each part of the utterances, on that part.
         gain: By how much the log loss is lower than before, in nats per utterance; the model as it
             is has its temperature fitted in the same way, so that this alone is no gain.
         error: Standard error of that.
     """
 
-    before: Figures
-    after: Figures
+    before: Metrics
+    after: Metrics
     gain: float
     error: float
 
@@ -147,7 +147,7 @@ class Trial:
         return self.after.uar > self.before.uar and self.gain > SURE * self.error
 
 
-def fit_change(examples: Examples) -> Change:
+def fit_change(examples: LabelledExamples) -> Change:
     """Choose penalty, temperature and threshold on utterances left out in turn; fit to all."""
     folds = split(examples)
     added = torch.zeros(len(L2), *examples.logits.shape)
@@ -156,11 +156,13 @@ def fit_change(examples: Examples) -> Change:
         for penalty, head in enumerate(_fit(rest, L2)):
             added[penalty, left_out] = head(examples.embeddings[left_out])
     weights = examples.weights.float()
-    outcomes = [fit_temperature(examples.judged(each), examples.targets, weights) for each in added]
+    outcomes = [
+        fit_temperature(examples.answers(each), examples.targets, weights) for each in added
+    ]
     best = min(range(len(L2)), key=lambda penalty: outcomes[penalty][0])
     _, temperature = outcomes[best]
     *_, head = _fit(examples, L2[: best + 1])
-    held_out = softmax(examples.judged(added[best], temperature))
+    held_out = softmax(examples.answers(added[best], temperature))
     return Change(
         head=head,
         means=_means(added[best], examples),
@@ -170,16 +172,16 @@ def fit_change(examples: Examples) -> Change:
     )
 
 
-def try_change(examples: Examples, labels: Sequence[str]) -> Trial:
+def try_change(examples: LabelledExamples, labels: Sequence[str]) -> Trial:
     """Repeat `fit_change` without each part of the utterances, and measure it on that part."""
     folds = split(examples)
-    changed, cooled = torch.zeros_like(examples.logits), examples.judged()
+    changed, cooled = torch.zeros_like(examples.logits), examples.answers()
     for fold in np.unique(folds):
         left_out = folds == fold
         learned, tested = examples.take(~left_out), torch.from_numpy(left_out)
         changed[tested] = fit_change(learned)(examples.take(left_out))
         cooled[tested] /= fit_temperature(
-            learned.judged(), learned.targets, learned.weights.float()
+            learned.answers(), learned.targets, learned.weights.float()
         )[1]
     before, after = (
         F.cross_entropy(logits, examples.targets, reduction="none") for logits in (cooled, changed)
@@ -187,14 +189,14 @@ def try_change(examples: Examples, labels: Sequence[str]) -> Trial:
     differences = len(examples) * examples.weights * (before - after)
     targets = examples.targets.numpy()
     return Trial(
-        before=figures(softmax(examples.judged()), targets, labels),
+        before=figures(softmax(examples.answers()), targets, labels),
         after=figures(softmax(changed), targets, labels),
         gain=float(differences.mean()),
         error=float(differences.std() / len(examples) ** 0.5),
     )
 
 
-def split(examples: Examples) -> NDArray[np.int64]:
+def split(examples: LabelledExamples) -> NDArray[np.int64]:
     """The fold of each utterance: groups stay together, labels are spread evenly.
 
     Groups are dealt out, the largest first, each to the fold that has the fewest of its labels.
@@ -215,11 +217,11 @@ def split(examples: Examples) -> NDArray[np.int64]:
 def grouped(groups: NDArray[np.int64]) -> NDArray[np.int64]:
     """The groups as numbers from 0; every utterance by itself where one group is most of them."""
     _, numbers, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    alone = sizes.max() > LARGEST_SHARE * len(groups)
+    alone = sizes.max() > MAX_SHARE * len(groups)
     return np.arange(len(groups)) if alone else numbers
 
 
-def _fit(examples: Examples, penalties: Sequence[float]) -> list[Head]:
+def _fit(examples: LabelledExamples, penalties: Sequence[float]) -> list[Head]:
     """The change for each penalty, from the strictest on: each starts where the last one ended.
 
     There are fewer utterances than features, and a penalised change lies in what they span: so
@@ -231,9 +233,9 @@ def _fit(examples: Examples, penalties: Sequence[float]) -> list[Head]:
     axes = torch.linalg.svd(standard, full_matrices=False).Vh
     reduced = standard @ axes.T
     labels = examples.logits.shape[1]
-    unheard = torch.ones(labels, dtype=torch.bool)
-    unheard[examples.targets] = False
-    offsets = examples.logits + torch.zeros(labels).masked_fill(unheard, RECIPE.handicap)
+    missing = torch.ones(labels, dtype=torch.bool)
+    missing[examples.targets] = False
+    offsets = examples.logits + torch.zeros(labels).masked_fill(missing, RECIPE.missing_label_bias)
     weight = torch.zeros(labels, len(axes), requires_grad=True)
     bias = torch.zeros(labels, requires_grad=True)
     shares = examples.weights.float()
@@ -258,7 +260,7 @@ def _fit(examples: Examples, penalties: Sequence[float]) -> list[Head]:
     return heads
 
 
-def _means(added: Tensor, examples: Examples) -> NDArray[np.float64]:
+def _means(added: Tensor, examples: LabelledExamples) -> NDArray[np.float64]:
     """What was added on average, by label, to utterances left out: drawn towards that to all."""
     each = added.double().numpy()
     targets = np.eye(each.shape[1])[examples.targets.numpy()]
@@ -269,8 +271,8 @@ def _means(added: Tensor, examples: Examples) -> NDArray[np.float64]:
     return means
 
 
-def _threshold(held_out: Probabilities, examples: Examples) -> float | None:
-    if len(examples) < LEAST_FOR_THRESHOLD:
+def _threshold(held_out: Probabilities, examples: LabelledExamples) -> float | None:
+    if len(examples) < MIN_FOR_THRESHOLD:
         return None
     return choose_threshold(
         risk_coverage(held_out, examples.targets.numpy()),

@@ -38,7 +38,7 @@ class Peer:
         alone: What pip installs without what it asks for in turn.
         classifier: What `fit.py` puts behind its features; empty where it needs none.
         model: Its weights, relative to ROOT or to site-packages; None for a classifier of ours.
-        rolls: Whether it can be asked again and again while somebody speaks.
+        streams: Whether it can be asked again and again while somebody speaks.
     """
 
     script: str
@@ -47,7 +47,7 @@ class Peer:
     alone: tuple[str, ...] = ()
     classifier: str = ""
     model: str | None = None
-    rolls: bool = True
+    streams: bool = True
 
     @property
     def folder(self) -> Path:
@@ -66,19 +66,19 @@ class Peer:
 
 
 OURS = Peer(
-    script="judging",
-    title="streamer, a piece judged (`Classifier.judge`)",
+    script="classifying",
+    title="streamer, a piece classified (`Classifier.classify`)",
     requires=(str(ROOT),),  # the code itself is that of the checkout, see `run`
     model="models/default/model.safetensors",
 )
-CONTENDERS = (
+BASELINES = (
     OURS,
     Peer(
         script="predicting",
-        title="streamer, speech found and judged (`Predictor.predict`)",
+        title="streamer, speech found and classified (`Predictor.predict`)",
         requires=OURS.requires,
         model="models/default/model.safetensors",
-        rolls=False,
+        streams=False,
     ),
     Peer(
         script="egemaps",
@@ -108,7 +108,7 @@ CONTENDERS = (
         requires=("numpy", "onnxruntime"),
         alone=("silero-vad",),  # it would take torch, which its ONNX model does without
         model="silero_vad/data/silero_vad.onnx",
-        rolls=False,
+        streams=False,
     ),
 )
 

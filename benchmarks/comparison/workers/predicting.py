@@ -1,4 +1,4 @@
-"""streamer as a program calls it: it looks for speech first, and judges what it found."""
+"""streamer as a program calls it: it looks for speech first, and classifies what it found."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -13,9 +13,9 @@ import numpy as np
 import soundfile
 from rich.progress import track
 
-from beside.contenders import (
+from comparison.baselines import (
+    BASELINES,
     CACHE,
-    CONTENDERS,
     OURS,
     ROOT,
     STDERR,
@@ -44,10 +44,10 @@ class Cost:
 
     Attributes:
         version: Of the first package that it is made of.
-        p50_ms: Of judging `PIECE_S`, over all pieces and rounds.
+        p50_ms: Of classifying `PIECE_S`, over all pieces and rounds.
         p95_ms: Likewise.
-        once: Judging each utterance once, in seconds per second of speech.
-        rolling: That and all rolling predictions; None for who cannot do that.
+        once: Classifying each utterance once, in seconds per second of speech.
+        with_partials: That and all partial results; None for who cannot do that.
         peak_mb: Memory of the whole process.
         start_s: From the start of the process to its first answer.
         environment_mb: On disk, without pip.
@@ -58,7 +58,7 @@ class Cost:
     p50_ms: float
     p95_ms: float
     once: float
-    rolling: float | None
+    with_partials: float | None
     peak_mb: float
     start_s: float
     environment_mb: float
@@ -73,12 +73,12 @@ def utterances() -> list[Pcm]:
     return list(offline.speech_in(pcm, Config()))
 
 
-def windows(utterance: Pcm) -> Iterator[Pcm]:
-    """What is judged while somebody speaks: the newest seconds, every so often."""
-    rolling = Config().rolling
-    first, step = (ms * SAMPLE_RATE // 1000 for ms in (rolling.first_ms, rolling.interval_ms))
+def excerpts(utterance: Pcm) -> Iterator[Pcm]:
+    """What is classified while somebody speaks: the newest seconds, every so often."""
+    partials = Config().rolling
+    first, step = (ms * SAMPLE_RATE // 1000 for ms in (partials.first_ms, partials.interval_ms))
     for end in range(first, len(utterance), step):
-        yield utterance[max(0, end - round(rolling.window_s * SAMPLE_RATE)) : end]
+        yield utterance[max(0, end - round(partials.window_s * SAMPLE_RATE)) : end]
 
 
 def speech_to_time() -> tuple[Path, float]:
@@ -87,15 +87,15 @@ def speech_to_time() -> tuple[Path, float]:
     speech = np.concatenate(said)
     length = round(PIECE_S * SAMPLE_RATE)
     begins = np.linspace(0, len(speech) - length, PIECES).astype(int)
-    rolling = [window for utterance in said for window in windows(utterance)]
+    partials = [excerpt for utterance in said for excerpt in excerpts(utterance)]
     path = CACHE / "to-time.npz"
     np.savez(
         path,
         pieces=np.stack([features.as_waveform(speech[at : at + length]) for at in begins]),
         utterances=features.as_waveform(speech),
         utterances_ends=np.cumsum([len(utterance) for utterance in said]),
-        windows=features.as_waveform(np.concatenate(rolling)),
-        windows_ends=np.cumsum([len(window) for window in rolling]),
+        excerpts=features.as_waveform(np.concatenate(partials)),
+        excerpts_ends=np.cumsum([len(excerpt) for excerpt in partials]),
     )
     return path, len(speech) / SAMPLE_RATE
 
@@ -105,12 +105,12 @@ def measure(failures: dict[str, str]) -> dict[str, Cost]:
     speech, seconds = speech_to_time()
     rounds: dict[str, list[dict[str, Any]]] = {}
     for _ in track(range(ROUNDS), "rounds of timing", console=STDERR):
-        for peer in CONTENDERS:
+        for peer in BASELINES:
             if peer.script not in failures:
                 with noting(peer, failures):
                     rounds.setdefault(peer.script, []).append(clock(peer, speech))
     costs = {}
-    for peer in CONTENDERS:
+    for peer in BASELINES:
         if peer.script in failures:
             continue
         got = rounds[peer.script]
@@ -123,7 +123,7 @@ def measure(failures: dict[str, str]) -> dict[str, Cost]:
             p50_ms=statistics.median(pieces),
             p95_ms=float(np.quantile(pieces, 0.95)),
             once=once,
-            rolling=once + again if peer.rolls else None,
+            with_partials=once + again if peer.streams else None,
             peak_mb=max(figures["peak_mb"] for figures in got),
             start_s=statistics.median(figures["start_s"] for figures in got),
             environment_mb=megabytes(peer.site_packages),

@@ -11,7 +11,7 @@ from streamer.errors import NoSpeechError
 
 
 def main() -> None:
-    """Judge each recording of LIST, a path a line, by itself; an empty line: there is no speech."""
+    """Classify each recording of LIST, a path a line; print its emotion, or nothing."""
     bundle, asked = sys.argv[1:]
     predictor = Predictor(bundle)
     for path in Path(asked).read_text().splitlines():

@@ -3,7 +3,7 @@
 python clock.py PEER MODEL SPEECH
 
 MODEL is what `fit.py` wrote, or empty for a peer that needs none. SPEECH is an .npz: ``pieces`` of
-one length; ``utterances`` and ``windows``, each one after the other, with their ``…_ends``. Says
+one length; ``utterances`` and ``excerpts``, each one after the other, with their ``…_ends``. Says
 "ready" with the first answer, and figures as JSON in the end.
 """
 
@@ -64,7 +64,7 @@ def main() -> None:
     print("ready", flush=True)
     seconds(answer, pieces[:5])  # caches fill, and what is compiled when it is needed is
     figures: dict[str, object] = {"pieces_s": seconds(answer, pieces)}
-    for kind in ("utterances", "windows"):
+    for kind in ("utterances", "excerpts"):
         waves = np.split(speech[kind], speech[f"{kind}_ends"][:-1])
         figures[f"{kind}_s"] = sum(seconds(answer, waves))
     print(json.dumps({**figures, "peak_mb": peak_mb()}))

@@ -8,9 +8,9 @@ from page import heading
 from rich.console import Console
 from rich.table import Table
 
-from beside.accuracy import UNHEARD
-from beside.contenders import CONTENDERS, OURS, python, run
-from beside.cost import PIECE_S, PIECES, ROUNDS, Cost, multiply_adds, peak
+from comparison.accuracy import UNSEEN
+from comparison.baselines import BASELINES, OURS, python, run
+from comparison.cost import PIECE_S, PIECES, ROUNDS, Cost, multiply_adds, peak
 from streamer.config import Config
 from streamer.model import bundle
 from streamer.model.catalog import find_bundle
@@ -58,7 +58,7 @@ def document(  # noqa: PLR0913 - all that there is to say
         *([BUSY.format(load), ""] if load > QUIET else []),
         *costs_section(costs, failures, whole),
         *accuracy_section(accuracies, tests, learned),
-        *limit_section(costs["judging"]),
+        *limit_section(costs["classifying"]),
         *compared_section(costs, accuracies),
     ]
 
@@ -71,20 +71,20 @@ def costs_section(
         "## What it costs, on one thread",
         "",
         (
-            f"| | version | {PIECE_S:g} s judged, p50 / p95 | real-time factor, judged once "
-            "| with rolling predictions | peak memory | start to first answer | environment "
-            "| model |"
+            f"| | version | {PIECE_S:g} s classified, p50 / p95 | real-time factor, "
+            "classified once | with partial results | peak memory | start to first answer "
+            "| environment | model |"
         ),
         "| --- |" + " --- |" * 8,
     ]
-    for peer in CONTENDERS:
+    for peer in BASELINES:
         if (cost := costs.get(peer.script)) is None:
             lines.append(f"| {peer.title} | not measured: {failures[peer.script]} |" + " |" * 7)
             continue
-        rolling = "" if cost.rolling is None else f"{cost.rolling:.4f}"
+        with_partials = "" if cost.with_partials is None else f"{cost.with_partials:.4f}"
         lines.append(
             f"| {peer.title} | {cost.version} | {cost.p50_ms:.1f} / {cost.p95_ms:.1f} ms "
-            f"| {cost.once:.4f} | {rolling} | {cost.peak_mb:.0f} MB | {cost.start_s:.2f} s "
+            f"| {cost.once:.4f} | {with_partials} | {cost.peak_mb:.0f} MB | {cost.start_s:.2f} s "
             f"| {cost.environment_mb:.0f} MB | {cost.model_mb:.1f} MB |"
         )
     every = Config().rolling
@@ -92,15 +92,15 @@ def costs_section(
         *lines,
         "",
         f"The bundled recording; of it {PIECES} pieces of {PIECE_S:g} s in each",
-        f"round, of {ROUNDS}; a round starts a process of each. Rolling predictions: besides",
+        f"round, of {ROUNDS}; a round starts a process of each. Partial results: besides",
         f"every utterance the newest {every.window_s:g} s of it, every {every.interval_ms} ms from",
         f"{every.first_ms} ms on, for all alike. Start-up: with everything in the page cache.",
         "Environment: all files in site-packages but pip's, for streamer with both models.",
-        "`Classifier.judge` is how the live worker judges utterances. No peer looks for speech, or",
-        "says how sure it is.",
+        "`Classifier.classify` is how the live worker classifies utterances. No peer looks for",
+        "speech, or says how sure it is.",
         "",
         "The whole of streamer as `streamer bench` counts it, voice activity and segmentation",
-        "included, and each second of an utterance encoded once for its rolling predictions:",
+        "included, and each second of an utterance encoded once for its partial results:",
         f"{ours['real_time_factor']:.3f} with all of these,",
         f"{ours['once_ms'] / 1000 + ours['segmenting_us'] / 1e6:.3f} without,",
         f"{ours['peak_mb']:.0f} MB.",
@@ -122,14 +122,14 @@ def accuracy_section(
         "| UAR | " + " | ".join(columns) + " |",
         "| --- |" + " --- |" * len(columns),
     ]
-    for peer in CONTENDERS:
+    for peer in BASELINES:
         if found := accuracies.get(peer.script):
             cells = (f"{found[column]:.3f}" if column in found else "" for column in columns)
             lines.append(f"| {peer.title} | {' | '.join(cells)} |")
     for corpus, clips in tests.items():
         speakers, emotions = ({getattr(c, what) for c in clips} for what in ("speaker", "emotion"))
         lines += ["", f"{corpus}: {len(clips)} clips of {len(speakers)} speakers that nobody has"]
-        lines += [f"learned from, fold {' and '.join(UNHEARD[corpus])}, {len(emotions)} emotions."]
+        lines += [f"learned from, fold {' and '.join(UNSEEN[corpus])}, {len(emotions)} emotions."]
     return [
         *lines,
         "",
@@ -160,7 +160,7 @@ def limit_section(ours: Cost) -> list[str]:
         f"(pieces of {PIECE_S:g} s; counted from its shape). One thread here reaches",
         f"{most / 1e9:.0f} billion a second in a large linear layer, {kind}: so nothing",
         f"runs this net on {PIECE_S:g} s in less than {least_ms:.1f} ms, a real-time factor of",
-        f"{least_ms / 1000 / PIECE_S:.4f}. Judging them takes {ours.p50_ms:.1f} ms, silence,",
+        f"{least_ms / 1000 / PIECE_S:.4f}. Classifying them takes {ours.p50_ms:.1f} ms, silence,",
         f"spectrogram and all: {least_ms / ours.p50_ms:.0%} of the limit.",
         "",
     ]
@@ -170,10 +170,10 @@ def compared_section(
     costs: Mapping[str, Cost], accuracies: Mapping[str, Mapping[str, float]]
 ) -> list[str]:
     """How many times as much as streamer the others take that recognise emotion."""
-    mine, heard = costs["judging"], accuracies.get("predicting", {})
+    mine, heard = costs["classifying"], accuracies.get("predicting", {})
     of_costs = {
         "real-time factor": lambda cost: cost.once,
-        "with rolling predictions": lambda cost: cost.rolling,
+        "with partial results": lambda cost: cost.with_partials,
         "memory": lambda cost: cost.peak_mb,
         "start": lambda cost: cost.start_s,
         "environment": lambda cost: cost.environment_mb,
@@ -182,14 +182,14 @@ def compared_section(
     lines = [
         "## Ahead, and not",
         "",
-        "How many times as much as streamer (a piece judged) each takes, and how many times as",
+        "How many times as much as streamer (a piece classified) each takes, and how many times as",
         "often it is wrong (the better of its two ways to learn): above 1 streamer is ahead,",
         "**in bold** it is not.",
         "",
         "| | " + " | ".join([*of_costs, *(f"errors, {corpus}" for corpus in heard)]) + " |",
         "| --- |" + " --- |" * (len(of_costs) + len(heard)),
     ]
-    for peer in CONTENDERS:
+    for peer in BASELINES:
         if peer.classifier and (cost := costs.get(peer.script)):
             times = [of(cost) / of(mine) for of in of_costs.values()]
             for corpus, value in heard.items():
@@ -202,15 +202,15 @@ def compared_section(
 
 def show(costs: Mapping[str, Cost], accuracies: Mapping[str, Mapping[str, float]]) -> None:
     """The essence, on the terminal."""
-    table = Table("", "3 s, p50", "real-time factor", "rolling", "memory", "start", "UAR")
-    for peer in CONTENDERS:
+    table = Table("", "3 s, p50", "real-time factor", "with_partials", "memory", "start", "UAR")
+    for peer in BASELINES:
         if cost := costs.get(peer.script):
             heard = accuracies.get(peer.script, {})
             table.add_row(
                 peer.title,
                 f"{cost.p50_ms:.1f} ms",
                 f"{cost.once:.4f}",
-                "" if cost.rolling is None else f"{cost.rolling:.4f}",
+                "" if cost.with_partials is None else f"{cost.with_partials:.4f}",
                 f"{cost.peak_mb:.0f} MB",
                 f"{cost.start_s:.2f} s",
                 ", ".join(f"{corpus} {value:.2f}" for corpus, value in heard.items()),

@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import Progress, track
 
-from beside.contenders import CACHE, OURS, ROOT, STDERR, WORKERS, Peer, digest, python, run
+from comparison.baselines import CACHE, OURS, ROOT, STDERR, WORKERS, Peer, digest, python, run
 from streamer.model import features
 from streamer.training.data.extraction import read_mono
 from streamer.training.data.manifest import Clip
 from streamer.training.encoder.files import read_provenance
 from streamer.training.heads.recipe import Recipe
 
-UNHEARD = {"ravdess": ("1", "2"), "crema-d": ("1",)}
+UNSEEN = {"ravdess": ("1", "2"), "crema-d": ("1",)}
 """By corpus, the folds whose speakers nobody learns from; `tools/make_models.sh` leaves them out of
 the encoder as well."""
 
@@ -34,10 +34,10 @@ def split(clips: Sequence[Clip], most: int) -> tuple[list[Clip], dict[str, list[
         clips: All there are.
         most: Clips of each corpus, on either side; drawn by lot, the same ones each time.
     """
-    tests: dict[str, list[Clip]] = {corpus: [] for corpus in UNHEARD}
+    tests: dict[str, list[Clip]] = {corpus: [] for corpus in UNSEEN}
     learned: dict[str, list[Clip]] = {}
     for clip in clips:
-        if clip.fold in UNHEARD.get(clip.corpus, ()):
+        if clip.fold in UNSEEN.get(clip.corpus, ()):
             tests[clip.corpus].append(clip)
         else:
             learned.setdefault(clip.corpus, []).append(clip)
@@ -63,11 +63,11 @@ def learn(
     clips = [*train, *(clip for test in tests.values() for clip in test)]
     vectors = extract(peer, clips)
     row = {clip.name: vectors[index] for index, clip in enumerate(clips)}
-    judged = [clip for test in tests.values() for clip in test]
+    classified = [clip for test in tests.values() for clip in test]
     uars = {}
     for alone in ("", *tests):
         learned = [clip for clip in train if alone in ("", clip.corpus)]
-        asked = judged if not alone else list(tests[alone])
+        asked = classified if not alone else list(tests[alone])
         model, said = fit(
             peer,
             np.stack([row[clip.name] for clip in learned]),
@@ -164,13 +164,13 @@ def learn_ourselves(
     encoder: Path, train: Sequence[Clip], tests: Mapping[str, Sequence[Clip]]
 ) -> dict[str, float]:
     """The same for streamer: a bundle is trained by its own command, and asked by its own API."""
-    judged = [clip for test in tests.values() for clip in test]
-    if met := read_provenance(encoder).heard & {clip.voice for clip in judged}:
+    classified = [clip for test in tests.values() for clip in test]
+    if met := read_provenance(encoder).heard & {clip.voice for clip in classified}:
         raise SystemExit(f"{encoder}: has heard {len(met)} of the speakers that are tested")
-    manifest, asked, folder = (CACHE / f"unheard{end}" for end in (".csv", "-asked.txt", ""))
+    manifest, asked, folder = (CACHE / f"unseen{end}" for end in (".csv", "-asked.txt", ""))
     code = [file.read_bytes() for file in sorted((ROOT / "streamer").rglob("*.py"))]
-    key = digest(encoder.read_bytes(), *code, [c.name for c in train], [c.name for c in judged])
-    said = CACHE / f"unheard-{key}.txt"
+    key = digest(encoder.read_bytes(), *code, [c.name for c in train], [c.name for c in classified])
+    said = CACHE / f"unseen-{key}.txt"
     if not said.is_file():
         with manifest.open("w", newline="", encoding="utf-8") as file:
             rows = csv.writer(file)
@@ -181,12 +181,12 @@ def learn_ourselves(
              "--encoder", str(encoder), "--out", str(folder)],
             check=True, cwd=ROOT, stdout=sys.stderr, env={**os.environ, "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
-        asked.write_text("".join(f"{clip.path.resolve()}\n" for clip in judged))
+        asked.write_text("".join(f"{clip.path.resolve()}\n" for clip in classified))
         hear = [str(python(OURS)), str(WORKERS / "hear.py"), str(folder), str(asked)]
         with Progress(console=STDERR) as progress:
-            task = progress.add_task("streamer: test clips", total=len(judged))
+            task = progress.add_task("streamer: test clips", total=len(classified))
             said.write_text(run(hear, lambda _: progress.advance(task)))
-    heard = dict(zip((c.name for c in judged), said.read_text().splitlines(), strict=True))
+    heard = dict(zip((c.name for c in classified), said.read_text().splitlines(), strict=True))
     return {
         corpus: uar(clips, [heard[clip.name] for clip in clips]) for corpus, clips in tests.items()
     }

@@ -1,4 +1,4 @@
-"""streamer, judging a piece of speech that somebody has cut out: what its worker does."""
+"""streamer, classifying a piece of speech that somebody has cut out: what its worker does."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,4 +10,4 @@ _classifier = Classifier.load("default", threads=1)
 
 def answer(wave: NDArray[np.float32]) -> str:
     """The emotion in a piece at 16 kHz, shape (samples,)."""
-    return _classifier.judge(wave).emotion
+    return _classifier.classify(wave).emotion

@@ -27,7 +27,7 @@ KINDS = {
 
 
 def main() -> None:
-    """Choose, fit to everything, and judge the tests."""
+    """Choose, fit to everything, and classify the tests."""
     kind, examples, model = sys.argv[1:]
     given = np.load(examples)
     classifier, choices = KINDS[kind]

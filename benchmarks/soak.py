@@ -1,12 +1,12 @@
 """A whole day of speech and silence through the pipeline, faster than real time.
 
-    python benchmarks/day.py [--hours 24] [--speech 0.3] [--page FOLDER | --json]
-    python benchmarks/day.py --hours 0.5     # a first look
+    python benchmarks/soak.py [--hours 24] [--speech 0.3] [--page FOLDER | --json]
+    python benchmarks/soak.py --hours 0.5     # a first look
 
 The live path of `streamer run` with its CSV and its dashboard, from a source that waits for us as a
 pipe does, so that nothing is dropped: utterances of the bundled recording at changing levels, with
-pauses of 0.8 s to minutes in a room whose noise changes. Every utterance is judged when it has
-ended; rolling predictions are put off until after 5 s of speech, which few utterances have: at
+pauses of 0.8 s to minutes in a room whose noise changes. Every utterance is classified when it has
+ended; partial results are put off until after 5 s of speech, which few utterances have: at
 this pace most would be dropped, as they should.
 
 Ctrl-C ends it early, with the figures up to there.
@@ -43,14 +43,14 @@ from streamer.session import LiveSession
 from streamer.types import SAMPLE_RATE, Block, Pcm, SourceInfo
 
 BLOCK = SAMPLE_RATE // 10
-LEAST_PAUSE_S = 0.8
-MOST_GAP_S = 0.25  # within an utterance: nobody could say whether a longer one is a pause
+MIN_PAUSE_S = 0.8
+MAX_GAP_S = 0.25  # within an utterance: nobody could say whether a longer one is a pause
 ROOMS_DBFS = (-75.0, -60.0)
 GAINS_DB = (-10.0, 3.0)
-MOST_WAITING = 2000  # events that the main thread has not taken yet
+MAX_WAITING = 2000  # events that the main thread has not taken yet
 WARM_UP = 1 / 8
 """Part of the day after which memory has to stay as it is: by then, all that is kept is full."""
-MOST_GROWTH = 0.05
+MAX_GROWTH = 0.05
 FRAME_MS = 1000 * FRAME / SAMPLE_RATE
 COLUMNS = (TextColumn("hour {task.completed:.1f}"), BarColumn(), TimeRemainingColumn())
 
@@ -154,11 +154,11 @@ class Day:
         """A pause and an utterance, over and over, no utterance beyond the end of the day."""
         clips = [clip for clip in islice(demo_clips(), 11) if _is_whole(clip)]
         mean_s = np.mean([len(clip) for clip in clips]) / SAMPLE_RATE
-        pause_s = mean_s * (1 / self._share - 1) - LEAST_PAUSE_S
+        pause_s = mean_s * (1 / self._share - 1) - MIN_PAUSE_S
         at = 0
         while True:
             clip = clips[self._rng.integers(len(clips))]
-            frames = round((LEAST_PAUSE_S + self._rng.exponential(pause_s)) * SAMPLE_RATE) // FRAME
+            frames = round((MIN_PAUSE_S + self._rng.exponential(pause_s)) * SAMPLE_RATE) // FRAME
             room = self._noise(10 ** (self._rng.uniform(*ROOMS_DBFS) / 20))
             while frames > 0:  # a pause may last for minutes
                 some = min(frames, 500)
@@ -185,7 +185,7 @@ class Day:
 def _is_whole(clip: np.ndarray) -> bool:
     """Whether an utterance has no pause in it."""
     gaps = [after[0] - before[1] for before, after in pairwise(spans(truth(clip)))]
-    return max(gaps, default=0) * FRAME <= MOST_GAP_S * SAMPLE_RATE
+    return max(gaps, default=0) * FRAME <= MAX_GAP_S * SAMPLE_RATE
 
 
 def _pcm(audio: np.ndarray) -> Pcm:
@@ -206,7 +206,7 @@ class Result:
         with_several: Utterances that have more than one.
         from_noise: Rows where nobody spoke.
         numbered: Whether the rows have the numbers 1, 2, 3, ... without a hole.
-        unjudged: Rows without a prediction.
+        unclassified: Rows without a prediction.
         start_ms: Beginning of a row minus that of what was said, 5th, 50th, 95th percentile, of the
             first tenth of the rows.
         start_ms_later: Likewise, of the last tenth.
@@ -222,7 +222,7 @@ class Result:
     with_several: int
     from_noise: int
     numbered: bool
-    unjudged: int
+    unclassified: int
     start_ms: tuple[float, float, float]
     start_ms_later: tuple[float, float, float]
     drift_ms: int
@@ -231,18 +231,22 @@ class Result:
     @property
     def kept(self) -> bool:
         """Whether each utterance has its row, in its place, and memory stayed as it was."""
-        rows = self.numbered and not (self.without_a_row or self.unjudged)
-        return rows and abs(self.drift_ms) < FRAME_MS and self.growth < MOST_GROWTH
+        rows = self.numbered and not (self.without_a_row or self.unclassified)
+        return rows and abs(self.drift_ms) < FRAME_MS and self.growth < MAX_GROWTH
 
     @property
-    def warm(self) -> list[Sample]:
+    def after_warm_up(self) -> list[Sample]:
         """Those after the warm-up."""
         return [sample for sample in self.samples if sample.hour >= WARM_UP * self.hours]
 
     @property
     def growth(self) -> float:
         """Most memory after the warm-up, against that at its end."""
-        return max(sample.resident_mb for sample in self.warm) / self.warm[0].resident_mb - 1
+        return (
+            max(sample.resident_mb for sample in self.after_warm_up)
+            / self.after_warm_up[0].resident_mb
+            - 1
+        )
 
 
 def measure(
@@ -273,7 +277,7 @@ def measure(
             samples.append(Sample(hour, resident_mb(), threading.active_count(), files))
             progress(hour)
 
-    day = Day(hours, share, seed, crowded=lambda: waiting() > MOST_WAITING, tick=tick)
+    day = Day(hours, share, seed, crowded=lambda: waiting() > MAX_WAITING, tick=tick)
     pipeline = Pipeline(day, load, config)
     waiting = pipeline.events.qsize
     began = time.monotonic()
@@ -318,7 +322,7 @@ def compare(
         with_several=int((per_utterance > 1).sum()),
         from_noise=int((~hit).sum()),
         numbered=[int(row["utterance"]) for row in rows] == list(range(1, len(rows) + 1)),
-        unjudged=sum(not row["emotion"] for row in rows),
+        unclassified=sum(not row["emotion"] for row in rows),
         start_ms=_percentiles(first),
         start_ms_later=_percentiles(last),
         drift_ms=round(float(np.median(last) - np.median(first))),
@@ -333,7 +337,9 @@ def _percentiles(values: np.ndarray) -> tuple[float, float, float]:
 
 def figures(result: Result) -> list[tuple[str, str]]:
     """What came of it, each with its name."""
-    files, threads = ([getattr(s, what) for s in result.warm] for what in ("files", "threads"))
+    files, threads = (
+        [getattr(s, what) for s in result.after_warm_up] for what in ("files", "threads")
+    )
     starts = [
         "{1:.0f} ms ({0:.0f} to {2:.0f})".format(*p)
         for p in (result.start_ms, result.start_ms_later)
@@ -345,11 +351,11 @@ def figures(result: Result) -> list[tuple[str, str]]:
         ("said, without a row", str(result.without_a_row)),
         ("said, with several rows", str(result.with_several)),
         ("rows where nobody spoke", str(result.from_noise)),
-        ("rows without a prediction", str(result.unjudged)),
+        ("rows without a prediction", str(result.unclassified)),
         ("row begins after the speech, first tenth of the rows", starts[0]),
         ("the same, last tenth", starts[1]),
         ("drift, from the one median to the other", f"{result.drift_ms} ms"),
-        ("memory at the end of the warm-up", f"{result.warm[0].resident_mb:.0f} MB"),
+        ("memory at the end of the warm-up", f"{result.after_warm_up[0].resident_mb:.0f} MB"),
         ("most memory from then on", f"{result.growth:+.1%}"),
         ("threads", f"{min(threads)} to {max(threads)}"),
         ("open files", f"{min(files)} to {max(files)}"),
@@ -361,7 +367,7 @@ def draw(result: Result, path: Path) -> None:
     figure, (memory,) = panels(1)
     hours = [sample.hour for sample in result.samples]
     memory.plot(hours, [sample.resident_mb for sample in result.samples])
-    level = result.warm[0].resident_mb
+    level = result.after_warm_up[0].resident_mb
     memory.axhspan(
         0.95 * level, 1.05 * level, alpha=0.15, label="5 % around that after the warm-up"
     )
@@ -374,12 +380,12 @@ def page(result: Result, share: float) -> str:
     """All of it in Markdown."""
     lines = heading(
         "A day",
-        "Written by `make day`; what the figures mean is said in `benchmarks/day.py`.\n"
+        "Written by `make soak`; what the figures mean is said in `benchmarks/soak.py`.\n"
         f"The live path, faster than real time; somebody speaks {share:.0%} of the time.",
     )
     lines += ["| | |", "| --- | --- |"]
     lines += [f"| {name} | {value} |" for name, value in figures(result)]
-    return "\n".join([*lines, "", "![Memory through the day](day.svg)", ""])
+    return "\n".join([*lines, "", "![Memory through the day](soak.svg)", ""])
 
 
 def main() -> None:
@@ -390,7 +396,7 @@ def main() -> None:
     parser.add_argument("--hours", type=float, default=24.0)
     parser.add_argument("--speech", type=float, default=0.3, help="part of the day, 0.01 to 0.7")
     parser.add_argument("--seed", type=int, default=0)
-    args = parsed(parser, "DAY.md and day.svg")
+    args = parsed(parser, "SOAK.md and soak.svg")
     with Progress(*COLUMNS, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("hours", total=args.hours)
         result = measure(
@@ -403,9 +409,9 @@ def main() -> None:
     if args.json:
         print(json.dumps(asdict(result)))
     elif args.page:
-        draw(result, args.page / "day.svg")
-        (args.page / "DAY.md").write_text(page(result, args.speech), encoding="utf-8")
-        print(f"figures in {args.page / 'DAY.md'}")
+        draw(result, args.page / "soak.svg")
+        (args.page / "SOAK.md").write_text(page(result, args.speech), encoding="utf-8")
+        print(f"figures in {args.page / 'SOAK.md'}")
     else:
         table = Table(show_header=False)
         for cells in figures(result):
