@@ -121,7 +121,7 @@ def _new_figure() -> Any:  # noqa: ANN401 - matplotlib ships no types
         from matplotlib.figure import Figure  # noqa: PLC0415 - optional, and slow to import
     except ImportError:
         raise ConfigError("plots need matplotlib: pip install matplotlib") from None
-    return Figure(figsize=INCHES, layout="constrained")  # no pyplot: no excerpt, no global state
+    return Figure(figsize=INCHES, layout="constrained")  # no pyplot: no window, no global state
 
 
 def _draw_confusion(

@@ -76,7 +76,7 @@ class Recipe:
 
     blocks: int = 3
     variations: tuple[str, ...] = ("plain", "piece")
-    augmented_weight: Annotated[float, Field(alias="augmented")] = 0.5
+    augmented_weight: Annotated[float, Field(alias="spoilt")] = 0.5
     l2: tuple[float, ...] = (0.1,)
     voices: float = 0.35
     disagreement_weight: Annotated[float, Field(alias="misheard")] = 0.15
