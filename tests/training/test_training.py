@@ -512,12 +512,8 @@ def test_confidence_is_fitted_to_augmented_speech_too():
     recipe = replace(RECIPE, variations=("plain", "piece"))
     temperatures = [
         _Calibration.of(
-            clips,
-            ("happy", "sad"),
-            Said(),
-            replace(recipe, augmented_weight=weight),
-            np.log([0.5, 0.5]),
-        ).fit(Head(torch.eye(2), torch.zeros(2)))[1]
+            clips, ("happy", "sad"), Said(), replace(recipe, augmented_weight=weight)
+        ).fit(Head(torch.eye(2), torch.zeros(2))).temperature
         for weight in (0.0, 0.1, 1.0)
     ]  # fmt: skip
     assert temperatures[2] > 2 * temperatures[0]

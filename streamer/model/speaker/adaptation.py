@@ -56,7 +56,7 @@ class VoiceModel:
         weight: Of the adapted head, shape (labels, features).
         bias: Likewise, shape (labels,).
         centre: Logits of the adapted head for the mean neutral voice, shape (labels,).
-        log_prior: Logarithm of the prior that the adapted head was trained under, likewise.
+        log_prior: Logarithm of the prior that the adapted head has in effect, likewise.
         prior: So many neutral utterances of the mean voice are added to those of a voice.
         temperature: Divides the logits of the adapted head.
         speakers: Tells voices apart.

@@ -167,3 +167,12 @@ def natural_weights(
         for group in there:
             weights[group] = share / len(there) * balanced[group] / balanced[group].sum()
     return weights / weights.sum()
+
+
+def even_weights(clips: Sequence[Clip], *, voices: float) -> Tensor:
+    """Weights that make the acted clips an even mixture, shape (clips,), summing to 1.
+
+    Within a corpus, every emotion weighs the same. Ordinary speech weighs nothing, unless there is
+    nothing else.
+    """
+    return example_weights(clips, ordinary=0.0, voices=voices)

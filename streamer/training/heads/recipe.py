@@ -17,13 +17,15 @@ from streamer.training.data.extraction import EmbeddedClips, Embeddings, Seconds
 from streamer.training.data.manifest import Clip, labels_of
 from streamer.training.evaluation.metrics import Probabilities, Targets
 from streamer.training.evaluation.protocols import hold_out
+from streamer.training.heads.bias import as_log_prior, fit_label_bias
 from streamer.training.heads.examples import (
+    even_weights,
     labels_learned,
     make_examples,
     natural_weights,
     target_indices,
 )
-from streamer.training.heads.logistic import TEMPERATURES, Head, fit
+from streamer.training.heads.logistic import TEMPERATURES, Head, fit, known_labels
 from streamer.training.heads.speaker import (
     Sessions,
     Tuning,
@@ -80,7 +82,7 @@ class Recipe:
     l2: tuple[float, ...] = (0.1,)
     voices: float = 0.35
     disagreement_weight: Annotated[float, Field(alias="misheard")] = 0.15
-    missing_label_weight: Annotated[float, Field(alias="absent")] = 0.03
+    missing_label_weight: Annotated[float, Field(alias="absent")] = 0.003
     ordinary: float = 0.25
     softness: float = 0.05
     natural: Mapping[str, float] = field(default_factory=lambda: dict(NATURAL))
@@ -121,7 +123,7 @@ class Calibrated:
     Attributes:
         labels: One per logit.
         head: Fitted to everybody.
-        log_prior: Logarithm of the prior that the head was fitted under, shape (labels,).
+        log_prior: Logarithm of the prior that the head has in effect, shape (labels,).
         natural: The model's natural prior.
         temperature: Divisor of the logits.
         brevity: How much less short pieces are trusted, see `hesitation`.
@@ -207,6 +209,7 @@ class ChosenParameters:
         l2: The penalty.
         temperature: Divisor of the logits.
         brevity: How much less short pieces are trusted, see `hesitation`.
+        log_prior: Logarithm of the prior that the head has in effect, shape (labels,).
         voices: With the temperature and the caution that suit it.
         held_out: What it was chosen on, acted speech alone: probabilities under the even prior,
             and targets.
@@ -216,6 +219,7 @@ class ChosenParameters:
     l2: float
     temperature: float
     brevity: float
+    log_prior: LogPrior
     voices: VoiceModel
     held_out: tuple[Probabilities, Targets]
     unseen_speakers: bool
@@ -249,13 +253,13 @@ def choose(
     held_out_clips = [clips[i] for i in held] or list(clips)
     learned = [clips[i] for i in fitted]
     examples = make_examples(learned, labels, embed, recipe)
-    prior = examples.prior.double().log().numpy()
-    calibration = _Calibration.of(held_out_clips, labels, embed, recipe, prior)
+    calibration = _Calibration.of(held_out_clips, labels, embed, recipe)
     head, tried = None, []
     for l2 in sorted(recipe.l2, reverse=True):  # each starts where the stricter one ended
         head = fit(examples, l2=l2, missing_label_bias=recipe.missing_label_bias, start=head)
-        tried.append((*calibration.fit(head), l2, head))
-    _, temperature, brevity, l2, head = min(tried, key=lambda outcome: outcome[0])
+        tried.append((calibration.fit(head), l2, head))
+    chosen, l2, head = min(tried, key=lambda outcome: outcome[0].loss)
+    temperature, brevity, prior = chosen.temperature, chosen.brevity, chosen.log_prior
     vectors = embed(held_out_clips, "plain")
     scores = head(torch.from_numpy(vectors)).double().numpy() / temperature - prior
     voices = tune_voices(
@@ -271,6 +275,7 @@ def choose(
                 [recipe.natural_of(labels)[e] for e in labels],
                 voices=recipe.voices,
             ).double().numpy(),
+            even=even_weights(held_out_clips, voices=recipe.voices),
             labels=labels,
             log_natural=log_prior(recipe.natural_of(labels), labels),
         ),
@@ -281,6 +286,7 @@ def choose(
         l2=l2,
         temperature=temperature,
         brevity=brevity,
+        log_prior=prior,
         voices=voices,
         held_out=(
             softmax(torch.from_numpy((scores / hesitant)[acted])),
@@ -291,8 +297,18 @@ def choose(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class _Fitted:
+    """What suits a head, and the loss that is left; attributes as of `Choices`."""
+
+    loss: float
+    temperature: float
+    brevity: float
+    log_prior: LogPrior
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Calibration:
-    """Clips that were not fitted, a natural mixture of acted and ordinary speech.
+    """Clips that were not fitted, acted and ordinary.
 
     In all forms, also degraded: on clean recordings alone, a model of an unseen room is too sure.
 
@@ -300,26 +316,23 @@ class _Calibration:
         vectors: Shape (clips, features).
         seconds: Shape (clips,).
         targets: Index of the emotion, shape (clips,).
-        weights: Shape (clips,), summing to 1.
-        shift: What turns logits into those under the natural prior, shape (labels,).
-        prior: Logarithm of the prior that was fitted, shape (labels,).
+        known: Which labels the corpus of each clip has, shape (clips, labels).
+        weights: That make them a natural mixture, shape (clips,), summing to 1.
+        even: That make the acted ones an even mixture, likewise.
+        natural: Logarithm of the natural prior, shape (labels,).
     """
 
     vectors: Tensor
     seconds: Seconds
     targets: Tensor
+    known: Tensor
     weights: Tensor
+    even: Tensor
     natural: LogPrior
-    prior: LogPrior
 
     @classmethod
     def of(
-        cls,
-        clips: Sequence[Clip],
-        labels: Sequence[str],
-        embed: EmbeddedClips,
-        recipe: Recipe,
-        prior: LogPrior,
+        cls, clips: Sequence[Clip], labels: Sequence[str], embed: EmbeddedClips, recipe: Recipe
     ) -> "_Calibration":
         forms, natural = recipe.variations, recipe.natural_of(labels)
         weights = natural_weights(
@@ -329,27 +342,33 @@ class _Calibration:
             vectors=torch.from_numpy(np.concatenate([embed(clips, form) for form in forms])),
             seconds=np.concatenate([embed.seconds(clips, form) for form in forms]),
             targets=target_indices(clips, labels).repeat(len(forms)),
+            known=known_labels(clips, labels).repeat(len(forms), 1),
             weights=torch.kron(recipe.shares, weights).double(),
+            even=torch.kron(recipe.shares, even_weights(clips, voices=recipe.voices)),
             natural=log_prior(natural, labels),
-            prior=prior,
         )
 
-    def fit(self, head: Head) -> tuple[float, float, float]:
-        """The least loss, and the temperature and brevity that give it.
+    def fit(self, head: Head) -> _Fitted:
+        """What suits a head.
 
-        The brevity is fitted after the temperature, and so says only what that leaves over.
+        The bias is fitted to the even mixture, then the temperature to the natural one, and after
+        it the brevity, which so says only what that leaves over.
         """
-        logits = head(self.vectors).double().numpy()
+        logits = head(self.vectors).double()
+        bias = fit_label_bias(logits, self.targets, self.known, self.even)
+        biased = (logits + bias).numpy()
 
         def loss(temperature: float, brevity: float) -> float:
             hesitant = hesitation(self.seconds, brevity)[:, None]
-            scores = (logits / temperature - self.prior) / hesitant + self.natural
+            scores = biased / temperature / hesitant + self.natural
             each = F.cross_entropy(torch.from_numpy(scores), self.targets, reduction="none")
             return float(self.weights @ each)
 
         temperature = float(min(TEMPERATURES[::3], key=lambda t: loss(float(t), 0.0)))
         brevity = float(min(BREVITIES, key=lambda b: loss(temperature, float(b))))
-        return loss(temperature, brevity), temperature, brevity
+        return _Fitted(
+            loss(temperature, brevity), temperature, brevity, as_log_prior(bias, temperature)
+        )
 
 
 def fit_recipe(
@@ -370,7 +389,7 @@ def fit_recipe(
     return Calibrated(
         labels=labels,
         head=head,
-        log_prior=examples.prior.double().log().numpy(),
+        log_prior=choices.log_prior,
         natural=recipe.natural_of(labels),
         temperature=choices.temperature,
         brevity=choices.brevity,

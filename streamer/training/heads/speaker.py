@@ -16,13 +16,21 @@ from streamer.model.speaker.adaptation import NEUTRAL, Scores, VoiceModel, neutr
 from streamer.model.speaker.clustering import Mark, Register, SpeakerModel
 from streamer.training.data.extraction import Embeddings
 from streamer.training.data.manifest import Clip
+from streamer.training.heads.bias import as_log_prior, fit_label_bias
 from streamer.training.heads.examples import (
     ExampleOptions,
     example_weights,
     labels_learned,
     soft_targets,
 )
-from streamer.training.heads.logistic import TEMPERATURES, Examples, Head, asked_labels, fit
+from streamer.training.heads.logistic import (
+    TEMPERATURES,
+    Examples,
+    Head,
+    asked_labels,
+    fit,
+    known_labels,
+)
 
 PAST = 10
 """Utterances that went before the tested one in a simulated session."""
@@ -76,6 +84,16 @@ class SimulatedPast(StrEnum):
     ANOTHER = "another voice"
 
 
+SHARES = {
+    SimulatedPast.EIGHT_NEUTRAL: 0.5,
+    SimulatedPast.MIXED: 0.125,
+    SimulatedPast.ONE_EMOTION: 0.125,
+    SimulatedPast.IN_TURN: 0.125,
+    SimulatedPast.ANOTHER: 0.125,
+}
+"""How much each kind of session counts in the choice of the caution."""
+
+
 def fit_voices(  # noqa: PLR0913 - what is learned from, and how
     clips: Sequence[Clip],
     labels: Sequence[str],
@@ -100,7 +118,7 @@ def fit_voices(  # noqa: PLR0913 - what is learned from, and how
         l2: As for `fit`.
 
     Returns:
-        With temperature and caution still to be chosen, see `tune_voices`.
+        With temperature, prior and caution still to be chosen, see `tune_voices`.
     """
     plain = torch.from_numpy(embed(clips, "plain"))
     weights = example_weights(
@@ -243,6 +261,7 @@ class Tuning:
         unadapted: Scores of the unadapted head, shape (clips, labels).
         targets: Index of the emotion, shape (clips,).
         weights: That make them a natural mixture, shape (clips,), summing to 1.
+        even: That make the acted ones an even mixture, likewise.
         labels: The emotions that are told apart.
         log_natural: Logarithm of the natural prior, shape (labels,).
     """
@@ -252,6 +271,7 @@ class Tuning:
     unadapted: Scores
     targets: NDArray[np.int64]
     weights: NDArray[np.float64]
+    even: Tensor
     labels: Sequence[str]
     log_natural: LogPrior
 
@@ -269,19 +289,18 @@ class Tuning:
 
 
 def tune_voices(model: VoiceModel, tuning: Tuning) -> VoiceModel:
-    """Choose the caution, then the temperature of the adapted head.
+    """Choose the prior of the adapted head, the caution, then that head's temperature.
 
-    The caution is the one that is right most often, every kind of session counting alike; the
-    temperature is fitted in sessions of people who mostly just talk.
+    The prior is chosen where the neutral voice is known, as in training. The caution is the one
+    that is right most often, sessions of mostly neutral speech counting as much as all others. The
+    temperature is fitted in these.
 
     Args:
         model: From `fit_voices`.
         tuning: What is chosen on.
     """
     pasts: dict[SimulatedPast, Sessions] = {
-        kind: sessions(tuning.clips, kind, seed=0)
-        for kind in SimulatedPast
-        if kind is not SimulatedPast.NEUTRAL
+        kind: sessions(tuning.clips, kind, seed=0) for kind in SHARES
     }
 
     def classified(tried: VoiceModel, kind: SimulatedPast) -> Scores:
@@ -291,17 +310,39 @@ def tune_voices(model: VoiceModel, tuning: Tuning) -> VoiceModel:
         )[0]  # fmt: skip
 
     def worth(tried: VoiceModel) -> float:
-        return sum(tuning.accuracy(classified(tried, kind)) for kind in pasts)
+        return sum(
+            share * tuning.accuracy(classified(tried, kind)) for kind, share in SHARES.items()
+        )
+
+    bias = _adapted_bias(model, tuning)
+
+    def at(temperature: float, tried: VoiceModel) -> VoiceModel:
+        return replace(tried, temperature=temperature, log_prior=as_log_prior(bias, temperature))
 
     chosen = max(
-        (replace(model, speakers=replace(model.speakers, caution=c)) for c in CAUTION), key=worth
+        (at(1.0, replace(model, speakers=replace(model.speakers, caution=c))) for c in CAUTION),
+        key=worth,
     )
 
     def loss(temperature: float) -> float:
-        tried = replace(chosen, temperature=temperature)
-        return tuning.loss(classified(tried, SimulatedPast.EIGHT_NEUTRAL))
+        return tuning.loss(classified(at(temperature, chosen), SimulatedPast.EIGHT_NEUTRAL))
 
-    return replace(chosen, temperature=min(TEMPERATURES[::5].tolist(), key=loss))
+    return at(min(TEMPERATURES[::5].tolist(), key=loss), chosen)
+
+
+def _adapted_bias(model: VoiceModel, tuning: Tuning) -> Tensor:
+    """What makes the adapted logits even where the neutral voice is known, shape (labels,)."""
+    plain = torch.from_numpy(tuning.embeddings)
+    _, shift, known = _neutral_means(tuning.clips, plain)
+    rows = known & (tuning.even > 0)
+    if not rows.any():  # nobody speaks neutrally
+        rows, shift = tuning.even > 0, torch.zeros_like(shift)
+    return fit_label_bias(
+        torch.from_numpy(model.logits((plain - shift)[rows].numpy())),
+        torch.from_numpy(tuning.targets)[rows],
+        known_labels(tuning.clips, tuning.labels)[rows],
+        tuning.even[rows],
+    )
 
 
 def with_choices(model: VoiceModel, tuned: VoiceModel) -> VoiceModel:
@@ -309,6 +350,7 @@ def with_choices(model: VoiceModel, tuned: VoiceModel) -> VoiceModel:
     return replace(
         model,
         temperature=tuned.temperature,
+        log_prior=tuned.log_prior,
         speakers=replace(model.speakers, caution=tuned.speakers.caution),
     )
 
