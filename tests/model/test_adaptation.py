@@ -121,7 +121,7 @@ def test_a_mood_among_neutral_speech_does_not_shift():
     ],
 )
 def test_an_utterance_counts_by_how_likely_it_is_neutral(scores: list[float], expected: float):
-    """Under the natural prior, at or above one half."""
+    """Under the natural prior, at or above the least that counts."""
     got = neutral_weight(np.array(scores, np.float64), NATURAL, [0])
     assert float(got) == pytest.approx(expected if expected >= MIN_NEUTRAL else 0.0)
 

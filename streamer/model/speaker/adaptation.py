@@ -2,8 +2,8 @@
 
 A voice shifts what the model hears, whatever the mood. Most of what a voice says is neutral, so
 what is learned of it is how it sounds when it is neutral. Each past utterance weighs by how likely
-it is neutral or calm, according to the unadapted head under the natural prior; below one half it
-does not count. So the voice of somebody who is angry from the first word to the last is not
+it is neutral or calm, according to the unadapted head under the natural prior; below `MIN_NEUTRAL`
+it does not count. So the voice of somebody who is angry from the first word to the last is not
 learned, and their anger is not taken for their voice. The weighted mean, shrunk towards the mean
 neutral voice of the training speakers, is taken off, and a second head, fitted to features without
 their speaker's neutral mean, classifies what is left.
@@ -29,7 +29,7 @@ Scores: TypeAlias = NDArray[np.float64]
 NEUTRAL = ("neutral", "calm")
 """The emotions in which a voice counts as neutral."""
 
-MIN_NEUTRAL = 0.5
+MIN_NEUTRAL = 0.3
 """An utterance that is less likely neutral or calm does not count for the neutral voice."""
 
 
