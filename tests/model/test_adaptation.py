@@ -126,12 +126,12 @@ def test_an_utterance_counts_by_how_likely_it_is_neutral(scores: list[float], ex
     assert float(got) == pytest.approx(expected if expected >= MIN_NEUTRAL else 0.0)
 
 
-def test_below_one_half_an_utterance_does_not_count():
+def test_below_the_least_probability_an_utterance_does_not_count():
     """The step is there; several labels may be neutral; a model without any learns no voices."""
-    just_below, just_above = np.array([[0, np.log(7.05), 0], [0, np.log(6.95), 0]])
+    just_below, just_above = np.array([[0, np.log(17.8), 0], [0, np.log(17.5), 0]])
     assert float(neutral_weight(just_below, NATURAL, [0])) == 0.0
-    assert float(neutral_weight(just_above, NATURAL, [0])) == pytest.approx(0.5, abs=0.01)
-    assert float(neutral_weight(just_below, NATURAL, [0, 1])) == pytest.approx(15.05 / 16.05)
+    assert float(neutral_weight(just_above, NATURAL, [0])) == pytest.approx(MIN_NEUTRAL, abs=0.01)
+    assert float(neutral_weight(just_below, NATURAL, [0, 1])) == pytest.approx(25.8 / 26.8)
     assert neutral_weight(np.zeros((2, 3)), NATURAL, []).tolist() == [0.0, 0.0]
 
 
