@@ -138,6 +138,32 @@ def test_each_of_many_channels_is_compared_with_every_other():
     assert marks[4000:].mean(axis=0) == pytest.approx([0, 1, 0, 1], abs=0.05)
 
 
+@pytest.mark.parametrize("channels", [5, 12, 32])
+def test_of_many_channels_each_finds_its_source(channels):
+    """Pairs of a desk each: whoever speaks is heard in the other channel of the pair alone."""
+    voices = [np.roll(speech(3.0, seed=n), 997 * n) for n in range(channels // 2)]
+    pairs = [
+        mixed(voice, -20, 5 + n % 20) + 8 * np.random.default_rng(n).standard_normal((48_000, 2))
+        for n, voice in enumerate(voices)
+    ]
+    pairs = [pair.clip(-32_768, 32_767).astype(np.int16) for pair in pairs]
+    alone = [silence(3.0, seed=99)[:, np.newaxis]] * (channels % 2)
+    marks = CrosstalkGate(channels)(np.concatenate((*pairs, *alone), axis=1))[SAMPLE_RATE:]
+    expected = np.concatenate([CrosstalkGate(2)(pair)[SAMPLE_RATE:] for pair in pairs], axis=1)
+    assert expected.mean() > 0.3
+    same = marks[:, : 2 * len(pairs)] == expected
+    assert same[expected].mean() > 0.9
+    assert same[~expected].mean() > 0.98
+    assert not marks[:, 2 * len(pairs) :].any()
+
+
+def test_the_work_grows_with_the_channels_not_with_their_square():
+    """What is multiplied at each hop: the products of each channel with a few others."""
+    few, many = CrosstalkGate(8)._cross, CrosstalkGate(64)._cross
+    assert many.size == 8 * few.size
+    assert CrosstalkGate(64)._spectra.size == 8 * CrosstalkGate(8)._spectra.size
+
+
 def test_it_looks_back_only():
     """What comes later does not change what was said."""
     stereo = mixed(speech(1.0), -25, 12)
