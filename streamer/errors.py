@@ -12,11 +12,19 @@ class OutputError(StreamerError):
 
 
 class DeliveryError(StreamerError):
-    """Nobody took an alert; ``worth_retrying`` where that may change."""
+    """Nobody took an alert.
 
-    def __init__(self, text: str, *, worth_retrying: bool = True) -> None:
+    Attributes:
+        worth_retrying: True where that may change.
+        retry_after_s: How long the receiver asks to be left alone before; None if it did not say.
+    """
+
+    def __init__(
+        self, text: str, *, worth_retrying: bool = True, retry_after_s: float | None = None
+    ) -> None:
         super().__init__(text)
         self.worth_retrying = worth_retrying
+        self.retry_after_s = retry_after_s
 
 
 class ConfigError(StreamerError):

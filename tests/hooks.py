@@ -12,10 +12,10 @@ PATIENCE_S = 20.0
 class Server:
     """A real HTTP server on the loopback; each request is answered by the next in ``answers``.
 
-    An answer is a status, or an event to be waited for; after the last one, 204.
+    An answer is a status, also with headers, or an event to be waited for; after the last one, 204.
     """
 
-    def __init__(self, *answers: int | threading.Event) -> None:
+    def __init__(self, *answers: int | tuple[int, dict[str, str]] | threading.Event) -> None:
         self.requests = []
         self.came = threading.Semaphore(0)
         self._answers = iter(answers)
@@ -30,7 +30,10 @@ class Server:
                 if isinstance(answer, threading.Event):
                     answer.wait(PATIENCE_S)
                     answer = 204
+                answer, headers = answer if isinstance(answer, tuple) else (answer, {})
                 self.send_response(answer)
+                for name, value in headers.items():
+                    self.send_header(name, value)
                 self.send_header("Location", "/elsewhere")
                 self.end_headers()
 

@@ -28,6 +28,7 @@ from streamer.model.protocol import Model
 from streamer.pipeline.live import Pipeline
 from streamer.segmentation.vad import fallback_reason
 from streamer.sinks.notify.delivery import receivers
+from streamer.sinks.notify.exchange import proxy_of
 from streamer.types import SAMPLE_RATE, Pcm, Utterance
 
 LISTEN_S = 1.0
@@ -188,21 +189,32 @@ def check_alerts(config: Config, load: Callable[[], Model]) -> str:
         check_rules(alerts.rules, model.labels, model.name)
     told = [receiver.name for receiver in receivers(alerts)]
     if alerts.webhook_url is not None:
-        parts = urlsplit(alerts.webhook_url)
-        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
-        try:
-            socket.create_connection((parts.hostname, port), alerts.timeout_s).close()
-        except OSError as error:
-            got = f"{parts.scheme}://{parts.netloc}"
-            raise DeliveryError(
-                f"alerts.webhook_url: got {got}, expected a host that can be reached: {error}"
-            ) from error
+        through = _reach(alerts.webhook_url, alerts.timeout_s)
+        told[0] += through
     if alerts.command and shutil.which(alerts.command[0]) is None:
         raise DeliveryError(
             f"alerts.command: got {alerts.command[0]!r}, expected a program that can be run"
         )
     rules = "; ".join(_watched(rule, config.audio.streams) for rule in alerts.rules) or "no rules"
     return f"{rules}; sent to {', '.join(told)}" if told else f"{rules}; sent to nobody"
+
+
+def _reach(url: str, timeout_s: float) -> str:
+    """Connect to a webhook's host, or to the proxy on the way there; returns which proxy."""
+    parts = urlsplit(url)
+    host, port = str(parts.hostname), parts.port or {"http": 80, "https": 443}[parts.scheme]
+    through = ""
+    try:
+        if (proxy := proxy_of(url)) is not None:
+            host, port = proxy
+            through = f" through the proxy {host}:{port}"
+        socket.create_connection((host, port), timeout_s).close()
+    except (OSError, ValueError) as error:
+        got = f"{parts.scheme}://{parts.netloc}{through}"
+        raise DeliveryError(
+            f"alerts.webhook_url: got {got}, expected a host that can be reached: {error}"
+        ) from error
+    return through
 
 
 def _watched(rule: AlertRule, streams: Sequence[str]) -> str:

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from streamer.errors import DeliveryError
 from streamer.events import Alert
 from streamer.sinks.notify.command import Command
 from streamer.sinks.notify.delivery import MAX_WAITING, Delivery, NotificationSink, message
+from streamer.sinks.notify.exchange import proxy_of
 from streamer.sinks.notify.webhook import DELIVERY, SIGNATURE, Webhook, signature
 from streamer.sinks.row import Session
 from streamer.types import EMOTIONS
@@ -57,7 +60,9 @@ def test_a_webhook_gets_the_alert_signed(serve):
     assert headers["Content-Type"] == "application/json"
     told = json.loads(body)
     assert headers[DELIVERY] == told["id"]
-    del told["id"], told["at"]
+    sent_at = datetime.fromisoformat(told["sent_at"])  # under the signature: no replay
+    assert abs((datetime.now(UTC) - sent_at).total_seconds()) < 10 * PATIENCE_S
+    del told["id"], told["at"], told["sent_at"]
     assert told == {
         "event": "alert",
         "test": False,
@@ -70,6 +75,7 @@ def test_a_webhook_gets_the_alert_signed(serve):
         "confidence": 0.81,
         "mood": -0.44,
         "call": 1,
+        "on_disk": True,
         "session": SESSION.id,
         "source": "call.wav",
         "model": "fake",
@@ -130,6 +136,103 @@ def test_a_server_that_is_not_there_yet_is_tried_again(serve):
     server.wait()
     assert ended(delivery) == []
     assert later.refused == 5
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        ("8", 8),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
+        ("Tue, 19 Jan 2999 03:14:07 GMT", 3e10),
+        ("soon", None),
+        ("-3", None),
+        (None, None),
+    ],
+)
+def test_what_a_busy_server_asks_for_is_known(serve, told, seconds):
+    """Seconds, or a time of day."""
+    server = serve((429, {"Retry-After": told} if told else {}))
+    with pytest.raises(DeliveryError, match="answered 429") as caught:
+        Webhook(server.url, secret=None, timeout_s=PATIENCE_S).deliver(message(alert(), SESSION))
+    assert caught.value.worth_retrying
+    got = caught.value.retry_after_s
+    assert got == (None if seconds is None else pytest.approx(seconds, rel=0.1))
+
+
+class Busy:
+    """A receiver that asks to be left alone, as often as it is told to."""
+
+    name = "busy"
+
+    def __init__(self, *asked: float | None) -> None:
+        self._asked = iter(asked)
+
+    def deliver(self, message):
+        """Refuse, until there is nothing left to ask for."""
+        for seconds in self._asked:
+            raise DeliveryError("answered 429", retry_after_s=seconds)
+        return f"took {message['id']}"
+
+
+@pytest.mark.parametrize(
+    ("asked", "waited", "trouble"),
+    [
+        ((8.0, None, None, 0.0), [8.0, 2.0, 4.0, 0.0], []),
+        ((None, 8.0, None), [1.0, 8.0, 4.0], []),
+        ((400.0,), [], ["not delivered to busy: answered 429, asks to wait 400 s"]),
+    ],
+)
+def test_a_busy_server_is_left_alone_for_as_long_as_it_asks(asked, waited, trouble):
+    """Else for ever longer; not at all where that is longer than it is tried."""
+    delivery = Delivery(Busy(*asked), retry_s=300, back_off_s=(1.0, 60.0))
+    waits = []
+    delivery._closing.wait = waits.append  # takes no time
+    delivery.put(message(alert(), SESSION))
+    delivery._queue.put(None)
+    delivery.join(PATIENCE_S)
+    assert waits == waited
+    assert [line.partition("' ")[2] for line in delivery.drain_warnings()] == trouble
+
+
+def test_an_answer_that_drips_is_cut_off():
+    """The limit bounds the whole exchange, not each byte of it."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        ended = threading.Event()
+
+        def drip():
+            connection, _ = listening.accept()
+            with connection, suppress(OSError):
+                connection.sendall(b"HTTP/1.1 ")
+                while True:
+                    connection.sendall(b"2")
+                    time.sleep(0.02)
+            ended.set()
+
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        with pytest.raises(DeliveryError, match=r"no answer: no whole answer within 0.2 s"):
+            Webhook(url, secret=None, timeout_s=0.2).deliver(message(alert(), SESSION))
+        assert ended.wait(PATIENCE_S)  # the connection was cut
+        thread.join(PATIENCE_S)
+
+
+@pytest.mark.parametrize(
+    ("proxy", "excepted", "expected"),
+    [
+        ("http://proxy.example:3128", "", ("proxy.example", 3128)),
+        ("http://anna:secret@proxy.example", "", ("proxy.example", 80)),
+        ("proxy.example:8080", "", ("proxy.example", 8080)),
+        ("http://proxy.example:3128", "hook.example", None),
+        ("", "", None),
+    ],
+)
+def test_the_proxy_on_the_way_is_known(monkeypatch, proxy, excepted, expected):
+    """From the environment, as for what is sent."""
+    monkeypatch.setenv("http_proxy", proxy)
+    monkeypatch.setenv("no_proxy", excepted)
+    assert proxy_of("http://hook.example/x") == expected
+    assert proxy_of("https://hook.example/x") is None
 
 
 @pytest.mark.parametrize("status", [302, 400, 401, 404, 410])

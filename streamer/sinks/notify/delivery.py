@@ -120,19 +120,30 @@ class Delivery:
         pause, longest = self._back_off_s
         give_up_at = time.monotonic() + self._retry_s
         while True:
+            asked: float | None = None
             try:
                 self._receiver.deliver(message)
             except DeliveryError as error:
-                if not error.worth_retrying or time.monotonic() + pause > give_up_at:
-                    return str(error)
+                asked = error.retry_after_s
+                wait_s = pause if asked is None else asked
+                if not error.worth_retrying or time.monotonic() + wait_s > give_up_at:
+                    told = f", asks to wait {asked:.0f} s" if asked else ""
+                    return f"{error}{told if error.worth_retrying else ''}"
             except Exception as error:  # noqa: BLE001 - told, and no reason to stop the thread
                 return repr(error)
             else:
                 return None
-            if not self._closing.wait(pause):
-                pause = min(2 * pause, longest)
-            elif self._abandoned.wait(min(pause, LAST_BACK_OFF_S)):
+            if self._gives_up_while_waiting(wait_s, shortened=asked is None):
                 return "the program ended before it was"
+            pause = min(2 * pause, longest)
+
+    def _gives_up_while_waiting(self, wait_s: float, *, shortened: bool) -> bool:
+        """Wait before the next attempt; shorter once the program waits to end, if that may be."""
+        begin = time.monotonic()
+        if not self._closing.wait(wait_s):
+            return False
+        left = max(0.0, begin + wait_s - time.monotonic())
+        return self._abandoned.wait(min(left, LAST_BACK_OFF_S) if shortened else left)
 
     def _warn(self, message: Mapping[str, Value], why: str) -> None:
         what = f"alert {message['rule']!r} not delivered to {self._receiver.name}"

@@ -6,12 +6,14 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from http.client import HTTPException, HTTPMessage
-from typing import IO
+from http.client import HTTPException
 from urllib.parse import urlsplit
 
 from streamer.errors import DeliveryError
+from streamer.sinks.notify.exchange import exchange
 from streamer.sinks.row import Value
 
 SIGNATURE = "X-Streamer-Signature"
@@ -40,14 +42,13 @@ class Webhook:
     Args:
         url: Where to; only its host is ever shown, the rest may be a key.
         secret: Signs each message; None for no signature.
-        timeout_s: For connecting, and for each answer from the socket.
+        timeout_s: For all of an attempt.
     """
 
     def __init__(self, url: str, *, secret: str | None, timeout_s: float) -> None:
         self._url = url
         self._secret = secret
         self._timeout_s = timeout_s
-        self._opener = urllib.request.build_opener(_NoRedirects)
 
     @property
     def name(self) -> str:
@@ -56,12 +57,13 @@ class Webhook:
         return f"webhook {parts.scheme}://{parts.netloc}"
 
     def deliver(self, message: Mapping[str, Value]) -> str:
-        """Post a message once.
+        """Post a message once, with ``sent_at``, the time of this attempt, beside its own keys.
 
         Raises:
             DeliveryError: Nobody answered, or not with a status of 200 to 299.
         """
-        body = json.dumps(message).encode()
+        sent_at = datetime.now(UTC).isoformat(timespec="seconds")
+        body = json.dumps({**message, "sent_at": sent_at}).encode()
         headers = {"Content-Type": "application/json", "User-Agent": "streamer"}
         headers[DELIVERY] = str(message["id"]).encode("ascii", "backslashreplace").decode()
         if self._secret is not None:
@@ -70,33 +72,35 @@ class Webhook:
             self._url, data=body, headers=headers, method="POST"
         )
         try:
-            with self._opener.open(request, timeout=self._timeout_s) as answer:
-                return f"{answer.status} {answer.reason}"
-        except urllib.error.HTTPError as error:
-            with error:
-                text = f"answered {error.code} {error.reason}"
-            raise DeliveryError(text, worth_retrying=error.code in WORTH_RETRYING) from None
+            status, reason, told = exchange(request, self._timeout_s)
         except urllib.error.URLError as error:
             raise DeliveryError(f"cannot be reached: {error.reason}") from None
         except (OSError, HTTPException, ValueError) as error:
             # A timeout, no HTTP, or a host whose name cannot be one.
             raise DeliveryError(f"no answer: {str(error) or type(error).__name__}") from None
+        if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+            raise DeliveryError(
+                f"answered {status} {reason}",
+                worth_retrying=status in WORTH_RETRYING,
+                retry_after_s=_seconds(told.get("Retry-After")),
+            )
+        return f"{status} {reason}"
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """For how long ``Retry-After`` (RFC 9110) asks to wait; None where it says nothing sensible."""
+    if retry_after is None:
+        return None
+    text = retry_after.strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(0.0, (moment - datetime.now(moment.tzinfo)).total_seconds())
 
 
 def signature(body: bytes, secret: str) -> str:
     """What the header `SIGNATURE` says of a body."""
     return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-
-
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    def redirect_request(  # noqa: PLR0913, PLR0917 - as the standard library has it
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: HTTPMessage,
-        newurl: str,
-    ) -> None:
-        """Take a redirect for the answer that it is."""
-        del req, fp, code, msg, headers, newurl
