@@ -3,6 +3,7 @@
 Utterances and marks, which are rows as well, are defined in `streamer.types`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -16,10 +17,13 @@ class SourceOpened:
     Attributes:
         info: What it is.
         epoch: Wall-clock time of sample 0, in seconds since 1970.
+        drift: What has to be added at a time of the stream (both in seconds), because the
+            device's clock is not the machine's; None for nothing.
     """
 
     info: SourceInfo
     epoch: float
+    drift: Callable[[float], float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +158,8 @@ class Alert:
         mood: The channel's running mood after it.
         reason: The condition in a few words, for people.
         call: Running number of the call in the stream, from 1.
+        on_disk: False where the row that raised it was not on disk yet when the alert was shown,
+            because the disk does not answer.
     """
 
     rule: str
@@ -165,11 +171,13 @@ class Alert:
     mood: float
     reason: str
     call: int = 1
+    on_disk: bool = True
 
     @property
     def text(self) -> str:
         """The alert in a line, for people."""
-        return f"{self.rule}: {self.channel}, {self.reason} (#{self.utterance})"
+        waits = "" if self.on_disk else ", not yet on disk"
+        return f"{self.rule}: {self.channel}, {self.reason} (#{self.utterance}{waits})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +191,7 @@ class Counters:
         dropped_partials: Partial results replaced by a newer one before they were classified.
         unclassified: Utterances whose row has no prediction, because the worker fell behind.
         queue: Utterances waiting for the worker now.
+        behind_s: Whole seconds of sound that wait for the capture thread now.
     """
 
     overruns: int = 0
@@ -191,6 +200,7 @@ class Counters:
     dropped_partials: int = 0
     unclassified: int = 0
     queue: int = 0
+    behind_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,8 +109,8 @@ def analyse(  # noqa: PLR0913 - what the command line has to say
     recordings = plan.recordings
     reports: queue.SimpleQueue[_Report] = queue.SimpleQueue()
     stopped = threading.Event()
-    log = CsvSink(csv, sync=False) if csv else None
-    table = SummaryCsvSink(summary) if summary else None
+    log = CsvSink(csv, sync=False, excel=config.output.excel) if csv else None
+    table = SummaryCsvSink(summary, excel=config.output.excel) if summary else None
     lines = JsonLines(waits=True) if json else _RecordingLines(waits=True)
     sinks = FanOut([sink for sink in (log, table, lines) if sink is not None])
     unwritten: list[str] = []

@@ -44,6 +44,11 @@ def add_output(parser: CommandParser) -> None:
         help="append a row per utterance to this file (default: emotions.csv)",
     )
     where.add_argument("--no-csv", action="store_true", help="write no CSV")
+    parser.add_argument(
+        "--excel",
+        action="store_true",
+        help="write CSVs that Excel opens right where the decimal sign is a comma",
+    )
     parser.add_argument("--json", action="store_true", help="one line of JSON per event on stdout")
     parser.add_argument(
         "--save-audio",
@@ -93,6 +98,8 @@ def load_config(args: Namespace) -> "LoadedConfig":
         flags["dashboard.ascii"] = True
     if given.get("no_csv"):
         flags["output.csv"] = None
+    if given.get("excel"):
+        flags["output.excel"] = True
     loaded = load(file=args.config, flags=flags)
     for warning in loaded.warnings:
         logger.warning("%s", warning)

@@ -24,6 +24,9 @@ UNNAMED = (MONO, "left", "right")
 ANY = "any"
 CUSTOMER = "customer"
 AGENT = "agent"
+MAX_CHANNELS = 64
+"""Independent channels of one device: the crosstalk of so many takes half a core."""
+
 REMOVED_KEYS = {
     "vad.min_snr_db": "is gone: no engine needs it any more; delete it",
 }
@@ -46,6 +49,7 @@ class AudioConfig(_Section):
     channels: tuple[str, ...] = Field(
         (),
         strict=False,
+        max_length=MAX_CHANNELS,
         description="names of independent channels; none: all are mixed to one stream",
     )
     analyse: tuple[str, ...] | None = Field(
@@ -176,6 +180,9 @@ Language = Literal["en", "de", "es", "fr", "pl", "zh"]
 
 MAX_LABEL = 16
 
+ALERT_SEPARATOR = "; "
+"""Stands between the names of rules where several alerts were raised at once."""
+
 
 class AlertRule(_Section):
     """When to raise an alert. Each channel that a rule watches is watched on its own.
@@ -206,8 +213,8 @@ class AlertRule(_Section):
     @field_validator("name")
     @classmethod
     def _is_one_line(cls, name: str) -> str:
-        if not name.isprintable() or name != name.strip():
-            raise ValueError("a text on one line")
+        if not name.isprintable() or name != name.strip() or ALERT_SEPARATOR in name:
+            raise ValueError(f"a text on one line, without {ALERT_SEPARATOR!r}")
         return name
 
     @field_validator("count")
@@ -341,6 +348,10 @@ class OutputConfig(_Section):
         "emotions.csv",
         min_length=1,
         description="one row per utterance is appended here; null: no CSV",
+    )
+    excel: bool = Field(
+        default=False,
+        description="CSV as Excel opens it where the decimal sign is a comma: ; and a BOM",
     )
 
 

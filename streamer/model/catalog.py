@@ -111,3 +111,12 @@ def not_commercial(names: Iterable[str]) -> list[str]:
     """Of models as logs call them, those that are installed and not for commercial use."""
     entries = {found.name: found for found in map(entry, installed().values())}
     return [name for name in names if name in entries and not is_commercial(entries[name].licences)]
+
+
+def licences_of(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """The licences of what models were trained on, by the models' names as logs call them.
+
+    Models that are not installed here are left out.
+    """
+    entries = {found.name: found for found in map(entry, installed().values())}
+    return {name: entries[name].licences for name in names if name in entries}

@@ -21,8 +21,8 @@ from urllib.parse import quote
 from streamer.dashboard.glyphs import COLOURS, LETTERS
 from streamer.dashboard.glyphs import UNCERTAIN as UNCERTAIN_LETTER
 from streamer.dashboard.glyphs import UNCLASSIFIED as UNCLASSIFIED_LETTER
-from streamer.model.catalog import not_commercial
-from streamer.report.figures import POINTS, Figures, channels
+from streamer.model.catalog import licences_of, not_commercial
+from streamer.report.figures import Figures, channels
 from streamer.report.words import count, duration, words
 from streamer.sinks.audio_files import file_name
 from streamer.sinks.log_reader import (
@@ -44,9 +44,6 @@ VERDICTS = (*EMOTIONS, UNCERTAIN, UNCLASSIFIED, NO_SPEECH, MARKED)
 
 MAX_LEFT_OUT = 200
 """Files and lines left out that are listed one by one."""
-
-SPARK = 40
-"""Points of the small curve in the overview."""
 
 ASSETS = resources.files("streamer.report") / "assets"
 
@@ -72,7 +69,7 @@ class Audio:
 def page(
     sessions: Sequence[LoggedSession], left_out: Sequence[str], audio: Audio | None = None
 ) -> str:
-    """The page of these sessions, the lowest mood first.
+    """The page of these sessions, that with the lowest mood of a channel first.
 
     Args:
         sessions: One is shown at once; several have an overview before them.
@@ -80,17 +77,23 @@ def page(
         audio: Saved utterances that can be played.
     """
     figures = [Figures.of(session.utterances) for session in sessions]
-    pairs = sorted(zip(sessions, figures, strict=True), key=lambda pair: _by_mood(pair[1]))
+    pairs = sorted(zip(sessions, figures, strict=True), key=lambda pair: _by_mood(pair[0]))
+    names = sorted({session.model for session in sessions})
+    title = _title(sessions[0]) if len(sessions) == 1 else _titles(sessions)
     data = {
+        "title": title,
         "verdicts": [_legend(verdict) for verdict in VERDICTS],
         "overview": _overview(figures),
         "sessions": [_session(session, whole, audio) for session, whole in pairs],
-        "not_commercial": not_commercial(sorted({session.model for session in sessions})),
+        "models": [
+            {"name": name, "licences": ", ".join(licences)}
+            for name, licences in licences_of(names).items()
+        ],
+        "not_commercial": not_commercial(names),
         "left_out": left_out[:MAX_LEFT_OUT],
         "left_out_count": len(left_out),
     }
     style, script, charts = map(_asset, ("report.css", "report.js", "echarts.min.js"))
-    title = _title(sessions[0]) if len(sessions) == 1 else count(len(sessions), "session")
     return Template(_asset("report.html")).substitute(
         title=html.escape(f"{title} · {MARK}"),
         generator=MARK,
@@ -125,8 +128,10 @@ def _embedded(data: Json) -> str:
     return text
 
 
-def _by_mood(figures: Figures) -> float:
-    return math.inf if figures.mood is None else figures.mood
+def _by_mood(session: LoggedSession) -> float:
+    """The lowest mood of a channel: an average over people who talk to each other says nothing."""
+    moods = (figures.mood for figures in channels(session).values())
+    return min((mood for mood in moods if mood is not None), default=math.inf)
 
 
 def _legend(verdict: str) -> Json:
@@ -146,8 +151,17 @@ def _legend(verdict: str) -> Json:
 
 
 def _title(session: LoggedSession) -> str:
+    """What was listened to, and when."""
     title = session.source or session.id
-    return title if session.call is None else f"{title}, call {session.call}"
+    title = title if session.call is None else f"{title}, call {session.call}"
+    return title if session.began is None else f"{title}, {_moment(session.began)}"
+
+
+def _titles(sessions: Sequence[LoggedSession]) -> str:
+    """How many there are, and of which days."""
+    days = sorted(session.began for session in sessions if session.began is not None)
+    told = dict.fromkeys(f"{days[end]:%d %b %Y}" for end in (0, -1) if days)
+    return ", ".join([count(len(sessions), "session"), *[" to ".join(told)][: len(told)]])
 
 
 def _overview(figures: Sequence[Figures]) -> str:
@@ -171,7 +185,6 @@ def _session(session: LoggedSession, whole: Figures, audio: Audio | None) -> Jso
         "span_s": round(max(one.end_s for one in _moments(session)), 2),
         "words": words(session, whole, by_channel),
         **_figures(whole),
-        "curve": _curve(whole)[:: POINTS // SPARK],
         "channels": [
             {"name": name, **_figures(figures), "curve": _curve(figures)}
             for name, figures in by_channel.items()
@@ -251,7 +264,7 @@ def _rows(session: LoggedSession, names: Sequence[str], audio: Audio | None) -> 
         ),
         "ending": each(lambda u: u.end_reason.replace("_", " ")),
         "corrected": sparse(each(lambda u: "yes" if u.label is not None else "")),
-        "alert": sparse(each(lambda u: u.alert)),
+        "alert": sparse(each(lambda u: list(u.alerts))),
         "note": sparse([one.note for one in rows]),
         "audio": sparse(each(lambda u: audio.of(session, u))) if audio else {},
     }

@@ -94,8 +94,8 @@ def _channel(name: str, figures: Figures) -> str:
 
 
 def _alerts(session: LoggedSession) -> str:
-    alerts = [u for u in session.utterances if u.alert]
-    named = [f"{u.alert} ({u.channel}, {clock(u.start_s)})" for u in alerts[:NAMED]]
+    alerts = [(name, u) for u in session.utterances for name in u.alerts]
+    named = [f"{name} ({u.channel}, {clock(u.start_s)})" for name, u in alerts[:NAMED]]
     more = f" and {len(alerts) - NAMED} more" if len(alerts) > NAMED else ""
     return f"{count(len(alerts), 'alert')}: {', '.join(named)}{more}."
 

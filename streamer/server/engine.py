@@ -43,7 +43,7 @@ class Engine:
         self.failure: BaseException | None = None
         """Why no call can be taken any more."""
         self.segmenters = ThreadPoolExecutor(SEGMENTERS, "segmenter")
-        self._csv = CsvSink(csv) if csv is not None else None
+        self._csv = CsvSink(csv, excel=config.output.excel) if csv is not None else None
         self._notifications = NotificationSink(config.alerts)
         self.recorder = Recorder(
             [self._csv] if self._csv else [], [self._notifications], self._failed

@@ -1,18 +1,18 @@
 """The CSV log: a row is on disk before it is on screen, whatever happens to process and file."""
 
-import csv
+import codecs
 import errno
-import io
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from streamer.errors import OutputError
+from streamer.sinks.csv_format import EXCEL, STANDARD, UTF8_BOM, CsvFormat
 from streamer.sinks.row import Value
 
 try:
@@ -28,14 +28,14 @@ LOCK_S = 5.0
 
 LOCK_POLL_S = 0.0005
 
-BOM = b"\xef\xbb\xbf"
-"""What a spreadsheet may have put before the header."""
-
 MAX_QUOTE = 400
 """Letters of a foreign header that are shown."""
 
-RETRY_S = 2.0
-"""How often rows that could not be written are tried again."""
+ANOTHER_FILE = "rename that file, or choose another with --csv"
+"""What helps where rows cannot be appended to a file as it is."""
+
+OWNER_ONLY = 0o600
+"""The mode of a new file: it holds personal data. One that is there keeps its own."""
 
 MAX_ROWS = 100_000
 """Rows that may wait in memory for a disk that is full: 30 MB, and days of a busy desk."""
@@ -54,17 +54,26 @@ class CsvLog:
         path: Created with a header where it does not exist.
         columns: Names of the columns.
         sync: Sync the file with every `flush`; otherwise only `sync` does, and `close`.
+        form: How rows become lines.
 
     Raises:
         OutputError: It cannot be written, or holds other columns than these.
     """
 
-    def __init__(self, path: Path, columns: Sequence[str], *, sync: bool = True) -> None:
+    def __init__(
+        self,
+        path: Path,
+        columns: Sequence[str],
+        *,
+        sync: bool = True,
+        form: CsvFormat = STANDARD,
+    ) -> None:
         self.path = path
         self.lost = 0
         """Rows that are in no file, since too many waited for the disk."""
         self._columns = list(columns)
         self._sync = sync
+        self._form = form
         self._unsynced = False
         self._waiting: list[bytes] = []
         self._notices: list[str] = []
@@ -82,7 +91,7 @@ class CsvLog:
 
     def unwritten(self) -> list[str]:
         """The rows that wait, as lines of CSV, below a header; nothing where none does."""
-        lines = [_line(self._columns), *self._waiting] if self._waiting else []
+        lines = [self._form.line(self._columns), *self._waiting] if self._waiting else []
         return [line.decode().rstrip("\n") for line in lines]
 
     def add(self, row: Mapping[str, Value]) -> None:
@@ -94,7 +103,8 @@ class CsvLog:
                 self._notices.append(
                     f"{self.path}: {MAX_ROWS} rows wait: the oldest are lost from now on"
                 )
-        self._waiting.append(_line([_cell(row[column]) for column in self._columns]))
+        cells = [self._form.cell(row[column]) for column in self._columns]
+        self._waiting.append(self._form.line(cells))
 
     def flush(self) -> None:
         """Write what waits, in order, and sync it.
@@ -107,7 +117,7 @@ class CsvLog:
         self._follow()
         with self._locked(self._file):
             if os.fstat(self._file).st_size == 0:  # as logrotate's copytruncate leaves it
-                self._append(self._file, [_line(self._columns)])
+                self._append(self._file, [self._form.header(self._columns)])
                 self._notices.append(f"{self.path}: was emptied; rows go on below a new header")
             self._append(self._file, self._waiting)
 
@@ -147,14 +157,17 @@ class CsvLog:
         """The file's number; the file is there, ours, and ends with a whole row."""
         if self.path.is_dir():
             raise OutputError(f"{self.path}: is a folder, expected a CSV file or a new name")
+        is_new = not self.path.exists()
         try:
-            file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, OWNER_ONLY)
         except OSError as error:
             raise self._error(error) from error
         try:
             if not stat.S_ISREG(os.fstat(file).st_mode):
                 raise OutputError(f"{self.path}: is a device or a pipe, expected a CSV file")  # noqa: TRY301 - closed here
             self._prepare(file)
+            if is_new:
+                _sync_folder(self.path.parent)
         except OSError as error:
             os.close(file)
             raise self._error(error) from error
@@ -177,6 +190,8 @@ class CsvLog:
         except OSError as error:
             raise self._error(error) from error
         file = self._open()
+        if there is None and hasattr(os, "fchmod"):  # whoever may read the old one may read on
+            os.fchmod(file, stat.S_IMODE(ours.st_mode))
         os.close(self._file)
         self._file = file
         if there is not None:
@@ -191,16 +206,39 @@ class CsvLog:
         """Write or check the header, and mend what an earlier run left unfinished."""
         with self._locked(file):
             if os.fstat(file).st_size == 0:
-                self._append(file, [_line(self._columns)])
+                self._append(file, [self._form.header(self._columns)])
                 return
-            header = _cells(os.pread(file, MAX_ROW_BYTES, 0).removeprefix(BOM).partition(b"\n")[0])
-            if header != self._columns:
-                raise OutputError(
-                    f"{self.path}: holds other columns than this model writes: "
-                    f"got {', '.join(header)[:MAX_QUOTE]}; "
-                    f"expected {', '.join(self._columns)}; choose another file with --csv"
-                )
+            head = os.pread(file, MAX_ROW_BYTES, 0)
+            if complaint := self._complaint(head):
+                raise OutputError(f"{self.path}: {complaint}")
             self._mend(file)
+
+    def _complaint(self, head: bytes) -> str:
+        """Why rows must not be appended below what a file begins with; empty where they may."""
+        if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return f"was saved as UTF-16 by a spreadsheet; {ANOTHER_FILE}"
+        line = head.removeprefix(UTF8_BOM).partition(b"\n")[0]
+        if (header := self._form.cells(line)) == self._columns:
+            return ""
+        for other, cure in ((EXCEL, "append to it with --excel"), (STANDARD, "leave out --excel")):
+            if other != self._form and other.cells(line) == self._columns:
+                return (
+                    f"has {other.delimiter!r} between its cells, expected "
+                    f"{self._form.delimiter!r}: {cure}, or {ANOTHER_FILE}"
+                )
+        return f"holds other columns than this model writes: {self._difference(header)}"
+
+    def _difference(self, header: Sequence[str]) -> str:
+        """How the columns of a file differ from ours, and what to do."""
+        lacks = [column for column in self._columns if column not in header]
+        more = [column for column in header if column not in self._columns]
+        if len(lacks) == len(self._columns) or not (lacks or more):
+            got = ", ".join(header)[:MAX_QUOTE]
+            found = [f"got {got}; expected {', '.join(self._columns)}"]
+        else:
+            found = [f"it lacks {', '.join(lacks)}"] if lacks else []
+            found += [f"it has {', '.join(more)[:MAX_QUOTE]} besides"] if more else []
+        return f"{'; '.join(found)}; {ANOTHER_FILE}"
 
     def _mend(self, file: int) -> None:
         size = os.fstat(file).st_size
@@ -208,13 +246,13 @@ class CsvLog:
         _, newline, rest = end.rpartition(b"\n")
         if not rest:
             return
-        if len(_cells(rest)) == len(self._columns):  # whole, but for the end of the line
+        if len(self._form.cells(rest)) == len(self._columns):  # whole, but for the end of the line
             self._append(file, [b"\n"])
         elif newline:
             os.ftruncate(file, size - len(rest))
             self._notices.append(f"{self.path}: took off a row that an earlier run left unfinished")
         else:
-            raise OutputError(f"{self.path}: holds no lines; choose another file with --csv")
+            raise OutputError(f"{self.path}: holds no lines; {ANOTHER_FILE}")
 
     def _append(self, file: int, lines: list[bytes]) -> None:
         """Move lines from a list to the end of the file, each whole or not at all; it is locked.
@@ -261,97 +299,6 @@ class CsvLog:
         return OutputError(f"{self.path}: cannot be written: {error.strerror}")
 
 
-class RetryingLog:
-    """A `CsvLog` that never gives up: what cannot be written waits, is tried again, and is said.
-
-    Args:
-        path: As for `CsvLog`, with the same errors.
-        columns: Likewise.
-        report: Told in a line when rows cannot be written, when they can be again, and what became
-            of the file.
-        sync: As for `CsvLog`.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        columns: Sequence[str],
-        report: Callable[[str], object],
-        *,
-        sync: bool = True,
-    ) -> None:
-        self._log = CsvLog(path, columns, sync=sync)
-        self._report = report
-        self._failure = ""
-        self._failed_rows = 0  # that waited when it last failed
-        self._retry_at = 0.0  # monotonic
-        self._report_notices()
-
-    @property
-    def lost(self) -> int:
-        """Rows that are in no file, since too many waited for the disk."""
-        return self._log.lost
-
-    def add(self, row: Mapping[str, Value]) -> None:
-        """Take a row; `flush` writes it."""
-        self._log.add(row)
-
-    def flush(self) -> None:
-        """Write what was added, now or as soon as that can be done."""
-        try:
-            self._log.flush()
-        except OutputError as error:
-            self._retry_at = time.monotonic() + RETRY_S
-            self._failed_rows = self._log.waiting
-            if str(error) != self._failure:
-                self._failure = str(error)
-                self._report(f"{error}; rows wait, and are written when that is over")
-        else:
-            if self._failure:
-                self._failure = ""
-                rows = self._failed_rows
-                plural = "" if rows == 1 else "s"
-                self._report(
-                    f"{self._log.path}: written again, with {rows} row{plural} that waited"
-                )
-        self._report_notices()
-
-    def poll(self) -> None:
-        """Try again what waits, if it is time to. To be called often."""
-        if self._log.waiting and time.monotonic() >= self._retry_at:
-            self.flush()
-
-    def sync(self) -> None:
-        """Sync what was written; a failure is reported."""
-        try:
-            self._log.sync()
-        except OutputError as error:
-            self._report(str(error))
-
-    def unwritten(self) -> list[str]:
-        """The rows that wait, as lines of CSV, below a header; nothing where none does."""
-        return self._log.unwritten()
-
-    def close(self) -> list[str]:
-        """Write what waits and close the file.
-
-        Returns:
-            Why some of it could not be written, then that as lines of CSV, below a header; nothing
-            where all is on disk.
-        """
-        try:
-            self._log.close()
-        except OutputError as error:
-            return [f"{error}; these rows are not in it:", *self._log.unwritten()]
-        finally:
-            self._report_notices()
-        return []
-
-    def _report_notices(self) -> None:
-        for notice in self._log.notices():
-            self._report(notice)
-
-
 def _write_whole(file: int, lines: Sequence[bytes]) -> tuple[int, OSError | None]:
     """Append lines until one does not fit; how many did, and why no more."""
     end = os.fstat(file).st_size
@@ -368,6 +315,20 @@ def _write_whole(file: int, lines: Sequence[bytes]) -> tuple[int, OSError | None
     return len(lines), None
 
 
+def _sync_folder(folder: Path) -> None:
+    """Make the name of a new file durable: syncing the file alone does not, everywhere."""
+    if not hasattr(os, "O_DIRECTORY"):  # Windows
+        return
+    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(file)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.EBADF, errno.ENOTSUP}:  # some cannot
+            raise
+    finally:
+        os.close(file)
+
+
 def _lock(file: int) -> bool:
     """Whether the file is ours alone now, or cannot be locked at all."""
     try:
@@ -377,28 +338,3 @@ def _lock(file: int) -> bool:
     except OSError:  # some network file systems know no locks: one process per file
         return True
     return True
-
-
-def _line(cells: Sequence[str]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
-    return text.getvalue().encode(errors="replace")
-
-
-def _cells(line: bytes) -> list[str]:
-    """What stands in a line; nothing where it is no CSV."""
-    try:
-        return next(csv.reader([line.decode(errors="replace").rstrip("\r")]), [])
-    except csv.Error:
-        return []
-
-
-def _cell(value: Value) -> str:
-    """As text on one line: a line break within a cell is a torn row to simple readers."""
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "true" if value else "false"
-        case _:
-            return " ".join(str(value).splitlines())

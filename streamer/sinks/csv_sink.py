@@ -5,8 +5,9 @@ from pathlib import Path
 
 from streamer.events import Event
 from streamer.sinks.base import BaseSink
-from streamer.sinks.csv_log import RetryingLog
-from streamer.sinks.row import Session, columns, mark_row, row
+from streamer.sinks.csv_format import EXCEL, STANDARD
+from streamer.sinks.retrying_log import RetryingLog
+from streamer.sinks.row import Session, Value, columns, mark_row, row
 from streamer.sinks.summary import Summary, summary_columns
 from streamer.types import Mark, Utterance
 
@@ -18,11 +19,13 @@ class CsvSink(BaseSink):
         path: Appended to; opened when the first session begins, since the model's labels are
             columns.
         sync: Sync every flush; otherwise each session once, when it ends.
+        excel: Write what Excel opens right where the decimal sign is a comma.
     """
 
-    def __init__(self, path: Path, *, sync: bool = True) -> None:
+    def __init__(self, path: Path, *, sync: bool = True, excel: bool = False) -> None:
         super().__init__()
         self.path = path
+        self._form = EXCEL if excel else STANDARD
         self._sync = sync
         self._log: RetryingLog | None = None
         self._failed: list[str] = []
@@ -44,17 +47,23 @@ class CsvSink(BaseSink):
             OutputError: It cannot be written, or holds other columns.
         """
         if self._log is None:
-            self._log = RetryingLog(self.path, columns(session.labels), self.warn, sync=self._sync)
+            self._log = RetryingLog(
+                self.path, columns(session.labels), self.warn, sync=self._sync, form=self._form
+            )
 
     def write(self, event: Event, session: Session) -> None:
         """Take a row; `flush` writes it."""
-        if self._log is None:
-            return
-        match event:
-            case Utterance():
-                self._log.add(row(event, session))
-            case Mark():
-                self._log.add(mark_row(event, session))
+        if self._log is not None and (values := _row(event, session)) is not None:
+            self._log.add(values)
+
+    def _lines(self, left: Iterable[tuple[Event, Session]]) -> list[str]:
+        """Rows as lines of CSV, below a header; nothing where there are none."""
+        rows = [(_row(event, session), session) for event, session in left]
+        if not rows:
+            return []
+        names = columns(rows[0][1].labels)
+        cells = [[self._form.cell(row[name]) for name in names] for row, _ in rows if row]
+        return [self._form.line(each).decode().rstrip("\n") for each in (names, *cells)]
 
     def flush(self) -> None:
         """Write the rows, now or as soon as that can be done."""
@@ -84,13 +93,26 @@ class CsvSink(BaseSink):
             left: None after `close`. Otherwise the disk does not answer, and this was not even
                 begun to be written.
         """
-        if left is None or self._log is None:
+        if left is None:
             return self._failed
-        for event, session in left:
-            self.write(event, session)
-        lines = self._log.unwritten()
+        if self._log is None:  # not even the file could be opened
+            lines = self._lines(left)
+        else:
+            for event, session in left:
+                self.write(event, session)
+            lines = self._log.unwritten()
         why = f"{self.path}: the disk does not answer; these rows may not be in it:"
         return [why, *lines] if lines else []
+
+
+def _row(event: Event, session: Session) -> dict[str, Value] | None:
+    """The row of an event that has one."""
+    match event:
+        case Utterance():
+            return row(event, session)
+        case Mark():
+            return mark_row(event, session)
+    return None
 
 
 class SummaryCsvSink(BaseSink):
@@ -98,18 +120,22 @@ class SummaryCsvSink(BaseSink):
 
     Args:
         path: Appended to; opened when the first session begins.
+        excel: As for `CsvSink`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, excel: bool = False) -> None:
         super().__init__()
         self.path = path
+        self._form = EXCEL if excel else STANDARD
         self._log: RetryingLog | None = None
         self._failed: list[str] = []
 
     def begin(self, session: Session) -> None:
         """Open the file, unless it is open. Raises OutputError as `CsvSink` does."""
         if self._log is None:
-            self._log = RetryingLog(self.path, summary_columns(session.labels), self.warn)
+            self._log = RetryingLog(
+                self.path, summary_columns(session.labels), self.warn, form=self._form
+            )
 
     def poll(self) -> None:
         """Try again what could not be written, if it is time to."""

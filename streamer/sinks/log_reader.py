@@ -6,9 +6,8 @@ have no column for it, are of one call.
 What cannot be understood is skipped and accounted for, line by line; the rest is read.
 """
 
-import csv
-import io
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +15,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeAlias
 
+from streamer.config.schema import ALERT_SEPARATOR
 from streamer.errors import InputError
-from streamer.sinks.row import MARK
+from streamer.sinks.csv_format import restored
+from streamer.sinks.row import MARK, columns
+from streamer.sinks.saved_table import parse
 from streamer.types import EMOTIONS, NO_SPEECH, UNCERTAIN
 
 UNCLASSIFIED = "unclassified"
@@ -28,8 +30,16 @@ NEEDED = (
 )  # fmt: skip
 """Columns without which there is nothing to tell; all others may be absent."""
 
-MAX_CELL_LINES = 20
-"""Lines that a cell somebody wrote into may have."""
+KNOWN = frozenset(columns(EMOTIONS))
+"""What `streamer run` and `streamer file` write."""
+
+TRUTHS = {
+    True: ("true", "1", "wahr", "vrai", "verdadero", "verdadeiro", "vero", "waar", "prawda"),
+    False: (*("false", "0", "", "falsch", "faux", "falso", "onwaar", "fałsz"),),
+}
+"""How spreadsheets write true and false in the languages that they are used in."""
+
+CURE = "a spreadsheet has rewritten it: write logs that are opened in one with --excel"
 
 MAX_START_S = 1e8
 """Three years: no stream is longer."""
@@ -39,6 +49,9 @@ MAX_NUMBER = 1e9
 
 MAX_QUOTE = 40
 """Letters of a cell that are shown where it is complained about."""
+
+_DATE = re.compile(r"\d+[-./ ]+(\d+[-./]|[^\W\d])")
+"""What a spreadsheet makes of a number that it takes for a day: 12.03.26, 5. Mrz."""
 
 _Row: TypeAlias = Mapping[str, str]
 """The cells of a line by column."""
@@ -62,7 +75,7 @@ class LoggedUtterance:
         mood: From -1 to 1; None where it was not classified.
         uncertain: True where the model says not to rely on it.
         label: What somebody who listened says it is; None where nobody did.
-        alert: The rule that it set off; empty for none.
+        alert: The rules by which it raised an alert; empty for none.
         note: What somebody wrote down there; empty for nothing.
         level_dbfs: RMS level of the speech; None where it is not known.
         end_reason: Why it ended; empty where it is not known.
@@ -91,6 +104,11 @@ class LoggedUtterance:
     def duration_s(self) -> float:
         """How long it is, in seconds."""
         return self.end_s - self.start_s
+
+    @property
+    def alerts(self) -> tuple[str, ...]:
+        """The rules by which it raised an alert, each on its own."""
+        return tuple(name for name in self.alert.split(ALERT_SEPARATOR) if name)
 
     @property
     def verdict(self) -> str:
@@ -190,23 +208,24 @@ def read_log(path: Path) -> tuple[list[LoggedSession], list[Skipped]]:
         InputError: It cannot be read, lacks a column that is needed, or holds no utterance.
     """
     try:
-        # utf-8-sig: a spreadsheet may have saved it with a byte-order mark
-        text = path.read_text(encoding="utf-8-sig", errors="replace")
+        content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    if not text.strip():
+    table = parse(content, lambda names: len(KNOWN.intersection(names)))
+    if table is None:
         raise InputError(f"{path}: is empty, expected a CSV of 'streamer run' or 'streamer file'")
-    header_line, *lines = text.split("\n")
-    header = next(csv.reader([header_line]))
+    header = table.header
     if missing := [column for column in NEEDED if column not in header]:
         raise InputError(
             f"{path}: is no log that can be read: it lacks the columns {', '.join(missing)}; "
             f"got {', '.join(header)[:200]}"
         )
+    # Excel leaves out empty cells at the end: of columns that somebody added, as label
+    min_cells = 1 + max(at for at, name in enumerate(header) if name in KNOWN)
     rows: dict[_Key, list[tuple[_Row, LoggedUtterance]]] = {}
     marks: dict[_Key, list[tuple[int, LoggedMark]]] = {}
     skipped: list[Skipped] = []
-    for number, cells in _records(lines, len(header)):
+    for number, cells in table.records(min_cells):
         try:
             row = _by_column(header, cells)
             if _is_mark(row):
@@ -238,37 +257,10 @@ def read_log(path: Path) -> tuple[list[LoggedSession], list[Skipped]]:
     return sessions, sorted(skipped, key=lambda one: one.line)
 
 
-def _records(lines: Sequence[str], width: int) -> Iterator[tuple[int, list[str]]]:
-    """The cells of each line that is not empty, with its number in the file.
-
-    The log keeps to one line per row; only a spreadsheet breaks lines within a cell. Lines are put
-    together where they make up a whole row, so that a torn one swallows none of those after it.
-    """
-    index = 0
-    while index < len(lines):
-        taken, cells = 1, _cells(lines[index])
-        if lines[index].count('"') % 2:
-            for count in range(2, min(MAX_CELL_LINES, len(lines) - index) + 1):
-                joined = "\n".join(lines[index : index + count])
-                if joined.count('"') % 2 == 0 and len(_cells(joined)) == width:
-                    taken, cells = count, _cells(joined)
-                    break
-        if any(cells):
-            yield index + 2, cells
-        index += taken
-
-
-def _cells(text: str) -> list[str]:
-    try:
-        return next(csv.reader(io.StringIO(text, newline="")), [])
-    except csv.Error as error:  # a cell beyond all measure
-        return [str(error)]
-
-
 def _by_column(header: Sequence[str], cells: Sequence[str]) -> _Row:
     if len(cells) != len(header):
         raise ValueError(f"got {len(cells)} cells, expected {len(header)}")
-    row = dict(zip(header, cells, strict=True))
+    row = dict(zip(header, map(restored, cells), strict=True))
     if not row["session"]:
         raise ValueError("session: got nothing, expected a name")
     return row
@@ -341,13 +333,16 @@ def _utterance(row: _Row) -> LoggedUtterance:
 
 
 def _number(row: _Row, column: str, low: float, high: float) -> float:
+    """A number with a point or a comma in it."""
+    got = row[column]
     try:
-        number = float(row[column])
+        number = float("".join(got.split()).replace(",", "."))
     except ValueError:
         number = math.nan
     if not low <= number <= high:
-        got = _short(row[column])
-        raise ValueError(f"{column}: got {got}, expected a number from {low:g} to {high:g}")
+        why = f"{column}: got {_short(got)}, expected a number from {low:g} to {high:g}"
+        rewritten = _DATE.match(got) or (number > high and "." not in got and "," not in got)
+        raise ValueError(f"{why}; {CURE}" if rewritten and high <= 1 else why)
     return number
 
 
@@ -361,9 +356,10 @@ def _word(row: _Row, column: str) -> str | None:
 
 def _truth(row: _Row, column: str) -> bool:
     word = row[column].strip().lower()  # spreadsheets shout
-    if word not in ("true", "false", ""):
-        raise ValueError(f"{column}: got {_short(word)}, expected true or false")
-    return word == "true"
+    for truth, words in TRUTHS.items():
+        if word in words:
+            return truth
+    raise ValueError(f"{column}: got {_short(word)}, expected true or false")
 
 
 def _short(text: str) -> str:

@@ -1,11 +1,12 @@
 """One utterance as a row: the columns, their order and how each value is written."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Self, TypeAlias
 
+from streamer.config.schema import ALERT_SEPARATOR
 from streamer.events import Alert
 from streamer.types import SAMPLE_RATE, Mark, Prediction, Utterance
 
@@ -29,6 +30,7 @@ class Session:
         labels: The emotions that it knows.
         epoch: Wall-clock time of sample 0, in seconds since 1970; None for a recording that is
             not played, whose time of day nobody knows.
+        drift: As in `SourceOpened`.
     """
 
     id: str
@@ -36,6 +38,7 @@ class Session:
     model: str
     labels: tuple[str, ...]
     epoch: float | None
+    drift: Callable[[float], float] | None = None
 
     @classmethod
     def begin(
@@ -73,7 +76,7 @@ def row(utterance: Utterance, session: Session) -> dict[str, Value]:
         "end_s": round(utterance.end_s, 3),
         "duration_s": round(utterance.duration_s, 3),
         **verdict(utterance.prediction, session.labels),
-        "alert": "; ".join(utterance.alerts) or None,
+        "alert": ALERT_SEPARATOR.join(utterance.alerts) or None,
         "level_dbfs": round(utterance.level_dbfs, 1),
         "latency_ms": None if utterance.latency_ms is None else round(utterance.latency_ms),
         "end_reason": utterance.end_reason.value,
@@ -139,6 +142,7 @@ def alert_cells(alert: Alert) -> dict[str, Value]:
         "confidence": round(alert.confidence, 4),
         "mood": round(alert.mood, 4),
         "call": alert.call,
+        "on_disk": alert.on_disk,
     }
 
 
@@ -146,5 +150,6 @@ def wall_clock(session: Session, seconds: float) -> str | None:
     """Time of day so long after the start of the stream, in ISO 8601; None where nobody knows."""
     if session.epoch is None:
         return None
-    moment = datetime.fromtimestamp(session.epoch + seconds, UTC).astimezone()
+    corrected = seconds if session.drift is None else seconds + session.drift(seconds)
+    moment = datetime.fromtimestamp(session.epoch + corrected, UTC).astimezone()
     return moment.isoformat(timespec="milliseconds")

@@ -30,7 +30,8 @@ from streamer.errors import ConfigError, InputError, OutputError
 from streamer.events import Event, StateChanged
 from streamer.pipeline.live import Pipeline
 from streamer.session import LiveSession
-from streamer.sinks import csv_log
+from streamer.sinks import retrying_log
+from streamer.sinks.csv_format import CsvFormat
 from streamer.sinks.lines import JsonLines
 from streamer.sinks.writer import MAX_BUFFER
 from streamer.types import SAMPLE_RATE, Block, State, Utterance
@@ -195,7 +196,9 @@ def as_nobody() -> Iterator[None]:
 
 def test_what_cannot_be_written_for_a_while_follows(tmp_path, shown, capfd, monkeypatch):
     """It is said when it begins, and when it is over; in order, and nothing is missing."""
-    monkeypatch.setattr(csv_log, "RETRY_S", 3600.0)  # not while the file is put back: with a row
+    monkeypatch.setattr(
+        retrying_log, "RETRY_S", 3600.0
+    )  # not while the file is put back: with a row
     path = tmp_path / "rows.csv"
 
     def block_and_free(number: int) -> None:
@@ -238,8 +241,8 @@ def test_rows_that_never_could_be_written_go_to_stderr(tmp_path, shown, capfd, m
 
 def test_a_full_disk_that_is_freed_has_every_row(small_disk, shown, capfd, monkeypatch):
     """A real one: no row is torn, and those that waited follow."""
-    monkeypatch.setattr(csv_log, "RETRY_S", 0.0)
-    monkeypatch.setattr(csv_log, "_line", padded(csv_log._line))
+    monkeypatch.setattr(retrying_log, "RETRY_S", 0.0)
+    monkeypatch.setattr(CsvFormat, "line", padded(CsvFormat.line))
     path, ballast = small_disk / "rows.csv", small_disk / "ballast"
 
     def fill_and_free(number: int) -> None:
@@ -260,7 +263,7 @@ def test_a_disk_that_stays_full_costs_recordings_no_row(small_disk, tmp_path, ca
     call = tmp_path / "call.wav"
     soundfile.write(call, np.concatenate((LEAD, SAID, SAID, SAID)), SAMPLE_RATE)
     use_model(monkeypatch, lambda _: FakeModel)
-    monkeypatch.setattr(csv_log, "_line", padded(csv_log._line))
+    monkeypatch.setattr(CsvFormat, "line", padded(CsvFormat.line))
     path = small_disk / "rows.csv"
     assert main.main(["file", str(call), "--csv", str(path)]) == 0
     fill(small_disk / "ballast")
@@ -287,8 +290,9 @@ def fill(path: Path) -> None:
 def padded(line: Callable[..., bytes]) -> Callable[..., bytes]:
     """Make each row longer than a page: none fits into the rest of one that is taken already."""
 
-    def long(cells: list[str]) -> bytes:
-        return line(cells if cells[0] == "session" else [*cells[:-1], cells[-1] + " " * 4096])
+    def long(form: CsvFormat, cells: list[str]) -> bytes:
+        header = cells[0] == "session"
+        return line(form, cells if header else [*cells[:-1], cells[-1] + " " * 4096])
 
     return long
 
@@ -327,7 +331,7 @@ def test_a_minute_asleep_is_a_hole_in_the_stream(tmp_path):
 def lost_at(times, monkeypatch):
     """What a microphone says is missing before each of the blocks that come at these times."""
     up = iter(times)
-    monkeypatch.setattr(microphone, "_uptime", lambda: next(up))
+    monkeypatch.setattr(microphone, "uptime", lambda: next(up))
     source = MicrophoneSource(None, channels=1, block_s=0.02)
     fine = SimpleNamespace(input_overflow=False)
     for _ in times:

@@ -6,6 +6,7 @@ import os
 import re
 import stat
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.errors import InputError, OutputError
+from streamer.model.catalog import entry, installed
 from streamer.report.figures import Figures, channels
 from streamer.report.make import make
 from streamer.report.page import _embedded, page
@@ -116,6 +118,45 @@ def test_shares_are_of_the_speaking_time():
     assert figures.mood == pytest.approx((6 * 0.5 - 2 * 0.5) / 10)
 
 
+def test_alerts_are_counted_not_rows():
+    """Two at once are two, in words and on the page."""
+    two = utterance(4, -0.5, alert="anger; low mood")
+    assert "3 alerts: anger (mono, 0:00:04), low mood (mono, 0:00:04), anger (mono, 0:00:08)." in (
+        said(two, utterance(8, -0.5, alert="anger"))
+    )
+    (got,) = data(page([session(two, utterance(8, -0.5, alert="anger"))], []))["sessions"]
+    assert got["rows"]["alert"] == {"0": ["anger", "low mood"], "1": ["anger"]}
+
+
+def test_a_title_says_what_and_when():
+    """Of one session, and of several; the file's name alone where nobody knows when."""
+    day = datetime(2026, 11, 28, 9, 30, tzinfo=UTC)
+    one = session(utterance(0, 0.0), began=day)
+    assert data(page([one], []))["title"] == "call.wav, Sat 28 Nov 2026, 09:30"
+    assert "<title>call.wav, Sat 28 Nov 2026, 09:30 · streamer report</title>" in page([one], [])
+    later = replace(one, began=day + timedelta(days=3))
+    assert data(page([one, later], []))["title"] == "2 sessions, 28 Nov 2026 to 01 Dec 2026"
+    assert data(page([one, one], []))["title"] == "2 sessions, 28 Nov 2026"
+    assert data(page([replace(one, began=None)] * 2, []))["title"] == "2 sessions"
+
+
+def test_the_lowest_mood_of_a_channel_comes_first():
+    """The average over people who talk to each other is nobody's mood."""
+    calm = session(utterance(0, -0.1), id="calm")
+    angry = session(utterance(0, -0.9), utterance(4, 0.9, channel="agent"), id="angry")
+    assert [s["id"] for s in data(page([calm, angry], []))["sessions"]] == ["angry", "calm"]
+
+
+def test_the_page_names_the_licences_of_the_model():
+    """Of models that are installed; others are unknown here."""
+    name = entry(installed()["open"]).name
+    got = data(page([session(utterance(0, 0.0), model=name)], []))
+    (model,) = got["models"]
+    assert model["name"] == name
+    assert "CC BY 4.0" in model["licences"]
+    assert data(page([session(utterance(0, 0.0), model="theirs-1")], []))["models"] == []
+
+
 def test_nothing_judged_has_no_mood():
     """And nothing said has no share."""
     figures = Figures.of([utterance(0, None, emotion="no_speech")])
@@ -204,7 +245,7 @@ def test_the_page_holds_what_the_log_says():
     assert [names[place] for place in rows["verdict"]] == ["uncertain", "angry"]
     assert [names[place] for place in rows["heard"]] == ["neutral", "sad"]
     assert (rows["start"], rows["mood"], rows["level"]) == ([0, 3], [-0.5, -0.7], [None, None])
-    assert (rows["alert"], rows["note"]) == ({"1": "anger"}, {"1": "rude"})
+    assert (rows["alert"], rows["note"]) == ({"1": ["anger"]}, {"1": "rude"})
     assert [*rows["corrected"]] == ["1"]
     assert got["left_out"] == ["a.csv, line 3: torn"]
 
@@ -386,6 +427,42 @@ def test_every_utterance_is_drawn(browser, tmp_path, dark):
     assert paper == ("rgb(22, 24, 27)" if dark else "rgb(251, 251, 249)")
     assert browser.paper().startswith(b"%PDF")
     assert browser.ask("document.documentElement.className") == ""  # as it was before
+
+
+def test_what_the_page_claims(browser, tmp_path):
+    """Shares on a scale to 100 %, figures by channel, each alert, the licence, a legend."""
+    rows = [
+        row(n, channel="ab"[n % 2], mood=(0.5, -0.5)[n % 2], uncertain="false") for n in range(40)
+    ]
+    rows[8] |= {"alert": "anger; low mood"}
+    rows[9] |= {"alert": "anger"}
+    rows = [one | {"model": entry(installed()["open"]).name} for one in rows]
+    out = tmp_path / "out.html"
+    make([log(tmp_path / "a.csv", rows)], out)
+    browser.show(out)
+    texts = "[...document.querySelectorAll('{}')].map((one) => one.innerText)"
+    widths = "[...document.querySelectorAll('.share .bar i')].map((one) => one.style.width)"
+    assert browser.ask(widths) == ["25%"] * 8
+    assert browser.ask(texts.format(".share.axis > span"))[1].split() == ["0", "50", "100", "%"]
+    glances = browser.ask(texts.format(".glance"))
+    assert [text.split()[1] for text in glances] == ["a", "b"]
+    assert "+0.50" in glances[0]
+    assert "alerts\n2" in glances[0]
+    assert "−0.50" in glances[1]  # noqa: RUF001 - the sign that people read
+    assert "alerts\n1" in glances[1]
+    assert len(browser.ask(texts.format(".events li"))) == 3
+    assert "mood, smoothed" in browser.ask(texts.format(".legend"))[0]
+    assert "under these licences: MIT, " in browser.ask(texts.format("footer"))[0]
+    markers = (
+        "[...document.querySelectorAll('.rows .phone')].map((one) => getComputedStyle(one).display)"
+    )
+    assert browser.ask(markers) == ["none", "none"]
+    (phones,) = browser.ask(
+        "[...document.styleSheets].flatMap((sheet) => [...sheet.cssRules])"
+        ".filter((rule) => rule.media && rule.conditionText.includes('760px'))"
+        ".map((rule) => [...rule.cssRules].map((one) => one.cssText).join(' '))"
+    )
+    assert ".phone { display: inline; }" in phones
 
 
 def test_marks_are_drawn_listed_and_found(browser, tmp_path):

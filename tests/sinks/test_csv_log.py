@@ -137,7 +137,7 @@ def test_a_log_from_before_there_were_notes_is_not_mangled(tmp_path):
     with CsvLog(path, COLUMNS[:-2]) as log:
         log.add(row(utterance(), SESSION))
     before = path.read_bytes()
-    with pytest.raises(OutputError, match=r"source, model; expected .* model, note, call; .*--csv"):
+    with pytest.raises(OutputError, match=r"it lacks note, call; .*--csv"):
         CsvLog(path, COLUMNS)
     assert path.read_bytes() == before
 

@@ -64,17 +64,20 @@ const trendWord = (s) =>
   !s.trend ? "too short for a trend" : !s.clear ? "no clear trend" : s.trend[1] > s.trend[0] ? "↗ rising" : "↘ falling";
 
 const size = (object) => Object.keys(object).length;
+const alertCount = (s) => Object.values(s.rows.alert).reduce((sum, names) => sum + names.length, 0);
+// Nobody's mood is the average over people who talk to each other: the lowest one counts.
+const lowest = (s) => Math.min(...s.channels.map((channel) => channel.mood ?? Infinity));
 
 // --- the overview ----------------------------------------------------------------------------
 
 const ORDERS = {
   session: (s) => s.title,
-  mood: (s) => s.mood ?? Infinity,
-  trend: (s) => (s.clear ? s.trend[1] - s.trend[0] : 0),
+  mood: lowest,
+  trend: (s) => Math.min(...s.channels.map((channel) => (channel.clear ? channel.trend[1] - channel.trend[0] : 0))),
   speech: (s) => -s.speech_s,
   utterances: (s) => -s.utterances,
   uncertain: (s) => -s.shares[UNCERTAIN],
-  alerts: (s) => -size(s.rows.alert),
+  alerts: (s) => -alertCount(s),
 };
 let order = "mood";
 
@@ -86,8 +89,9 @@ function overview() {
     el("th", { class: kind, scope: "col", "aria-sort": name === order ? "ascending" : null },
       el("button", { onclick: () => { order = name; show(); }, title: `sort by ${title}` }, title));
   return [
-    el("h1", {}, `${DATA.sessions.length} sessions`),
+    el("h1", {}, DATA.title),
     el("p", { class: "about" }, DATA.overview),
+    overviewLegend(),
     el("section", {},
       el("table", { class: "overview" },
         el("thead", {}, el("tr", {},
@@ -99,16 +103,22 @@ function overview() {
   ];
 }
 
+function overviewLegend() {
+  const present = new Set(DATA.sessions.flatMap((s) => s.channels.flatMap((c) => c.shares.map((share, verdict) => (share > 0 ? verdict : -1)))));
+  return el("ul", { class: "legend" },
+    DATA.verdicts.map((v, verdict) => (present.has(verdict) ? el("li", {}, letter(verdict), v.name) : null)),
+    el("li", {}, "mood: from −1, negative, on the left to +1, positive, on the right"));
+}
+
 function overviewRow(s, place) {
-  const alerts = size(s.rows.alert);
-  const channels = s.channels.length > 1
-    ? el("small", {}, s.channels.filter((c) => c.mood !== null).map((c) => `${c.name} ${signed(c.mood)}`).join(", "))
-    : null;
+  const alerts = alertCount(s);
+  const each = (cell) => s.channels.map((channel) => el("div", { class: "per-channel" },
+    s.channels.length > 1 ? el("small", {}, channel.name) : null, cell(channel)));
   return el("tr", {},
-    el("td", { class: "name" }, el("a", { href: `#${place + 1}` }, s.title), el("small", {}, s.began || s.id)),
-    el("td", { class: "mood" }, s.mood === null ? "not classified" : [rail(s.mood), ` ${signed(s.mood)}`], channels),
-    el("td", { class: "wide" }, spark(s), el("small", {}, trendWord(s))),
-    el("td", { class: "wide" }, stack(s)),
+    el("td", { class: "name" }, el("a", { href: `#${place + 1}` }, s.title), s.began ? null : el("small", {}, s.id)),
+    el("td", { class: "mood" }, each((c) => (c.mood === null ? "not classified" : [rail(c.mood), ` ${signed(c.mood)}`]))),
+    el("td", { class: "wide" }, each((c) => [spark(c, s.span_s), el("small", {}, trendWord(c))])),
+    el("td", { class: "wide" }, each(stack)),
     el("td", { class: "number wide" }, duration(s.speech_s)),
     el("td", { class: "number wide" }, String(s.utterances)),
     el("td", { class: "number wide" }, percent(s.shares[UNCERTAIN])),
@@ -126,7 +136,7 @@ function stack(s) {
     }));
 }
 
-function spark(s) {
+function spark(channel, span_s) {
   const name = "http://www.w3.org/2000/svg";
   const make = (tag, attributes) => {
     const node = document.createElementNS(name, tag);
@@ -135,7 +145,7 @@ function spark(s) {
   };
   const svg = make("svg", { viewBox: "0 0 110 30", class: "spark", "aria-hidden": "true" });
   svg.append(make("line", { x1: 0, x2: 110, y1: 15, y2: 15 }));
-  const points = s.curve.map(([at, mood]) => `${((110 * at) / s.span_s).toFixed(1)},${(15 - 15 * mood).toFixed(1)}`);
+  const points = channel.curve.map(([at, mood]) => `${((110 * at) / span_s).toFixed(1)},${(15 - 15 * mood).toFixed(1)}`);
   if (points.length) svg.append(make("path", { d: `M${points.join("L")}` }));
   return svg;
 }
@@ -150,7 +160,7 @@ function session(s, place) {
   const timeline = new Timeline(chart, scale, s, table.reveal);
   const events = eventList(s, table.reveal);
   const count = DATA.sessions.length;
-  const facts = [s.began, `${duration(s.span_s)} long`, s.model && `classified by ${s.model}`, `session ${s.id}`];
+  const facts = [`${duration(s.span_s)} long`, s.model && `classified by ${s.model}`, `session ${s.id}`];
   const content = [
     count > 1
       ? el("nav", { class: "ways screen" }, el("a", { href: "#" }, `← all ${count} sessions`),
@@ -160,7 +170,7 @@ function session(s, place) {
       : null,
     el("h1", {}, s.title),
     el("p", { class: "about" }, facts.filter(Boolean).join(" · ")),
-    glance(s),
+    ...glance(s),
     el("div", { class: "words" }, s.words.map((sentence) => el("p", {}, sentence))),
     el("section", { class: "keep" },
       el("div", { class: "ways" }, el("h2", {}, "Over time"),
@@ -174,16 +184,22 @@ function session(s, place) {
   return { content, ready: () => { timeline.draw(); table.draw(); }, complete: table.complete, timeline };
 }
 
+// Figures at a glance, a line for each channel: an average over channels is nobody's.
 function glance(s) {
-  const alerts = size(s.rows.alert);
   const item = (name, value, more, kind) =>
     el("div", {}, el("dt", {}, name), el("dd", { class: kind }, value, more ? el("small", {}, more) : null));
-  return el("dl", { class: "glance" },
-    item("mood", s.mood === null ? "–" : signed(s.mood), s.mood === null ? "not classified" : rail(s.mood)),
-    item("trend", s.clear ? trendWord(s).slice(0, 1) : "–", s.clear ? `${trendWord(s).slice(2)}, ${signed(s.trend[0])} to ${signed(s.trend[1])}` : trendWord(s)),
-    item("speech", duration(s.speech_s), `${s.utterances} utterance${s.utterances === 1 ? "" : "s"}`),
-    item("uncertain", percent(s.shares[UNCERTAIN]), "of the speaking time"),
-    item("alerts", String(alerts), alerts ? "see below" : "none", alerts ? "alarm" : null));
+  const named = s.channels.length > 1;
+  return s.channels.map((channel, index) => {
+    const alerts = Object.entries(s.rows.alert).filter(([row]) => s.rows.channel[row] === index).reduce((sum, [, names]) => sum + names.length, 0);
+    const word = trendWord(channel);
+    return el("dl", { class: "glance" },
+      named ? item("channel", channel.name, null, "channel") : null,
+      item("mood", channel.mood === null ? "–" : signed(channel.mood), channel.mood === null ? "not classified" : rail(channel.mood)),
+      item("trend", channel.clear ? word.slice(0, 1) : "–", channel.clear ? `${word.slice(2)}, ${signed(channel.trend[0])} to ${signed(channel.trend[1])}` : word),
+      item("speech", duration(channel.speech_s), `${channel.utterances} utterance${channel.utterances === 1 ? "" : "s"}`),
+      item("uncertain", percent(channel.shares[UNCERTAIN]), "of the speaking time"),
+      item("alerts", String(alerts), alerts ? "see below" : "none", alerts ? "alarm" : null));
+  });
 }
 
 function legend(s, scale) {
@@ -191,6 +207,8 @@ function legend(s, scale) {
   const marked = present.delete(MARK);
   const items = DATA.verdicts.map((v, verdict) => (present.has(verdict) ? el("li", {}, letter(verdict), v.name) : null));
   items.push(scale);
+  items.push(el("li", {}, el("i", { class: "line" }), "mood, smoothed"), el("li", {}, "● ○ mood of an utterance, certain or not"));
+  if (s.channels.some((channel) => channel.clear)) items.push(el("li", {}, el("i", { class: "line trend" }), "trend of the mood"));
   if (size(s.rows.corrected)) items.push(el("li", {}, "line on top: corrected by hand"));
   if (size(s.rows.alert)) items.push(el("li", { class: "alarm" }, "▶ alert"));
   if (marked || size(s.rows.note)) items.push(el("li", {}, "▲ mark or note"));
@@ -201,15 +219,15 @@ function shares(channel, named) {
   const parts = channel.shares.map((share, verdict) => ({ share, verdict })).filter((part) => part.share > 0);
   const rank = (part) => (DATA.verdicts[part.verdict].colour ? -part.share : part.verdict);
   parts.sort((a, b) => rank(a) - rank(b));
-  const largest = Math.max(...parts.map((part) => part.share));
   return el("div", { class: "keep" },
     named ? el("h3", {}, channel.name) : null,
     parts.length ? null : el("p", { class: "quiet" }, "no speech"),
     parts.map(({ share, verdict }) => el("div", { class: "share" },
       el("span", {}, letter(verdict), DATA.verdicts[verdict].name),
-      el("span", { class: "bar" }, bar(share / largest, verdict)),
+      el("span", { class: "bar" }, bar(share, verdict)),
       el("span", {}, percent(share)),
-      el("span", { class: "quiet" }, duration(share * channel.speech_s)))));
+      el("span", { class: "quiet" }, duration(share * channel.speech_s)))),
+    parts.length ? el("div", { class: "share axis", "aria-hidden": "true" }, el("span", {}), el("span", {}, ["0", "50", "100 %"].map((text) => el("span", {}, text)))) : null);
 }
 
 function eventList(s, reveal) {
@@ -218,9 +236,9 @@ function eventList(s, reveal) {
     el("button", { class: "time", onclick: () => reveal(Number(row)) }, clock(rows.start[row])),
     el("span", { class: "wide quiet" }, channelOf(s, row)),
     el("span", { class: kind === "alert" ? "alarm wide" : "quiet wide" }, kind),
-    el("span", { class: kind === "alert" ? "alarm" : null }, text));
+    el("span", { class: kind === "alert" ? "alarm" : null }, kind === "alert" ? `▶ ${text}` : text));
   const all = [
-    ...Object.entries(rows.alert).map(([row, text]) => [Number(row), "alert", text]),
+    ...Object.entries(rows.alert).flatMap(([row, names]) => names.map((name) => [Number(row), "alert", name])),
     ...Object.entries(rows.note).filter(([row]) => rows.verdict[row] !== MARK).map(([row, text]) => [Number(row), "note", text]),
     ...marksOf(rows).map((row) => [row, "mark", rows.note[row] ?? ""]),
   ];
@@ -477,7 +495,7 @@ class Timeline {
     const length = (rows.end[row] - rows.start[row]).toFixed(1);
     lines.push(el("p", { class: "quiet" }, `${clock(rows.start[row], true)}, ${length} s`, rows.mood[row] === null ? "" : `, mood ${signed(rows.mood[row])}`));
     if (row in rows.corrected) lines.push(el("p", {}, correction(rows, row)));
-    if (row in rows.alert) lines.push(el("p", { class: "alarm" }, `alert: ${rows.alert[row]}`));
+    if (row in rows.alert) lines.push(...rows.alert[row].map((name) => el("p", { class: "alarm" }, `alert: ${name}`)));
     if (row in rows.note) lines.push(el("p", {}, rows.note[row]));
     return el("div", { class: "tip" }, lines);
   }
@@ -504,7 +522,7 @@ function columns(s, zoom) {
   };
   const told = (row) => {
     const rest = [rows.note[row], correction(rows, row)].filter(Boolean).join("; ");
-    const alert = row in rows.alert ? `alert: ${rows.alert[row]} ` : "";
+    const alert = row in rows.alert ? `alert: ${rows.alert[row].join("; ")} ` : "";
     return el("span", { title: alert + rest || null }, alert ? el("span", { class: "alarm" }, alert) : null, rest);
   };
   const all = [
@@ -513,7 +531,7 @@ function columns(s, zoom) {
     s.clock_s === null ? null : { title: "time of day", width: "5rem", kind: "number wide", cell: (row) => clock((s.clock_s + rows.start[row]) % 86400) },
     s.channels.length > 1 ? { title: "channel", width: "5.5rem", kind: "wide", cell: (row) => channelOf(s, row) } : null,
     { title: "length", width: "3.4rem", kind: "number wide", cell: (row) => (rows.verdict[row] === MARK ? "" : `${(rows.end[row] - rows.start[row]).toFixed(1)} s`) },
-    { title: "emotion", width: "minmax(11.5rem, 1fr)", narrow: "1fr", cell: (row) => [letter(rows.verdict[row]), el("span", {}, describe(rows, row))] },
+    { title: "emotion", width: "minmax(11.5rem, 1fr)", narrow: "1fr", cell: (row) => [row in rows.alert ? el("span", { class: "alarm phone", title: rows.alert[row].join("; ") }, "▶ ") : null, letter(rows.verdict[row]), el("span", {}, describe(rows, row))].filter(Boolean) },
     { title: "confidence", width: "6.6rem", narrow: "2.8rem", cell: sure },
     { title: "mood", width: "9rem", narrow: "2.8rem", cell: (row) => (rows.mood[row] === null ? "" : [rail(rows.mood[row]), ` ${signed(rows.mood[row])}`]) },
     [rows.alert, rows.note, rows.corrected].some(any) ? { title: "alert, note", width: "minmax(7rem, 3fr)", kind: "wide", cell: told } : null,
@@ -552,7 +570,7 @@ function utterances(s, zoom) {
   const printed = shown.filter((c) => !(c.kind || "").includes("screen"));
   const grid = el("table", { class: "rows", "--wide": shown.map((c) => c.width).join(" "), "--narrow": shown.filter((c) => c.narrow).map((c) => c.narrow).join(" "), "--printed": printed.map((c) => c.width).join(" "), "aria-rowcount": rows.number.length + 1 }, head);
   const near = new IntersectionObserver((entries) => entries.filter((e) => e.isIntersecting).forEach((e) => fill(e.target)), { rootMargin: "1500px 0px" });
-  const texts = rows.number.map((number, row) => [number, clock(rows.start[row]), channelOf(s, row), describe(rows, row), correction(rows, row), rows.alert[row], rows.note[row], rows.ending[row]].join(" ").toLowerCase());
+  const texts = rows.number.map((number, row) => [number, clock(rows.start[row]), channelOf(s, row), describe(rows, row), correction(rows, row), rows.alert[row]?.join("; "), rows.note[row], rows.ending[row]].join(" ").toLowerCase());
   let matches = [];
   let chunks = [];
 
@@ -624,6 +642,7 @@ function footer() {
       left > DATA.left_out.length ? el("p", {}, `… and ${left - DATA.left_out.length} more.`) : null) : null,
     el("p", {}, "Mood is the probability of positive emotions less that of negative ones, from −1 to 1, and is averaged over the speaking time. " +
       "Emotions are what a model hears in the voice, not what somebody feels: rely on the course of a session more than on a single utterance, and on none that is uncertain (?)."),
+    ...DATA.models.map(({ name, licences }) => el("p", {}, `The model ${name} was trained on material under these licences: ${licences}.`)),
     DATA.not_commercial.length ? el("p", {}, `Not for commercial use: ${DATA.not_commercial.join(", ")}. A company may use the model open.`) : null,
     el("p", {}, "Made by streamer report from ", [...new Set(DATA.sessions.map((s) => s.file))].slice(0, 5).join(", "), "."));
 }
