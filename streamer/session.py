@@ -50,6 +50,7 @@ class LiveSession:
         board: The dashboard, entered; None where there is no terminal for one.
         lines: Where lines go; None beside a dashboard.
         duration: In seconds from the first listening; None for no end.
+        stays: Leave the dashboard up when the input has ended by itself, until somebody quits.
     """
 
     def __init__(  # noqa: PLR0913 - where it listens, and each place where something is to be seen
@@ -62,10 +63,11 @@ class LiveSession:
         board: Dashboard | None,
         lines: LineSink | None,
         duration: float | None,
+        stays: bool = False,
     ) -> None:
         self._rules = config.alerts.rules
         self._pipeline = pipeline
-        self._csv = CsvSink(csv) if csv is not None else None
+        self._csv = CsvSink(csv, excel=config.output.excel) if csv is not None else None
         self._audio = audio
         self._notifications = NotificationSink(config.alerts)
         self._recorder = Recorder(
@@ -77,6 +79,7 @@ class LiveSession:
         self._board = board
         self._lines = lines
         self._duration = duration
+        self._stays = stays
         self._undelivered: list[str] = []
         self._failure: BaseException | None = None
         self._opened = False
@@ -111,6 +114,7 @@ class LiveSession:
                 finally:
                     self._protected = False
                     self._end()
+            self._stay()
         if self._failure is not None:
             raise self._failure
         if self.unwritten or self._recorder.lost or (self._csv is not None and self._csv.lost):
@@ -243,6 +247,23 @@ class LiveSession:
             stack.callback(self._end_lines)
             if self._audio is not None:
                 stack.callback(self._audio.join, 0.0 if self._hurried else EXIT_WAIT_S)
+
+    def _stay(self) -> None:
+        """Leave the screen up when the input has ended by itself, until somebody quits."""
+        board = self._board
+        if board is None or not self._stays or self._failure is not None:
+            return
+        csv = self._csv
+        rows = f"rows in {csv.path}; " if csv is not None and csv.is_open else ""
+        board.add(StateChanged(State.ENDED, f"the input has ended: {rows}q quits"))
+        while self._stopped_at is None:
+            match board.next_action():
+                case "q":
+                    return
+                case Mark():
+                    board.add(Notice("the input has ended: nothing can be marked any more"))
+            board.draw()
+            time.sleep(TURN_S)
 
     def _end_lines(self) -> None:
         if self._lines is None:

@@ -25,7 +25,7 @@ KEYS = {
     100: "q quit · space pause · m mark · ↑↓ rows · enter detail · c clear · b new voice · ? help",
 }
 """From each width on; alerts add one at the end."""
-LISTENING = rf"^ ● listening +{SOUND} · \S+ +0:00:\d\d$"
+LISTENING = rf"^ ● listening +{SOUND} · \S+(  · → rows\.csv)? +0:00:\d\d$"
 BAR = r"^ .. *({}) +\d+ %".format("|".join(EMOTIONS))
 ROW = r"^ +{} +0:00:\d\d\.\d +\d\.\d s +[NCHSAFD!?] "
 SUMMARY = r"^(\d+) utterances?, \d+\.\d s of speech$"

@@ -19,6 +19,7 @@ from streamer.audio.devices import (
     portaudio,
     release_portaudio,
 )
+from streamer.audio.drift import uptime
 from streamer.audio.sources import MIN_SILENT_BLOCKS, MIN_SILENT_S, POLL_S, empty_block
 from streamer.errors import DeviceLostError, InputError
 from streamer.text import one_line
@@ -38,12 +39,6 @@ PACED_BLOCKS = 3
 
 CLOSE_TIMEOUT_S = 2.0
 """Closing a stream whose device has gone may never return: it is given this long, then left."""
-
-
-def _uptime() -> float:
-    """Seconds that also pass while the machine sleeps: in Linux, monotonic ones do not."""
-    boot = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic() if boot is None else time.clock_gettime(boot)
 
 
 class MicrophoneSource:
@@ -154,7 +149,7 @@ class MicrophoneSource:
 
     def _on_block(self, pcm: Pcm, samples: int, _times: object, status: Any) -> None:  # noqa: ANN401
         """On PortAudio's thread: hand over a copy and return at once."""
-        now, up = time.monotonic(), _uptime()
+        now, up = time.monotonic(), uptime()
         rate = self._info.sample_rate if self._info else SAMPLE_RATE
         # The device does not say how much it lost: what the clock says is missing.
         missing = round((up - self._last_up) * rate) - samples if self._last_up else 0

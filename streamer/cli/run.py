@@ -121,6 +121,8 @@ def execute(args: Namespace) -> int:
                 config.audio.streams,
                 bell=config.alerts.bell,
                 recording=recording,
+                not_analysed=[n for n in config.audio.channels if n not in config.audio.streams],
+                csv="" if csv is None else str(csv),
             )
         else:
             lines = JsonLines() if args.json else PlainLines()
@@ -132,6 +134,7 @@ def execute(args: Namespace) -> int:
             board=board,
             lines=lines,
             duration=args.duration,
+            stays=True,
         )
         stack.callback(_print_summary, session, sys.stderr if args.json else sys.stdout)
         if board is not None:

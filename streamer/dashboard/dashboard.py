@@ -31,6 +31,8 @@ class Dashboard:
         channels: Names of the channels that are analysed.
         bell: Ring the terminal's bell for an alert.
         recording: Say that utterances are kept as sound.
+        not_analysed: Names of channels that come in besides.
+        csv: Where rows go; "" for nowhere.
     """
 
     def __init__(
@@ -41,12 +43,16 @@ class Dashboard:
         *,
         bell: bool,
         recording: bool = False,
+        not_analysed: Iterable[str] = (),
+        csv: str = "",
     ) -> None:
         self._snapshot = Snapshot(
             smoothing_s=config.smoothing_s,
             channels=tuple(map(Channel, channels)),
             now=time.monotonic(),
             recording=recording,
+            not_analysed=tuple(not_analysed),
+            csv=csv,
         )
         plain = config.ascii or not console.encoding.startswith("utf")
         self._screen = Screen(console, (ASCII if plain else UNICODE).called(words(config)))

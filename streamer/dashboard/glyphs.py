@@ -58,6 +58,7 @@ class Glyphs:
         chosen: Stands before the chosen row.
         well: Says that nothing is wrong.
         cursor: Where the next letter goes.
+        into: Stands before where rows go.
         words: What emotions, and what stands in their place, are called.
     """
 
@@ -81,6 +82,7 @@ class Glyphs:
     chosen: str
     well: str
     cursor: str
+    into: str
     words: Mapping[str, str]
 
     @property
@@ -99,13 +101,13 @@ UNICODE = Glyphs(
     across=" ▏▎▍▌▋▊▉█", up=" ▁▂▃▄▅▆▇█", steps="▁▂▃▄▅▆▇█", peak="▎", rule="─", run="━", doubt="╌",
     on="●", off="○", pause="‖", mark="▲", dot="·", ellipsis="…",
     middle="┼", trends="↘→↗", over="ø", arrows="↑↓", chosen="▸", well="✓",
-    cursor="█", words=ENGLISH,
+    cursor="█", into="→ ", words=ENGLISH,
 )  # fmt: skip
 ASCII = Glyphs(
     across=" #", up=" .:#", steps="0123456789", peak="|", rule="-", run="=", doubt=".",
     on="*", off="o", pause="=", mark="^", dot="-", ellipsis="...",
     middle="+", trends="\\=/", over="avg", arrows="^v", chosen=">", well="ok:",
-    cursor="_", words=ENGLISH,
+    cursor="_", into="> ", words=ENGLISH,
 )  # fmt: skip
 
 

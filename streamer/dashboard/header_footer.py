@@ -19,6 +19,7 @@ from streamer.dashboard.glyphs import (
 from streamer.dashboard.layout import as_clock, clip, fill, flowed, spread, styled, tail
 from streamer.dashboard.sizes import SPACIOUS, WORDY
 from streamer.dashboard.state import Snapshot
+from streamer.events import Alert
 from streamer.types import SAMPLE_RATE, State
 
 KEYS = {
@@ -36,6 +37,9 @@ KEYS = {
 
 FIRST_TO_GO = ("c", "enter", "b", "rows", "m", "space", "a")
 """Keys in the order in which a narrowing terminal loses them; the help has them all."""
+
+MIN_CSV = 16
+"""Cells for the CSV's path from which on it is shown, from its end."""
 
 MIN_NOTE = 30
 """Cells for a note from which on there is room for explanations, too."""
@@ -57,6 +61,9 @@ def header(snapshot: Snapshot, width: int, glyphs: Glyphs) -> Text:
     device = clip(snapshot.device, room - cell_len(model) - 3, glyphs)
     dot = f" {glyphs.dot} " if device and model else ""
     left = styled(state, "  ", (device, BOLD), (dot, DIM), (model, PLAIN))
+    rest = width - left.cell_len - len(recording) - len(clock) - 8
+    if snapshot.csv and rest >= MIN_CSV:
+        left.append(f"  {glyphs.dot} {glyphs.into}{tail(clip(snapshot.csv, 999, glyphs), rest)}", DIM)
     return spread(left, styled((recording, TOO_LOUD + BOLD), (clock, BOLD)), width)
 
 
@@ -67,8 +74,12 @@ def banner(snapshot: Snapshot, width: int, glyphs: Glyphs) -> Text:
         text = f"device lost: {snapshot.detail}" if snapshot.detail else "device lost"
         return _shout(text, "", width, glyphs)
     if snapshot.alerts:
-        more = f"+{len(snapshot.alerts) - 1}  " if len(snapshot.alerts) > 1 else ""
-        return _shout(f"ALERT {snapshot.alerts[-1].text}", f"{more}press a", width, glyphs)
+        newest = snapshot.alerts[-1]
+        at_once = [a for a in snapshot.alerts if (a.channel, a.utterance) == _where(newest)]
+        text = f"  {glyphs.dot}  ".join(alert.text for alert in reversed(at_once))
+        count = len(snapshot.alerts)
+        more = f"{count} alerts  " if count > 1 else ""
+        return _shout(f"ALERT {text}", f"{more}press a", width, glyphs)
     if notice is not None and notice.urgent:
         return styled((f" {clip(notice.text, width - 2, glyphs)} ".ljust(width), BADGE))
     if notice is not None:
@@ -82,6 +93,10 @@ def banner(snapshot: Snapshot, width: int, glyphs: Glyphs) -> Text:
     text = clip(text, width - 6, glyphs)
     rest = width - 4 - cell_len(text)
     return styled((glyphs.rule * 2 + " ", DIM), (text, style), (" " + glyphs.rule * rest, DIM))
+
+
+def _where(alert: Alert) -> tuple[str, int]:
+    return alert.channel, alert.utterance
 
 
 def _shout(text: str, right: str, width: int, glyphs: Glyphs) -> Text:
@@ -138,6 +153,7 @@ def _lost(snapshot: Snapshot, width: int) -> list[Text]:
     gaps = f"gaps {counters.gaps} ({counters.lost_samples / SAMPLE_RATE:.1f} s lost)"
     late = "late" if width < WORDY else "late partial results"
     found = (
+        (counters.behind_s, f"{counters.behind_s} s behind"),
         (counters.overruns, f"overruns {counters.overruns}"),
         (counters.gaps or counters.lost_samples, gaps),
         (counters.dropped_partials, f"{late} {counters.dropped_partials}"),

@@ -21,6 +21,7 @@ def help_page(glyphs: Glyphs) -> list[Text]:
         ("enter", ["all about the chosen row; esc: back to newest"]),
         ("c", ["clear the screen; CSV and counters stay"]),
         ("b", ["a new voice: forget the learned one"]),
+        ("n", ["a new call: nothing of the one before counts"]),
         ("letters", letters[:8]),
         ("", letters[8:]),
         (
@@ -36,6 +37,7 @@ def help_page(glyphs: Glyphs) -> list[Text]:
         ("mood", [f"from -1 to +1; {glyphs.over} the running one, {glyphs.trends} its trend"]),
         ("latency", ["from the last sound of an utterance to its row"]),
         ("rtf", ["real-time factor: computing per second of speech"]),
+        ("behind", ["sound waits: too many channels for this machine"]),
         ("overruns", ["the device or the analysis fell behind"]),
         ("gaps", ["holes in the sound; they end an open utterance"]),
         ("late", ["partial predictions that newer ones replaced"]),

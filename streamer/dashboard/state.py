@@ -217,6 +217,8 @@ class Snapshot:
         notice: The sentence to be read now.
         notice_at: When it came.
         help: True while the help is open.
+        csv: Where rows go; "" for nowhere.
+        not_analysed: Names of channels that come in and are not analysed.
         call: Running number of the call, from 1.
     """
 
@@ -246,6 +248,8 @@ class Snapshot:
     notice_at: float = -math.inf
     help: bool = False
     call: int = 1
+    csv: str = ""
+    not_analysed: tuple[str, ...] = ()
 
     @property
     def elapsed_s(self) -> float:

@@ -14,10 +14,10 @@ from rich.text import Text
 
 from streamer.dashboard.channel_panel import PANEL_LINES, panel, strip
 from streamer.dashboard.detail import detail
-from streamer.dashboard.glyphs import UNICODE, Glyphs
+from streamer.dashboard.glyphs import BOLD, DIM, UNICODE, Glyphs
 from streamer.dashboard.header_footer import banner, header, keys, note, status
 from streamer.dashboard.help import help_page
-from streamer.dashboard.layout import fitted, side_by_side
+from streamer.dashboard.layout import clip, fill, fitted, side_by_side, styled
 from streamer.dashboard.sizes import MARGIN, WIDE
 from streamer.dashboard.state import Channel, Snapshot
 from streamer.dashboard.table import table
@@ -100,13 +100,19 @@ def _body(snapshot: Snapshot, width: int, height: int, glyphs: Glyphs) -> tuple[
         strips = (strip(snapshot, channel, left, glyphs, airy=airy) for channel in channels)
         lines = list(chain.from_iterable(strips))
     gap = [Text()] * airy
+    silent = [
+        styled((fill(clip(name, 10, glyphs), 11), BOLD), ("not analysed", DIM))
+        for name in snapshot.not_analysed
+    ]
     if wide:
         tall = max(1, (len(lines) - airy - 1) // len(channels) - 1)
         right = about or timeline(snapshot, channels, width - left - GUTTER, tall, glyphs)
+        lines += silent
         lines = side_by_side(lines, [*gap, *right], left + GUTTER)
     elif about:
-        lines += [*gap, *about]
-    elif (rest := height - len(lines)) > 1:
+        lines += [*silent, *gap, *about]
+    elif (rest := height - len(lines) - len(silent)) > 1:
+        lines += silent
         tall = max(1, min(4, (rest - 12) // (3 * len(channels))))
         lines += [*gap, *timeline(snapshot, channels, width, tall, glyphs)]
     lines += gap

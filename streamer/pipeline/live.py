@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.analysis.calls import CallBoundaries
+from streamer.audio.drift import DriftCorrection, uptime
 from streamer.audio.level import LevelMeter
 from streamer.audio.ring import Chunk, RingBuffer
 from streamer.audio.sources import MIN_SILENT_BLOCKS, MIN_SILENT_S, POLL_S, Source
@@ -60,6 +61,11 @@ REOPEN_S = (0.25, 5.0)
 
 CAPTURE_TIMEOUT_S = 5.0
 """How long a stop waits for the capture thread: one that hangs in a driver is left behind."""
+
+MAX_BEHIND_S = 2.0
+"""From when on a capture thread that is behind is reported."""
+
+CROSSTALK_CURE = "; audio.crosstalk: false takes less of it"
 
 STOP_TIMEOUT_S = 10.0
 """How long a stop waits for what is still to be classified."""
@@ -170,6 +176,9 @@ class Pipeline:
         self._reopened = False  # since then, and nothing has come yet; the capture thread's
         self._live = True  # until the source says otherwise
         self._overruns = 0  # reported by the device; counted on the capture thread
+        self._drift = DriftCorrection(uptime())  # the capture thread's, as the next two
+        self._behind_s = 0
+        self._behind_reported = False
         self._gaps = 0  # the segmenter thread's, as the next two
         self._lost_samples = 0
         self._counters = Counters()  # as last reported
@@ -286,7 +295,8 @@ class Pipeline:
                 if self._stop.is_set():
                     return
             self._live = opened.live
-            self._results.put(SourceOpened(opened, time.time()))
+            self._drift = DriftCorrection(uptime())
+            self._results.put(SourceOpened(opened, time.time(), self._drift))
             self._results.put(StateChanged(State.LISTENING))
             self._opened.set()
             listening: SourceInfo | None = opened
@@ -329,6 +339,24 @@ class Pipeline:
                 return
         self._write(audio, lost=lost)
         self._clock = _Clock(self._ring.position, block.time)
+        waited = time.monotonic() - block.time
+        self._drift.observe(self._ring.position, uptime() - waited)
+        if self._live:
+            self._watch_over_pace(waited)
+
+    def _watch_over_pace(self, waited_s: float) -> None:
+        """Say once when this thread itself cannot keep up with the source."""
+        self._behind_s = int(waited_s)
+        if waited_s > MAX_BEHIND_S and not self._behind_reported:
+            self._behind_reported = True
+            channels = len(self._config.audio.channels) or 1
+            self._results.put(
+                Warned(
+                    f"listening is {waited_s:.0f} s behind: this machine cannot keep up with "
+                    f"{channels} channel{'' if channels == 1 else 's'}"
+                    f"{CROSSTALK_CURE if self._config.audio.crosstalk and channels > 1 else ''}"
+                )
+            )
 
     def _write(self, audio: AnalysedAudio, *, lost: int = 0) -> None:
         self._ring.write(audio.pcm, audio.crosstalk, lost=lost)
@@ -457,6 +485,7 @@ class Pipeline:
             dropped_partials=self._queue.dropped_partials,
             unclassified=sum(each.unclassified for each in self._classified.values()),
             queue=len(self._queue),
+            behind_s=self._behind_s,
         )
         if counters != self._counters:
             self._counters = counters

@@ -1,4 +1,9 @@
-"""The recorder thread: rules, then the row on disk, then everybody else sees the utterance."""
+"""Recording: rules, then the row on disk, then everybody else sees the utterance.
+
+Two threads, so that a disk that hangs keeps no alert from anybody: the recorder thread applies the
+rules, the log thread writes. What is on disk is shown in order; an alert whose row has waited for
+the disk for `MAX_ALERT_WAIT_S` is shown before, and says that it is not on disk yet.
+"""
 
 import queue
 import threading
@@ -6,12 +11,20 @@ import time
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from streamer.analysis.alerts import AlertEngine
 from streamer.config import Config
-from streamer.events import CallStarted, Counters, Event, ModelLoaded, SourceOpened, ThreadFailed
+from streamer.events import (
+    Alert,
+    CallStarted,
+    Counters,
+    Event,
+    ModelLoaded,
+    SourceOpened,
+    ThreadFailed,
+)
 from streamer.pipeline.event_queue import EventQueue
 from streamer.sinks.audio_files import AudioSink
 from streamer.sinks.base import FanOut, Sink
@@ -21,6 +34,9 @@ from streamer.types import Mark, Segment, Utterance
 
 MAX_WAITING = 10_000
 """Utterances and marks that may wait for the disk: 10 MB, and hours of a busy desk."""
+
+MAX_ALERT_WAIT_S = 2.0
+"""So long an alert waits for its row to be on disk; then it is shown all the same."""
 
 POLL_S = 0.1
 """How often the sinks may try again what could not be written."""
@@ -56,7 +72,6 @@ class RecordedStream:
         self._audio = audio
         self._id = new_session_id()
         self._model: ModelLoaded | None = None  # the recorder thread's, as all that follow
-        self._ended = False
         self._alert_engine = AlertEngine(config)
         self._call_starts: list[int] = []  # positions, of all calls but the first
         self.summary = Summary(config.audio.streams)
@@ -88,15 +103,13 @@ class RecordedStream:
 
     # --- recorder thread ------------------------------------------------------------------------
 
-    def take(self, event: Input, logs: Sink, others: Sink) -> list[Event]:
-        """Give an event to the logs; returns what may be seen when they are flushed."""
+    def follow(self, event: Input) -> list[Event]:
+        """What follows from an event, the row itself first; what may be seen when it is on disk."""
         match event:
-            case None:
-                self._ended = True
             case ModelLoaded():
                 self._model = event
             case SourceOpened():
-                self._begin(event, logs, others)
+                self._open(event)
             case Counters():
                 self.summary.add(event)
             case CallStarted():
@@ -113,36 +126,73 @@ class RecordedStream:
                     found.append(replace(event, call=call))
                 for each in found:
                     self.summary.add(each)
-                    logs.write(each, self.session)
                 return found
         return []
 
-    def show(self, events: Sequence[Event], others: Sink) -> None:
-        """Let everybody see what is durable."""
-        for event in events:
-            if self.session is not None:
-                others.write(event, self.session)
-            self._events.put(event)
-        if self._ended:
-            self._events.close()
-
-    def _begin(self, opened: SourceOpened, logs: Sink, others: Sink) -> None:
+    def _open(self, opened: SourceOpened) -> None:
         if self._model is None:  # the worker loads it before anything is opened
             raise RuntimeError("the source was opened before the model was loaded")
-        session = Session(
+        self.session = Session(
             id=self._id,
             source=opened.info.name,
             model=self._model.name,
             labels=self._model.labels,
             epoch=opened.epoch,
+            drift=opened.drift,
         )
-        for sink in (logs, others):
-            sink.begin(session)
-        self.session = session
+
+    # --- log thread; `show` on the recorder thread, too, never at the same time -----------------
+
+    def write(self, step: "_Step", logs: Sink, others: Sink) -> None:
+        """Give the logs what follows from an event; a session begins in all sinks."""
+        if self.session is None:
+            return
+        if isinstance(step.input, SourceOpened):
+            for sink in (logs, others):
+                sink.begin(self.session)
+        for each in step.events:
+            logs.write(each, self.session)
+
+    def show(self, events: Sequence[Event], others: Sink) -> None:
+        """Let everybody see something."""
+        for event in events:
+            if self.session is not None:
+                others.write(event, self.session)
+            self._events.put(event)
+
+    def end(self) -> None:
+        """No more comes: what was shown is the last."""
+        self._events.close()
+
+
+@dataclass(slots=True, eq=False)
+class _Step:
+    """An event of a stream, and what follows from it.
+
+    Attributes:
+        stream: Whose.
+        input: The event.
+        events: What follows, in order.
+        since: When that was known, in monotonic seconds.
+        warned: True once its alerts were shown, before it was on disk.
+        shown: True once all of it was shown.
+    """
+
+    stream: RecordedStream
+    input: Input
+    events: list[Event]
+    since: float = field(default_factory=time.monotonic)
+    warned: bool = False
+    shown: bool = False
+
+    @property
+    def rows(self) -> list[Row]:
+        """Those that are rows."""
+        return [event for event in self.events if isinstance(event, Utterance | Mark)]
 
 
 class Recorder:
-    """Writes the results of all streams, in order, on a thread of its own.
+    """Writes the results of all streams, in order, on threads of its own.
 
     All that waits is written to the logs with one flush; only then may others see it. At most
     `MAX_WAITING` results wait for a disk that is slow; beyond that they are lost, which is counted
@@ -151,7 +201,7 @@ class Recorder:
     Args:
         logs: The sinks that make results durable.
         others: Sinks that get results when they are durable.
-        failed: Told on the recorder thread of an exception; the thread goes on with what follows.
+        failed: Told of an exception on one of the threads, which goes on with what follows.
     """
 
     def __init__(
@@ -165,30 +215,38 @@ class Recorder:
         self._sinks = FanOut((self._logs, self._others))
         self._failed = failed
         self._changed = threading.Condition()
-        self._waiting: deque[tuple[RecordedStream, Input]] = deque()
+        self._inputs: deque[tuple[RecordedStream, Input]] = deque()
+        self._steps: deque[_Step] = deque()  # for the log thread
+        self._writing: list[_Step] = []  # what the log thread has begun
         self._stopping = False
-        self._busy_since: float | None = None  # monotonic: since when it works on something
+        self._followed = False  # nothing is added to the steps any more
+        self._showing = threading.Lock()
+        self._busy_since: float | None = None  # monotonic: since when the log thread is at it
         self._warnings: queue.SimpleQueue[str] = queue.SimpleQueue()
         self.lost = 0
         """Results that were dropped, because too many waited for the disk."""
-        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self._threads = [
+            threading.Thread(target=run, name=name, daemon=True)
+            for name, run in (("recorder", self._run), ("log", self._run_log))
+        ]
 
     def start(self) -> None:
-        """Start the thread and return."""
-        self._thread.start()
+        """Start the threads and return."""
+        for thread in self._threads:
+            thread.start()
 
     def put(self, stream: RecordedStream, event: Input) -> None:
         """Take an event of a stream; never waits. On any thread."""
         with self._changed:
-            if isinstance(event, Utterance | Mark) and len(self._waiting) >= MAX_WAITING:
+            if isinstance(event, Utterance | Mark) and self.waiting >= MAX_WAITING:
                 if not self.lost:
                     self._warnings.put(
                         f"{MAX_WAITING} rows wait for the disk already: rows are lost from now on"
                     )
                 self.lost += 1
                 return
-            self._waiting.append((stream, event))
-            self._changed.notify()
+            self._inputs.append((stream, event))
+            self._changed.notify_all()
 
     @property
     def stalled_s(self) -> float:
@@ -199,7 +257,7 @@ class Recorder:
     @property
     def waiting(self) -> int:
         """How many results wait."""
-        return len(self._waiting)
+        return len(self._inputs) + len(self._steps)
 
     def drain_warnings(self) -> list[str]:
         """What went wrong since the last call, a line each. On any thread."""
@@ -207,7 +265,7 @@ class Recorder:
         return [*ours, *self._sinks.drain_warnings()]
 
     def stop(self, timeout_s: float) -> list[tuple[RecordedStream, Row]] | None:
-        """Write what waits, close the sinks and end the thread.
+        """Write what waits, close the sinks and end the threads.
 
         Returns:
             None where that was done in time. Otherwise the disk does not answer: the results that
@@ -216,21 +274,65 @@ class Recorder:
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
-        self._thread.join(timeout_s)
-        if not self._thread.is_alive():
+        ends_at = time.monotonic() + timeout_s
+        for thread in self._threads:
+            thread.join(max(0.0, ends_at - time.monotonic()))
+        if not self._threads[-1].is_alive():
             return None
         with self._changed:
-            left = list(self._waiting)
-            self._waiting.clear()
-        return [(stream, event) for stream, event in left if isinstance(event, Utterance | Mark)]
+            left = list(self._steps)
+            self._steps.clear()
+        return [(step.stream, row) for step in left for row in step.rows]
 
-    # --- its own thread -------------------------------------------------------------------------
+    # --- recorder thread ------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while not (self._stopping and not self._waiting):
+        while not (self._stopping and not self._inputs):
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._stopping, POLL_S)
-            self._guarded(self._write if self._waiting else self._sinks.poll)
+                self._changed.wait_for(lambda: self._inputs or self._stopping, POLL_S)
+                item = self._inputs[0] if self._inputs else None
+            if item is not None:
+                self._follow(*item)
+            self._show_alerts_that_wait()
+        with self._changed:
+            self._followed = True
+            self._changed.notify_all()
+
+    def _follow(self, stream: RecordedStream, event: Input) -> None:
+        events: list[Event] = [event] if isinstance(event, Utterance | Mark) else []
+        try:
+            events = stream.follow(event)
+        except Exception as error:  # noqa: BLE001 - told; the row is written all the same
+            self._failed(ThreadFailed("recorder", error))
+        with self._changed:
+            self._inputs.popleft()
+            self._steps.append(_Step(stream, event, events))
+            self._changed.notify_all()
+
+    def _show_alerts_that_wait(self) -> None:
+        """Show alerts whose rows have waited for the disk for long enough."""
+        if self.stalled_s < MAX_ALERT_WAIT_S:
+            return
+        now = time.monotonic()
+        with self._changed:
+            steps = [*self._writing, *self._steps]
+        for step in steps:
+            if now - step.since < MAX_ALERT_WAIT_S:
+                return  # those after it came later
+            with self._showing:
+                if not step.shown and not step.warned:
+                    step.warned = True
+                    alerts = [event for event in step.events if isinstance(event, Alert)]
+                    early = [replace(alert, on_disk=False) for alert in alerts]
+                    step.stream.show(early, self._others)
+
+    # --- log thread -----------------------------------------------------------------------------
+
+    def _run_log(self) -> None:
+        while not (self._followed and not self._steps):
+            with self._changed:
+                self._changed.wait_for(lambda: self._steps or self._followed, POLL_S)
+            self._guarded(self._write if self._steps else self._sinks.poll)
         self._guarded(self._sinks.close)
 
     def _guarded(self, step: Callable[[], None]) -> None:
@@ -238,33 +340,45 @@ class Recorder:
         try:
             step()
         except Exception as error:  # noqa: BLE001 - told; rows that follow are written all the same
-            self._failed(ThreadFailed("recorder", error))
+            self._failed(ThreadFailed("log", error))
         finally:
             self._busy_since = None
 
     def _write(self) -> None:
         """Write what waits to the logs, flush them, then let it be seen."""
-        written: list[tuple[RecordedStream, list[Event]]] = []
         try:
-            while (item := self._next()) is not None:
-                stream, event = item
+            while (step := self._next_step()) is not None:
+                self._writing.append(step)
                 try:
-                    written.append((stream, stream.take(event, self._logs, self._others)))
+                    step.stream.write(step, self._logs, self._others)
                 finally:
-                    self._forget(item)
-                if event is None:
+                    self._forget(step)
+                if step.input is None:
                     break  # what was written is seen before the stream ends
         finally:
-            self._logs.flush()
-            for stream, events in written:
-                stream.show(events, self._others)
+            try:
+                self._logs.flush()
+                for step in self._writing:
+                    self._show(step)
+            finally:
+                self._writing = []
 
-    def _next(self) -> tuple[RecordedStream, Input] | None:
+    def _show(self, step: _Step) -> None:
+        """Let everybody see what is on disk now, without alerts that they have seen."""
+        with self._showing:
+            step.shown = True
+            seen = Alert if step.warned else ()
+            events = [event for event in step.events if not isinstance(event, seen)]
+            step.stream.show(events, self._others)
+            if step.input is None:
+                step.stream.end()
+
+    def _next_step(self) -> _Step | None:
         with self._changed:
-            return self._waiting[0] if self._waiting else None
+            return self._steps[0] if self._steps else None
 
-    def _forget(self, item: tuple[RecordedStream, Input]) -> None:
+    def _forget(self, step: _Step) -> None:
         """The sinks have it now; `stop` may have given it up meanwhile."""
         with self._changed:
-            if self._waiting and self._waiting[0] is item:
-                self._waiting.popleft()
+            if self._steps and self._steps[0] is step:
+                self._steps.popleft()

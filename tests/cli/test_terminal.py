@@ -27,8 +27,11 @@ def test_recording_to_its_end(terminal: Open, excerpt: Excerpt):
         window.until(ROW.format(number), LATENCY, whole=True)
         assert len(window.rows()) >= number  # on disk when on screen
     assert COLOUR.search(window.styled())
+    last = len(excerpt.utterances)
+    window.until(r"the input has ended: rows in rows\.csv; q quits", ROW.format(last))
+    assert len(window.rows()) == last
+    window.press("q")
     left_well(window)
-    assert len(window.rows()) == len(excerpt.utterances)
 
 
 def test_keys(terminal: Open):

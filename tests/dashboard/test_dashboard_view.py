@@ -317,6 +317,33 @@ def test_what_is_no_speech_says_so():
     assert "-0.50" not in text
 
 
+def test_two_alerts_at_once_are_two():
+    """Both stand in the banner, and are counted; an older one is only counted."""
+    snapshot = reduce(TALKING, replace(ANGRY, utterance=1, rule="earlier"), 74)
+    for rule in ("anger", "low mood"):
+        snapshot = reduce(snapshot, replace(ANGRY, utterance=5, rule=rule), 75)
+    banner = drawn(snapshot, 160, 30)[1]
+    assert re.search(r"ALERT low mood: .*  ·  anger: .*3 alerts  press a", banner)
+    assert "earlier" not in banner
+
+
+def test_where_rows_go_is_on_the_screen():
+    """As far as there is room, the end of the path first."""
+    snapshot = replace(TALKING, csv="/home/anna/calls/2026/november.csv")
+    assert "→ /home/anna/calls/2026/november.csv" in drawn(snapshot, 160, 30)[0]
+    assert "2026/november.csv" in drawn(snapshot, 100, 30)[0]
+    assert "november" not in drawn(snapshot, 60, 24)[0]
+    assert "> /home/anna" in drawn(snapshot, 160, 30, ascii=True)[0]
+
+
+@pytest.mark.parametrize("width", [60, 100, 160, 200])
+def test_a_channel_that_is_not_analysed_says_so(width: int):
+    """In every layout, and only that one."""
+    lines = drawn(replace(TALKING, not_analysed=("agent",)), width, 30)
+    (line,) = [line for line in lines if "not analysed" in line]
+    assert line.split()[:3] == ["agent", "not", "analysed"]
+
+
 def test_an_alert_is_on_every_screen_until_it_is_acknowledged():
     """Only a lost device is worse; clearing the screen is no acknowledgement."""
     for width in range(40, 201, 8):

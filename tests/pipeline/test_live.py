@@ -357,3 +357,20 @@ def test_what_is_amiss_with_a_source_is_told():
     pipeline.join()
     assert "muted?" in told
     assert any("opposite phase" in text for text in told)
+
+
+def test_a_capture_thread_that_falls_behind_says_so():
+    """How far is counted as long as it lasts, and said once."""
+
+    def late():
+        for number, block in enumerate(blocks(np.concatenate((LEAD, speech(1.0))))):
+            waited = 3.4 if 10 < number < 60 else 0.0
+            if number == 40:
+                time.sleep(0.4)  # the segmenter counts meanwhile
+            yield Block(block.reshape(-1, 1), time.monotonic() - waited)
+
+    events = run(ScriptedSource(late(), live=True))
+    assert max(counters.behind_s for counters in of(Counters, events)) == 3
+    assert of(Counters, events)[-1].behind_s == 0
+    (warning,) = of(Warned, events)
+    assert warning.text.startswith("listening is 3 s behind: this machine cannot keep up with 1 ch")

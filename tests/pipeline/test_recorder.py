@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import signal
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from fakes import FakeModel, ScriptedSource, blocks, silence, speech
 from streamer import session as live_session
 from streamer.config import Config
 from streamer.errors import OutputError
-from streamer.events import Event, LevelMeasured, StateChanged
+from streamer.events import Alert, Event, LevelMeasured, StateChanged
 from streamer.pipeline import event_queue, recorder
 from streamer.pipeline.event_queue import EventQueue
 from streamer.pipeline.live import Pipeline
@@ -81,7 +82,7 @@ def sync_with(monkeypatch: pytest.MonkeyPatch, before: Callable[[], object]) -> 
     header = len(",".join(columns(EMOTIONS))) + 1
 
     def fsync(file: int) -> None:
-        if os.fstat(file).st_size > header:
+        if stat.S_ISREG(os.fstat(file).st_mode) and os.fstat(file).st_size > header:
             before()
         sync(file)
         sizes.append(os.fstat(file).st_size)
@@ -163,6 +164,61 @@ def test_a_disk_that_hangs_does_not_hold_up_the_end(tmp_path, monkeypatch, capfd
     assert "the disk does not answer; these rows may not be in it" in why
     assert [int(row["utterance"]) for row in csv.DictReader(lines)] == [1, 2, 3]
     assert "the disk has not answered for" in capfd.readouterr().err
+
+
+def test_a_disk_that_hangs_keeps_no_alert_from_the_screen(tmp_path, monkeypatch):
+    """It comes without its row, says so, and comes once; rows come in order when they are there."""
+    monkeypatch.setattr(recorder, "MAX_ALERT_WAIT_S", 0.05)
+    config = Config.model_validate(
+        {"alerts": {"rules": [{"name": "anger", "emotions": ["angry"], "cooldown_s": 0, "clear": 1}]}}
+    )
+    answers, hanging = threading.Event(), threading.Event()
+    path = tmp_path / "rows.csv"
+
+    def hang() -> None:
+        hanging.set()
+        assert answers.wait(PATIENCE_S)
+
+    sync_with(monkeypatch, hang)
+    order: list[object] = []
+
+    def look(event: Event) -> None:
+        if isinstance(event, Alert):
+            order.append((event.utterance, event.on_disk))
+            answers.set()
+        if isinstance(event, Utterance):
+            order.append(event.number)
+
+    def script() -> Iterator[Pcm]:
+        yield from blocks(np.concatenate((LEAD, SAID)))
+        assert hanging.wait(PATIENCE_S)
+        while not answers.is_set():
+            time.sleep(0.01)
+            yield LEAD[:320]
+        yield from blocks(np.concatenate((SAID // 30, SAID // 30, SAID)))
+
+    pipeline = Pipeline(ScriptedSource(script()), FakeModel, config)
+    LiveSession(
+        pipeline, config, csv=path, board=None, lines=Watcher(look), duration=None
+    ).run()
+    assert order[:2] == [(1, False), 1]
+    assert order[-2:] == [numbers(path)[-1], (numbers(path)[-1], True)]
+    assert len([one for one in order if isinstance(one, tuple)]) == 2
+    assert [one for one in order if isinstance(one, int)] == numbers(path)
+    assert "not yet on disk" in Alert("a", "b", 1, 0, "angry", 1.0, 0.0, "c", on_disk=False).text
+
+
+def test_a_disk_that_hangs_from_the_start_loses_no_row(tmp_path, monkeypatch):
+    """Where not even the file can be opened, all rows are handed back."""
+    monkeypatch.setattr(live_session, "RECORD_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(live_session, "STOP_TIMEOUT_S", 1.0)
+    answers = threading.Event()
+    monkeypatch.setattr(csv_log.os, "fsync", lambda _: answers.wait(PATIENCE_S))
+    session = session_of(blocks(np.concatenate((LEAD, SAID, SAID))), tmp_path / "rows.csv")
+    with pytest.raises(OutputError, match="not all rows could be written"):
+        session.run()
+    answers.set()
+    assert [int(row["utterance"]) for row in csv.DictReader(session.unwritten[1:])] == [1, 2]
 
 
 class Stuck(FakeModel):
