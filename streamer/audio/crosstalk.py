@@ -6,8 +6,8 @@ power. Then it belongs to the channel in which it is louder; if it is equally lo
 first. Two people who speak at once are two sounds, and neither explains the other.
 
 Each channel is compared with at most `MAX_SOURCES` others, so that the cost grows with the number
-of channels, not with its square. Where there are more, those are taken whose loudness went up and down
-with its own lately: what is heard in a channel follows its source.
+of channels, not with its square. Where there are more, those are taken whose loudness went up and
+down with its own lately: what is heard in a channel follows its source.
 """
 
 from typing import TypeAlias

@@ -10,10 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from streamer.audio.sound_server import SoundSource, select, sources
 from streamer.errors import InputError
 
 _CARD = re.compile(r"\s*\(hw:\d+,\d+\)$")
 """How ALSA's names end; the number of the card changes with what else is plugged in."""
+
+
+SERVERS = ("pulse", "pipewire", "default")
+"""What PortAudio calls the sound server, the surest name first."""
+
+SOUND_SERVER = "sound server"
+"""Stands as the host API of its sources."""
 
 
 class _Streams:
@@ -35,7 +43,18 @@ _STREAMS = _Streams()
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """An input device, as PortAudio knows it."""
+    """An input device, as PortAudio knows it, or a source of the sound server.
+
+    Attributes:
+        index: By which it can be chosen.
+        name: As a person would call it.
+        host_api: Through which it is recorded.
+        channels: How many it has at most.
+        sample_rate: Its own, in Hz.
+        default: True for the one that is recorded where nobody chooses.
+        source: What the sound server has to record; None for a device of PortAudio.
+        server: The index, as PortAudio knows it, of the sound server, where ``source`` is given.
+    """
 
     index: int
     name: str
@@ -43,6 +62,15 @@ class Device:
     channels: int
     sample_rate: int
     default: bool
+    source: SoundSource | None = None
+    server: int | None = None
+
+    def prepare(self) -> int:
+        """Select the source, where it is one; returns the index that PortAudio is to open."""
+        if self.source is None or self.server is None:
+            return self.index
+        select(self.source)
+        return self.server
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +127,7 @@ def input_devices() -> list[Device]:
     _refresh(sd)
     apis = sd.query_hostapis()
     default = sd.default.device["input"]
-    return [
+    listed = [
         Device(
             index=entry["index"],
             name=entry["name"],
@@ -110,6 +138,31 @@ def input_devices() -> list[Device]:
         )
         for entry in sd.query_devices()
         if entry["max_input_channels"] > 0
+    ]
+    return [*listed, *_sources(listed, count=len(sd.query_devices()))]
+
+
+def _sources(listed: Sequence[Device], count: int) -> list[Device]:
+    """The sources of the sound server, where PortAudio knows only the server itself."""
+    server = min(
+        (device for device in listed if device.name in SERVERS),
+        key=lambda device: SERVERS.index(device.name),
+        default=None,
+    )
+    if server is None or any("pulse" in device.host_api.casefold() for device in listed):
+        return []
+    return [
+        Device(
+            index=count + place,
+            name=source.description,
+            host_api=SOUND_SERVER,
+            channels=source.channels,
+            sample_rate=source.sample_rate,
+            default=False,
+            source=source,
+            server=server.index,
+        )
+        for place, source in enumerate(sources())
     ]
 
 
@@ -140,17 +193,26 @@ def choose(devices: Sequence[Device], wanted: str | int | None) -> Device:
         found = [device for device in devices if device.index == wanted]
     else:
         name = wanted.casefold()
-        found = [
-            device
-            for device in devices
-            if name in {device.name.casefold(), f"{device.name}, {device.host_api}".casefold()}
-        ]
+        found = [device for device in devices if name in _names(device)]
         found = found or [d for d in devices if wanted.casefold() in d.name.casefold()]
     if len(found) == 1:
         return found[0]
     problem = "is ambiguous" if found else "is no input device"
-    candidates = "\n".join(f"  {d.index}: {d.name} ({d.host_api})" for d in found or devices)
+    candidates = "\n".join(f"  {d.index}: {_told(d)}" for d in found or devices)
     raise InputError(f"device {wanted!r} {problem}; there are:\n{candidates}")
+
+
+def _names(device: Device) -> set[str]:
+    """What a device may be called, in small letters."""
+    names = {device.name, f"{device.name}, {device.host_api}"}
+    if device.source is not None:
+        names.add(device.source.name)
+    return {name.casefold() for name in names}
+
+
+def _told(device: Device) -> str:
+    source = "" if device.source is None else f": {device.source.name}"
+    return f"{device.name} ({device.host_api}{source})"
 
 
 def portaudio() -> Any:  # noqa: ANN401 - the sounddevice module, which ships no types

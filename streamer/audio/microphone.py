@@ -77,7 +77,8 @@ class MicrophoneSource:
             identity = self._identity
             found = identity.find(devices)
         sd = portaudio()
-        channels, rate = _best_format(sd, found, self._channels)
+        port = found.prepare()
+        channels, rate = _best_format(sd, found, port, self._channels)
         self._blocks = queue.SimpleQueue()
         self._polls, self._heard = 0, False
         self._after_loss = self._info is not None
@@ -87,7 +88,7 @@ class MicrophoneSource:
         hold_portaudio()
         try:
             self._stream = sd.InputStream(
-                device=found.index,
+                device=port,
                 samplerate=rate,
                 channels=channels,
                 dtype="int16",
@@ -186,14 +187,12 @@ class MicrophoneSource:
         return 0
 
 
-def _best_format(sd: Any, device: Device, channels: int) -> tuple[int, int]:  # noqa: ANN401
+def _best_format(sd: Any, device: Device, port: int, channels: int) -> tuple[int, int]:  # noqa: ANN401
     """Channels and rate to open a device with: as wanted where it can, else its own."""
     for count in (channels, device.channels):
         for rate in (SAMPLE_RATE, device.sample_rate):
             try:
-                sd.check_input_settings(
-                    device=device.index, channels=count, dtype="int16", samplerate=rate
-                )
+                sd.check_input_settings(device=port, channels=count, dtype="int16", samplerate=rate)
             except sd.PortAudioError:
                 continue
             return count, rate

@@ -29,6 +29,7 @@ from streamer.pipeline import offline
 from streamer.segmentation.vad import fallback_reason
 from streamer.sinks.audio_files import AudioFolder, file_name
 from streamer.sinks.base import FanOut
+from streamer.sinks.csv_lines import CsvLines
 from streamer.sinks.csv_sink import CsvSink, SummaryCsvSink
 from streamer.sinks.lines import JsonLines, LineSink
 from streamer.sinks.row import Session
@@ -76,6 +77,7 @@ def analyse(  # noqa: PLR0913 - what the command line has to say
     *,
     split: bool = True,
     csv: Path | None,
+    rows_on_stdout: bool = False,
     summary: Path | None = None,
     audio: AudioFolder | None = None,
     jobs: int | None = None,
@@ -90,6 +92,7 @@ def analyse(  # noqa: PLR0913 - what the command line has to say
             voice-activity detector, the segmenter, the mood and the alerts.
         split: Take the two channels of a stereo recording for two streams, named or not.
         csv: Rows are appended here; None for nowhere.
+        rows_on_stdout: Write rows to standard output instead of a line per recording.
         summary: What each channel of each recording comes to is appended here; None for nowhere.
         audio: The sound of each utterance is kept there; None for nowhere.
         jobs: Recordings at once; None for one per core.
@@ -111,7 +114,7 @@ def analyse(  # noqa: PLR0913 - what the command line has to say
     stopped = threading.Event()
     log = CsvSink(csv, sync=False, excel=config.output.excel) if csv else None
     table = SummaryCsvSink(summary, excel=config.output.excel) if summary else None
-    lines = JsonLines(waits=True) if json else _RecordingLines(waits=True)
+    lines = _lines(config, json=json, rows=rows_on_stdout)
     sinks = FanOut([sink for sink in (log, table, lines) if sink is not None])
     unwritten: list[str] = []
     with ExitStack() as stack:
@@ -152,6 +155,13 @@ def _close(
     for sink in (log, table):
         if sink is not None:
             unwritten += sink.unwritten()
+
+
+def _lines(config: Config, *, json: bool, rows: bool) -> LineSink:
+    """What is written to standard output."""
+    if rows:
+        return CsvLines(waits=True, excel=config.output.excel)
+    return JsonLines(waits=True) if json else _RecordingLines(waits=True)
 
 
 class _RecordingLines(LineSink):

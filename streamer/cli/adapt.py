@@ -1,9 +1,7 @@
 """``streamer adapt``: make a model better at one's own recordings."""
 
-from pathlib import Path
-
 from streamer.cli.options import add_config, add_model, load_config
-from streamer.cli.parser import CommandParser, Namespace
+from streamer.cli.parser import CommandParser, Namespace, user_path
 from streamer.errors import StreamerError
 
 NAME = "adapt"
@@ -18,16 +16,16 @@ def add_arguments(parser: CommandParser) -> None:
         "logs",
         nargs="+",
         metavar="CSV",
-        type=Path,
+        type=user_path,
         help="logs with the columns label and, where known, speaker filled in",
     )
     parser.add_argument(
-        "--audio", metavar="DIR", type=Path, required=True, help="saved by --save-audio"
+        "--audio", metavar="DIR", type=user_path, required=True, help="saved by --save-audio"
     )
     parser.add_argument(
         "--out",
         metavar="DIR",
-        type=Path,
+        type=user_path,
         required=True,
         help="the new bundle; one there is replaced",
     )

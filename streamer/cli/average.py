@@ -1,8 +1,6 @@
 """``streamer average``: average the weights of several encoders."""
 
-from pathlib import Path
-
-from streamer.cli.parser import CommandParser, Namespace
+from streamer.cli.parser import CommandParser, Namespace, user_path
 
 NAME = "average"
 SUMMARY = "average encoders that were tuned from the same one: often better than each"
@@ -14,12 +12,12 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "encoders",
         metavar="FILE",
-        type=Path,
+        type=user_path,
         nargs="+",
         help="safetensors; named twice, it counts twice",
     )
     parser.add_argument(
-        "--out", metavar="FILE", type=Path, required=True, help="the new encoder, safetensors"
+        "--out", metavar="FILE", type=user_path, required=True, help="the new encoder, safetensors"
     )
 
 

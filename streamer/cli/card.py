@@ -1,9 +1,7 @@
 """``streamer card``: write a model's card from what was measured."""
 
-from pathlib import Path
-
 from streamer.cli.options import read_text
-from streamer.cli.parser import CommandParser, Namespace
+from streamer.cli.parser import CommandParser, Namespace, user_path
 
 NAME = "card"
 SUMMARY = "write a model's card anew, with what 'evaluate' measured"
@@ -12,23 +10,23 @@ EXAMPLE = "streamer card models/mine --quiet figures/quiet --figures figures/rav
 
 def add_arguments(parser: CommandParser) -> None:
     """Add the command's arguments to its parser."""
-    parser.add_argument("model", metavar="DIR", type=Path, help="the folder of a bundle")
+    parser.add_argument("model", metavar="DIR", type=user_path, help="the folder of a bundle")
     parser.add_argument(
         "--quiet",
         metavar="DIR",
-        type=Path,
+        type=user_path,
         help="what 'streamer evaluate --model DIR --ordinary CSV' wrote",
     )
     parser.add_argument(
         "--ordinary",
         metavar="DIR",
-        type=Path,
+        type=user_path,
         help="what 'streamer evaluate --protocol ordinary' wrote",
     )
     parser.add_argument(
         "--figures",
         metavar="DIR",
-        type=Path,
+        type=user_path,
         action="append",
         default=[],
         help="what 'streamer evaluate' wrote under another protocol; may be repeated",
@@ -36,11 +34,11 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--speech-figures",
         metavar="DIR",
-        type=Path,
+        type=user_path,
         help="what 'streamer evaluate --protocol no-speech' wrote",
     )
     parser.add_argument(
-        "--notes", metavar="FILE", type=Path, help="Markdown for the end of the card"
+        "--notes", metavar="FILE", type=user_path, help="Markdown for the end of the card"
     )
 
 

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from streamer.cli.options import add_config, load_config
-from streamer.cli.parser import CommandParser, Namespace
+from streamer.cli.parser import CommandParser, Namespace, user_path
 from streamer.errors import OutputError
 
 NAME = "config"
@@ -35,7 +35,7 @@ def add_arguments(parser: CommandParser) -> None:
     init.add_argument(
         "path",
         metavar="PATH",
-        type=Path,
+        type=user_path,
         nargs="?",
         help="where (default: config.yaml in the user's config folder); -: standard output",
     )
@@ -72,7 +72,7 @@ def _init(args: Namespace) -> int:
     if args.path == Path("-"):
         sys.stdout.write(template())
         return 0
-    path = (args.path or user_file()).expanduser()
+    path = args.path or user_file()
     if path.is_dir():
         path /= user_file().name
     try:

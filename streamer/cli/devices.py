@@ -28,6 +28,8 @@ def execute(args: Namespace) -> int:
     table = Table("index", "name", "host API", "channels", "default rate", "")
     for device in devices:
         rate, mark = f"{device.sample_rate} Hz", "default" if device.default else ""
+        if device.source is not None and device.source.default:
+            mark = "what the default hears"
         table.add_row(
             str(device.index), device.name, device.host_api, str(device.channels), rate, mark
         )

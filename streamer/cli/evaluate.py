@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from streamer.cli.parser import CommandParser, Namespace, names
+from streamer.cli.parser import CommandParser, Namespace, names, user_path
 from streamer.cli.training_options import add_encoder, add_recipe, add_training
 from streamer.errors import ConfigError
 
@@ -57,7 +57,11 @@ def add_arguments(parser: CommandParser) -> None:
         "partial 1 s (default: plain; an unknown name lists all)",
     )
     parser.add_argument(
-        "--out", metavar="DIR", type=Path, required=True, help="folder for figures.json and plots"
+        "--out",
+        metavar="DIR",
+        type=user_path,
+        required=True,
+        help="folder for figures.json and plots",
     )
 
 

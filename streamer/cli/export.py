@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from streamer.cli.parser import CommandParser, Namespace
+from streamer.cli.parser import CommandParser, Namespace, user_path
 
 NAME = "export"
 SUMMARY = "write a log as subtitles, labels of Praat, ELAN or Audacity, RTTM or Parquet"
@@ -18,13 +18,13 @@ MAX_SHOWN = 5
 def add_arguments(parser: CommandParser) -> None:
     """Add the command's arguments to its parser."""
     parser.add_argument(
-        "logs", nargs="+", metavar="CSV", type=Path, help="a log, or a folder of them"
+        "logs", nargs="+", metavar="CSV", type=user_path, help="a log, or a folder of them"
     )
     parser.add_argument("--to", required=True, choices=FORMATS, help="the format")
     parser.add_argument(
         *("-o", "--out"),
         metavar="PATH",
-        type=Path,
+        type=user_path,
         default=Path(),
         help="a folder, made where it does not exist, or one file (default: the current folder)",
     )

@@ -1,20 +1,21 @@
 """``streamer file``: analyse recordings as fast as the machine allows."""
 
-from pathlib import Path
-
 from streamer.cli.logs import stderr_held_back
 from streamer.cli.options import (
+    BOTH,
     add_call_gap,
     add_config,
     add_model,
     add_output,
     audio_folder,
     csv_path,
+    is_stdout,
     load_config,
     model_loader,
     warn_of_licence,
 )
-from streamer.cli.parser import CommandParser, Namespace, names, positive_int
+from streamer.cli.parser import CommandParser, Namespace, names, positive_int, user_path
+from streamer.errors import ConfigError
 
 NAME = "file"
 SUMMARY = "analyse recordings and folders of them, as fast as the machine allows"
@@ -43,7 +44,7 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--summary",
         metavar="PATH",
-        type=Path,
+        type=user_path,
         help="append a row per recording and channel to this CSV: speaking time, shares, mood",
     )
     add_call_gap(parser)
@@ -59,8 +60,11 @@ def execute(args: Namespace) -> int:
     from streamer.cli.preflight import check_before_loading
 
     config = load_config(args).config
+    csv = csv_path(config)
+    if is_stdout(csv) and args.json:
+        raise ConfigError(BOTH)
     audio = audio_folder(args)  # before the model, which takes a while
-    check_before_loading(config, csv_path(config))
+    check_before_loading(config, None if is_stdout(csv) else csv)
     warn_of_licence(config)
     model = model_loader(config)()
     # What decoders complain of on stderr, our own errors say.
@@ -70,7 +74,8 @@ def execute(args: Namespace) -> int:
             model,
             config,
             split=not args.mono,
-            csv=csv_path(config),
+            csv=None if is_stdout(csv) else csv,
+            rows_on_stdout=is_stdout(csv),
             summary=args.summary,
             audio=audio,
             jobs=args.jobs,

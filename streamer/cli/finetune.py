@@ -1,13 +1,12 @@
 """``streamer finetune``: train the upper blocks of an encoder on emotions."""
 
-from pathlib import Path
-
 from streamer.cli.parser import (
     CommandParser,
     Namespace,
     names,
     positive_float,
     positive_int,
+    user_path,
     whole_number,
 )
 from streamer.cli.training_options import add_encoder, add_training
@@ -53,7 +52,7 @@ def add_arguments(parser: CommandParser) -> None:
         help="of the random numbers (default: %(default)s)",
     )
     parser.add_argument(
-        "--out", metavar="FILE", type=Path, required=True, help="the new encoder, safetensors"
+        "--out", metavar="FILE", type=user_path, required=True, help="the new encoder, safetensors"
     )
 
 

@@ -13,7 +13,7 @@ from io import TextIOWrapper
 from logging.handlers import MemoryHandler, RotatingFileHandler
 from pathlib import Path
 
-from streamer.cli.parser import CommandParser, Namespace
+from streamer.cli.parser import CommandParser, Namespace, user_path
 from streamer.errors import OutputError
 from streamer.text import printable
 
@@ -39,7 +39,7 @@ def add_logging(parser: CommandParser) -> None:
     parser.add_argument(
         "--log-file",
         metavar="PATH",
-        type=Path,
+        type=user_path,
         help="append what is being done, with times, to this file, which rotates at 5 MB",
     )
 
@@ -58,7 +58,7 @@ def logging_set_up(args: Namespace) -> Iterator[None]:
         terminal.setFormatter(_Printable("streamer: %(message)s"))
         _attach(stack, root, terminal, level)
         if args.log_file is not None:
-            file = _log_file(args.log_file.expanduser())
+            file = _log_file(args.log_file)
             file.setFormatter(_Printable(FILE_FORMAT))
             _attach(stack, root, file, min(level, logging.INFO))
         before = root.level

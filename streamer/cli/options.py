@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from streamer.cli.parser import CommandParser, Namespace, positive_float
-from streamer.errors import InputError
+from streamer.cli.parser import CommandParser, Namespace, positive_float, user_path
+from streamer.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
     from streamer.config import Config, LoadedConfig
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+STDOUT = Path("-")
+
+BOTH = "--csv - and --json both write to standard output: choose one of them"
+
 # --- definitions ---
 
 
@@ -25,7 +29,7 @@ def add_config(parser: CommandParser) -> None:
     parser.add_argument(
         "--config",
         metavar="FILE",
-        type=Path,
+        type=user_path,
         help="configuration file (default: ./config.yaml, else that in the user's config folder)",
     )
 
@@ -41,7 +45,7 @@ def add_output(parser: CommandParser) -> None:
     where.add_argument(
         "--csv",
         metavar="PATH",
-        help="append a row per utterance to this file (default: emotions.csv)",
+        help="append a row per utterance to this file (default: emotions.csv); - is stdout",
     )
     where.add_argument("--no-csv", action="store_true", help="write no CSV")
     parser.add_argument(
@@ -53,7 +57,7 @@ def add_output(parser: CommandParser) -> None:
     parser.add_argument(
         "--save-audio",
         metavar="DIR",
-        type=Path,
+        type=user_path,
         help="keep the sound of each utterance there, as FLAC named by its row",
     )
 
@@ -107,8 +111,24 @@ def load_config(args: Namespace) -> "LoadedConfig":
 
 
 def csv_path(config: "Config") -> Path | None:
-    """Where rows go; None for nowhere."""
-    return Path(config.output.csv).expanduser() if config.output.csv else None
+    """Where rows go; None for nowhere.
+
+    Raises:
+        ConfigError: It lies in a home folder that nobody has.
+    """
+    if not config.output.csv:
+        return None
+    try:
+        return Path(config.output.csv).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(
+            f"output.csv: got {config.output.csv!r}, and nobody has such a home folder"
+        ) from error
+
+
+def is_stdout(csv: Path | None) -> bool:
+    """Whether rows go to standard output."""
+    return csv == STDOUT
 
 
 def audio_folder(args: Namespace) -> "AudioFolder | None":

@@ -3,6 +3,7 @@
 import argparse
 import difflib
 from collections.abc import Sequence
+from pathlib import Path
 
 Namespace = argparse.Namespace
 
@@ -54,6 +55,16 @@ def whole_number(text: str) -> int:
         return int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number") from None
+
+
+def user_path(text: str) -> Path:
+    """A path; a ``~`` at its beginning is the user's home, also where no shell has replaced it."""
+    found = Path(text)
+    try:
+        return found.expanduser() if text.startswith("~") and not found.exists() else found
+    except RuntimeError:
+        message = f"got {text!r}, and nobody has such a home folder"
+        raise argparse.ArgumentTypeError(message) from None
 
 
 def names(text: str) -> list[str]:

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from streamer.cli.parser import CommandParser, Namespace
+from streamer.cli.parser import CommandParser, Namespace, user_path
 
 NAME = "report"
 SUMMARY = "make a page of logged sessions that people read and print"
@@ -17,19 +17,19 @@ MAX_SHOWN = 5
 def add_arguments(parser: CommandParser) -> None:
     """Add the command's arguments to its parser."""
     parser.add_argument(
-        "logs", nargs="+", metavar="CSV", type=Path, help="a log, or a folder of them"
+        "logs", nargs="+", metavar="CSV", type=user_path, help="a log, or a folder of them"
     )
     parser.add_argument(
         *("-o", "--out"),
         metavar="PATH",
-        type=Path,
+        type=user_path,
         default=Path("report.html"),
         help="the page, one HTML file without links to others (default: %(default)s)",
     )
     parser.add_argument(
         "--audio",
         metavar="DIR",
-        type=Path,
+        type=user_path,
         help="saved utterances, from --save-audio, to be played from the page",
     )
     parser.add_argument("--open", action="store_true", help="show it in a browser")

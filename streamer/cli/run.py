@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from streamer.cli.logs import stderr_held_back
 from streamer.cli.options import (
+    BOTH,
     add_call_gap,
     add_config,
     add_model,
     add_output,
     audio_folder,
     csv_path,
+    is_stdout,
     load_config,
     model_loader,
     warn_of_licence,
@@ -99,14 +101,20 @@ def execute(args: Namespace) -> int:
     from streamer.pipeline.live import Pipeline
     from streamer.session import LiveSession
     from streamer.sinks.audio_files import AudioSink
+    from streamer.sinks.csv_lines import CsvLines
     from streamer.sinks.lines import JsonLines, PlainLines
 
     config = load_config(args).config
     csv = None if args.demo and args.csv is None else csv_path(config)
+    rows_on_stdout = is_stdout(csv)
+    if rows_on_stdout and args.json:
+        raise ConfigError(BOTH)
+    csv = None if rows_on_stdout else csv
     console = Console()
     folder = audio_folder(args)
     recording = folder is not None
-    with_board = not args.json and not args.no_dashboard and usable(console)
+    quiet = args.json or args.no_dashboard or rows_on_stdout
+    with_board = not quiet and usable(console)
     with ExitStack() as stack:
         stack.enter_context(native_stderr_muted())
         check_before_loading(config, csv)
@@ -124,6 +132,8 @@ def execute(args: Namespace) -> int:
                 not_analysed=[n for n in config.audio.channels if n not in config.audio.streams],
                 csv="" if csv is None else str(csv),
             )
+        elif rows_on_stdout:
+            lines = CsvLines(excel=config.output.excel)
         else:
             lines = JsonLines() if args.json else PlainLines()
         session = LiveSession(
@@ -136,7 +146,8 @@ def execute(args: Namespace) -> int:
             duration=args.duration,
             stays=True,
         )
-        stack.callback(_print_summary, session, sys.stderr if args.json else sys.stdout)
+        for_people = sys.stderr if args.json or rows_on_stdout else sys.stdout
+        stack.callback(_print_summary, session, for_people)
         if board is not None:
             stack.enter_context(stderr_held_back())
             stack.enter_context(board)

@@ -4,17 +4,17 @@ import logging
 import socket
 import ssl
 from importlib.util import find_spec
-from pathlib import Path
 
 from streamer.cli.options import (
     add_config,
     add_model,
     csv_path,
+    is_stdout,
     load_config,
     model_loader,
     read_text,
 )
-from streamer.cli.parser import CommandParser, Namespace, positive_float, positive_int
+from streamer.cli.parser import CommandParser, Namespace, positive_float, positive_int, user_path
 from streamer.errors import ConfigError, OutputError
 
 logger = logging.getLogger(__name__)
@@ -47,13 +47,13 @@ def add_arguments(parser: CommandParser) -> None:
     access.add_argument(
         "--token-file",
         metavar="FILE",
-        type=Path,
+        type=user_path,
         help="tokens, one a line, of which each request has to show one",
     )
     access.add_argument(
         "--twilio-token-file",
         metavar="FILE",
-        type=Path,
+        type=user_path,
         help="the auth token of a Twilio account, which signs its streams",
     )
     access.add_argument(
@@ -63,8 +63,10 @@ def add_arguments(parser: CommandParser) -> None:
         help="what Twilio connects to, where that is a proxy: wss://voice.example.com "
         "(default: this server)",
     )
-    access.add_argument("--tls-cert", metavar="FILE", type=Path, help="certificate, with its chain")
-    access.add_argument("--tls-key", metavar="FILE", type=Path, help="its private key")
+    access.add_argument(
+        "--tls-cert", metavar="FILE", type=user_path, help="certificate, with its chain"
+    )
+    access.add_argument("--tls-key", metavar="FILE", type=user_path, help="its private key")
     access.add_argument(
         "--behind-proxy", action="store_true", help="a proxy that is trusted speaks TLS"
     )
@@ -118,6 +120,8 @@ def execute(args: Namespace) -> int:
     )
     config = load_config(args).config
     csv = csv_path(config)
+    if is_stdout(csv):
+        raise ConfigError("--csv -: got standard output, expected a file; events are on /events")
     check_before_loading(config, csv)
     listener = _listener(host, port)
     shown = f"[{host}]" if ":" in host else host

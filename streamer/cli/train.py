@@ -1,8 +1,6 @@
 """``streamer train``: make a model bundle from recordings."""
 
-from pathlib import Path
-
-from streamer.cli.parser import CommandParser, Namespace
+from streamer.cli.parser import CommandParser, Namespace, user_path
 from streamer.cli.training_options import add_encoder, add_recipe, add_training
 
 NAME = "train"
@@ -16,12 +14,16 @@ def add_arguments(parser: CommandParser) -> None:
     add_training(parser)
     add_recipe(parser)
     parser.add_argument(
-        "--out", metavar="DIR", type=Path, required=True, help="the bundle; one there is replaced"
+        "--out",
+        metavar="DIR",
+        type=user_path,
+        required=True,
+        help="the bundle; one there is replaced",
     )
     parser.add_argument(
         "--calibrator",
         metavar="FILE",
-        type=Path,
+        type=user_path,
         help="an encoder fine-tuned without some speakers, to calibrate on these",
     )
     parser.add_argument(

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from streamer.cli.parser import CommandParser, names, positive_int
+from streamer.cli.parser import CommandParser, names, positive_int, user_path
 
 
 def add_encoder(parser: argparse._ActionsContainer, *, required: bool = False) -> None:
@@ -11,7 +11,7 @@ def add_encoder(parser: argparse._ActionsContainer, *, required: bool = False) -
     parser.add_argument(
         "--encoder",
         metavar="FILE",
-        type=Path,
+        type=user_path,
         required=required,
         help="Whisper's audio encoder as safetensors, or what 'streamer finetune' made of it",
     )
@@ -22,7 +22,7 @@ def add_training(parser: CommandParser, *, required: bool = True) -> None:
     parser.add_argument(
         "--manifest",
         metavar="CSV",
-        type=Path,
+        type=user_path,
         required=required,
         help="the recordings: path, speaker, emotion; where known corpus, fold, heard_as",
     )
@@ -36,21 +36,21 @@ def add_training(parser: CommandParser, *, required: bool = True) -> None:
     parser.add_argument(
         "--ordinary",
         metavar="CSV",
-        type=Path,
+        type=user_path,
         help="recordings of people who just talk, to learn quiet from: path; where known source, "
         "speaker, use (train or dev)",
     )
     parser.add_argument(
         "--sounds",
         metavar="DIR|CSV",
-        type=Path,
+        type=user_path,
         help="sounds that are not speech, as tools/collect_sounds.py collects them "
         "(default: synthetic ones alone)",
     )
     parser.add_argument(
         "--cache",
         metavar="DIR",
-        type=Path,
+        type=user_path,
         default=Path(".cache/features"),
         help="folder that keeps the encoder's output between runs (default: %(default)s)",
     )
@@ -74,6 +74,6 @@ def add_recipe(parser: CommandParser) -> None:
     parser.add_argument(
         "--rooms",
         metavar="DIR",
-        type=Path,
+        type=user_path,
         help="impulse responses of rooms, for degraded copies (default: synthetic ones alone)",
     )

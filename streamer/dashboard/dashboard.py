@@ -35,7 +35,7 @@ class Dashboard:
         csv: Where rows go; "" for nowhere.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the terminal, and each thing that stays on it
         self,
         console: Console,
         config: DashboardConfig,

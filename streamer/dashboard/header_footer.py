@@ -63,7 +63,9 @@ def header(snapshot: Snapshot, width: int, glyphs: Glyphs) -> Text:
     left = styled(state, "  ", (device, BOLD), (dot, DIM), (model, PLAIN))
     rest = width - left.cell_len - len(recording) - len(clock) - 8
     if snapshot.csv and rest >= MIN_CSV:
-        left.append(f"  {glyphs.dot} {glyphs.into}{tail(clip(snapshot.csv, 999, glyphs), rest)}", DIM)
+        left.append(
+            f"  {glyphs.dot} {glyphs.into}{tail(clip(snapshot.csv, 999, glyphs), rest)}", DIM
+        )
     return spread(left, styled((recording, TOO_LOUD + BOLD), (clock, BOLD)), width)
 
 

@@ -226,7 +226,9 @@ def _watched(rule: AlertRule, streams: Sequence[str]) -> str:
 def _log(config: Config) -> str:
     if config.output.csv is None:
         return "no CSV is written"
-    path = Path(config.output.csv).expanduser().absolute()
+    if config.output.csv == "-":
+        return "rows go to standard output"
+    path = Path(os.path.expanduser(config.output.csv)).absolute()  # noqa: PTH111 - never raises
     if path.is_dir():
         raise OutputError(f"{path}: is a folder, expected a CSV file or a new name")
     target = path if path.exists() else path.parent

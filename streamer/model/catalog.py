@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,8 +62,9 @@ def find_bundle(name_or_path: str | Path) -> Path:
     known = installed()
     if isinstance(name_or_path, str) and name_or_path in known:
         return known[name_or_path]
-    if (path := Path(name_or_path).expanduser()).is_dir():
-        return path
+    with suppress(RuntimeError):  # ~ of somebody who is not there
+        if (path := Path(name_or_path).expanduser()).is_dir():
+            return path
     raise ModelError(
         f"there is no model {os.fspath(name_or_path)!r}, expected the path of a bundle's folder "
         f"or one of: {', '.join(sorted(known)) or 'none are installed'}"

@@ -53,12 +53,12 @@ class CsvSink(BaseSink):
 
     def write(self, event: Event, session: Session) -> None:
         """Take a row; `flush` writes it."""
-        if self._log is not None and (values := _row(event, session)) is not None:
+        if self._log is not None and (values := row_of(event, session)) is not None:
             self._log.add(values)
 
     def _lines(self, left: Iterable[tuple[Event, Session]]) -> list[str]:
         """Rows as lines of CSV, below a header; nothing where there are none."""
-        rows = [(_row(event, session), session) for event, session in left]
+        rows = [(row_of(event, session), session) for event, session in left]
         if not rows:
             return []
         names = columns(rows[0][1].labels)
@@ -105,7 +105,7 @@ class CsvSink(BaseSink):
         return [why, *lines] if lines else []
 
 
-def _row(event: Event, session: Session) -> dict[str, Value] | None:
+def row_of(event: Event, session: Session) -> dict[str, Value] | None:
     """The row of an event that has one."""
     match event:
         case Utterance():

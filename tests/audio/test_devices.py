@@ -1,15 +1,20 @@
 """A device is known again by what does not change when it is unplugged."""
 
+import os
+import shutil
 import threading
 import time
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from commands import streamer
+from virtual_microphone import NEEDS, VirtualMicrophone
 
 from streamer.audio import devices, microphone
 from streamer.audio.devices import Device, Identity, choose
 from streamer.audio.microphone import MicrophoneSource
+from streamer.audio.sound_server import SELECTS, SoundSource
 from streamer.errors import InputError
 
 
@@ -104,7 +109,7 @@ def portaudio(monkeypatch):
     monkeypatch.setattr(devices, "portaudio", lambda: scripted)
     monkeypatch.setattr(microphone, "portaudio", lambda: scripted)
     monkeypatch.setattr(microphone, "CLOSE_TIMEOUT_S", 0.05)
-    monkeypatch.setattr(microphone, "_uptime", lambda: 0.0)
+    monkeypatch.setattr(microphone, "uptime", lambda: 0.0)
     yield scripted
     scripted.hangs.set()
     while devices._STREAMS.count:
@@ -165,3 +170,52 @@ def test_digital_silence_is_asked_about_once(portaudio):
     (text,) = asked(half, 6.0)
     assert "channel 2: digital silence" in text
     source.close()
+
+
+@pytest.fixture
+def sound_server(tmp_path):
+    """A real one, without a sound card."""
+    if not all(map(shutil.which, NEEDS)):
+        pytest.skip("PulseAudio is not installed")
+    server = VirtualMicrophone(tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
+def test_the_sources_of_the_sound_server_are_listed_and_heard(sound_server, tmp_path):
+    """By the names that a person knows; PortAudio knows only the server."""
+    listed = streamer("devices", env=sound_server.env, cwd=tmp_path)
+    text = listed.stdout.decode()
+    assert "Remapped" in text
+    assert text.count("sound server") == 2
+    assert "what the" in text
+    env = {name: value for name, value in sound_server.env.items() if name != "PULSE_SOURCE"}
+    words = ["run", "--no-dashboard", "--no-csv", "--duration", "0.2", "--device"]
+    heard = streamer(*words, "speaker.monitor", env=env, cwd=tmp_path)
+    assert b"source: Monitor of Null Output\n" in heard.stdout, heard.stderr
+    several = streamer(*words, "Null Output", env=env, cwd=tmp_path)
+    assert several.returncode == 3
+    assert b"Null Output (sound server: speaker.monitor)" in several.stderr
+
+
+def test_a_source_is_opened_through_the_server(monkeypatch):
+    """Which is told what to record; by name, by the server's own name, and by index."""
+    source = SoundSource("alsa_input.usb", "Headset", 1, 48_000, default=True)
+    monkeypatch.setattr(devices, "sources", lambda: [source])
+    listed = [device(0, "default"), device(1, "pulse")]
+    (found,) = devices._sources(listed, count=9)
+    for wanted in ("headset", "alsa_input.usb", 9, "Headset, sound server"):
+        assert choose([*listed, found], wanted) == found
+    for variable in SELECTS:
+        monkeypatch.setenv(variable, "")  # put back after the test
+    assert found.prepare() == 1
+    assert os.environ["PULSE_SOURCE"] == os.environ["PIPEWIRE_NODE"] == "alsa_input.usb"
+    assert listed[0].prepare() == 0
+
+
+@pytest.mark.parametrize("others", [[device(3, "Headset")], [device(3, "Mic", "PulseAudio")]])
+def test_without_a_server_of_its_own_nothing_is_added(monkeypatch, others):
+    """Or where PortAudio itself knows the server's sources."""
+    monkeypatch.setattr(devices, "sources", lambda: pytest.fail("nobody is asked"))
+    assert devices._sources(others, count=9) == []

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -58,6 +59,10 @@ def test_an_unknown_command_is_a_usage_error(words, messages, capsys):
         (["run", "--rate", "8k"], ["got '8k', expected a whole number above 0"]),
         (["finetune", "--seed", "x"], ["usage: streamer finetune", "got 'x', expected a whole n"]),
         (["config", "show", "--confg"], ["usage: streamer config show", "did you mean --config?"]),
+        (
+            ["report", "~nobody_here/a.csv"],
+            ["and nobody has such a home"],
+        ),
         (["config", "shwo"], ["usage: streamer config", "show"]),
     ],
 )
@@ -78,3 +83,26 @@ def test_help_imports_nothing_slow():
         "assert not {'numpy', 'torch', 'pydantic', 'rich', 'yaml'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_a_home_folder_is_found_without_a_shell(tmp_path, monkeypatch):
+    """In every argument that is a path, also in quotes."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for name, words in {
+        "report": ["~/a.csv", "-o", "~/b.html", "--audio", "~/c"],
+        "file": ["x", "--summary", "~/a.csv", "--save-audio", "~/c", "--log-file", "~/d"],
+        "export": ["~/a.csv", "--to", "srt", "--out", "~/c"],
+        "card": ["~/model", "--notes", "~/a.md"],
+    }.items():
+        args = command_parser(COMMANDS[name]).parse_args(words)
+        found = [value for value in vars(args).values() if isinstance(value, Path | list)]
+        paths = [path for one in found for path in (one if isinstance(one, list) else [one])]
+        assert not [path for path in paths if str(path).startswith("~")]
+
+
+def test_a_csv_in_a_home_that_is_none_is_an_error(monkeypatch, capsys, tmp_path):
+    """One that names the key."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "--demo", "--csv", "~nobody_here/a.csv"]) == 2
+    assert "output.csv: got '~nobody_here/a.csv', and nobody has such" in capsys.readouterr().err

@@ -170,7 +170,11 @@ def test_a_disk_that_hangs_keeps_no_alert_from_the_screen(tmp_path, monkeypatch)
     """It comes without its row, says so, and comes once; rows come in order when they are there."""
     monkeypatch.setattr(recorder, "MAX_ALERT_WAIT_S", 0.05)
     config = Config.model_validate(
-        {"alerts": {"rules": [{"name": "anger", "emotions": ["angry"], "cooldown_s": 0, "clear": 1}]}}
+        {
+            "alerts": {
+                "rules": [{"name": "anger", "emotions": ["angry"], "cooldown_s": 0, "clear": 1}]
+            }
+        }
     )
     answers, hanging = threading.Event(), threading.Event()
     path = tmp_path / "rows.csv"
@@ -198,9 +202,7 @@ def test_a_disk_that_hangs_keeps_no_alert_from_the_screen(tmp_path, monkeypatch)
         yield from blocks(np.concatenate((SAID // 30, SAID // 30, SAID)))
 
     pipeline = Pipeline(ScriptedSource(script()), FakeModel, config)
-    LiveSession(
-        pipeline, config, csv=path, board=None, lines=Watcher(look), duration=None
-    ).run()
+    LiveSession(pipeline, config, csv=path, board=None, lines=Watcher(look), duration=None).run()
     assert order[:2] == [(1, False), 1]
     assert order[-2:] == [numbers(path)[-1], (numbers(path)[-1], True)]
     assert len([one for one in order if isinstance(one, tuple)]) == 2

@@ -85,7 +85,9 @@ def test_excel_opens_what_is_written_for_it(tmp_path):
     assert [u.number for u in session.utterances] == [1, 2]
     assert session.utterances[0].confidence == 0.3
     assert skipped == []
-    with pytest.raises(OutputError, match=r"has ';' between its cells, expected ',': append.*--exc"):
+    with pytest.raises(
+        OutputError, match=r"has ';' between its cells, expected ',': append.*--exc"
+    ):
         CsvLog(path, COLUMNS)
 
 
