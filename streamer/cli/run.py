@@ -102,7 +102,7 @@ def execute(args: Namespace) -> int:
     from streamer.session import LiveSession
     from streamer.sinks.audio_files import AudioSink
     from streamer.sinks.csv_lines import CsvLines
-    from streamer.sinks.lines import JsonLines, PlainLines
+    from streamer.sinks.lines import JsonLines, LineSink, PlainLines
 
     config = load_config(args).config
     csv = None if args.demo and args.csv is None else csv_path(config)
@@ -121,7 +121,8 @@ def execute(args: Namespace) -> int:
         warn_of_licence(config)
         source = _source(args, config)
         pipeline = Pipeline(source, model_loader(config), config)
-        board = lines = None
+        board: Dashboard | None = None
+        lines: LineSink | None = None
         if with_board:
             board = Dashboard(
                 console,

@@ -350,7 +350,7 @@ def test_an_alert_is_on_every_screen_until_it_is_acknowledged():
         for height in (12, 24, 50):
             text = "\n".join(drawn(ALERTED, width, height))
             assert "ALERT angry" in text
-            assert "+1  press a" in text
+            assert "2 alerts  press a" in text
     cleared = pressed(ALERTED, "c")
     seen = pressed(cleared, "a")
     assert "ALERT angry customer" in "\n".join(drawn(cleared, 100, 24))
