@@ -87,14 +87,14 @@ class Browser:
         return answer["result"]
 
     def show(
-        self, page: Path, *, width: int = 1400, height: int = 1000, dark: bool = False
+        self, page: Path | str, *, width: int = 1400, height: int = 1000, dark: bool = False
     ) -> None:
-        """Load a page and wait until it is drawn."""
+        """Load a page, a file or an address, and wait until it is drawn."""
         self.size(width, height)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
         self._loaded = False
-        self.call("Page.navigate", url=page.resolve().as_uri())
+        self.call("Page.navigate", url=page if isinstance(page, str) else page.resolve().as_uri())
         while not self._loaded:
             self._note(self._next())
 

@@ -48,7 +48,8 @@ def add_arguments(parser: CommandParser) -> None:
         "--token-file",
         metavar="FILE",
         type=user_path,
-        help="tokens, one a line, of which each request has to show one",
+        help="tokens, one a line, of which each request has to show one; a line may begin with "
+        "what its token allows: media, view, acknowledge, delete (default: everything)",
     )
     access.add_argument(
         "--twilio-token-file",
@@ -115,7 +116,7 @@ def execute(args: Namespace) -> int:
     twilio = args.twilio_token_file
     access = Access(
         read_tokens(read_text(args.token_file), str(args.token_file)) if args.token_file else (),
-        read_tokens(read_text(twilio), str(twilio))[0] if twilio else None,
+        read_tokens(read_text(twilio), str(twilio))[0].text if twilio else None,
         args.public_url,
     )
     config = load_config(args).config

@@ -1,8 +1,9 @@
-"""Who may send calls and who may watch: tokens, Twilio's signature, origins, host names."""
+"""Who may do what: tokens and their roles, Twilio's signature, origins, host names."""
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from urllib.parse import urlsplit
 
 from streamer.errors import ConfigError
@@ -14,25 +15,51 @@ MIN_TOKEN = 16
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
+class Role(StrEnum):
+    """What a token allows."""
+
+    MEDIA = "media"
+    """To send calls."""
+    VIEW = "view"
+    """To see calls, events and metrics."""
+    ACKNOWLEDGE = "acknowledge"
+    """To acknowledge alerts, and what VIEW allows."""
+    DELETE = "delete"
+    """To delete what is kept of a call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A secret, and what it allows; its text is in no `repr`, so that none is in a log."""
+
+    text: str = field(repr=False)
+    roles: frozenset[Role] = frozenset(Role)
+
+    def allows(self, role: Role) -> bool:
+        """Whether whoever has it may do that."""
+        return role in self.roles or (role is Role.VIEW and Role.ACKNOWLEDGE in self.roles)
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """What a request has to show.
 
     Attributes:
-        tokens: Any of these, as ``Authorization: Bearer TOKEN``; without any, only requests to a
-            loopback name are answered, so that no page of elsewhere gets in by a name of its own.
+        tokens: Any of these that allows what is asked for, as ``Authorization: Bearer TOKEN``;
+            without any, only requests to a loopback name are answered, so that no page of
+            elsewhere gets in by a name of its own.
         twilio_token: The account's auth token, which signs its requests; None to ask for a token
             like everybody's.
         public_url: Where Twilio believes to connect to, as ``wss://voice.example.com``; empty for
             what the request says.
     """
 
-    tokens: tuple[str, ...] = ()
-    twilio_token: str | None = None
+    tokens: tuple[Token, ...] = ()
+    twilio_token: str | None = field(default=None, repr=False)
     public_url: str = ""
 
-    def refusal(self, headers: Mapping[str, str]) -> str | None:
-        """Why a request is refused, for people; None where it is not."""
+    def host_refusal(self, headers: Mapping[str, str]) -> str | None:
+        """Why a request is refused for where it comes from, for people; None where it is not."""
         named, origin = headers.get("host", ""), headers.get("origin")
         try:
             host = urlsplit(f"//{named}").hostname
@@ -43,18 +70,26 @@ class Access:
             return "without a token, only the loopback names are served"
         if page != named:
             return "the page that asks is of another origin"
-        kind, _, given = headers.get("authorization", "").partition(" ")
-        right = False
-        for token in self.tokens:  # each is compared: how long it takes tells nothing
-            right |= hmac.compare_digest(token.encode(), given.encode())
-        if self.tokens and not (right and kind.lower() == "bearer"):
-            return "expected a token: Authorization: Bearer TOKEN"
         return None
+
+    def refusal(self, headers: Mapping[str, str], role: Role) -> str | None:
+        """Why a request is refused, for people; None where it may do what ``role`` allows."""
+        if (refusal := self.host_refusal(headers)) is not None or not self.tokens:
+            return refusal
+        kind, _, given = headers.get("authorization", "").partition(" ")
+        known = right = False
+        for token in self.tokens:  # each is compared: how long it takes tells nothing
+            same = hmac.compare_digest(token.text.encode(), given.encode())
+            known |= same
+            right |= same and token.allows(role)
+        if not known or kind.lower() != "bearer":
+            return "expected a token: Authorization: Bearer TOKEN"
+        return None if right else f"the token does not allow: {role}"
 
     def twilio_refusal(self, headers: Mapping[str, str], url: str) -> str | None:
         """The same for Twilio's streams; ``url`` is what the request asks for."""
         if self.twilio_token is None:
-            return self.refusal(headers)
+            return self.refusal(headers, Role.MEDIA)
         parts = urlsplit(url)
         path = f"{parts.path}?{parts.query}" if parts.query else parts.path
         asked = self.public_url.rstrip("/") + path if self.public_url else url
@@ -63,16 +98,31 @@ class Access:
         return None
 
 
-def read_tokens(text: str, name: str) -> tuple[str, ...]:
+def read_tokens(text: str, name: str) -> tuple[Token, ...]:
     """The tokens in a file, one a line; empty lines and those from ``#`` on count for nothing.
 
+    A line is a token, or what it allows and the token: ``view,acknowledge 0123456789abcdef``.
+
     Raises:
-        ConfigError: There is none, or one is too short.
+        ConfigError: There is none, one is too short, or a role is not known.
     """
-    lines = [line.strip() for line in text.splitlines()]
-    tokens = tuple(line for line in lines if line and not line.startswith("#"))
-    if not tokens or any(len(token) < MIN_TOKEN or not token.isascii() for token in tokens):
-        raise ConfigError(
-            f"{name}: expected tokens of at least {MIN_TOKEN} ASCII letters, one a line"
-        )
+    lines = [line.split() for line in text.splitlines()]
+    tokens = tuple(_token(words, name) for words in lines if words and words[0][0] != "#")
+    if not tokens:
+        raise ConfigError(f"{name}: {_EXPECTED}")
     return tokens
+
+
+_EXPECTED = (
+    f"expected tokens of at least {MIN_TOKEN} ASCII letters, one a line, each alone or behind "
+    f"what it allows, of {', '.join(Role)}, separated by commas"
+)
+
+
+def _token(words: list[str], name: str) -> Token:
+    *roles, secret = words
+    named = roles[0].split(",") if roles else list(Role)
+    fine = len(secret) >= MIN_TOKEN and secret.isascii() and len(roles) <= 1
+    if not fine or not all(role in tuple(Role) for role in named):
+        raise ConfigError(f"{name}: {_EXPECTED}")
+    return Token(secret, frozenset(map(Role, named)))

@@ -4,8 +4,8 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from secrets import token_hex
 
 import uvicorn
 from starlette.applications import Starlette
@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from streamer.server.access import Access
+from streamer.server.access import Access, Role
 from streamer.server.connection import Connection, Limits
 from streamer.server.engine import Engine
 from streamer.server.hub import Hub, Viewer
@@ -22,6 +22,9 @@ from streamer.server.protocols.base import Codec
 from streamer.server.protocols.native import NativeCodec
 from streamer.server.protocols.twilio import TwilioCodec
 from streamer.server.transport import WebSocketTransport
+from streamer.server.wallboard.background import QuietUvicorn
+from streamer.server.wallboard.feed import Board
+from streamer.server.wallboard.routes import Wallboard
 
 logger = logging.getLogger(__name__)
 
@@ -44,13 +47,17 @@ class Server:
         engine: Not started yet.
         access: Who gets in.
         limits: What a peer may ask for.
+        name: Of this server; of no other, and of none before it.
     """
 
-    def __init__(self, engine: Engine, access: Access, limits: Limits) -> None:
+    def __init__(self, engine: Engine, access: Access, limits: Limits, name: str) -> None:
         self._engine = engine
         self._access = access
         self._limits = limits
-        self._hub = Hub(lambda: engine.queue.dropped_partials, lambda: len(engine.queue))
+        self._hub = Hub(name, lambda: engine.queue.dropped_partials, lambda: len(engine.queue))
+        self._board = Board()
+        self._hub.listeners.append(self._board.take)
+        self._wallboard = Wallboard(self._board, access, self._acknowledge)
         self._connections = 0
         self._draining = False
         self._ending = asyncio.Event()  # calls that are left end now
@@ -66,6 +73,7 @@ class Server:
                 Route("/readyz", self._readyz),
                 Route("/metrics", self._metrics),
                 Route("/events", self._events),
+                *self._wallboard.routes(),
             ]
         )
 
@@ -85,6 +93,7 @@ class Server:
             What is not in the CSV and not delivered, in lines for people.
         """
         self._engine.start()
+        showing = asyncio.create_task(self._board.run())
         while not self._draining and self._engine.failure is None:
             await asyncio.sleep(POLL_S)
             self._warn()
@@ -96,6 +105,8 @@ class Server:
         left = await asyncio.to_thread(self._engine.stop)
         self._warn()
         self._hub.close()
+        self._board.close()
+        await showing
         return left
 
     async def _wait_for_calls(self, timeout_s: float, hurry: asyncio.Event | None = None) -> None:
@@ -115,7 +126,8 @@ class Server:
         """What serves the calls of a protocol, with a token like everybody's."""
 
         async def endpoint(websocket: WebSocket) -> None:
-            await self._serve(websocket, codec(), self._access.refusal(websocket.headers))
+            refusal = self._access.refusal(websocket.headers, Role.MEDIA)
+            await self._serve(websocket, codec(), refusal)
 
         return endpoint
 
@@ -149,6 +161,10 @@ class Server:
             return f"{self._limits.calls} calls are in progress, more are not allowed"
         return None
 
+    async def _acknowledge(self, event: dict[str, str]) -> None:
+        shown = self._hub.show(event["call"], event)
+        logger.info("call %s: alert acknowledged: %s", shown["call"], shown["alert"])
+
     # --- viewers and operators ------------------------------------------------------------------
 
     async def _healthz(self, request: Request) -> Response:
@@ -162,12 +178,12 @@ class Server:
         return PlainTextResponse(reason or "ready", 503 if reason else 200)
 
     async def _metrics(self, request: Request) -> Response:
-        if (refusal := self._access.refusal(request.headers)) is not None:
+        if (refusal := self._access.refusal(request.headers, Role.VIEW)) is not None:
             return PlainTextResponse(refusal, 403)
         return Response(self._hub.metrics(), media_type="text/plain; version=0.0.4")
 
     async def _events(self, request: Request) -> Response:
-        if (refusal := self._access.refusal(request.headers)) is not None:
+        if (refusal := self._access.refusal(request.headers, Role.VIEW)) is not None:
             return PlainTextResponse(refusal, 403)
         if len(self._hub.viewers) >= MAX_VIEWERS:
             return PlainTextResponse(f"{MAX_VIEWERS} viewers watch, more are not allowed", 503)
@@ -197,15 +213,6 @@ class Server:
             self._hub.viewers.discard(viewer)
 
 
-class _Uvicorn(uvicorn.Server):
-    """Leaves signals to us: calls in progress are not to be cut by the first one."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
-        yield
-
-
 async def serve(  # noqa: PLR0913 - what to serve, where, to whom, and how it ends
     engine: Engine,
     listener: socket.socket,
@@ -230,7 +237,8 @@ async def serve(  # noqa: PLR0913 - what to serve, where, to whom, and how it en
     Returns:
         What is not in the CSV and not delivered, in lines for people.
     """
-    server = Server(engine, access, limits)
+    name = f"{socket.gethostname()}:{listener.getsockname()[1]}-{token_hex(2)}"
+    server = Server(engine, access, limits, name)
     config = uvicorn.Config(
         server.app(),
         ws="websockets-sansio",
@@ -244,7 +252,7 @@ async def serve(  # noqa: PLR0913 - what to serve, where, to whom, and how it en
         ssl_certfile=tls[0] if tls else None,
         ssl_keyfile=tls[1] if tls else None,
     )
-    web = _Uvicorn(config)
+    web = QuietUvicorn(config)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: loop.call_soon_threadsafe(server.stop))

@@ -76,6 +76,7 @@ class Call:
     Attributes:
         id: The peer's, or one of our own.
         events: What happens in it; ends when all of its rows were written.
+        channels: Those of it that are analysed.
         position: Samples of it that came, at `SAMPLE_RATE`.
     """
 
@@ -87,6 +88,7 @@ class Call:
         self.position = 0
         self._queue = engine.queue
         self._config = config
+        self.channels = config.audio.streams
         self._recorded = RecordedStream(engine.recorder, self.events, config)
         self.id = start.call or f"call-{token_hex(8)}"
         info = SourceInfo(self.id, start.sample_rate, len(start.channels), live=True)

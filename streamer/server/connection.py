@@ -1,6 +1,7 @@
 """One connection: messages in, its call analysed, its events out. On the loop."""
 
 import asyncio
+import json
 import logging
 import time
 from dataclasses import dataclass
@@ -8,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from streamer.errors import InputError
-from streamer.events import PartialResult
 from streamer.server.calls import Call
 from streamer.server.engine import Engine
 from streamer.server.hub import MAX_LINES, Hub
@@ -23,7 +23,7 @@ from streamer.server.protocols.base import (
     Reply,
 )
 from streamer.server.transport import PeerGoneError, Transport
-from streamer.sinks.lines import json_line, summary_lines
+from streamer.sinks.lines import summary_lines
 from streamer.types import SAMPLE_RATE, EndReason, Pcm
 
 logger = logging.getLogger(__name__)
@@ -190,14 +190,14 @@ class Connection:
             if late:
                 logger.warning("%s: its last rows are written later", self._name)
         self._hub.calls.dec()
-        self._hub.show(self._call.id, '{"event": "call_ended"}')
+        self._hub.show(self._call.id, {"event": "call_ended"})
         logger.info("%s: ended", self._name)
 
     async def _show_events(self, call: Call) -> None:
-        self._hub.show(call.id, '{"event": "call_begun"}')
+        self._hub.show(call.id, {"event": "call_begun", "channels": list(call.channels)})
         while (event := await call.events.next()) is not None:
-            line = json_line(event, call.recorded.session)
-            self._hub.publish(call.id, event, None if isinstance(event, PartialResult) else line)
+            values = self._hub.publish(call.id, event, call.recorded.session)
+            line = None if values is None else json.dumps(values)
             self._offer(self._codec.encode(event, line))
         if call.recorded.session is not None:
             self._summary = summary_lines(call.recorded.session, call.recorded.summary)

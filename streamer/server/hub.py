@@ -2,12 +2,22 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from streamer.events import Alert, Event
-from streamer.types import Utterance
+from streamer.events import Alert, Event, UtteranceStarted
+from streamer.sinks.lines import json_values
+from streamer.sinks.row import Session
+from streamer.types import SAMPLE_RATE, Utterance
+
+Shown: TypeAlias = dict[str, Any]
+"""An event of a call as others see it: a JSON object."""
+
+PASSING: Final = ("rolling", "speech")
+"""Kinds of events that a later one supersedes; only whoever draws the present needs them."""
 
 MAX_LINES = 1000
 """Lines that may wait for a viewer; one who is slower loses lines, which is counted."""
@@ -41,12 +51,18 @@ class Hub:
     """Counts what happens in all calls, and shows it to viewers.
 
     Args:
+        name: Of this server; of no other, and of none before it.
         partials_dropped: How many partial results gave way so far.
         waiting: How many utterances wait for the worker.
     """
 
-    def __init__(self, partials_dropped: Callable[[], int], waiting: Callable[[], int]) -> None:
+    def __init__(
+        self, name: str, partials_dropped: Callable[[], int], waiting: Callable[[], int]
+    ) -> None:
+        self.name = name
         self.viewers: set[Viewer] = set()
+        self.listeners: list[Callable[[Shown], None]] = []
+        """Told of every event, on the loop; they never wait."""
         self._registry = CollectorRegistry()
         registry = self._registry
         self.calls = Gauge("streamer_calls", "Calls in progress.", registry=registry)
@@ -81,8 +97,8 @@ class Hub:
         for viewer in self.viewers:
             viewer.end()
 
-    def publish(self, call: str, event: Event, line: str | None) -> None:
-        """Count an event of a call and show its line."""
+    def publish(self, call: str, event: Event, session: Session | None) -> Shown | None:
+        """Count an event of a call and show it; returns its JSON object, as the peer gets it."""
         match event:
             case Utterance():
                 self._rows.inc()
@@ -90,12 +106,25 @@ class Hub:
                 self._inference.observe(event.compute_ms / 1000)
             case Alert():
                 self._alerts.inc()
-        if line is not None:
-            self.show(call, line)
+            case UtteranceStarted():
+                start_s = round(event.start / SAMPLE_RATE, 3)
+                self.show(call, {"event": "speech", "channel": event.channel, "start_s": start_s})
+        values = json_values(event, session)
+        if values is not None:
+            self.show(call, values)
+        return values
 
-    def show(self, call: str, line: str) -> None:
-        """Show viewers a line of JSON, with the call that it is of."""
-        if self.viewers:
-            text = json.dumps({**json.loads(line), "call": call})
+    def show(self, call: str, values: Mapping[str, object]) -> Shown:
+        """Show everybody an event, with the call and the server that it is of; returns that."""
+        shown = self.stamp({**values, "call": call})
+        for listener in self.listeners:
+            listener(shown)
+        if self.viewers and shown["event"] not in PASSING:
+            text = json.dumps(shown)
             for viewer in self.viewers:
                 viewer.offer(text)
+        return shown
+
+    def stamp(self, values: Mapping[str, object]) -> Shown:
+        """An event with the server that it is of, and when it was."""
+        return {**values, "server": self.name, "at": round(time.time(), 3)}

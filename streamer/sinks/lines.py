@@ -104,14 +104,22 @@ class JsonLines(LineSink):
             self.writer.write(f"{line}\n")
 
 
-def json_line(event: Event, session: Session | None) -> str | None:  # noqa: PLR0911 - one a kind
-    """An event as a JSON object; None for one that has no line, as an utterance without session."""
+def json_line(event: Event, session: Session | None) -> str | None:
+    """An event as a line of JSON; None for one that has no line."""
+    values = json_values(event, session)
+    return None if values is None else json.dumps(values)
+
+
+def json_values(  # noqa: PLR0911 - one a kind
+    event: Event, session: Session | None
+) -> dict[str, Value] | None:
+    """An event as a JSON object; None for one that has none, as an utterance without session."""
     match event:
         case Utterance() if session is not None:
-            return _json("utterance", row(event, session))
+            return _object("utterance", row(event, session))
         case PartialResult():
             heard = event.prediction
-            return _json(
+            return _object(
                 "rolling",
                 {
                     "utterance": event.number,
@@ -122,7 +130,7 @@ def json_line(event: Event, session: Session | None) -> str | None:  # noqa: PLR
                 },
             )
         case MoodChanged():
-            return _json(
+            return _object(
                 "mood",
                 {
                     "channel": event.channel,
@@ -133,26 +141,26 @@ def json_line(event: Event, session: Session | None) -> str | None:  # noqa: PLR
             )
         case CallStarted():
             at_s = round(event.position / SAMPLE_RATE, 3)
-            return _json("call", {"call": event.number, "at_s": at_s})
+            return _object("call", {"call": event.number, "at_s": at_s})
         case Alert():
-            return _json("alert", alert_cells(event))
+            return _object("alert", alert_cells(event))
         case Mark():
-            return _json("mark", {"at_s": round(event.at_s, 3), "note": event.note})
+            return _object("mark", {"at_s": round(event.at_s, 3), "note": event.note})
         case StateChanged():
-            return _json("state", asdict(event))
+            return _object("state", asdict(event))
         case Warned():
-            return _json("warning", asdict(event))
+            return _object("warning", asdict(event))
     return None
 
 
 def summary_lines(session: Session, summary: Summary) -> list[str]:
     """What each channel of a session came to, a JSON object each."""
-    return [_json("summary", values) for values in summary.rows(session)]
+    return [json.dumps(_object("summary", values)) for values in summary.rows(session)]
 
 
-def _json(kind: str, values: Mapping[str, Value]) -> str:
+def _object(kind: str, values: Mapping[str, Value]) -> dict[str, Value]:
     finite = {
         key: None if isinstance(value, float) and not math.isfinite(value) else value
         for key, value in values.items()
     }
-    return json.dumps({"event": kind, **finite})
+    return {"event": kind, **finite}

@@ -1,0 +1,101 @@
+"""A wallboard beside a program that does something else: a web server on a thread of its own."""
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+
+from streamer.errors import OutputError
+from streamer.server.access import Access
+from streamer.server.wallboard.feed import Board
+from streamer.server.wallboard.routes import Wallboard
+from streamer.server.wallboard.state import Message
+
+STOP_S = 5.0
+"""How long the end waits for viewers and the thread."""
+
+
+class BackgroundWallboard:
+    """Shows the events that it is given, on a thread of its own.
+
+    Args:
+        listener: Bound; closed at the end.
+        access: Who may view, and who may acknowledge.
+    """
+
+    def __init__(self, listener: socket.socket, access: Access) -> None:
+        self._listener = listener
+        self._access = access
+        self._loop = asyncio.new_event_loop()
+        self._board = Board()
+        self._web: uvicorn.Server | None = None
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="wallboard", daemon=True)
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        host, port = self._listener.getsockname()[:2]
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+
+    def start(self) -> None:
+        """Start the thread; returns when requests are answered."""
+        self._thread.start()
+        if not self._ready.wait(STOP_S):
+            raise OutputError("the wallboard does not start")
+
+    def take(self, event: Message) -> None:
+        """Show an event. On any thread; never waits."""
+        # the loop is closed where nobody waited for what came last
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._board.take, event)
+
+    def stop(self) -> None:
+        """End it; viewers see that nothing more comes."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._end)
+        self._thread.join(STOP_S)
+
+    def _end(self) -> None:
+        self._board.close()
+        if self._web is not None:
+            self._web.should_exit = True
+
+    def _run(self) -> None:
+        with contextlib.closing(self._loop):
+            self._loop.run_until_complete(self._serve())
+
+    async def _serve(self) -> None:
+        wallboard = Wallboard(self._board, self._access, self._acknowledge)
+        self._web = QuietUvicorn(
+            uvicorn.Config(
+                Starlette(routes=wallboard.routes()),
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        showing = asyncio.create_task(self._board.run())
+        self._loop.call_soon(self._ready.set)
+        await self._web.serve(sockets=[self._listener])
+        self._board.close()
+        await showing
+
+    async def _acknowledge(self, event: dict[str, str]) -> None:
+        self._board.take(event)
+
+
+class QuietUvicorn(uvicorn.Server):
+    """Leaves signals to the program: what is in progress is not to be cut by the first one."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield

@@ -1,0 +1,189 @@
+"""What the page is sent: a snapshot, then what changes, a line of JSON each. On the loop.
+
+Changes are gathered for `TICK_S` and written once for all viewers. A viewer who does not keep up
+is sent a snapshot instead of what was missed, so that nobody's memory grows.
+"""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import asdict, fields
+from typing import Any, Final
+
+from streamer.server.wallboard.state import (
+    BoardCall,
+    BoardState,
+    Message,
+    expire,
+    reduce,
+)
+
+logger = logging.getLogger(__name__)
+
+TICK_S: Final = 0.05
+"""How long changes are gathered."""
+
+ALIVE_S: Final = 2.0
+"""How often a viewer hears of a board on which nothing happens."""
+
+EXPIRE_S: Final = 1.0
+"""How often it is looked what has ended long enough ago."""
+
+MAX_LINES: Final = 100
+"""Lines that wait for a viewer: 5 s of a busy board; then a snapshot takes their place."""
+
+_SHOWN: Final = tuple(each.name for each in fields(BoardCall) if each.name != "utterances")
+"""What a tile needs of a call."""
+
+
+class Board:
+    """Keeps the state of all calls and shows viewers what changes. On the loop.
+
+    Args:
+        clock: Tells the time, in seconds since 1970.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._shown = BoardState()  # what viewers know
+        self._viewers: set[asyncio.Queue[bytes]] = set()
+        self._behind: set[asyncio.Queue[bytes]] = set()
+        self._changed = asyncio.Event()
+        self._closed = False
+        self.state = BoardState()
+        """What is known now."""
+
+    @property
+    def viewers(self) -> int:
+        """How many watch."""
+        return len(self._viewers)
+
+    def take(self, event: Message) -> None:
+        """Take an event in; viewers see it at the next tick."""
+        self._become(reduce(self.state, event, self._clock()))
+
+    def close(self) -> None:
+        """End the lines of all viewers, and `run`."""
+        self._closed = True
+        self._changed.set()
+        for viewer in self._viewers:
+            self._offer(viewer, b"")
+
+    async def run(self) -> None:
+        """Show viewers what changes, until the board is closed."""
+        loop = asyncio.get_running_loop()
+        expires_at = loop.time() + EXPIRE_S
+        while not self._closed:
+            try:
+                async with asyncio.timeout(EXPIRE_S):
+                    await self._changed.wait()
+            except TimeoutError:
+                pass
+            if loop.time() >= expires_at:
+                expires_at = loop.time() + EXPIRE_S
+                self._become(expire(self.state, self._clock()))
+            if self._changed.is_set():
+                self._changed.clear()
+                self._show()
+                await asyncio.sleep(TICK_S)
+
+    async def lines(self) -> AsyncIterator[bytes]:
+        """What a viewer is sent, until the board is closed."""
+        viewer: asyncio.Queue[bytes] = asyncio.Queue()
+        self._viewers.add(viewer)
+        try:
+            yield self._snapshot()
+            while not self._closed:
+                try:
+                    async with asyncio.timeout(ALIVE_S):
+                        line = await viewer.get()
+                except TimeoutError:
+                    line = _line({"type": "alive", "now": self._clock()})
+                if viewer in self._behind:
+                    self._behind.discard(viewer)
+                    line = self._snapshot()
+                if line:
+                    yield line
+        finally:
+            self._viewers.discard(viewer)
+            self._behind.discard(viewer)
+
+    def call(self, call_id: str) -> dict[str, Any] | None:
+        """A call with all that is known of it; None where there is none."""
+        found = self.state.calls.get(call_id)
+        return None if found is None else asdict(found)
+
+    def _become(self, state: BoardState) -> None:
+        if state is not self.state:
+            self.state = state
+            self._changed.set()
+
+    def _show(self) -> None:
+        """Write what has changed since the last time, once for all viewers."""
+        before, now = self._shown, self.state
+        self._shown = now
+        if not self._viewers:
+            return
+        message: dict[str, Any] = {"type": "patch", "now": self._clock()}
+        if changes := _changes(before.calls, now.calls):
+            message["calls"] = changes
+        if gone := [call_id for call_id in before.calls if call_id not in now.calls]:
+            message["gone"] = gone
+        if now.servers is not before.servers:
+            message["servers"] = [asdict(server) for server in now.servers.values()]
+        line = _line(message)
+        for viewer in self._viewers:
+            self._offer(viewer, line)
+
+    def _offer(self, viewer: asyncio.Queue[bytes], line: bytes) -> None:
+        if viewer in self._behind:
+            return
+        if viewer.qsize() >= MAX_LINES:
+            self._behind.add(viewer)
+            while not viewer.empty():
+                viewer.get_nowait()
+        viewer.put_nowait(line)
+
+    def _snapshot(self) -> bytes:
+        state = self._shown
+        return _line(
+            {
+                "type": "snapshot",
+                "now": self._clock(),
+                "calls": {call.id: _fields(call, _SHOWN) for call in state.calls.values()},
+                "servers": [asdict(server) for server in state.servers.values()],
+            }
+        )
+
+
+def _changes(
+    before: Mapping[str, BoardCall], now: Mapping[str, BoardCall]
+) -> dict[str, dict[str, Any]]:
+    """Of each call that changed, the fields that did."""
+    changes = {}
+    for call_id, call in now.items():
+        known = before.get(call_id)
+        if known is call:
+            continue
+        names = [
+            name
+            for name in _SHOWN
+            if known is None or getattr(known, name) is not getattr(call, name)
+        ]
+        if names:
+            changes[call_id] = _fields(call, names)
+    return changes
+
+
+def _fields(call: BoardCall, names: tuple[str, ...] | list[str]) -> dict[str, Any]:
+    whole = {name: getattr(call, name) for name in names}
+    for name in ("channels", "alerts"):
+        if name in whole:
+            whole[name] = [asdict(each) for each in whole[name]]
+    return whole
+
+
+def _line(message: Mapping[str, Any]) -> bytes:
+    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
