@@ -34,7 +34,7 @@ class Serving:
         self.process = subprocess.Popen(
             [
                 *(sys.executable, str(CHILD), "serve", "--listen", "127.0.0.1:0"),
-                *("--csv", str(self.csv), *args),
+                *("--csv", str(self.csv), "--ahead", "3600", *args),
             ],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(ROOT)},

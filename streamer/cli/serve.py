@@ -4,6 +4,7 @@ import logging
 import socket
 import ssl
 from importlib.util import find_spec
+from urllib.parse import urlsplit
 
 from streamer.cli.options import (
     add_config,
@@ -65,6 +66,13 @@ def add_arguments(parser: CommandParser) -> None:
         "(default: this server)",
     )
     access.add_argument(
+        "--allow-origin",
+        metavar="URL",
+        action="append",
+        default=[],
+        help="answer web pages of this origin, too: https://desk.example.com; may be repeated",
+    )
+    access.add_argument(
         "--tls-cert", metavar="FILE", type=user_path, help="certificate, with its chain"
     )
     access.add_argument("--tls-key", metavar="FILE", type=user_path, help="its private key")
@@ -85,6 +93,14 @@ def add_arguments(parser: CommandParser) -> None:
         type=positive_float,
         default=30.0,
         help="a call without audio ends after so many seconds (default: 30)",
+    )
+    limits.add_argument(
+        "--ahead",
+        metavar="S",
+        type=positive_float,
+        default=5.0,
+        help="a call may be so many seconds ahead of real time; what is sent faster waits "
+        "(default: 5)",
     )
     limits.add_argument(
         "--drain",
@@ -117,6 +133,7 @@ def execute(args: Namespace) -> int:
     access = Access(
         read_tokens(read_text(args.token_file), str(args.token_file)) if args.token_file else (),
         read_tokens(read_text(twilio), str(twilio))[0].text if twilio else None,
+        tuple(map(_origin, args.allow_origin)),
         args.public_url,
     )
     config = load_config(args).config
@@ -133,7 +150,7 @@ def execute(args: Namespace) -> int:
             engine,
             listener,
             access=access,
-            limits=Limits(calls=args.max_calls, idle_s=args.idle),
+            limits=Limits(calls=args.max_calls, idle_s=args.idle, ahead_s=args.ahead),
             drain_s=args.drain,
             tls=tls,
             listening=lambda: print(f"listening on {url}", flush=True),
@@ -153,6 +170,18 @@ def _address(text: str) -> tuple[str, int]:
     if not host or not port.isdecimal() or int(port) > 65_535:  # noqa: PLR2004 - the highest port
         raise ConfigError(f"--listen: got {text!r}, expected HOST:PORT, as 127.0.0.1:8765")
     return host.strip("[]"), int(port)
+
+
+def _origin(text: str) -> str:
+    """An origin as browsers send it.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or f"{parts.scheme}://{parts.netloc}" != text.lower():
+        raise ConfigError(f"--allow-origin: got {text!r}, expected as https://desk.example.com")
+    return text.lower()
 
 
 def _check_open(args: Namespace) -> None:

@@ -50,12 +50,14 @@ class Access:
             elsewhere gets in by a name of its own.
         twilio_token: The account's auth token, which signs its requests; None to ask for a token
             like everybody's.
+        origins: Of web pages elsewhere that may ask, as ``https://desk.example.com``.
         public_url: Where Twilio believes to connect to, as ``wss://voice.example.com``; empty for
             what the request says.
     """
 
     tokens: tuple[Token, ...] = ()
     twilio_token: str | None = field(default=None, repr=False)
+    origins: tuple[str, ...] = ()
     public_url: str = ""
 
     def host_refusal(self, headers: Mapping[str, str]) -> str | None:
@@ -68,7 +70,7 @@ class Access:
             return "expected the address of a host"
         if not self.tokens and host not in LOOPBACK:
             return "without a token, only the loopback names are served"
-        if page != named:
+        if page != named and origin not in self.origins:
             return "the page that asks is of another origin"
         return None
 
