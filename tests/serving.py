@@ -47,6 +47,9 @@ class Serving:
         found = re.fullmatch(r"listening on http://127\.0\.0\.1:(\d+)\n", line)
         assert found, (folder / "stderr").read_text()
         self.port = int(found[1])
+        self.audiosocket = 0
+        if "--audiosocket" in args:
+            self.audiosocket = int(self.process.stdout.readline().rpartition(":")[2])
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", trust_env=False)
         self.wait(lambda: self.http.get("/readyz").status_code == 200)
 
@@ -64,12 +67,15 @@ class Serving:
             assert time.monotonic() < deadline
             time.sleep(0.05)
 
-    def connect(self, path: str = "/v1/stream", **headers: str) -> ClientConnection:
+    def connect(
+        self, path: str = "/v1/stream", subprotocols: list[str] | None = None, **headers: str
+    ) -> ClientConnection:
         """A connection to it."""
         return connect(
             f"ws://127.0.0.1:{self.port}{path}",
             proxy=None,
             additional_headers=headers,
+            subprotocols=subprotocols,
             open_timeout=WAIT_S,
         )
 

@@ -1,18 +1,25 @@
 """Who may do what: tokens and their roles, Twilio's signature, origins, host names."""
 
 import hmac
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from streamer.errors import ConfigError
 from streamer.server.protocols.twilio import is_signed
+from streamer.server.signatures import SignatureError, SignatureVerifier
 
 MIN_TOKEN = 16
 """Letters of a token."""
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+Network: TypeAlias = IPv4Network | IPv6Network
 
 
 class Role(StrEnum):
@@ -50,14 +57,19 @@ class Access:
             elsewhere gets in by a name of its own.
         twilio_token: The account's auth token, which signs its requests; None to ask for a token
             like everybody's.
+        audiohook: Checks the signatures of Genesys; None to ask for a token like everybody's.
         origins: Of web pages elsewhere that may ask, as ``https://desk.example.com``.
+        networks: From which Asterisk's AudioSocket may come, which knows no token; empty for this
+            machine.
         public_url: Where Twilio believes to connect to, as ``wss://voice.example.com``; empty for
             what the request says.
     """
 
     tokens: tuple[Token, ...] = ()
     twilio_token: str | None = field(default=None, repr=False)
+    audiohook: SignatureVerifier | None = field(default=None, repr=False)
     origins: tuple[str, ...] = ()
+    networks: tuple[Network, ...] = ()
     public_url: str = ""
 
     def host_refusal(self, headers: Mapping[str, str]) -> str | None:
@@ -98,6 +110,24 @@ class Access:
         if not is_signed(self.twilio_token, asked, headers.get("x-twilio-signature", "")):
             return "expected X-Twilio-Signature of this account and address"
         return None
+
+    def audiohook_refusal(self, headers: Mapping[str, str], target: str) -> str | None:
+        """The same for Genesys's; ``target`` is path and query of the request."""
+        if self.audiohook is None:
+            return self.refusal(headers, Role.MEDIA)
+        try:
+            self.audiohook.verify(target, headers, time.time())
+        except SignatureError as error:
+            return str(error)
+        return None
+
+    def peer_refusal(self, address: str) -> str | None:
+        """The same for AudioSocket, of which no more is known than where it comes from."""
+        peer = ip_address(address)
+        peer = getattr(peer, "ipv4_mapped", None) or peer  # as a socket for both families has it
+        if any(peer in network for network in self.networks) or peer.is_loopback:
+            return None
+        return f"{address} is not of a network that may send calls"
 
 
 def read_tokens(text: str, name: str) -> tuple[Token, ...]:

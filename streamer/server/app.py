@@ -4,7 +4,8 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from secrets import token_hex
 
 import uvicorn
@@ -16,12 +17,13 @@ from starlette.websockets import WebSocket
 
 from streamer.server.access import Access, Role
 from streamer.server.connection import Connection, Limits
+from streamer.server.endpoints import ENDPOINTS, Asked, Endpoint
 from streamer.server.engine import Engine
 from streamer.server.hub import Hub, Viewer
-from streamer.server.protocols.base import Codec
-from streamer.server.protocols.native import NativeCodec
-from streamer.server.protocols.twilio import TwilioCodec
-from streamer.server.transport import WebSocketTransport
+from streamer.server.protocols.audiosocket import AudioSocketCodec
+from streamer.server.protocols.base import Codec, ProtocolError
+from streamer.server.sockets import SPARE_CONNECTIONS, BoundedHttp
+from streamer.server.transport import TcpTransport, Transport, WebSocketTransport
 from streamer.server.wallboard.background import QuietUvicorn
 from streamer.server.wallboard.feed import Board
 from streamer.server.wallboard.routes import Wallboard
@@ -29,6 +31,9 @@ from streamer.server.wallboard.routes import Wallboard
 logger = logging.getLogger(__name__)
 
 MAX_VIEWERS = 50
+
+TRY_AGAIN = 1013
+"""Code with which a connection is closed that can be served later (IANA)."""
 
 HEARTBEAT_S = 5.0
 """How often a viewer hears of a server in which nothing happens."""
@@ -67,8 +72,7 @@ class Server:
         """Its addresses."""
         return Starlette(
             routes=[
-                WebSocketRoute("/v1/stream", self._calls(NativeCodec)),
-                WebSocketRoute("/v1/twilio", self._twilio),
+                *(WebSocketRoute(path, self._calls(each)) for path, each in ENDPOINTS.items()),
                 Route("/healthz", self._healthz),
                 Route("/readyz", self._readyz),
                 Route("/metrics", self._metrics),
@@ -122,34 +126,67 @@ class Server:
 
     # --- calls ----------------------------------------------------------------------------------
 
-    def _calls(self, codec: Callable[[], Codec]) -> Callable[[WebSocket], Awaitable[None]]:
-        """What serves the calls of a protocol, with a token like everybody's."""
+    def _calls(self, endpoint: Endpoint) -> Callable[[WebSocket], Awaitable[None]]:
+        """What serves the WebSockets of an address."""
 
-        async def endpoint(websocket: WebSocket) -> None:
-            refusal = self._access.refusal(websocket.headers, Role.MEDIA)
-            await self._serve(websocket, codec(), refusal)
+        async def serve_call(websocket: WebSocket) -> None:
+            url = websocket.url
+            target = f"{url.path}?{url.query}" if url.query else url.path
+            asked = Asked(str(url), target, websocket.query_params, websocket.headers)
+            if (refusal := endpoint.refusal(self._access, asked)) is not None:
+                await self._deny(websocket, refusal, 403)
+            elif (refusal := self._unready()) is not None:
+                await self._deny(websocket, refusal, 503)
+            else:
+                await self._serve(websocket, endpoint, asked)
 
-        return endpoint
+        return serve_call
 
-    async def _twilio(self, websocket: WebSocket) -> None:
-        refusal = self._access.twilio_refusal(websocket.headers, str(websocket.url))
-        await self._serve(websocket, TwilioCodec(), refusal)
-
-    async def _serve(self, websocket: WebSocket, codec: Codec, refusal: str | None) -> None:
-        if refusal is not None or (refusal := self._unready()) is not None:
-            status = 503 if self._unready() == refusal else 403
-            self._hub.refused.inc()
-            logger.warning("a connection was refused: %s", refusal)
-            await websocket.send_denial_response(PlainTextResponse(refusal, status))
+    async def _serve(self, websocket: WebSocket, endpoint: Endpoint, asked: Asked) -> None:
+        try:
+            codec = endpoint.codec(asked)
+        except ProtocolError as error:
+            await self._deny(websocket, str(error), 400)
             return
+        offered: list[str] = websocket.scope.get("subprotocols", [])
+        known = [each for each in offered if each in codec.subprotocols]
+        with self._counted():
+            await websocket.accept(known[0] if known else None)
+            await self._run(WebSocketTransport(websocket), codec)
+
+    async def take_audiosocket(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Serve a TCP connection of Asterisk's AudioSocket."""
+        transport = TcpTransport(reader, writer)
+        refusal = self._access.peer_refusal(writer.get_extra_info("peername")[0])
+        if refusal is not None or (refusal := self._unready()) is not None:
+            self._note_refusal(refusal)
+            await transport.close(TRY_AGAIN, refusal)
+            return
+        with self._counted():
+            await self._run(transport, AudioSocketCodec())
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Count a connection, from before it is accepted on."""
         self._connections += 1
         try:
-            await websocket.accept()
-            transport = WebSocketTransport(websocket)
-            connection = Connection(transport, codec, self._engine, self._hub, self._limits)
-            await connection.run(self._ending)
+            yield
         finally:
             self._connections -= 1
+
+    async def _run(self, transport: Transport, codec: Codec) -> None:
+        connection = Connection(transport, codec, self._engine, self._hub, self._limits)
+        await connection.run(self._ending)
+
+    async def _deny(self, websocket: WebSocket, refusal: str, status: int) -> None:
+        self._note_refusal(refusal)
+        await websocket.send_denial_response(PlainTextResponse(refusal, status))
+
+    def _note_refusal(self, refusal: str) -> None:
+        self._hub.refused.inc()
+        logger.warning("a connection was refused: %s", refusal)
 
     def _unready(self) -> str | None:
         """Why no call can be taken now; None where one can."""
@@ -221,6 +258,7 @@ async def serve(  # noqa: PLR0913 - what to serve, where, to whom, and how it en
     limits: Limits,
     drain_s: float,
     tls: tuple[str, str] | None = None,
+    audiosocket: socket.socket | None = None,
     listening: Callable[[], None] = lambda: None,
 ) -> list[str]:
     """Serve until SIGTERM or SIGINT.
@@ -232,6 +270,7 @@ async def serve(  # noqa: PLR0913 - what to serve, where, to whom, and how it en
         limits: What a peer may ask for.
         drain_s: How long calls in progress may go on after the signal.
         tls: The files of certificate and key; None for none.
+        audiosocket: Bound, for calls of Asterisk over TCP; None for none.
         listening: Told when the model is being loaded and requests are answered.
 
     Returns:
@@ -241,6 +280,7 @@ async def serve(  # noqa: PLR0913 - what to serve, where, to whom, and how it en
     server = Server(engine, access, limits, name)
     config = uvicorn.Config(
         server.app(),
+        http=BoundedHttp.limited_to(limits.calls + SPARE_CONNECTIONS),
         ws="websockets-sansio",
         ws_max_size=limits.message_bytes,
         ws_per_message_deflate=False,
@@ -257,9 +297,16 @@ async def serve(  # noqa: PLR0913 - what to serve, where, to whom, and how it en
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: loop.call_soon_threadsafe(server.stop))
     serving = asyncio.create_task(web.serve(sockets=[listener]))
+    tcp = (
+        await asyncio.start_server(server.take_audiosocket, sock=audiosocket)
+        if audiosocket is not None
+        else None
+    )
     listening()
     try:
         return await server.run_until_stopped(drain_s)
     finally:
+        if tcp is not None:
+            tcp.close()
         web.should_exit = True
         await serving

@@ -114,6 +114,15 @@ class Call:
         """Analyse the next samples, shape (samples, channels). On a segmenter thread."""
         self._analyse(self._frontend.convert(pcm))
 
+    def skip(self, seconds: float) -> None:
+        """Pass over audio that is missing; open utterances end before. On a segmenter thread."""
+        self._analyse(self._frontend.flush())
+        samples = round(seconds * SAMPLE_RATE)
+        self.position += samples
+        self._clock = (self.position, time.monotonic())
+        for index, channel in enumerate(self._channels):
+            self._report(index, channel.skip(samples))
+
     def end(self, reason: EndReason) -> None:
         """End it: an utterance that is open is classified as it is. On a segmenter thread."""
         self._analyse(self._frontend.flush())

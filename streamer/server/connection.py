@@ -1,7 +1,6 @@
 """One connection: messages in, its call analysed, its events out. On the loop."""
 
 import asyncio
-import json
 import logging
 import time
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ from streamer.server.hub import MAX_LINES, Hub
 from streamer.server.protocols.base import (
     CallAudio,
     CallEnd,
-    CallHeld,
+    CallGap,
+    CallItem,
     CallStart,
     Codec,
     Ending,
@@ -88,6 +88,7 @@ class Connection:
         self._rate = SAMPLE_RATE
         self._gathered: list[Pcm] = []
         self._began = time.monotonic()
+        self._skipped_s = 0.0  # of its position: audio that never came
         self._busy: asyncio.Future[None] | None = None  # what a segmenter thread does for it
         self._pump: asyncio.Task[None] | None = None
         self._summary: list[str] = []
@@ -135,18 +136,27 @@ class Connection:
             if message is None:
                 return
             for item in self._codec.decode(message):
-                match item:
-                    case CallStart():
-                        self._begin(item)
-                    case CallAudio() if len(item.pcm):
-                        await self._push(item.pcm)
-                        idle_at = asyncio.get_running_loop().time() + self._limits.idle_s
-                    case CallHeld():
-                        idle_at = asyncio.get_running_loop().time() + self._limits.idle_s
-                    case Reply():
-                        self._offer([item.message])
-                    case CallEnd():
-                        return
+                if isinstance(item, CallEnd):
+                    return
+                if await self._follow(item):
+                    idle_at = asyncio.get_running_loop().time() + self._limits.idle_s
+
+    async def _follow(self, item: CallItem) -> bool:
+        """Do what an item stands for; returns whether it is a sign of life of the call."""
+        match item:
+            case CallStart():
+                self._begin(item)
+                return False
+            case CallAudio():
+                if len(item.pcm):
+                    await self._push(item.pcm)
+                return len(item.pcm) > 0
+            case CallGap():
+                await self._skip(item.seconds)
+            case Reply():
+                self._offer([item.message])
+                return False
+        return True
 
     def _begin(self, start: CallStart) -> None:
         call = self._call = Call(start, self._engine)
@@ -163,9 +173,18 @@ class Connection:
             return
         await self._analyse()
         assert self._call is not None, "audio before a start"  # noqa: S101 - for mypy
-        ahead = self._call.position / SAMPLE_RATE - (time.monotonic() - self._began)
+        ahead = self._call.position / SAMPLE_RATE - self._skipped_s
+        ahead -= time.monotonic() - self._began
         if ahead > self._limits.ahead_s:  # nobody's recording crowds out other people's calls
             await asyncio.sleep(ahead - self._limits.ahead_s)
+
+    async def _skip(self, seconds: float) -> None:
+        await self._analyse()
+        if self._call is not None:
+            self._skipped_s += seconds
+            loop = asyncio.get_running_loop()
+            self._busy = loop.run_in_executor(self._engine.segmenters, self._call.skip, seconds)
+            await asyncio.shield(self._busy)
 
     async def _analyse(self) -> None:
         pcm, self._gathered = self._gathered, []
@@ -196,9 +215,8 @@ class Connection:
     async def _show_events(self, call: Call) -> None:
         self._hub.show(call.id, {"event": "call_begun", "channels": list(call.channels)})
         while (event := await call.events.next()) is not None:
-            values = self._hub.publish(call.id, event, call.recorded.session)
-            line = None if values is None else json.dumps(values)
-            self._offer(self._codec.encode(event, line))
+            shown = self._hub.publish(call.id, event, call.recorded.session)
+            self._offer(self._codec.encode(event, shown))
         if call.recorded.session is not None:
             self._summary = summary_lines(call.recorded.session, call.recorded.summary)
 
@@ -224,6 +242,9 @@ class Connection:
         writer.cancel()
         try:
             async with asyncio.timeout(LINES_TIMEOUT_S):
+                if self._codec.peer_closes:
+                    while await self._transport.receive() is not None:
+                        pass  # what it had sent before it knew
                 await self._transport.close(code, reason)
         except TimeoutError:
             logger.warning("%s: its peer reads nothing", self._name)

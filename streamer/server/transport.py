@@ -1,10 +1,14 @@
 """How messages come and go: over a WebSocket, or over whatever else has the same three methods."""
 
+import asyncio
 from typing import Protocol
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from streamer.server.protocols.base import Message
+
+READ_BYTES = 64 * 1024
+"""Read at once from a TCP connection."""
 
 
 class PeerGoneError(Exception):
@@ -41,7 +45,10 @@ class WebSocketTransport:
 
     async def receive(self) -> Message | None:
         """The next message; None when the peer has closed the connection."""
-        message = await self._websocket.receive()
+        try:
+            message = await self._websocket.receive()
+        except RuntimeError:  # of Starlette, when it has said already that the peer is gone
+            return None
         if message["type"] == "websocket.disconnect":
             return None
         text: str | None = message.get("text")
@@ -63,4 +70,36 @@ class WebSocketTransport:
         try:
             await self._websocket.close(code, reason.encode()[:120].decode(errors="ignore"))
         except (WebSocketDisconnect, RuntimeError):
+            return
+
+
+class TcpTransport:
+    """A TCP connection; its messages are stretches of the stream, cut anywhere."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def receive(self) -> Message | None:
+        """The next bytes; None when the peer has closed the connection."""
+        try:
+            return await self._reader.read(READ_BYTES) or None
+        except ConnectionError:
+            return None
+
+    async def send(self, message: Message) -> None:
+        """Send bytes. Raises PeerGoneError as `Transport` says."""
+        try:
+            self._writer.write(message.encode() if isinstance(message, str) else message)
+            await self._writer.drain()
+        except ConnectionError as error:
+            raise PeerGoneError from error
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close it; there is no place for code and reason."""
+        del code, reason
+        try:
+            self._writer.close()
+            await self._writer.wait_closed()
+        except ConnectionError:
             return

@@ -1,11 +1,12 @@
 """What every protocol's messages come down to: a call begins, sounds, and ends."""
 
+import base64
 import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from streamer.errors import InputError
 from streamer.events import Event
@@ -69,7 +70,14 @@ class CallHeld:
     """The call goes on without audio: it is paused or on hold, and its peer is there."""
 
 
-CallItem: TypeAlias = CallStart | CallAudio | CallHeld | CallEnd | Reply
+@dataclass(frozen=True, slots=True)
+class CallGap:
+    """So many seconds of the call are missing here; an open utterance ends before them."""
+
+    seconds: float
+
+
+CallItem: TypeAlias = CallStart | CallAudio | CallGap | CallHeld | CallEnd | Reply
 
 
 class Ending(Enum):
@@ -89,6 +97,12 @@ class Codec:
     A protocol overrides `decode`, and of the others what it has messages for.
     """
 
+    subprotocols: ClassVar[tuple[str, ...]] = ()
+    """Of WebSocket (RFC 6455), by which its peers ask for it."""
+
+    peer_closes = False
+    """Whether the peer closes the connection after the last message that it is sent."""
+
     def greet(self) -> list[Message]:
         """What the peer is sent when it has connected."""
         return []
@@ -101,14 +115,14 @@ class Codec:
         """
         raise NotImplementedError
 
-    def encode(self, event: Event, line: str | None) -> list[Message]:
+    def encode(self, event: Event, shown: Mapping[str, Any] | None) -> list[Message]:
         """What the peer is sent of an event.
 
         Args:
             event: Of its call.
-            line: The event as `streamer run --json` writes it; None where it writes none.
+            shown: The event as `streamer run --json` writes it; None where it writes none.
         """
-        del event, line
+        del event, shown
         return []
 
     def close(self, ending: Ending, reason: str, summary: Sequence[str]) -> list[Message]:
@@ -166,6 +180,14 @@ def number_of(message: Mapping[str, Any], key: str) -> int:
     if isinstance(found, int) and not isinstance(found, bool) and 0 <= found < 10**15:
         return found
     raise ProtocolError(f"{key}: got {_quoted(found)}, expected a whole number")
+
+
+def base64_of(message: Mapping[str, Any], key: str) -> bytes:
+    """Base64 in a message. Raises ProtocolError where it is missing or something else."""
+    try:
+        return base64.b64decode(text_of(message, key), validate=True)
+    except ValueError as error:  # also of what is not ASCII
+        raise ProtocolError(f"{key}: got no base64, expected base64") from error
 
 
 def call_id(text: str) -> str:

@@ -9,17 +9,13 @@ text ``{"end": true}`` ends the call; the connection stays open until all events
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Self, TypeAlias, get_args
+from typing import Any, Self, get_args
 
-import numpy as np
-
-from streamer.audio.g711 import decode
-from streamer.audio.pcm import to_int16
 from streamer.config.schema import ANY
-from streamer.errors import InputError
 from streamer.events import Event
+from streamer.server.protocols.audio import BYTES, MAX_CHANNELS, Encoding, decode_audio
 from streamer.server.protocols.base import (
     CallAudio,
     CallEnd,
@@ -36,15 +32,8 @@ from streamer.server.protocols.base import (
 )
 from streamer.types import Pcm
 
-Encoding: TypeAlias = Literal["s16le", "f32le", "mulaw", "alaw"]
-
-BYTES: dict[str, int] = {"s16le": 2, "f32le": 4, "mulaw": 1, "alaw": 1}
-"""Of a sample."""
-
 RATES = (4_000, 192_000)
 """Samples a second that a header may name."""
-
-MAX_CHANNELS = 8
 
 MAX_NAME = 40
 """Letters of a channel's name."""
@@ -116,21 +105,7 @@ class Header:
         Raises:
             ProtocolError: Part of a sample, or a sample that is no number.
         """
-        if len(data) % self.frame_bytes:
-            raise ProtocolError(
-                f"audio: got {len(data)} bytes, expected whole samples of {self.frame_bytes} bytes"
-            )
-        match self.encoding:
-            case "s16le":
-                samples = np.frombuffer(data, "<i2").astype(np.int16)
-            case "f32le":
-                try:
-                    samples = to_int16(np.frombuffer(data, "<f4").astype(np.float32), "audio")
-                except InputError as error:
-                    raise ProtocolError(str(error)) from error
-            case law:
-                samples = decode(data, law)
-        return samples.reshape(-1, len(self.channels))
+        return decode_audio(data, self.encoding, len(self.channels))
 
 
 class NativeCodec(Codec):
@@ -152,10 +127,10 @@ class NativeCodec(Codec):
             raise ProtocolError(f"got {message!a:.80}, expected binary audio or {END}")
         return [CallEnd()]
 
-    def encode(self, event: Event, line: str | None) -> list[Message]:
+    def encode(self, event: Event, shown: Mapping[str, Any] | None) -> list[Message]:
         """The line of an event that has one."""
         del event
-        return [] if line is None else [line]
+        return [] if shown is None else [json.dumps(shown)]
 
     def close(self, ending: Ending, reason: str, summary: Sequence[str]) -> list[Message]:
         """The summary."""

@@ -1,6 +1,8 @@
 """Tracks that arrive one by one, each piece with its place in time, brought together."""
 
+from bisect import insort
 from collections.abc import Sequence
+from operator import itemgetter
 
 import numpy as np
 
@@ -10,15 +12,62 @@ from streamer.types import Pcm
 MAX_SKEW_S = 0.5
 """How far one track may be behind another before silence stands in for it."""
 
+MAX_DISORDER_S = 0.2
+"""How long a hole in a track waits for a piece that others have overtaken."""
+
+MAX_EARLY = 64
+"""Pieces of a track that may wait for an earlier one."""
+
 MAX_JUMP_S = 60.0
 """How far a piece may lie beyond what has come so far; more is a damaged place."""
+
+
+class _Track:
+    """One track: what is in place, and what came too early."""
+
+    def __init__(self) -> None:
+        self.pieces: list[Pcm] = []
+        self.end = 0
+        """Up to where it is complete, in samples."""
+        self.newest = 0
+        """Up to where something has come."""
+        self.late_samples = 0
+        self._early: list[tuple[int, Pcm]] = []  # by their place
+
+    def add(self, at: int, pcm: Pcm) -> None:
+        """Take a piece that begins at a sample."""
+        self.newest = max(self.newest, at + len(pcm))
+        insort(self._early, (at, pcm), key=itemgetter(0))
+        self._place()
+        if len(self._early) > MAX_EARLY:
+            self.pad(self._early[0][0])
+
+    def pad(self, to: int) -> None:
+        """Give up waiting for what is missing before a sample; silence stands in for it."""
+        while self.end < to:
+            begins = self._early[0][0] if self._early else to
+            self._append(np.zeros(min(begins, to) - self.end, np.int16))
+            self._place()
+
+    def _place(self) -> None:
+        while self._early and self._early[0][0] <= self.end:
+            at, pcm = self._early.pop(0)
+            late = min(len(pcm), self.end - at)
+            self.late_samples += late
+            self._append(pcm[late:])
+
+    def _append(self, pcm: Pcm) -> None:
+        if len(pcm):
+            self.pieces.append(pcm)
+            self.end += len(pcm)
 
 
 class TrackAligner:
     """Puts the pieces of tracks side by side.
 
-    A hole in a track becomes silence. A piece, or part of one, for which silence already stands in
-    comes too late and is dropped, which is counted.
+    Pieces may overtake each other within `MAX_DISORDER_S`. A hole that is older becomes silence. A
+    piece, or part of one, for which silence already stands in comes too late and is dropped, which
+    is counted.
 
     Args:
         tracks: Their names, in the order of the channels that come out.
@@ -26,13 +75,16 @@ class TrackAligner:
     """
 
     def __init__(self, tracks: Sequence[str], sample_rate: int) -> None:
-        self.late_samples = 0
-        """Samples that came too late."""
-        self._pieces: dict[str, list[Pcm]] = {track: [] for track in tracks}
-        self._ends: dict[str, int] = dict.fromkeys(tracks, 0)
+        self._tracks = {track: _Track() for track in tracks}
         self._begin = 0  # of what was not handed out yet
         self._skew = round(MAX_SKEW_S * sample_rate)
+        self._disorder = round(MAX_DISORDER_S * sample_rate)
         self._jump = round(MAX_JUMP_S * sample_rate)
+
+    @property
+    def late_samples(self) -> int:
+        """Samples that came too late."""
+        return sum(track.late_samples for track in self._tracks.values())
 
     def add(self, track: str, at: int, pcm: Pcm) -> Pcm:
         """Take a piece of a track.
@@ -48,48 +100,39 @@ class TrackAligner:
         Raises:
             ProtocolError: There is no such track, or the place is far beyond what came so far.
         """
-        if track not in self._ends:
+        if track not in self._tracks:
             raise ProtocolError(
-                f"track: got {track!a:.80}, expected {', '.join(self._ends)}, as start says"
+                f"track: got {track!a:.80}, expected {', '.join(self._tracks)}, as start says"
             )
-        if at > max(self._ends.values()) + self._jump:
+        if at > self._newest + self._jump:
             raise ProtocolError(
                 f"timestamp: got a jump of more than {MAX_JUMP_S:.0f} s, expected none"
             )
-        end = self._ends[track]
-        late = min(len(pcm), max(0, end - at))
-        self.late_samples += late
-        if late < len(pcm):
-            self._pad(track, at)
-            self._append(track, pcm[late:])
-        newest = max(self._ends.values())
-        for other in self._ends:
-            self._pad(other, newest - self._skew)
-        return self._take(min(self._ends.values()))
+        self._tracks[track].add(at, pcm)
+        newest = self._newest
+        for each in self._tracks.values():
+            each.pad(max(each.newest - self._disorder, newest - self._skew))
+        return self._take(min(each.end for each in self._tracks.values()))
 
     def flush(self) -> Pcm:
         """All that is left, shape (samples, tracks), silence in place of what is missing."""
-        newest = max(self._ends.values())
-        for track in self._ends:
-            self._pad(track, newest)
+        newest = self._newest
+        for each in self._tracks.values():
+            each.pad(newest)
         return self._take(newest)
 
-    def _pad(self, track: str, to: int) -> None:
-        if to > self._ends[track]:
-            self._append(track, np.zeros(to - self._ends[track], np.int16))
-
-    def _append(self, track: str, pcm: Pcm) -> None:
-        self._pieces[track].append(pcm)
-        self._ends[track] += len(pcm)
+    @property
+    def _newest(self) -> int:
+        return max(each.newest for each in self._tracks.values())
 
     def _take(self, to: int) -> Pcm:
         count = to - self._begin
         if count <= 0:
-            return np.zeros((0, len(self._ends)), np.int16)
-        out = np.empty((count, len(self._ends)), np.int16)
-        for index, (track, pieces) in enumerate(self._pieces.items()):
-            whole = np.concatenate(pieces)
+            return np.zeros((0, len(self._tracks)), np.int16)
+        out = np.empty((count, len(self._tracks)), np.int16)
+        for index, track in enumerate(self._tracks.values()):
+            whole = np.concatenate(track.pieces)
             out[:, index] = whole[:count]
-            self._pieces[track] = [whole[count:]]
+            track.pieces = [whole[count:]]
         self._begin = to
         return out

@@ -5,7 +5,6 @@ is what it plays to them: the agent.
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import json
@@ -24,6 +23,7 @@ from streamer.server.protocols.base import (
     Codec,
     Message,
     ProtocolError,
+    base64_of,
     call_id,
     json_object,
     metadata_of,
@@ -91,11 +91,7 @@ def parse(text: str | bytes) -> TwilioMessage:
             track = text_of(media, "track")
             if track not in CHANNELS:
                 raise ProtocolError(f"track: got {track!a:.80}, expected {', '.join(CHANNELS)}")
-            try:
-                payload = base64.b64decode(text_of(media, "payload"), validate=True)
-            except (binascii.Error, ValueError) as error:
-                raise ProtocolError("payload: got no base64, expected base64 mu-law") from error
-            return Media(track, number_of(media, "timestamp"), payload)
+            return Media(track, number_of(media, "timestamp"), base64_of(media, "payload"))
         case "stop":
             return Stop()
         case str() if event in IGNORED:
