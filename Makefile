@@ -1,6 +1,6 @@
 # make run    sets up everything and listens; make run ARGS="--duration 20 --csv out.csv"
 # make test   sets up everything and passes the tests
-.PHONY: help setup setup-test run test test-portable test-docs lint docs tables lock screenshots clean bench load soak
+.PHONY: serve-load serve-soak help setup setup-test run test test-portable test-docs lint docs tables lock screenshots clean bench load soak
 
 bin := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 
@@ -46,6 +46,12 @@ bench: ## measure speed and latency into benchmarks/RESULTS.md; five minutes of 
 
 load: ## measure how many lines one process keeps up with into benchmarks/LOAD.md; seven minutes of a quiet machine
 	$(bin)/python benchmarks/load.py --page benchmarks
+
+serve-load: ## how many calls one server takes, 15 and 30 of a minute each; three minutes of a quiet machine
+	$(bin)/python benchmarks/serve.py
+
+serve-soak: ## 10,000 calls begun and ended: memory, files and threads of the server stay flat; ten minutes
+	$(bin)/python benchmarks/serve_soak.py
 
 soak: ## a day of speech and silence, faster than real time, into benchmarks/SOAK.md; twenty minutes
 	$(bin)/python benchmarks/soak.py --page benchmarks
