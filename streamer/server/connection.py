@@ -87,7 +87,7 @@ class Connection:
         self._call: Call | None = None
         self._rate = SAMPLE_RATE
         self._gathered: list[Pcm] = []
-        self._began = time.monotonic()
+        self._began = self._heard_at = time.monotonic()
         self._skipped_s = 0.0  # of its position: audio that never came
         self._busy: asyncio.Future[None] | None = None  # what a segmenter thread does for it
         self._pump: asyncio.Task[None] | None = None
@@ -99,47 +99,50 @@ class Connection:
         self._offer(self._codec.greet())
         writer = asyncio.create_task(self._write())
         receiving = asyncio.create_task(self._receive())
+        silence = asyncio.create_task(self._wait_for_silence())
         stopping = asyncio.create_task(ending.wait())
         code, reason = FAULT, "a fault in the server"
         try:
-            await asyncio.wait({receiving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({receiving, silence, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if receiving.done():
                 receiving.result()
                 code, reason = NORMAL, ""
+            elif silence.done():
+                idle_s = self._limits.idle_s
+                code, reason = self._refuse(f"got no audio for {idle_s:g} s, expected some")
             else:
                 code, reason = RESTARTS, "the server ends"
-        except (InputError, TimeoutError) as error:
-            code, reason = REFUSED, str(error)
-            self._hub.refused.inc()
-            logger.warning("%s: cut: %s", self._name, reason)
+        except InputError as error:
+            code, reason = self._refuse(str(error))
         finally:
-            receiving.cancel()
-            stopping.cancel()
+            for task in (receiving, silence, stopping):
+                task.cancel()
             await self._end(EndReason.STOPPED if code == RESTARTS else EndReason.END_OF_INPUT)
             self._offer(self._codec.close(ENDINGS[code], reason, self._summary))
             await self._close(writer, code, reason)
+
+    def _refuse(self, reason: str) -> tuple[int, str]:
+        """Say why it is cut; returns code and reason."""
+        self._hub.refused.inc()
+        logger.warning("%s: cut: %s", self._name, reason)
+        return REFUSED, reason
 
     @property
     def _name(self) -> str:
         return f"call {self._call.id}" if self._call is not None else "connection without a call"
 
     async def _receive(self) -> None:
-        idle_at = asyncio.get_running_loop().time() + self._limits.idle_s
-        while True:
-            try:
-                async with asyncio.timeout_at(idle_at):
-                    message = await self._transport.receive()
-            except TimeoutError:
-                raise TimeoutError(
-                    f"got no audio for {self._limits.idle_s:g} s, expected some"
-                ) from None
-            if message is None:
-                return
+        while (message := await self._transport.receive()) is not None:
             for item in self._codec.decode(message):
                 if isinstance(item, CallEnd):
                     return
                 if await self._follow(item):
-                    idle_at = asyncio.get_running_loop().time() + self._limits.idle_s
+                    self._heard_at = time.monotonic()
+
+    async def _wait_for_silence(self) -> None:
+        """Return when no audio has come for too long: one timer for all messages."""
+        while (left := self._heard_at + self._limits.idle_s - time.monotonic()) > 0:  # noqa: ASYNC110 - time, not an event
+            await asyncio.sleep(left)
 
     async def _follow(self, item: CallItem) -> bool:
         """Do what an item stands for; returns whether it is a sign of life of the call."""
@@ -176,7 +179,9 @@ class Connection:
         ahead = self._call.position / SAMPLE_RATE - self._skipped_s
         ahead -= time.monotonic() - self._began
         if ahead > self._limits.ahead_s:  # nobody's recording crowds out other people's calls
-            await asyncio.sleep(ahead - self._limits.ahead_s)
+            wait = ahead - self._limits.ahead_s
+            self._heard_at = time.monotonic() + wait  # its silence is our doing
+            await asyncio.sleep(wait)
 
     async def _skip(self, seconds: float) -> None:
         await self._analyse()

@@ -72,10 +72,10 @@ def test_two_tracks_of_twilio_become_two_channels():
     start = Start("MZ1", "CA1", ("inbound", "outbound"), {})
     (call,) = decoder.decode(twilio.serialize(start))
     assert (call.call, call.sample_rate, call.channels) == ("CA1", 8000, ("customer", "agent"))
-    assert decoder.decode(twilio.serialize(Media("outbound", 0, b"\x80" * 160))) == []
-    (audio,) = decoder.decode(twilio.serialize(Media("inbound", 0, b"\xff" * 160)))
-    assert audio.pcm.tolist() == [[0, 32124]] * 160
-    assert decoder.decode(twilio.serialize(Media("inbound", 20, b"\xff" * 80))) == []
+    assert decoder.decode(twilio.serialize(Media("outbound", 0, b"\x80" * 480))) == []
+    (audio,) = decoder.decode(twilio.serialize(Media("inbound", 0, b"\xff" * 480)))
+    assert audio.pcm.tolist() == [[0, 32124]] * 480
+    assert decoder.decode(twilio.serialize(Media("inbound", 60, b"\xff" * 80))) == []
     rest, end = decoder.decode(twilio.serialize(Stop()))
     assert rest.pcm.shape == (80, 2)
     assert end == CallEnd()
