@@ -86,13 +86,13 @@ def execute(args: Namespace) -> int:
     from streamer.server.engine import Engine
 
     tls = tls_files(args)
+    bound = listener(args)
     access = access_of(args)
     config = load_config(args).config
     csv = csv_path(config)
     if is_stdout(csv):
         raise ConfigError("--csv -: got standard output, expected a file; events are on /events")
     check_before_loading(config, csv)
-    bound = listener(args)
     urls = [url(bound, "https" if tls else "http")]
     tcp = audiosocket(args)
     if tcp is not None:
