@@ -104,7 +104,7 @@ class EmotionMixin:
 
     def stt_node(self, audio: AsyncIterable[rtc.AudioFrame], model_settings: Any) -> Any:  # noqa: ANN401 - LiveKit's
         """Hear the audio on its way to speech recognition."""
-        tap = EmotionTap(self._note, model=self.emotion_model, config=self.emotion_config)
+        tap = EmotionTap(self.note, model=self.emotion_model, config=self.emotion_config)
         return super().stt_node(tap.through(audio), model_settings)  # type: ignore[misc]
 
     async def on_user_turn_completed(self, turn_ctx: Any, new_message: Any) -> None:  # noqa: ANN401 - LiveKit's
@@ -113,6 +113,7 @@ class EmotionMixin:
             turn_ctx.add_message(role="developer", content=context)
         await super().on_user_turn_completed(turn_ctx, new_message)  # type: ignore[misc]
 
-    async def _note(self, utterance: Utterance) -> None:
+    async def note(self, utterance: Utterance) -> None:
+        """Take an utterance of the user."""
         self._last_utterance = utterance
         await self.on_utterance(utterance)

@@ -3,13 +3,10 @@
 from collections.abc import Iterator
 from itertools import groupby
 
+import hume_expression_measurement as hume
 import pytest
+from hume_expression_measurement.environment import ExpressionMeasurementClientEnvironment
 from serving import Serving, voices
-
-hume = pytest.importorskip("hume_expression_measurement")
-from hume_expression_measurement.environment import (  # noqa: E402 - after the check that it is there
-    ExpressionMeasurementClientEnvironment,
-)
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of what it uses
 
