@@ -7,6 +7,8 @@ def printable(text: str) -> str:
     Line breaks and tabs stay. ``\x1b[2J`` becomes seven visible characters;
     so do marks that turn the direction of writing, and what is left of bytes that are no UTF-8.
     """
+    if text.isprintable():  # as nearly all are
+        return text
     return "".join(
         character if character.isprintable() or character in "\n\t" else _escaped(character)
         for character in text

@@ -33,6 +33,11 @@ def add_arguments(parser: CommandParser) -> None:
         "--replace", action="store_true", help="replace a voice of that name without asking"
     )
     parser.add_argument(
+        "--one-voice",
+        action="store_true",
+        help="enrol it also where there seem to be several voices",
+    )
+    parser.add_argument(
         "--device", metavar="INDEX|NAME", help="input device (default: the configured one)"
     )
     parser.add_argument("--input", metavar="FILE", help="a recording of the voice, and nobody else")
@@ -66,7 +71,7 @@ def execute(args: Namespace) -> int:
         _ask_to_replace(args.name)
     pcm = _recorded(args.duration, config) if args.input is None else read(Path(args.input))
     speech = list(offline.speech_in(pcm, config))
-    known = enrolment.enrol(args.name, speech, model_loader(config)())
+    known = enrolment.enrol(args.name, speech, model_loader(config)(), one_voice=args.one_voice)
     path = enrolment.save(known)
     print(f"{known.speaker}: {len(known.utterances)} utterances, {known.seconds:.1f} s, in {path}")
     return 0

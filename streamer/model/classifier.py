@@ -3,7 +3,7 @@
 Without a `SpeakerAdaptation`, the same samples get the same answer, always.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -26,6 +26,7 @@ from streamer.model.speaker.adaptation import (
     SpeakerAdaptation,
     neutral_weight,
 )
+from streamer.model.speaker.clustering import second_voice
 from streamer.model.speaker.enrolment import Enrolment
 from streamer.model.streaming import Embedded, Embedding, StreamingEmbedder
 from streamer.types import SAMPLE_RATE, Excerpt, Prediction
@@ -158,6 +159,12 @@ class Classifier:
         if embedded is None or self._voices is None:
             return None
         return self._voices.observe(embedded.embedding, neutral=1.0)
+
+    def second_voice(self, heard: Sequence[Observation]) -> NDArray[np.bool_]:
+        """Which of some utterances, from `hear`, are of a second voice; see `clustering`."""
+        if self._voices is None or not heard:
+            return np.zeros(len(heard), bool)
+        return second_voice(self._voices.speakers, np.stack([each.mark for each in heard]))
 
     def classify(
         self,

@@ -20,6 +20,7 @@ from streamer.errors import InputError
 from streamer.sinks.csv_format import restored
 from streamer.sinks.row import MARK, columns
 from streamer.sinks.saved_table import parse
+from streamer.text import printable
 from streamer.types import EMOTIONS, NO_SPEECH, UNCERTAIN
 
 UNCLASSIFIED = "unclassified"
@@ -260,7 +261,7 @@ def read_log(path: Path) -> tuple[list[LoggedSession], list[Skipped]]:
 def _by_column(header: Sequence[str], cells: Sequence[str]) -> _Row:
     if len(cells) != len(header):
         raise ValueError(f"got {len(cells)} cells, expected {len(header)}")
-    row = dict(zip(header, map(restored, cells), strict=True))
+    row = {name: printable(restored(cell)) for name, cell in zip(header, cells, strict=True)}
     if not row["session"]:
         raise ValueError("session: got nothing, expected a name")
     return row

@@ -197,3 +197,15 @@ def test_a_second_enrolment_replaces_nothing_unasked(
     assert "'anna' is enrolled already: --replace" in capsys.readouterr().err
     assert main(["enrol", "anna", "--input", "none.wav", "--replace"]) == 3
     assert (home / "anna.json").read_text() == "{}"
+
+
+def test_a_recording_of_several_voices_is_refused(excerpt: Excerpt, capsys, home: Path):
+    """By the model that ships; who knows better says so."""
+    words = ["enrol", "anna", "--input", str(excerpt.path)]
+    assert main(words) == 3
+    error = capsys.readouterr().err
+    assert "there seem to be several voices: " in error
+    assert "say --one-voice" in error
+    assert not home.exists()
+    assert main([*words, "--one-voice"]) == 0
+    assert (home / "anna.json").exists()

@@ -19,7 +19,7 @@ from streamer.model.speaker.adaptation import (
     VoiceModel,
     neutral_weight,
 )
-from streamer.model.speaker.clustering import MEMORY, VOICES, SpeakerModel
+from streamer.model.speaker.clustering import MEMORY, VOICES, SpeakerModel, second_voice
 from streamer.training.data.manifest import Clip
 from streamer.training.heads.speaker import (
     NEUTRAL_PAST,
@@ -384,3 +384,18 @@ def test_a_long_anger_does_not_make_the_neutral_voice_forgotten():
     for seed in range(2 * MEMORY):
         adaptation.observe(np.append(said(1, seed), np.float32(0.0)), neutral=0.0)
     assert adaptation.utterances == known == 4
+
+
+def test_a_second_voice_is_found_where_there_surely_is_one():
+    """By its utterances; one voice in all its moods is no two, and one utterance no voice."""
+    model = SpeakerModel(np.zeros((6, 1), np.float32), np.full(6, 9.0, np.float32), 0.0)
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        assert not second_voice(model, rng.standard_normal((8, 6))).any()
+    marks = rng.standard_normal((8, 6))
+    marks[[1, 4, 6]] += 6
+    assert np.flatnonzero(second_voice(model, marks)).tolist() == [1, 4, 6]
+    once = rng.standard_normal((8, 6))
+    once[3] += 6
+    assert not second_voice(model, once).any()
+    assert not second_voice(SpeakerModel.indifferent(1), np.zeros((8, 0))).any()

@@ -199,3 +199,10 @@ def test_no_file_breaks_it(tmp_path_factory, lines):
     path.write_text(text, encoding="utf-8", errors="replace")
     sessions, _ = read_log(path)
     assert sum(len(session.utterances) for session in sessions) == 2
+
+
+def test_what_steers_a_terminal_is_shown(tmp_path):
+    """In a log that somebody else has written: names and notes are named on screens and pages."""
+    hostile = "a\x1b]0;owned\x07\u202eb"
+    got = only(write(tmp_path / "a.csv", PLAIN | {"channel": hostile, "note": hostile}))
+    assert got.channel == got.note == "a\\x1b]0;owned\\x07\\u202eb"

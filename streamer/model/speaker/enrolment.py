@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Protocol, Self
 
 import numpy as np
 import platformdirs
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from streamer.errors import ConfigError, InputError, ModelError, NoSpeechError
@@ -39,6 +40,9 @@ class VoiceModel(Protocol):
 
     def hear(self, pcm: Pcm, /) -> Observation | None:
         """What it keeps of an utterance; None where it learns no voices."""
+
+    def second_voice(self, heard: Sequence[Observation], /) -> NDArray[np.bool_]:
+        """Which utterances are of a second voice, where there surely is one."""
 
 
 class _Part(BaseModel):
@@ -88,15 +92,19 @@ class Enrolment(_Part):
         )
 
 
-def enrol(speaker: str, speech: Sequence[Pcm], model: VoiceModel) -> Enrolment:
+def enrol(
+    speaker: str, speech: Sequence[Pcm], model: VoiceModel, *, one_voice: bool = False
+) -> Enrolment:
     """Learn a voice from its speech.
 
     Args:
         speaker: Who speaks.
         speech: Utterances of nobody else at 16 kHz, shape (samples,) each.
         model: Learns it.
+        one_voice: Believe that it is one voice.
 
     Raises:
+        InputError: There seem to be several voices.
         ModelError: The model learns no voices.
         NoSpeechError: It is less than `MIN_S`.
     """
@@ -104,12 +112,17 @@ def enrol(speaker: str, speech: Sequence[Pcm], model: VoiceModel) -> Enrolment:
     if seconds < MIN_S:
         got = f"{seconds:.1f} s of speech" if speech else "no speech"
         raise NoSpeechError(f"got {got}, expected at least {MIN_S:g} s")
-    heard = [model.hear(piece) for piece in speech[-MEMORY:]]
+    found = [model.hear(piece) for piece in speech[-MEMORY:]]
+    heard = [each for each in found if each is not None]
     spoken = [
         Spoken(neutral=each.neutral, adapted=tuple(each.adapted), mark=tuple(each.mark))
         for each in heard
-        if each is not None
     ]
+    if not one_voice and (others := np.count_nonzero(model.second_voice(heard))):
+        raise InputError(
+            f"there seem to be several voices: {others} of {len(heard)} utterances are not of the "
+            "voice of the others; give a recording of one voice, or say --one-voice"
+        )
     if not spoken:
         raise ModelError(f"model {model.name} learns no voices, so none can be enrolled")
     return Enrolment(
