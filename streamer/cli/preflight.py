@@ -7,6 +7,7 @@ from streamer.audio.recording import Recording
 from streamer.config import Config
 from streamer.errors import InputError, OutputError
 from streamer.model.catalog import find_bundle
+from streamer.sinks.csv_sink import check_log
 
 
 def check_before_loading(config: Config, csv: Path | None) -> None:
@@ -14,11 +15,12 @@ def check_before_loading(config: Config, csv: Path | None) -> None:
 
     Raises:
         ModelError: There is no such model.
-        OutputError: The CSV cannot be written.
+        OutputError: The CSV cannot be written, or is no log of this version.
     """
     find_bundle(config.model.name)
     if csv is not None:
         check_writable(csv)
+        check_log(csv, excel=config.output.excel)
 
 
 def check_writable(path: Path) -> None:

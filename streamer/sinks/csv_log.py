@@ -5,7 +5,7 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -209,36 +209,9 @@ class CsvLog:
                 self._append(file, [self._form.header(self._columns)])
                 return
             head = os.pread(file, MAX_ROW_BYTES, 0)
-            if complaint := self._complaint(head):
-                raise OutputError(f"{self.path}: {complaint}")
+            if problem := _problem(head, self._columns, self._form):
+                raise OutputError(f"{self.path}: {problem}")
             self._mend(file)
-
-    def _complaint(self, head: bytes) -> str:
-        """Why rows must not be appended below what a file begins with; empty where they may."""
-        if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            return f"was saved as UTF-16 by a spreadsheet; {ANOTHER_FILE}"
-        line = head.removeprefix(UTF8_BOM).partition(b"\n")[0]
-        if (header := self._form.cells(line)) == self._columns:
-            return ""
-        for other, cure in ((EXCEL, "append to it with --excel"), (STANDARD, "leave out --excel")):
-            if other != self._form and other.cells(line) == self._columns:
-                return (
-                    f"has {other.delimiter!r} between its cells, expected "
-                    f"{self._form.delimiter!r}: {cure}, or {ANOTHER_FILE}"
-                )
-        return f"holds other columns than this model writes: {self._difference(header)}"
-
-    def _difference(self, header: Sequence[str]) -> str:
-        """How the columns of a file differ from ours, and what to do."""
-        lacks = [column for column in self._columns if column not in header]
-        more = [column for column in header if column not in self._columns]
-        if len(lacks) == len(self._columns) or not (lacks or more):
-            got = ", ".join(header)[:MAX_QUOTE]
-            found = [f"got {got}; expected {', '.join(self._columns)}"]
-        else:
-            found = [f"it lacks {', '.join(lacks)}"] if lacks else []
-            found += [f"it has {', '.join(more)[:MAX_QUOTE]} besides"] if more else []
-        return f"{'; '.join(found)}; {ANOTHER_FILE}"
 
     def _mend(self, file: int) -> None:
         size = os.fstat(file).st_size
@@ -297,6 +270,58 @@ class CsvLog:
 
     def _error(self, error: OSError) -> OutputError:
         return OutputError(f"{self.path}: cannot be written: {error.strerror}")
+
+
+def check_columns(
+    path: Path, columns_of: Callable[[Sequence[str]], Sequence[str]], form: CsvFormat
+) -> None:
+    """Check that rows may be appended to a file, where it is there and holds something.
+
+    Args:
+        path: The file.
+        columns_of: Says which columns are expected of a file that has these.
+        form: How rows become lines.
+
+    Raises:
+        OutputError: It holds something else, or cannot be read.
+    """
+    if not path.is_file():
+        return
+    try:
+        with path.open("rb") as file:
+            head = file.read(MAX_ROW_BYTES)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be read: {error.strerror}") from error
+    names = {name for each in (EXCEL, STANDARD) for name in each.cells(_first_line(head))}
+    if head and (problem := _problem(head, columns_of(sorted(names)), form)):
+        raise OutputError(f"{path}: {problem}")
+
+
+def _first_line(head: bytes) -> bytes:
+    return head.removeprefix(UTF8_BOM).partition(b"\n")[0]
+
+
+def _problem(head: bytes, columns: Sequence[str], form: CsvFormat) -> str:
+    """Why rows must not be appended below what a file begins with; empty where they may."""
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return f"was saved as UTF-16 by a spreadsheet; {ANOTHER_FILE}"
+    line = _first_line(head)
+    if (header := form.cells(line)) == list(columns):
+        return ""
+    for other, cure in ((EXCEL, "append to it with --excel"), (STANDARD, "leave out --excel")):
+        if other != form and other.cells(line) == list(columns):
+            return (
+                f"has {other.delimiter!r} between its cells, expected "
+                f"{form.delimiter!r}: {cure}, or {ANOTHER_FILE}"
+            )
+    lacks = [column for column in columns if column not in header]
+    more = [column for column in header if column not in columns]
+    if len(lacks) == len(columns) or not (lacks or more):
+        found = [f"got {', '.join(header)[:MAX_QUOTE]}; expected {', '.join(columns)}"]
+    else:
+        found = [f"it lacks {', '.join(lacks)}"] if lacks else []
+        found += [f"it has {', '.join(more)[:MAX_QUOTE]} besides"] if more else []
+    return f"holds other columns than this model writes: {'; '.join(found)}; {ANOTHER_FILE}"
 
 
 def _write_whole(file: int, lines: Sequence[bytes]) -> tuple[int, OSError | None]:

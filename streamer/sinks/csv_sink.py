@@ -1,15 +1,16 @@
 """Rows and marks in a CSV log."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from streamer.events import Event
 from streamer.sinks.base import BaseSink
 from streamer.sinks.csv_format import EXCEL, STANDARD
+from streamer.sinks.csv_log import check_columns
 from streamer.sinks.retrying_log import RetryingLog
 from streamer.sinks.row import Session, Value, columns, mark_row, row
 from streamer.sinks.summary import Summary, summary_columns
-from streamer.types import Mark, Utterance
+from streamer.types import EMOTIONS, Mark, Utterance
 
 
 class CsvSink(BaseSink):
@@ -103,6 +104,19 @@ class CsvSink(BaseSink):
             lines = self._log.unwritten()
         why = f"{self.path}: the disk does not answer; these rows may not be in it:"
         return [why, *lines] if lines else []
+
+
+def check_log(path: Path, *, excel: bool = False) -> None:
+    """Check that a file is a log of this version, of whatever emotions, or not there yet.
+
+    Raises:
+        OutputError: It is neither.
+    """
+
+    def expected(names: Sequence[str]) -> Sequence[str]:
+        return columns([emotion for emotion in EMOTIONS if emotion in names] or EMOTIONS)
+
+    check_columns(path, expected, EXCEL if excel else STANDARD)
 
 
 def row_of(event: Event, session: Session) -> dict[str, Value] | None:

@@ -6,6 +6,8 @@ import soundfile
 
 from streamer.cli.main import main
 from streamer.model.classifier import Classifier
+from streamer.sinks.row import columns
+from streamer.types import EMOTIONS
 
 
 @pytest.fixture(autouse=True)
@@ -14,6 +16,8 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     soundfile.write(tmp_path / "call.wav", np.zeros((8000, 2), np.int16), 8000)
     (tmp_path / "taken").mkdir()
+    (tmp_path / "old.csv").write_text(",".join(columns(EMOTIONS)[:-1]) + "\n")
+    (tmp_path / "new.csv").write_text(",".join(columns(EMOTIONS)) + "\n")
     return tmp_path
 
 
@@ -23,6 +27,12 @@ def folder(tmp_path, monkeypatch):
         (["none.wav", "--no-csv"], 3, "none.wav: no such file"),
         (["call.wav", "--csv", "taken"], 1, "taken: is a folder, expected a CSV file"),
         (["call.wav", "--csv", "no/rows.csv"], 1, "no/rows.csv: cannot be written: there is no"),
+        (
+            ["call.wav", "--csv", "old.csv"],
+            1,
+            "it lacks call; rename that file, or choose another w",
+        ),
+        (["call.wav", "--csv", "new.csv", "--excel"], 1, "new.csv: has ',' between its cells"),
         (["call.wav", "--no-csv", "--model", "nobody"], 4, "there is no model 'nobody'"),
     ],
 )
