@@ -221,6 +221,7 @@ class Recorder:
         self._stopping = False
         self._followed = False  # nothing is added to the steps any more
         self._showing = threading.Lock()
+        self._next_look = 0.0  # monotonic: for alerts that wait; the recorder thread's
         self._busy_since: float | None = None  # monotonic: since when the log thread is at it
         self._warnings: queue.SimpleQueue[str] = queue.SimpleQueue()
         self.lost = 0
@@ -311,9 +312,10 @@ class Recorder:
 
     def _show_alerts_that_wait(self) -> None:
         """Show alerts whose rows have waited for the disk for long enough."""
-        if self.stalled_s < MAX_ALERT_WAIT_S:
-            return
         now = time.monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + POLL_S
         with self._changed:
             steps = [*self._writing, *self._steps]
         for step in steps:
