@@ -35,11 +35,15 @@ def program() -> str | None:
 class Browser:
     """One page of one browser.
 
+    Args:
+        profile: A folder of its own.
+        flags: Of its command line, beside those that it needs here.
+
     Attributes:
         complaints: What the console said at the levels warning and error, and what was thrown.
     """
 
-    def __init__(self, profile: Path) -> None:
+    def __init__(self, profile: Path, *flags: str) -> None:
         name = program()
         assert name is not None
         self.complaints: list[str] = []
@@ -52,7 +56,7 @@ class Browser:
         self._process = subprocess.Popen(
             [
                 *(sys.executable, "-c", LAUNCHER, str(down), str(up), name),
-                *(*FLAGS, f"--user-data-dir={profile}", "about:blank"),
+                *(*FLAGS, *flags, f"--user-data-dir={profile}", "about:blank"),
             ],
             pass_fds=(down, up),
             stdout=subprocess.DEVNULL,

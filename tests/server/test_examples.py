@@ -1,14 +1,19 @@
 """The examples run, and the AsyncAPI file says what really goes over the line."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import jsonschema
 import pytest
 import soundfile
 import yaml
+from browser import Browser, program
 from serving import ROOT, WAIT_S, Serving, lines, send, voices
 from voices import VOICES
 
@@ -21,9 +26,24 @@ EXAMPLES = ROOT / "examples" / "serve"
 
 
 @pytest.fixture(scope="module")
-def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+def pages() -> Iterator[str]:
+    """The folder with the examples on a web server; its origin."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_args: object) -> None:
+            """Log nothing."""
+
+    handler = partial(Quiet, directory=str(EXAMPLES))
+    with ThreadingHTTPServer(("localhost", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://localhost:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def serving(tmp_path_factory: pytest.TempPathFactory, pages: str) -> Iterator[Serving]:
     """One server for all."""
-    serving = Serving(tmp_path_factory.mktemp("serving"))
+    serving = Serving(tmp_path_factory.mktemp("serving"), "--allow-origin", pages)
     yield serving
     serving.close()
 
@@ -103,3 +123,22 @@ def test_a_program_sends_a_recording(serving, tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("utterance customer ")
     assert {row["channel"] for row in serving.rows("short")} == {"customer"}
+
+
+@pytest.mark.skipif(program() is None, reason="no chromium here")
+def test_a_page_sends_the_microphone(serving, pages, tmp_path):
+    """What is said into it is shown in the page; the browser plays a recording instead."""
+    path = tmp_path / "microphone.wav"
+    soundfile.write(path, soundfile.read(VOICES, frames=6 * SAMPLE_RATE)[0], SAMPLE_RATE)
+    flags = (
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-audio-capture={path}",
+        "--autoplay-policy=no-user-gesture-required",
+    )
+    with Browser(tmp_path / "profile", *flags) as browser:
+        browser.show(f"{pages}/microphone.html?server=ws://localhost:{serving.port}")
+        browser.ask("document.getElementById('start').click()")
+        shown = "document.getElementById('heard').textContent"
+        serving.wait(lambda: browser.ask(shown))
+        assert re.match(r"[0-9.]+ s: [a-z]+ [0-9.]+\n", browser.ask(shown))
