@@ -94,6 +94,7 @@ class Measured:
         unclassified: Rows without a prediction.
         unseen: Rows of which the viewer got no event.
         partials: Part of the partial results due that did not give way to a newer one.
+        row_ms: From the last sample of an utterance to its row, as the server says, p50 and p95.
         event_ms: From the last sample of an utterance to its event, p50 and p95; the hangover of
             400 ms is in it.
         run_cores: What `run` needs for the same sides; None where it was not measured.
@@ -108,6 +109,7 @@ class Measured:
     unclassified: int
     unseen: int
     partials: float
+    row_ms: tuple[float, float]
     event_ms: tuple[float, float]
     run_cores: float | None = None
 
@@ -127,9 +129,13 @@ def side(seed: int, seconds: float) -> bytes:
             break
         said[at : at + len(clip)] = clip
         at += round(len(clip) * (1 + (1 / SPEAKING - 1) * rng.uniform(0.8, 1.2)))
-    noise = load.ROOM / 32768 * rng.standard_normal(len(said))
+    return mulaw(said + load.ROOM / 32768 * rng.standard_normal(len(said)))
+
+
+def mulaw(audio: np.ndarray) -> bytes:
+    """Audio at 16 kHz as the telephone has it."""
     file = io.BytesIO()
-    soundfile.write(file, (said + noise)[::2], RATE, format="RAW", subtype="ULAW")
+    soundfile.write(file, audio[::2], RATE, format="RAW", subtype="ULAW")
     return file.getvalue()
 
 
@@ -245,6 +251,7 @@ def measure(server: ServerProcess, count: int, scripts: list[Script]) -> Measure
         unclassified=sum(not row["emotion"] for row in rows),
         unseen=len(due - set(viewer.seen)),
         partials=1 - dropped / max(1, sum(said.partials for _, said in calls)),
+        row_ms=load.percentiles([int(row["latency_ms"]) / 1000 for row in rows]),
         event_ms=load.percentiles(late),
     )
 
@@ -279,7 +286,7 @@ def run_cores(count: int, scripts: list[Script]) -> float:
 
 COLUMNS = (
     "calls", "cores", "callers", "MB", "rows", "missing", "unclassified", "unseen", "partials",
-    "event, ms", "run, cores",
+    "row, ms", "event, ms", "run, cores",
 )  # fmt: skip
 
 
@@ -292,7 +299,7 @@ def cells(found: Measured) -> list[str]:
         f"{found.resident_mb:.0f}",
         *(str(n) for n in (found.rows, found.missing, found.unclassified, found.unseen)),
         f"{found.partials:.0%}",
-        "{:.0f}/{:.0f}".format(*found.event_ms),
+        *("{:.0f}/{:.0f}".format(*ms) for ms in (found.row_ms, found.event_ms)),
         "" if found.run_cores is None else f"{found.run_cores:.2f}",
     ]
 
@@ -328,10 +335,11 @@ def main() -> None:
     if args.json:
         print(json.dumps([asdict(each) for each in found]))
     else:
-        table = Table(*COLUMNS, title=f"calls of two sides that speak {SPEAKING:.0%} of the time")
+        title = f"calls of two sides that speak {SPEAKING:.0%} of the time"
+        table = Table(*COLUMNS, title=title)
         for each in found:
             table.add_row(*cells(each))
-        Console().print(table)
+        Console(width=150).print(table)
     raise SystemExit(not all(each.complete for each in found))
 
 

@@ -15,15 +15,20 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
-from serve import FRAME, media, side
+from serve import FRAME, media, mulaw
 from server import ServerProcess, served, twilio_start
+from vad import demo_clips
 from websockets.asyncio.client import connect
 
-SECONDS = 4.0
+from streamer.types import SAMPLE_RATE
+
+PAUSE_S = 0.5
 STEPS = 10
 GROWTH = 1.05
 CUT = 10
@@ -67,9 +72,15 @@ async def telephones(address: str, numbers: range, messages: list[str], at_once:
     await asyncio.gather(*(caller() for _ in range(at_once)))
 
 
+def utterance() -> bytes:
+    """A short utterance of the recording between two pauses, as mu-law."""
+    clip = min(islice(demo_clips(), 11), key=len)
+    return mulaw(np.pad(clip, round(PAUSE_S * SAMPLE_RATE)))
+
+
 def soak(server: ServerProcess, calls: int, at_once: int) -> Iterator[State]:
     """What the server has after each step."""
-    said = side(0, SECONDS)
+    said = utterance()
     quiet = b"\xff" * FRAME
     messages = [
         message
