@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from streamer.errors import InputError
+from streamer.errors import ConfigError, InputError
 
 MAX_AGE_S = 10.0
 
@@ -166,7 +166,7 @@ def read_secrets(text: str, name: str) -> dict[str, bytes]:
     """Secrets in a file: an API key and its secret in base64 a line.
 
     Raises:
-        InputError: A line is something else, or there is none.
+        ConfigError: A line is something else, or there is none.
     """
     found: dict[str, bytes] = {}
     for line in text.splitlines():
@@ -176,12 +176,12 @@ def read_secrets(text: str, name: str) -> dict[str, bytes]:
         try:
             key, secret = parts[0], base64.b64decode(parts[1], validate=True)
         except (IndexError, ValueError) as error:
-            raise InputError(
+            raise ConfigError(
                 f"{name}: expected lines of an API key and a secret in base64"
             ) from error
         if len(parts) > 2 or len(secret) < 16:  # noqa: PLR2004 - 128 bits
-            raise InputError(f"{name}: expected secrets of at least 16 bytes, one a line")
+            raise ConfigError(f"{name}: expected secrets of at least 16 bytes, one a line")
         found[key] = secret
     if not found:
-        raise InputError(f"{name}: expected a line with an API key and a secret in base64")
+        raise ConfigError(f"{name}: expected a line with an API key and a secret in base64")
     return found
