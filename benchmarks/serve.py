@@ -91,6 +91,7 @@ class Measured:
         resident_mb: Memory of the server at the end.
         rows: That were due.
         missing: Rows that are not in the CSV, or at other times: sound was lost.
+        late_s: Sound that came too late, as the server says.
         unclassified: Rows without a prediction.
         unseen: Rows of which the viewer got no event.
         partials: Part of the partial results due that did not give way to a newer one.
@@ -106,6 +107,7 @@ class Measured:
     resident_mb: float
     rows: int
     missing: int
+    late_s: float
     unclassified: int
     unseen: int
     partials: float
@@ -115,8 +117,8 @@ class Measured:
 
     @property
     def complete(self) -> bool:
-        """True where every utterance has its row and its event."""
-        return not self.missing and not self.unseen
+        """True where every utterance has its row and its event, and no sound was lost."""
+        return not self.missing and not self.unseen and not self.late_s
 
 
 def side(seed: int, seconds: float) -> bytes:
@@ -248,6 +250,7 @@ def measure(server: ServerProcess, count: int, scripts: list[Script]) -> Measure
         resident_mb=server.resident_mb(),
         rows=len(due),
         missing=len(due - got),
+        late_s=server.figure("streamer_late_audio_seconds_total"),
         unclassified=sum(not row["emotion"] for row in rows),
         unseen=len(due - set(viewer.seen)),
         partials=1 - dropped / max(1, sum(said.partials for _, said in calls)),
@@ -285,7 +288,8 @@ def run_cores(count: int, scripts: list[Script]) -> float:
 
 
 COLUMNS = (
-    "calls", "cores", "callers", "MB", "rows", "missing", "unclassified", "unseen", "partials",
+    "calls", "cores", "callers", "MB", "rows", "missing", "late, s", "unclassified", "unseen",
+    "partials",
     "row, ms", "event, ms", "run, cores",
 )  # fmt: skip
 
@@ -297,7 +301,9 @@ def cells(found: Measured) -> list[str]:
         f"{found.cores:.2f}",
         f"{found.peers_cores:.2f}",
         f"{found.resident_mb:.0f}",
-        *(str(n) for n in (found.rows, found.missing, found.unclassified, found.unseen)),
+        *(str(n) for n in (found.rows, found.missing)),
+        f"{found.late_s:.1f}",
+        *(str(n) for n in (found.unclassified, found.unseen)),
         f"{found.partials:.0%}",
         *("{:.0f}/{:.0f}".format(*ms) for ms in (found.row_ms, found.event_ms)),
         "" if found.run_cores is None else f"{found.run_cores:.2f}",

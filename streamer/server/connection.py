@@ -214,6 +214,9 @@ class Connection:
             if late:
                 logger.warning("%s: its last rows are written later", self._name)
         self._hub.calls.dec()
+        if late_s := self._codec.late_s:
+            self._hub.late_s.inc(late_s)
+            logger.warning("%s: %.2f s of audio came too late", self._name, late_s)
         self._hub.show(self._call.id, {"event": "call_ended"})
         logger.info("%s: ended", self._name)
 

@@ -70,6 +70,11 @@ class Hub:
         self.refused = Counter(
             "streamer_connections_refused", "Connections refused or cut.", registry=registry
         )
+        self.late_s = Counter(
+            "streamer_late_audio_seconds",
+            "Audio that came too late to be heard.",
+            registry=registry,
+        )
         self._rows = Counter("streamer_rows", "Utterances.", registry=registry)
         self._unclassified = Counter(
             "streamer_rows_unclassified", "Utterances without a prediction.", registry=registry

@@ -94,6 +94,10 @@ def test_telnyx_frames_that_overtake_each_other_change_nothing(serving):
         for call in ("v3:ordered", "v3:mixed")
     )
     assert ordered == mixed
+    before = serving.figure("streamer_late_audio_seconds_total")
+    telnyx_call(serving, "v3:late", [*range(20), 2, 3, *range(20, 40)], said)
+    late = serving.figure("streamer_late_audio_seconds_total") - before
+    assert late == pytest.approx(0.04)
 
 
 # --- Genesys ----------------------------------------------------------------------------------

@@ -103,6 +103,11 @@ class Codec:
     peer_closes = False
     """Whether the peer closes the connection after the last message that it is sent."""
 
+    @property
+    def late_s(self) -> float:
+        """Seconds of audio, of all tracks, that came too late to be heard."""
+        return 0.0
+
     def greet(self) -> list[Message]:
         """What the peer is sent when it has connected."""
         return []

@@ -151,6 +151,11 @@ class TwilioCodec(Codec):
     def __init__(self) -> None:
         self._tracks: TrackAligner | None = None
 
+    @property
+    def late_s(self) -> float:
+        """Seconds of audio that came too late."""
+        return self._tracks.late_samples / SAMPLE_RATE if self._tracks is not None else 0.0
+
     def decode(self, message: Message) -> list[CallItem]:
         """What follows from the next message. Raises ProtocolError as `Codec` says."""
         parsed = parse(message)
