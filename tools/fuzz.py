@@ -166,8 +166,37 @@ def webhook(data: bytes, folder: Path) -> None:
             hook.deliver({"event": "alert", "id": text})
 
 
+def call(data: bytes, folder: Path) -> None:
+    """What telephone systems send: the first byte says which, that of each message its kind."""
+    from streamer.server.endpoints import ENDPOINTS, Asked
+    from streamer.server.protocols.audiosocket import AudioSocketCodec
+    from streamer.server.protocols.base import CallAudio, CallStart, Ending, ProtocolError
+
+    del folder
+    which, *messages = data[:1] or b"\0", *data[1:].split(b"\n\n")
+    asked = Asked("", "", {}, {})
+    makes = [lambda each=each: each.codec(asked) for each in ENDPOINTS.values()]
+    codec = [*makes, AudioSocketCodec][which[0] % (len(makes) + 1)]()
+    channels = 0
+    reason = "the server ends"
+    codec.greet()
+    try:
+        for message in messages:
+            text = message[1:].decode(errors="replace")
+            for item in codec.decode(message[1:] if message[:1] == b"b" else text):
+                if isinstance(item, CallStart):
+                    assert not channels, "a second start"
+                    channels = len(item.channels)
+                if isinstance(item, CallAudio):
+                    assert item.pcm.shape[1] == channels, "audio of another shape"
+    except ProtocolError as error:
+        reason = str(error)
+    for ending in Ending:
+        codec.close(ending, reason, [])
+
+
 TARGETS: dict[str, Target] = {
-    target.__name__: target for target in (config, log, recording, pipe, bundle, webhook)
+    target.__name__: target for target in (config, log, recording, pipe, bundle, webhook, call)
 }
 
 
@@ -222,6 +251,17 @@ def _seeds(target: str) -> dict[str, bytes]:
             seeds["network"] = b'{"network": {"mels": 80, "width": 384, "blocks": 3}}'
             header = b'{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
             seeds["weights"] = len(header).to_bytes(8, "little") + header + bytes(4)
+        case "call":
+            from streamer.server.protocols import telnyx, twilio
+
+            start = twilio.serialize(twilio.Start("MZ1", "CA1", ("inbound", "outbound"), {}))
+            media = twilio.serialize(twilio.Media("inbound", 0, bytes(160)))
+            seeds["native"] = b'\0t{"rate": 8000}\n\nb' + bytes(320)
+            seeds["twilio"] = f"\1t{start}\n\nt{media}".encode()
+            begun = telnyx.serialize(telnyx.Start("s", "c", "PCMA", {}))
+            seeds["telnyx"] = f"\2t{begun}\n\nt{media}".encode()
+            seeds["asterisk"] = b"\4tMEDIA_START connection_id:c format:slin16\n\nb" + bytes(320)
+            seeds["audiosocket"] = b"\x08b\1\0\x10" + bytes(16) + b"\x10\1\x40" + bytes(320)
         case "webhook":
             seeds["address"] = b"https://example.org:8443/hook?key=1"
     return seeds
