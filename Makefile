@@ -47,8 +47,8 @@ bench: ## measure speed and latency into benchmarks/RESULTS.md; five minutes of 
 load: ## measure how many lines one process keeps up with into benchmarks/LOAD.md; seven minutes of a quiet machine
 	$(bin)/python benchmarks/load.py --page benchmarks
 
-serve-load: ## how many calls one server takes, 15 and 30 of a minute each; three minutes of a quiet machine
-	$(bin)/python benchmarks/serve.py
+serve-load: ## how many calls one server takes, 15 and 30 of a minute each, into benchmarks/SERVE.md; three minutes of a quiet machine
+	$(bin)/python benchmarks/serve.py --page benchmarks
 
 serve-soak: ## 10,000 calls begun and ended: memory, files and threads of the server stay flat; ten minutes
 	$(bin)/python benchmarks/serve_soak.py

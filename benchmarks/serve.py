@@ -1,6 +1,6 @@
 """How many calls one server takes at once, and how soon its events come.
 
-    python benchmarks/serve.py --calls 15 --seconds 60 [--run] [--json]
+    python benchmarks/serve.py --calls 15 --seconds 60 [--run] [--page FOLDER | --json]
     make serve-load                     # 15 and 30 calls, three minutes of a quiet machine
 
 So many telephones call a server of their own on this machine, as Twilio sends it: two tracks of
@@ -18,6 +18,7 @@ import asyncio
 import base64
 import io
 import json
+import os
 import tempfile
 import time
 import urllib.request
@@ -30,6 +31,7 @@ from threading import Thread
 import load
 import numpy as np
 import soundfile
+from page import heading, parsed
 from rich.console import Console
 from rich.table import Table
 from server import ServerProcess, own_cpu_s, served, twilio_start
@@ -310,6 +312,19 @@ def cells(found: Measured) -> list[str]:
     ]
 
 
+def page(found: list[Measured], seconds: float) -> str:
+    """All of it in Markdown."""
+    cores = len(os.sched_getaffinity(0))
+    lines = heading(
+        "Calls at once",
+        "Written by `make serve-load`; what the figures mean is said in `benchmarks/serve.py`.\n"
+        f"{seconds:.0f} s at real-time pace each; each side speaks {SPEAKING:.0%} of the time.\n"
+        f"The server and its callers had {cores} core{'s' if cores > 1 else ''}.",
+    )
+    lines += [f"| {' | '.join(COLUMNS)} |", "| " + " | ".join("---" for _ in COLUMNS) + " |"]
+    return "\n".join([*lines, *(f"| {' | '.join(cells(each))} |" for each in found), ""])
+
+
 def measurements(args: argparse.Namespace) -> Iterator[Measured]:
     """One for each count of calls."""
     config = Config.model_validate({"audio": {"crosstalk": not args.run}})
@@ -335,11 +350,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60, help="of each call")
     parser.add_argument("--run", action="store_true", help="compare with `streamer run`")
     parser.add_argument("--threads", action="store_true", help="processor time by thread")
-    parser.add_argument("--json", action="store_true")
-    args = parser.parse_args()
+    args = parsed(parser, "SERVE.md")
     found = list(measurements(args))
     if args.json:
         print(json.dumps([asdict(each) for each in found]))
+    elif args.page:
+        (args.page / "SERVE.md").write_text(page(found, args.seconds), encoding="utf-8")
+        print(f"figures in {args.page / 'SERVE.md'}")
     else:
         title = f"calls of two sides that speak {SPEAKING:.0%} of the time"
         table = Table(*COLUMNS, title=title)
