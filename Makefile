@@ -1,6 +1,6 @@
 # make run    sets up everything and listens; make run ARGS="--duration 20 --csv out.csv"
 # make test   sets up everything and passes the tests
-.PHONY: serve-load serve-soak help setup setup-test run test test-portable test-docs lint docs tables lock screenshots clean bench load soak
+.PHONY: serve-load serve-soak help setup setup-test run test test-portable test-docs lint docs tables lock screenshots clean bench load soak calls kill
 
 bin := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 
@@ -55,6 +55,12 @@ serve-soak: ## 10,000 calls begun and ended: memory, files and threads of the se
 
 soak: ## a day of speech and silence, faster than real time, into benchmarks/SOAK.md; twenty minutes
 	$(bin)/python benchmarks/soak.py --page benchmarks
+
+calls: ## a day of calls, faster than real time, into benchmarks/CALLS.md; ten minutes
+	$(bin)/python benchmarks/calls.py --model default --page benchmarks
+
+kill: ## kill -9 and pulled plugs at random instants, into benchmarks/KILL.md; six minutes, as root
+	$(bin)/python benchmarks/kill.py --times 200 --cuts 100 --page benchmarks
 
 lock: ## write the versions that are installed now, with hashes, to the lock files; needs uv
 	$(bin)/python tools/lock.py
