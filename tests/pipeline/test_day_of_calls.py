@@ -44,7 +44,7 @@ def utterance(call: int, number: int) -> Utterance:
 def test_a_day_of_calls(tmp_path):
     """Each comes to the same moods, trends, alerts and screen; memory stays as it is."""
     path = tmp_path / "rows.csv"
-    log = CsvSink(path, sync=False)
+    log = CsvSink(path)
     seen: list[object] = []
     recorder = Recorder([log], [], seen.append)
     events = EventQueue()
