@@ -12,6 +12,7 @@ from streamer.dashboard.state import Channel, Snapshot, reduce
 from streamer.events import Alert, CallStarted, ModelLoaded, MoodChanged, SourceOpened
 from streamer.pipeline.event_queue import EventQueue
 from streamer.pipeline.recorder import RecordedStream, Recorder
+from streamer.sinks import csv_log
 from streamer.sinks.csv_sink import CsvSink
 from streamer.types import EMOTIONS, SAMPLE_RATE, EndReason, Prediction, SourceInfo, Utterance
 
@@ -41,8 +42,9 @@ def utterance(call: int, number: int) -> Utterance:
     )
 
 
-def test_a_day_of_calls(tmp_path):
+def test_a_day_of_calls(tmp_path, monkeypatch):
     """Each comes to the same moods, trends, alerts and screen; memory stays as it is."""
+    monkeypatch.setattr(csv_log.os, "fsync", lambda _file: None)  # thousands in seconds
     path = tmp_path / "rows.csv"
     log = CsvSink(path)
     seen: list[object] = []
