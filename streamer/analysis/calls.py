@@ -1,9 +1,16 @@
-"""Calls: where one ends and the next begins, by request or after a long silence."""
+"""Calls: where one ends and the next begins, and who speaks how much in one."""
 
 import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 from streamer.events import CallStarted
 from streamer.types import SAMPLE_RATE
+
+MAX_PAUSE_S = 2.0
+"""A monologue has no longer pauses."""
 
 
 class CallBoundaries:
@@ -49,3 +56,211 @@ class CallBoundaries:
         self.number += 1
         self._silent_from = None
         return CallStarted(self.number, position)
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """An utterance, as far as the figures of a call are about it.
+
+    Attributes:
+        channel: The channel's name.
+        start_s: Where its speech begins, in seconds from the start of the stream.
+        end_s: Where its speech ends.
+        mood: From -1 to 1; None where it was not classified.
+        weight: How much its mood counts for each second of it: the confidence.
+    """
+
+    channel: str
+    start_s: float
+    end_s: float
+    mood: float | None = None
+    weight: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelFigures:
+    """What one channel of a call comes to.
+
+    Attributes:
+        talk_s: How long somebody speaks on it, in seconds.
+        interruptions: How often it takes the floor while another channel speaks.
+        longest_s: Its longest monologue, in seconds.
+        first_alert_s: From the first word of the call to its first alert; None without one.
+        mood_start: Mean mood of the first quarter of its speech; None where there is none.
+        mood_end: Likewise of the last quarter.
+    """
+
+    talk_s: float
+    interruptions: int
+    longest_s: float
+    first_alert_s: float | None
+    mood_start: float | None
+    mood_end: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallFigures:
+    """What a call comes to, from its first word to its last.
+
+    Attributes:
+        length_s: From the first word to the last, in seconds.
+        silence_s: How long nobody speaks.
+        overlap_s: How long several channels speak at once.
+        channels: By name.
+    """
+
+    length_s: float
+    silence_s: float
+    overlap_s: float
+    channels: Mapping[str, ChannelFigures]
+
+    def talk_share(self, channel: str) -> float | None:
+        """Part of all channels' speech that is a channel's own; None where nobody speaks."""
+        total = sum(one.talk_s for one in self.channels.values())
+        return self.channels[channel].talk_s / total if total else None
+
+
+def call_figures(
+    spoken: Iterable[Spoken], alerts: Iterable[tuple[str, float]], channels: Iterable[str]
+) -> CallFigures:
+    """The figures of a call.
+
+    Args:
+        spoken: Its utterances, in any order, without those that hold no speech.
+        alerts: The channel of each alert, and when it was raised, in seconds from the start of the
+            stream.
+        channels: All channels, also those on which nobody speaks.
+    """
+    utterances = sorted(spoken, key=lambda one: (one.start_s, one.end_s))
+    by_channel: dict[str, list[Spoken]] = {name: [] for name in channels}
+    for one in utterances:
+        by_channel.setdefault(one.channel, []).append(one)
+    begin = utterances[0].start_s if utterances else 0.0
+    raised: dict[str, float] = {}
+    for name, at_s in alerts:
+        raised[name] = min(at_s, raised.get(name, math.inf))
+    spans = {name: _merged(own) for name, own in by_channel.items()}
+    time_by_count = _time_by_count(spans.values())
+    longest = _longest_monologues(utterances)
+    return CallFigures(
+        length_s=max((one.end_s for one in utterances), default=0.0) - begin,
+        silence_s=time_by_count[0],
+        overlap_s=sum(seconds for count, seconds in time_by_count.items() if count > 1),
+        channels={
+            name: ChannelFigures(
+                talk_s=sum(end - start for start, end in spans[name]),
+                interruptions=_interruptions(name, by_channel),
+                longest_s=longest.get(name, 0.0),
+                first_alert_s=max(0.0, raised[name] - begin) if name in raised else None,
+                mood_start=_mood_of_quarter(own),
+                mood_end=_mood_of_quarter(own[::-1]),
+            )
+            for name, own in by_channel.items()
+        },
+    )
+
+
+def joined(calls: Sequence[CallFigures]) -> CallFigures:
+    """The figures of several calls of one stream together; silence between calls is none.
+
+    Times and interruptions are added up, of monologues the longest counts, the alert is that of
+    the first call with one, the mood at the start that of the first call with one, and at the end
+    that of the last.
+    """
+    if len(calls) == 1:
+        return calls[0]
+    names = dict.fromkeys(name for call in calls for name in call.channels)
+    by_channel = {name: [c.channels[name] for c in calls if name in c.channels] for name in names}
+    return CallFigures(
+        length_s=sum(call.length_s for call in calls),
+        silence_s=sum(call.silence_s for call in calls),
+        overlap_s=sum(call.overlap_s for call in calls),
+        channels={
+            name: ChannelFigures(
+                talk_s=sum(one.talk_s for one in own),
+                interruptions=sum(one.interruptions for one in own),
+                longest_s=max(one.longest_s for one in own),
+                first_alert_s=_first(one.first_alert_s for one in own),
+                mood_start=_first(one.mood_start for one in own),
+                mood_end=_first(one.mood_end for one in reversed(own)),
+            )
+            for name, own in by_channel.items()
+        },
+    )
+
+
+def _first(values: Iterable[float | None]) -> float | None:
+    return next((value for value in values if value is not None), None)
+
+
+def _merged(utterances: Sequence[Spoken]) -> list[tuple[float, float]]:
+    """Where somebody speaks on a channel: stretches that do not touch each other, by start."""
+    spans: list[tuple[float, float]] = []
+    for one in utterances:
+        if spans and one.start_s <= spans[-1][1]:
+            spans[-1] = spans[-1][0], max(spans[-1][1], one.end_s)
+        else:
+            spans.append((one.start_s, one.end_s))
+    return spans
+
+
+def _time_by_count(channels: Iterable[Sequence[tuple[float, float]]]) -> Counter[int]:
+    """For how many seconds so many channels speak at once, between the first word and the last."""
+    edges = sorted(
+        (at, step)
+        for spans in channels
+        for span in spans
+        for at, step in zip(span, (1, -1), strict=True)
+    )
+    seconds: Counter[int] = Counter()
+    speaking = 0
+    for (at, step), (until, _) in pairwise(edges):
+        speaking += step
+        seconds[speaking] += until - at  # type: ignore[assignment]  # typeshed knows whole counts
+    return seconds
+
+
+def _interruptions(name: str, by_channel: Mapping[str, Sequence[Spoken]]) -> int:
+    """Utterances that begin within one of another channel and go on beyond its end."""
+    ends: list[tuple[float, float]] = sorted(
+        (one.start_s, one.end_s)
+        for other, own in by_channel.items()
+        if other != name
+        for one in own
+    )
+    count = 0
+    open_ends: list[float] = []
+    waiting = iter([*ends, (math.inf, math.inf)])
+    start, end = next(waiting)
+    for one in by_channel[name]:
+        while start < one.start_s:
+            open_ends.append(end)
+            start, end = next(waiting)
+        open_ends = [other for other in open_ends if other > one.start_s]
+        count += any(other < one.end_s for other in open_ends)
+    return count
+
+
+def _longest_monologues(utterances: Sequence[Spoken]) -> dict[str, float]:
+    """By channel, the longest run of utterances with short pauses in which no other begins one."""
+    longest: dict[str, float] = {}
+    channel, start, end = "", 0.0, -math.inf
+    for one in utterances:
+        if one.channel != channel or one.start_s - end > MAX_PAUSE_S:
+            channel, start, end = one.channel, one.start_s, one.end_s
+        end = max(end, one.end_s)
+        longest[channel] = max(longest.get(channel, 0.0), end - start)
+    return longest
+
+
+def _mood_of_quarter(utterances: Sequence[Spoken]) -> float | None:
+    """The mean mood of the first quarter of the speech whose mood is known, by weight and time."""
+    known = [one for one in utterances if one.mood is not None and one.weight > 0]
+    left_s = sum(one.end_s - one.start_s for one in known) / 4
+    total = weight = 0.0
+    for one in known:
+        taken_s = min(left_s, one.end_s - one.start_s)
+        total += taken_s * one.weight * (one.mood or 0.0)
+        weight += taken_s * one.weight
+        left_s -= taken_s
+    return total / weight if weight else None

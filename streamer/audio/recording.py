@@ -34,14 +34,15 @@ class Recording:
 
     Args:
         path: Where it is; a ``~`` at its beginning is the user's home.
+        name: What it is called in messages; None for its path.
 
     Raises:
         InputError: It is missing, a folder, a pipe, empty, or no sound file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, name: str | None = None) -> None:
         self.path = path
-        self._name = one_line(str(path))
+        self._name = one_line(str(path)) if name is None else name
         self._reader = self._open(_found(path, self._name))
         self._warnings = [f"{self._name}: {note}" for note in self._reader.notes]
         try:

@@ -1,298 +1,316 @@
-"""Recordings by the folder: several at once, one CSV, a progress bar; a bad one stops no other.
-
-Alerts stand in the CSV, and nobody is sent them: what was said long ago needs no notification.
-"""
+"""Recordings by the folder, on this machine: planned first, then analysed, each exactly once."""
 
 import os
-import queue
-import sys
-import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from pathlib import Path
 from typing import TypeAlias
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-from streamer.analysis.alerts import AlertEngine, check_rules
-from streamer.audio.recording import Recording
-from streamer.bulk.plan import find
-from streamer.config import Config
-from streamer.errors import InputError, OutputError, StreamerError
-from streamer.events import Alert, MoodChanged
-from streamer.model.protocol import Model
-from streamer.pipeline import offline
+from streamer.analysis.alerts import check_rules
+from streamer.bulk import plan, workers
+from streamer.bulk.ledger import Status
+from streamer.bulk.output import Output, rows_output, summary_output
+from streamer.bulk.parts import Table
+from streamer.bulk.plan import ALL, Found, Shard, Task
+from streamer.bulk.recording import Analysed, Analysis
 from streamer.segmentation.vad import fallback_reason
-from streamer.sinks.audio_files import AudioFolder, file_name
-from streamer.sinks.base import FanOut
-from streamer.sinks.csv_lines import CsvLines
-from streamer.sinks.csv_sink import CsvSink, SummaryCsvSink
-from streamer.sinks.lines import JsonLines, LineSink
-from streamer.sinks.row import Session
-from streamer.sinks.summary import Summary
-from streamer.text import one_line
-from streamer.types import Segment, Utterance
+from streamer.sinks.csv_format import EXCEL, STANDARD
 
-STEREO = ("left", "right")
-"""What the channels of a stereo recording are called that nobody named."""
+COMMIT_S = 1.0
+"""How often what was finished is synced, remembered and told of."""
+
+MAX_PENDING = 500
+"""Recordings that are finished and not told of."""
+
+PROCESS_BYTES = 16_000_000
+"""A process of its own is worth it for so many bytes of recordings: it takes seconds to begin."""
+
+MAX_REASONS = 1000
+"""Different reasons for failures that are counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is to be done.
+
+    Attributes:
+        paths: Recordings, and folders of them; URLs, too.
+        analysis: How they are analysed.
+        csv: Rows are appended here; None for nowhere.
+        summary: What each channel of each recording comes to is appended here; None for nowhere.
+        excel: Write CSVs that Excel opens right where the decimal sign is a comma.
+        tables: Parts that are made when all recordings are done; ``csv`` and ``summary`` are what
+            they are made of.
+        shard: Only recordings of this part.
+        jobs: How many processes; None for as many as there are cores and work for.
+        again: Analyse also what is done.
+        retry_failed: Analyse also what could not be read.
+    """
+
+    paths: Sequence[str]
+    analysis: Analysis
+    csv: Path | None
+    summary: Path | None = None
+    excel: bool = False
+    tables: Sequence[Table] = ()
+    shard: Shard = ALL
+    jobs: int | None = None
+    again: bool = False
+    retry_failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
-    seconds: float
+class Said:
+    """Something for people, in a line."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Warning:
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class _Classified:
-    """An utterance, and what follows from it."""
+class Planned:
+    """What there is to do.
 
-    session: Session
-    events: list[Utterance | MoodChanged | Alert]
+    Attributes:
+        found: Recordings that are there.
+        to_do: Those that are analysed now.
+        size: Bytes of these.
+        failed_before: Those that could not be read in an earlier run, and are not tried again.
+        other_settings: Those that were analysed with other settings, and are not analysed again.
+    """
+
+    found: int
+    to_do: int
+    size: int
+    failed_before: int
+    other_settings: int
 
 
 @dataclass(frozen=True, slots=True)
-class _Done:
-    path: Path
-    session: Session
-    summary: Summary | None  # None where nothing of it could be read
-    error: BaseException | None
+class Progress:
+    """So many bytes and seconds more of recordings were read."""
+
+    size: float
+    seconds: float
 
 
-_Report: TypeAlias = _Read | _Warning | _Classified | _Done
+@dataclass(frozen=True, slots=True)
+class Unwritten:
+    """Rows that are in no file, as lines of CSV below a header, after a line that says why."""
+
+    lines: list[str]
 
 
-def analyse(  # noqa: PLR0913 - what the command line has to say
-    paths: Sequence[Path],
-    model: Model,
-    config: Config,
-    *,
-    split: bool = True,
-    csv: Path | None,
-    rows_on_stdout: bool = False,
-    summary: Path | None = None,
-    audio: AudioFolder | None = None,
-    jobs: int | None = None,
-    json: bool = False,
-) -> int:
-    """Classify recordings and write their rows.
+Report: TypeAlias = Said | Planned | Progress | Analysed | Unwritten
+"""What happens on the way; a recording is told of when its rows are on disk."""
+
+
+@dataclass(slots=True)
+class Result:
+    """What became of a request.
+
+    Attributes:
+        planned: What there was to do.
+        done: Recordings that were read to their end.
+        failures: How many could not be, now or before, by reason.
+        examples: One of them for each reason.
+        seconds: How much was read, in seconds of audio.
+        lost_rows: True where rows are in no file.
+    """
+
+    planned: Planned = Planned(0, 0, 0, 0, 0)
+    done: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    lost_rows: bool = False
+
+    def fail(self, source: str, reason: str) -> None:
+        """Count a recording that could not be read to its end."""
+        if reason not in self.failures and len(self.failures) >= MAX_REASONS:
+            reason = "other reasons"
+        self.failures[reason] += 1
+        self.examples.setdefault(reason, source)
+
+
+def run(request: Request, report: Callable[[Report], None]) -> Result:
+    """Analyse recordings and write their rows.
 
     Args:
-        paths: Recordings, and folders of them.
-        model: Classifies them; shared by all jobs.
-        config: For the channels (without names, those of a stereo recording are `STEREO`), the
-            voice-activity detector, the segmenter, the mood and the alerts.
-        split: Take the two channels of a stereo recording for two streams, named or not.
-        csv: Rows are appended here; None for nowhere.
-        rows_on_stdout: Write rows to standard output instead of a line per recording.
-        summary: What each channel of each recording comes to is appended here; None for nowhere.
-        audio: The sound of each utterance is kept there; None for nowhere.
-        jobs: Recordings at once; None for one per core.
-        json: Write a line of JSON per utterance to stdout instead of a line per recording.
-
-    Returns:
-        The exit code: 1 where a recording could not be read to its end, or rows or sound not be
-        written.
+        request: What is to be done.
+        report: Told what happens on the way.
 
     Raises:
         ConfigError: An alert waits for an emotion that the model does not know.
         InputError: There is no such file, or no recording in a folder.
-        OutputError: A CSV cannot be opened.
+        ModelError: The model cannot be loaded.
+        OutputError: A CSV cannot be opened, or not be written for too long.
     """
-    check_rules(config.alerts.rules, model.labels, model.name)
-    plan = find(paths)
-    recordings = plan.recordings
-    reports: queue.SimpleQueue[_Report] = queue.SimpleQueue()
-    stopped = threading.Event()
-    log = CsvSink(csv, sync=False, excel=config.output.excel) if csv else None
-    table = SummaryCsvSink(summary, excel=config.output.excel) if summary else None
-    lines = _lines(config, json=json, rows=rows_on_stdout)
-    sinks = FanOut([sink for sink in (log, table, lines) if sink is not None])
-    unwritten: list[str] = []
-    with ExitStack() as stack:
-        stack.callback(_print_all, unwritten)  # the last: the bar is gone by then
-        progress = stack.enter_context(_progress(sum(map(_seconds, recordings))))
-        sinks.begin(Session.begin(source="", model=model.name, labels=model.labels))  # may raise
-        stack.callback(_close, sinks, log, table, unwritten)
-        if (reason := fallback_reason(config.vad)) is not None:
-            _say(progress, reason)
-        pool = ThreadPoolExecutor(jobs or os.cpu_count())
-        stack.callback(pool.shutdown, cancel_futures=True)
-        stack.callback(stopped.set)  # called before the shutdown, which waits
-        configure = _with_stereo_named if split else _as_it_is
-        for path in recordings:
-            pool.submit(_classify, path, model, partial(configure, config), audio, reports, stopped)
-        results = _Results(sinks, progress)
-        for line in (*plan.notes, *plan.failures):
-            _say(progress, line)
-        results.failures += len(plan.failures)
-        for _ in recordings:
-            while not results.take(reports.get()):
-                if lines.writer.gone and log is None and table is None:
-                    return OutputError.exit_code  # nobody is left to work for
-    if results.failures:
-        count = f"{results.failures} of {len(recordings) + len(plan.failures)}"
-        print(f"streamer: {count} recordings could not be read to their end", file=sys.stderr)
-    if audio is not None:
-        for line in audio.summary():
-            print(line, file=sys.stderr)
-    lost = unwritten or (audio is not None and audio.lost)
-    return OutputError.exit_code if results.failures or lost else 0
+    model = request.analysis.model
+    check_rules(request.analysis.config.alerts.rules, model.labels, model.name)
+    return _Run(request, report).run()
 
 
-def _close(
-    sinks: FanOut, log: CsvSink | None, table: SummaryCsvSink | None, unwritten: list[str]
-) -> None:
-    sinks.close()
-    for sink in (log, table):
-        if sink is not None:
-            unwritten += sink.unwritten()
+class _Run:
+    def __init__(self, request: Request, report: Callable[[Report], None]) -> None:
+        self._request = request
+        self._analysis = request.analysis
+        self._report = report
+        self._outputs: list[Output] = []
+        self._result = Result()
+        self._finished: list[Analysed] = []
+        self._committed_at = time.monotonic()
+        self._read: dict[str, tuple[float, float]] = {}
+        self._elsewhere = False  # in other processes
 
+    def run(self) -> Result:
+        for table in self._request.tables:
+            table.prepare()
+        with ExitStack() as stack:
+            self._open(stack)
+            planned = self._plan()
+            stack.callback(planned.close)
+            self._report(self._result.planned)
+            if planned.count:
+                if (reason := fallback_reason(self._analysis.config.vad)) is not None:
+                    self._say(reason)
+                analysed = self._analysed(planned)
+                stack.callback(analysed.close)  # before the files: it may have processes
+                stack.callback(self._commit)
+                for made in analysed:
+                    self._take(made)
+                self._commit()
+            if self._request.again:
+                for output in self._outputs:
+                    output.ledger.end_again()
+        if not self._result.lost_rows:
+            for table in self._request.tables:
+                if planned.count or not table.part.exists():
+                    table.finish()
+        return self._result
 
-def _lines(config: Config, *, json: bool, rows: bool) -> LineSink:
-    """What is written to standard output."""
-    if rows:
-        return CsvLines(waits=True, excel=config.output.excel)
-    return JsonLines(waits=True) if json else _RecordingLines(waits=True)
+    def _open(self, stack: ExitStack) -> None:
+        settings = _settings(self._analysis)
+        labels = self._analysis.model.labels
+        for path, opened in (
+            (self._request.csv, rows_output),
+            (self._request.summary, summary_output),
+        ):
+            if path is not None:
+                form = EXCEL if self._request.excel else STANDARD
+                output = opened(path, labels, form, settings, self._say)
+                self._outputs.append(output)
+                stack.callback(self._close, output)
+        if self._request.again and self._outputs:
+            number = max(output.ledger.next_again for output in self._outputs)
+            for output in self._outputs:
+                output.ledger.begin_again(number)
+            self._analysis = replace(self._analysis, again=number)
 
+    def _close(self, output: Output) -> None:
+        if lines := output.close():
+            self._result.lost_rows = True
+            self._report(Unwritten(lines))
 
-class _RecordingLines(LineSink):
-    """Writes what each recording came to in a line for people."""
+    def _plan(self) -> plan.Plan:
+        identity = self._analysis.model.key
+        settings = _settings(self._analysis)
+        found = failed_before = other_settings = 0
 
-    def end(self, session: Session, summary: Summary) -> None:
-        self.writer.write(f"{session.source}: {'; '.join(summary.lines())}\n")
+        def task(one: Found) -> Task | None:
+            nonlocal found, failed_before, other_settings
+            if not one.is_in(self._request.shard):
+                return None
+            found += 1
+            made = Task(one, one.identity(identity))
+            known = [o.ledger.find(made.identity, self._analysis.again) for o in self._outputs]
+            entries = [entry for entry in known if entry is not None]
+            if not entries or len(entries) < len(known):
+                return made
+            if Status.FAILED in {entry.status for entry in entries} and self._request.retry_failed:
+                return made
+            entry = entries[0]
+            if entry.status is not Status.DONE:
+                failed_before += 1
+                self._result.fail(entry.source, entry.error.removeprefix(f"{entry.source}: "))
+            elif entry.settings not in ("", settings):
+                other_settings += 1
+            return None
 
+        made = plan.make(self._request.paths, task, self._say, self._fail)
+        self._result.planned = Planned(found, made.count, made.size, failed_before, other_settings)
+        return made
 
-class _Results:
-    """Hands what the jobs report to the sinks, on the main thread.
-
-    Args:
-        sinks: Where results go. No flush waits for a disk: each recording is synced once.
-        progress: The bar.
-    """
-
-    def __init__(self, sinks: FanOut, progress: Progress) -> None:
-        self.failures = 0
-        self._sinks = sinks
-        self._progress = progress
-
-    def take(self, report: _Report) -> bool:
-        """Write down a report; True where a recording is done with."""
-        match report:
-            case _Read(seconds):
-                self._progress.advance(self._progress.task_ids[0], seconds)
-            case _Warning(text):
-                _say(self._progress, text)
-            case _Classified(session, events):
-                for event in events:
-                    self._sinks.write(event, session)
-                self._sinks.flush()
-            case _Done(error=error):
-                if report.summary is not None:
-                    self._sinks.end(report.session, report.summary)
-                if error is not None:
-                    self._fail(error)
-        self._sinks.poll()
-        for warning in self._sinks.drain_warnings():
-            _say(self._progress, warning)
-        return isinstance(report, _Done)
-
-    def _fail(self, error: BaseException) -> None:
-        if not isinstance(error, StreamerError):
-            raise error
-        self.failures += 1
-        _say(self._progress, str(error))
-
-
-def _say(progress: Progress, text: str) -> None:
-    progress.console.print(f"streamer: {text}", markup=False, highlight=False, soft_wrap=True)
-
-
-def _print_all(lines: Sequence[str]) -> None:
-    for line in lines:
-        print(line, file=sys.stderr)
-
-
-def _classify(  # noqa: PLR0913, PLR0917 - as many things meet here
-    path: Path,
-    model: Model,
-    configure: Callable[[Path], Config],
-    audio: AudioFolder | None,
-    reports: "queue.SimpleQueue[_Report]",
-    stopped: threading.Event,
-) -> None:
-    """Classify one recording. On a thread of the pool: torch and libsndfile let go of the GIL."""
-    session = Session.begin(source=one_line(str(path)), model=model.name, labels=model.labels)
-    summary: Summary | None = None
-    failure: BaseException | None = None
-
-    def keep(channel: str, segment: Segment) -> None:
-        if audio is not None:
-            audio.save(file_name(session.id, channel, segment.utterance), segment.pcm)
-            for warning in audio.drain_warnings():
-                reports.put(_Warning(warning))
-
-    try:
-        config = configure(path)
-        engine = AlertEngine(config)
-        found = offline.utterances(
-            path,
-            model,
-            config,
-            progress=lambda seconds: reports.put(_Read(seconds)),
-            keep=keep,
-            warn=lambda text: reports.put(_Warning(text)),
+    def _analysed(self, planned: plan.Plan) -> Generator[Analysed]:
+        jobs = self._request.jobs or min(
+            os.cpu_count() or 1, 1 + planned.size // PROCESS_BYTES, planned.count
         )
-        summary = Summary(config.audio.streams)
-        for utterance in found:
-            events = engine.add(utterance)
-            for event in events:
-                summary.add(event)
-            reports.put(_Classified(session, events))
-            if stopped.is_set():
-                break
-    except Exception as error:  # noqa: BLE001 - the main thread reports it
-        failure = error
-    reports.put(_Done(path, session, summary, failure))
+        if jobs == 1 or planned.count == 1:
+            return workers.here(self._analysis, planned.tasks(), self._on_read)
+        self._elsewhere = True
+        return workers.elsewhere(
+            self._analysis,
+            planned.tasks(),
+            self._on_read,
+            total=planned.count,
+            count=min(jobs, planned.count),
+            tick=self._tick,
+        )
+
+    def _on_read(self, identity: str, size: float, seconds: float) -> None:
+        before = self._read.get(identity, (0.0, 0.0))
+        self._read[identity] = before[0] + size, before[1] + seconds
+        self._report(Progress(size, seconds))
+        self._tick()
+
+    def _take(self, made: Analysed) -> None:
+        task, audio = made.task, self._analysis.audio
+        size, seconds = self._read.pop(task.identity, (0.0, 0.0))
+        self._report(Progress(task.found.size - size, made.seconds - seconds))
+        self._result.seconds += made.seconds
+        if audio is not None and self._elsewhere:
+            audio.count(made.audio_saved, made.audio_lost)
+        for output in self._outputs:
+            output.add(made, task.identity, self._analysis.again)
+        self._finished.append(made)
+        self._tick()
+
+    def _tick(self) -> None:
+        due = time.monotonic() - self._committed_at >= COMMIT_S
+        if due or len(self._finished) >= MAX_PENDING:
+            self._commit()
+
+    def _commit(self) -> None:
+        for output in self._outputs:
+            output.commit()
+        finished, self._finished = self._finished, []
+        for made in finished:
+            if made.error:
+                self._result.fail(made.session.source, made.reason)
+            else:
+                self._result.done += 1
+            self._report(made)
+        self._committed_at = time.monotonic()
+
+    def _say(self, text: str) -> None:
+        self._report(Said(text))
+
+    def _fail(self, text: str) -> None:
+        source, _, reason = text.partition(": ")
+        self._result.fail(source, reason)
+        self._say(text)
 
 
-def _with_stereo_named(config: Config, path: Path) -> Config:
-    """Two channels that nobody named are two streams all the same."""
-    with Recording(path) as recording:
-        if config.audio.channels or recording.info.channels != len(STEREO):
-            return config
-    return config.with_channels(STEREO)
-
-
-def _as_it_is(config: Config, _path: Path) -> Config:
-    return config
-
-
-def _seconds(path: Path) -> float:
-    """Length of a recording for the progress bar; an unreadable one takes no time."""
-    try:
-        with Recording(path) as recording:
-            return recording.duration_s or 0.0
-    except InputError:
-        return 0.0
-
-
-def _progress(total: float) -> Progress:
-    progress = Progress(
-        BarColumn(),
-        TextColumn("{task.completed:.0f} of {task.total:.0f} s of recordings"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        redirect_stdout=sys.stdout.isatty(),  # else results would go where the bar goes
+def _settings(analysis: Analysis) -> str:
+    """What tells settings that matter from others."""
+    config = analysis.config
+    audio = config.audio
+    sections = (
+        *(audio.channels, audio.analyse, audio.crosstalk, analysis.split, config.model.prior),
+        *(config.vad, config.segmenter, config.alerts.rules, config.calls, config.mood),
+        config.baseline,
     )
-    progress.add_task("", total=total)
-    return progress
+    return blake2b(repr(sections).encode(), digest_size=4).hexdigest()

@@ -1,90 +1,285 @@
-"""Which recordings there are to do: those that are named, and those in folders."""
+"""Which recordings there are to do: those that are named, and those in folders.
+
+A folder is read entry by entry, and what was found lies on disk, so that memory does not grow with
+the number of recordings.
+"""
 
 import os
+import sqlite3
 import stat
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
+from typing import TypeAlias
 
 from streamer.audio import ffmpeg
 from streamer.audio.recording import SUFFIXES
+from streamer.bulk import remote
 from streamer.errors import InputError
 from streamer.text import one_line
 
+Say: TypeAlias = Callable[[str], None]
+"""Takes a line for people."""
 
-@dataclass(slots=True)
-class Plan:
-    """What was found.
+MAX_BATCH = 1000
+"""Rows of the plan that are read from disk at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A recording, as the file system tells of it.
 
     Attributes:
-        recordings: What is to be read, in order.
-        failures: What cannot be read, a line each, with the cure.
-        notes: What was left out, a line each.
+        location: Its path or URL, as it was named, or found in a folder that was.
+        size: In bytes.
+        stamp: Changes when it does: the time of modification in nanoseconds, or what a server says.
     """
 
-    recordings: list[Path] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    location: str
+    size: int
+    stamp: str
+
+    @property
+    def source(self) -> str:
+        """What rows call it."""
+        return remote.shown(self.location)
+
+    @property
+    def address(self) -> bytes:
+        """The same from whatever folder it was named."""
+        if remote.is_remote(self.location):
+            return self.location.encode()
+        return os.fsencode(os.path.abspath(self.location))  # noqa: PTH100 - links stay
+
+    def is_in(self, shard: "Shard") -> bool:
+        """Whether it belongs to a shard: always to the same one, whatever else there is."""
+        digest = blake2b(self.address, digest_size=8).digest()
+        return int.from_bytes(digest, "big") % shard.count == shard.number - 1
+
+    def identity(self, model: str) -> str:
+        """16 hexadecimal digits that change with the path, the size, the time and the model.
+
+        Args:
+            model: Everything that tells the model from others.
+        """
+        digest = blake2b(self.address, digest_size=8)
+        digest.update(f"\0{self.size}\0{self.stamp}\0{model}".encode())
+        return digest.hexdigest()
 
 
-def find(paths: Iterable[Path]) -> Plan:
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A part of the recordings.
+
+    Attributes:
+        number: From 1.
+        count: How many there are.
+    """
+
+    number: int = 1
+    count: int = 1
+
+    @property
+    def name(self) -> str:
+        """For the names of files."""
+        return f"{self.number:05}-of-{self.count:05}"
+
+
+ALL = Shard()
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A recording that is to be analysed.
+
+    Attributes:
+        found: The recording.
+        identity: From `Found.identity`.
+    """
+
+    found: Found
+    identity: str
+
+
+class Plan:
+    """The tasks of a run, in a temporary file: each recording once, in the order of its name."""
+
+    def __init__(self) -> None:
+        self._tasks = sqlite3.connect("", isolation_level=None)  # a file that nobody else sees
+        self._tasks.execute(
+            "CREATE TABLE task (given INTEGER, location BLOB, size INTEGER, stamp TEXT,"
+            " identity TEXT PRIMARY KEY) WITHOUT ROWID"
+        )
+        self._tasks.execute("BEGIN")
+        self.count = 0
+        """How many tasks there are."""
+        self.size = 0
+        """Their bytes."""
+
+    def add(self, given: int, task: Task) -> None:
+        """Take a task, unless it is there already.
+
+        Args:
+            given: The number of the argument that it was found by.
+            task: What is to be done.
+        """
+        found = task.found
+        added = self._tasks.execute(
+            "INSERT OR IGNORE INTO task VALUES (?, ?, ?, ?, ?)",
+            (given, os.fsencode(found.location), found.size, found.stamp, task.identity),
+        )
+        if added.rowcount:
+            self.count += 1
+            self.size += found.size
+
+    def tasks(self) -> Iterator[Task]:
+        """All of them, by argument, then by path."""
+        cursor = self._tasks.execute(
+            "SELECT location, size, stamp, identity FROM task ORDER BY given, location"
+        )
+        while rows := cursor.fetchmany(MAX_BATCH):
+            for location, size, stamp, identity in rows:
+                yield Task(Found(os.fsdecode(location), size, stamp), identity)
+
+    def close(self) -> None:
+        """Delete the file."""
+        self._tasks.close()
+
+
+def find(location: str, note: Say, fail: Say) -> Iterator[Found]:
     """Look for recordings.
 
     Args:
-        paths: Recordings, which are always tried, and folders, in which names decide: hidden files
-            are passed over, and nothing else is left out without a line about it.
+        location: The path or URL of a recording, which is always tried, or of a folder, in which
+            names decide: hidden files are passed over, and nothing else is left out without a line
+            about it.
+        note: Told what was left out.
+        fail: Told what cannot be read, with the cure.
 
     Raises:
-        InputError: There is no such file, or a folder without recordings.
+        ConfigError: It is a URL, and what reads it is not installed.
+        InputError: There is no such file, or the folder has no recordings.
+    """
+    if remote.is_remote(location):
+        yield from _find_remote(location, note, fail)
+        return
+    name = one_line(location)
+    try:
+        found = Path(location).stat()
+    except FileNotFoundError as error:
+        raise InputError(f"{name}: no such file or folder") from error
+    except OSError as error:
+        fail(f"{name}: cannot be read: {error.strerror}")
+        return
+    if stat.S_ISDIR(found.st_mode):
+        yield from _look_into(location, note, fail)
+    else:
+        yield Found(location, found.st_size, str(found.st_mtime_ns))
+
+
+class _Names:
+    """Which files in a folder are recordings, by their names."""
+
+    def __init__(self, folder: str, note: Say, fail: Say) -> None:
+        self._folder = folder
+        self._note = note
+        self._fail = fail
+        self._seen = False
+        self._left_out: Counter[str] = Counter()
+        self._ffmpeg = ffmpeg.program() is not None
+
+    def fail(self, text: str) -> None:
+        """There is something, and it cannot be read."""
+        self._seen = True
+        self._fail(text)
+
+    def accept(self, location: str) -> bool:
+        """Whether it is a recording; what is none is counted."""
+        suffix = os.path.splitext(location)[1].lower()  # noqa: PTH122 - a million of them
+        if suffix in SUFFIXES or (suffix in ffmpeg.SUFFIXES and self._ffmpeg):
+            self._seen = True
+            return True
+        if suffix in ffmpeg.SUFFIXES:
+            self.fail(f"{remote.shown(location)}: needs ffmpeg: {ffmpeg.INSTALL}")
+        else:
+            self._left_out[suffix or "no suffix"] += 1
+        return False
+
+    def end(self) -> None:
+        """Say what was left out. Raises InputError where there was nothing else."""
+        name = remote.shown(self._folder)
+        if not self._seen:
+            known = " ".join(sorted(SUFFIXES | ffmpeg.SUFFIXES))
+            raise InputError(f"{name}: no recordings in this folder ({known})")
+        if self._left_out:
+            counts = self._left_out.most_common()
+            kinds = ", ".join(f"{count} {one_line(kind)}" for kind, count in counts)
+            self._note(f"{name}: left out, as no recordings: {kinds}")
+
+
+def _look_into(folder: str, note: Say, fail: Say) -> Iterator[Found]:
+    names = _Names(folder, note, fail)
+    for entry in _files(folder, note, names.fail):
+        if not names.accept(entry.path):
+            continue
+        try:
+            found = entry.stat()
+        except OSError as error:
+            names.fail(f"{one_line(entry.path)}: cannot be read: {error.strerror}")
+        else:
+            yield Found(entry.path, found.st_size, str(found.st_mtime_ns))
+    names.end()
+
+
+def _find_remote(location: str, note: Say, fail: Say) -> Iterator[Found]:
+    names = _Names(location, note, fail)
+    for address, size, stamp in remote.find(location):
+        if address == location:  # it was named: then it is tried
+            yield Found(address, size, stamp)
+            return
+        if names.accept(address):
+            yield Found(address, size, stamp)
+    names.end()
+
+
+def _files(folder: str, note: Say, fail: Say) -> Iterator["os.DirEntry[str]"]:
+    """All files in a folder and those below that are not hidden."""
+    folders = [folder]
+    while folders:
+        try:
+            with os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    if entry.name.startswith("."):
+                        continue
+                    if not entry.is_dir():
+                        yield entry
+                    elif entry.is_symlink():
+                        note(f"{one_line(entry.path)}: left out, a link to another folder")
+                    else:
+                        folders.append(entry.path)
+        except OSError as error:
+            fail(f"{one_line(os.fsdecode(error.filename))}: cannot be read: {error.strerror}")
+
+
+def make(
+    locations: Iterable[str],
+    keep: Callable[[Found], Task | None],
+    note: Say,
+    fail: Say,
+) -> Plan:
+    """Look for recordings and plan those that are to be done.
+
+    Args:
+        locations: As for `find`, with the same errors.
+        keep: Makes a task of a recording; None where there is nothing to do.
+        note: As for `find`.
+        fail: As for `find`.
     """
     plan = Plan()
-    for path in paths:
-        name = one_line(str(path))
-        try:
-            mode = path.stat().st_mode
-        except FileNotFoundError as error:
-            raise InputError(f"{name}: no such file or folder") from error
-        except OSError as error:
-            plan.failures.append(f"{name}: cannot be read: {error.strerror}")
-            continue
-        if stat.S_ISDIR(mode):
-            _look_into(path, plan)
-        else:
-            plan.recordings.append(path)
+    for given, location in enumerate(locations):
+        for found in find(location, note, fail):
+            if (task := keep(found)) is not None:
+                plan.add(given, task)
     return plan
-
-
-def _look_into(folder: Path, plan: Plan) -> None:
-    before = len(plan.recordings), len(plan.failures)
-    left_out: Counter[str] = Counter()
-    for path in sorted(_files(folder, plan)):
-        suffix = path.suffix.lower()
-        if suffix in SUFFIXES or (suffix in ffmpeg.SUFFIXES and ffmpeg.program()):
-            plan.recordings.append(path)
-        elif suffix in ffmpeg.SUFFIXES:
-            plan.failures.append(f"{one_line(str(path))}: needs ffmpeg: {ffmpeg.INSTALL}")
-        else:
-            left_out[suffix or "no suffix"] += 1
-    if (len(plan.recordings), len(plan.failures)) == before:
-        known = " ".join(sorted(SUFFIXES | ffmpeg.SUFFIXES))
-        raise InputError(f"{one_line(str(folder))}: no recordings in this folder ({known})")
-    if left_out:
-        kinds = ", ".join(f"{count} {one_line(kind)}" for kind, count in left_out.most_common())
-        plan.notes.append(f"{one_line(str(folder))}: left out, as no recordings: {kinds}")
-
-
-def _files(folder: Path, plan: Plan) -> Iterable[Path]:
-    """All files in a folder and those below; what cannot be looked into is a failure."""
-
-    def fail(error: OSError) -> None:
-        name = one_line(os.fsdecode(error.filename))
-        plan.failures.append(f"{name}: cannot be read: {error.strerror}")
-
-    for parent, folders, names in os.walk(folder, onerror=fail):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in folders:
-            path = Path(parent, name)
-            if path.is_symlink():
-                plan.notes.append(f"{one_line(str(path))}: left out, a link to another folder")
-        yield from (Path(parent, name) for name in names if not name.startswith("."))

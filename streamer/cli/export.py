@@ -9,7 +9,7 @@ NAME = "export"
 SUMMARY = "write a log as subtitles, labels of Praat, ELAN or Audacity, RTTM or Parquet"
 EXAMPLE = "streamer export calls.csv --to textgrid --out labels/"
 
-FORMATS = ("srt", "vtt", "textgrid", "elan", "audacity", "rttm", "parquet")
+FORMATS = ("srt", "vtt", "textgrid", "elan", "audacity", "rttm", "parquet", "calls")
 
 MAX_SHOWN = 5
 """Lines of the log that were skipped and are named on stderr."""

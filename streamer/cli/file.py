@@ -1,5 +1,9 @@
 """``streamer file``: analyse recordings as fast as the machine allows."""
 
+from argparse import ArgumentTypeError
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from streamer.cli.logs import stderr_held_back
 from streamer.cli.options import (
     BOTH,
@@ -17,6 +21,15 @@ from streamer.cli.options import (
 from streamer.cli.parser import CommandParser, Namespace, names, positive_int, user_path
 from streamer.errors import ConfigError
 
+if TYPE_CHECKING:
+    from streamer.bulk.local import Request
+    from streamer.bulk.recording import Analysis
+    from streamer.config import Config
+    from streamer.sinks.audio_files import AudioFolder
+
+SHAPES = ("csv", "jsonl", "parquet")
+MAX_SHARDS = 99_999
+
 NAME = "file"
 SUMMARY = "analyse recordings and folders of them, as fast as the machine allows"
 EXAMPLE = "streamer file calls/ --csv calls.csv --jobs 2"
@@ -30,7 +43,7 @@ def add_arguments(parser: CommandParser) -> None:
         "--jobs",
         metavar="N",
         type=positive_int,
-        help="recordings at once (default: one per core)",
+        help="processes (default: one per core, and one alone where there is little to do)",
     )
     parser.add_argument(
         "--channels",
@@ -47,16 +60,68 @@ def add_arguments(parser: CommandParser) -> None:
         type=user_path,
         help="append a row per recording and channel to this CSV: speaking time, shares, mood",
     )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        type=user_path,
+        help="instead of a CSV, write tables there: utterances-… and calls-…, a part a shard",
+    )
+    parser.add_argument(
+        "--format", choices=SHAPES, default="csv", help="of these tables (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--shard",
+        metavar="K/N",
+        type=shard,
+        help="only the K-th of N parts of the recordings; each recording is always in the same one",
+    )
+    parser.add_argument(
+        "--export",
+        metavar="FORMAT=DIR",
+        action="append",
+        default=[],
+        type=export_to,
+        help="then write the CSV in another format there, as 'streamer export' does; repeatable",
+    )
+    parser.add_argument(
+        "--again",
+        action="store_true",
+        help="analyse also what has rows already (default: only what is new, or was changed)",
+    )
+    parser.add_argument(
+        "--retry-failed",
+        action="store_true",
+        help="try recordings again of which nothing could be read",
+    )
     add_call_gap(parser)
     add_output(parser)
     add_model(parser)
 
 
+def shard(text: str) -> tuple[int, int]:
+    """A value such as 3/16. Raises ArgumentTypeError for anything else."""
+    number, _, count = text.partition("/")
+    if number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count) <= MAX_SHARDS:
+        return int(number), int(count)
+    raise ArgumentTypeError(f"got {text!r}, expected a part such as 3/16: from 1/16 to 16/16")
+
+
+def export_to(text: str) -> tuple[str, Path]:
+    """A value such as srt=subtitles/. Raises ArgumentTypeError for anything else."""
+    from streamer.cli.export import FORMATS
+
+    name, _, folder = text.partition("=")
+    if name in FORMATS and folder:
+        return name, Path(folder)
+    raise ArgumentTypeError(
+        f"got {text!r}, expected a format and a folder such as srt=subtitles/; formats: "
+        f"{', '.join(FORMATS)}"
+    )
+
+
 def execute(args: Namespace) -> int:
     """Analyse the recordings; returns 1 where one could not be read or not all be written."""
     from streamer.audio.devices import native_stderr_muted
-    from streamer.audio.inputs import recording_path
-    from streamer.bulk.local import analyse
     from streamer.cli.preflight import check_before_loading
 
     config = load_config(args).config
@@ -64,20 +129,103 @@ def execute(args: Namespace) -> int:
     if is_stdout(csv) and args.json:
         raise ConfigError(BOTH)
     audio = audio_folder(args)  # before the model, which takes a while
-    check_before_loading(config, None if is_stdout(csv) else csv)
+    request = _request(args, config, audio)
+    check_before_loading(config, None if request.tables else request.csv)
     warn_of_licence(config)
-    model = model_loader(config)()
     # What decoders complain of on stderr, our own errors say.
     with stderr_held_back(), native_stderr_muted():
-        return analyse(
-            [recording_path(path) for path in args.paths],
-            model,
-            config,
-            split=not args.mono,
-            csv=None if is_stdout(csv) else csv,
-            rows_on_stdout=is_stdout(csv),
-            summary=args.summary,
-            audio=audio,
-            jobs=args.jobs,
-            json=args.json,
-        )
+        code = analyse(request, json=args.json, rows=is_stdout(csv))
+    return max(code, _export(args, request))
+
+
+def _request(args: Namespace, config: "Config", audio: "AudioFolder | None") -> "Request":
+    """What is to be done.
+
+    Raises:
+        ConfigError: Options exclude each other.
+        InputError: A path makes no sense.
+        ModelError: There is no such model.
+    """
+    from streamer.audio.inputs import recording_path
+    from streamer.bulk.local import Request
+    from streamer.bulk.parts import Table
+    from streamer.bulk.plan import Shard
+    from streamer.bulk.remote import is_remote
+
+    if args.out and (args.csv or args.no_csv or args.summary):
+        raise ConfigError("--out: writes tables of its own; leave out --csv, --no-csv, --summary")
+    if args.export and not args.out and (not config.output.csv or is_stdout(csv_path(config))):
+        raise ConfigError("--export: is made of the CSV; leave out --no-csv and --csv -")
+    part = Shard(*args.shard) if args.shard else Shard()
+    tables = [
+        Table(args.out, name, args.format, part) for name in ("utterances", "calls") if args.out
+    ]
+    csv = csv_path(config)
+    csv, summary = [t.work for t in tables] or (None if is_stdout(csv) else csv, args.summary)
+    return Request(
+        paths=[path if is_remote(path) else str(recording_path(path)) for path in args.paths],
+        analysis=analysis(config, split=not args.mono, audio=audio),
+        csv=csv,
+        summary=summary,
+        excel=config.output.excel and not tables,
+        tables=tables,
+        shard=part,
+        jobs=args.jobs,
+        again=args.again,
+        retry_failed=args.retry_failed,
+    )
+
+
+def analysis(config: "Config", *, split: bool, audio: "AudioFolder | None" = None) -> "Analysis":
+    """How recordings are analysed.
+
+    Raises:
+        ModelError: There is no such model.
+    """
+    from streamer.bulk.recording import Analysis, ModelIdentity
+    from streamer.model import catalog
+
+    model = catalog.entry(catalog.find_bundle(config.model.name))
+    return Analysis(
+        load=model_loader(config),
+        model=ModelIdentity(model.name, model.labels, model.digest),
+        config=config,
+        split=split,
+        audio=audio,
+    )
+
+
+def _export(args: Namespace, request: "Request") -> int:
+    """Write the CSV in other formats; returns 1 where it could not be read."""
+    from streamer.export.export import export
+
+    unread = 0
+    for name, folder in args.export:
+        if request.csv is not None:
+            exported = export([request.csv], name, folder, replace=True)
+            unread += exported.unread
+    return 1 if unread else 0
+
+
+def analyse(request: "Request", *, json: bool = False, rows: bool = False) -> int:
+    """Analyse recordings, show what happens, and return the exit code.
+
+    Args:
+        request: What is to be done.
+        json: Write a line of JSON per utterance to stdout instead of a line per recording.
+        rows: Likewise the rows of the CSV.
+    """
+    from streamer.bulk import local
+    from streamer.cli.batch import Display, say_all, stdout_lines
+    from streamer.errors import OutputError
+
+    nowhere = request.csv is None and request.summary is None
+    lines = stdout_lines(json=json, rows=rows, excel=request.excel)
+    with Display(lines, needed=nowhere) as display:
+        result = local.run(request, display.show)
+        display.sum_up(request, result)
+    audio = request.analysis.audio
+    if audio is not None:
+        say_all(audio.summary())
+    lost = result.lost_rows or (audio is not None and audio.lost)
+    return OutputError.exit_code if result.failures or lost else 0

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -153,16 +154,24 @@ def warn_of_licence(config: "Config") -> None:
             logger.warning(notice)
 
 
-def model_loader(config: "Config") -> "Callable[[], Classifier]":
-    """A function that loads the configured model; torch is only imported once it is called."""
+@dataclass(frozen=True, slots=True)
+class ModelLoader:
+    """Loads the configured model, here or in another process; imports torch when it is called."""
 
-    def load() -> "Classifier":
+    config: "Config"
+
+    def __call__(self) -> "Classifier":
+        """Load it. Raises ConfigError and ModelError as `Classifier.load` does."""
         from streamer.model.classifier import Classifier
 
-        prior = cast("Prior", config.model.prior)  # an emotion is a str, which a key's type hides
-        return Classifier.load(config.model.name, prior=prior, threads=config.model.threads)
+        model = self.config.model
+        prior = cast("Prior", model.prior)  # an emotion is a str, which a key's type hides
+        return Classifier.load(model.name, prior=prior, threads=model.threads)
 
-    return load
+
+def model_loader(config: "Config") -> "Callable[[], Classifier]":
+    """A function that loads the configured model; torch is only imported once it is called."""
+    return ModelLoader(config)
 
 
 def read_text(path: Path) -> str:

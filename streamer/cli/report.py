@@ -32,6 +32,7 @@ def add_arguments(parser: CommandParser) -> None:
         type=user_path,
         help="saved utterances, from --save-audio, to be played from the page",
     )
+    parser.add_argument("--session", metavar="ID", help="only this session of the logs")
     parser.add_argument("--open", action="store_true", help="show it in a browser")
 
 
@@ -41,7 +42,7 @@ def execute(args: Namespace) -> int:
 
     from streamer.report.make import make
 
-    made = make(args.logs, args.out, audio=args.audio)
+    made = make(args.logs, args.out, audio=args.audio, session=args.session)
     _print_left_out(made.left_out)
     print(args.out)
     if args.open and not webbrowser.open(args.out.resolve().as_uri()):

@@ -14,7 +14,8 @@ from streamer.export.tables import ParquetTable
 from streamer.sinks.log_reader import LoggedSession, LoggedUtterance, logs_in, read_log
 from streamer.sinks.whole_file import whole_file
 
-PARQUET = "parquet"
+TABLES = {"parquet": "emotions.parquet", "calls": "call-figures.parquet"}
+"""Parquet tables of everything, and what they are called in a folder."""
 
 MAX_NAME = 120
 """Letters of a file's name, before what tells it from others."""
@@ -43,7 +44,7 @@ FORMATS: Mapping[str, Format] = {
     "audacity": Format(".txt", by_channel=True, text=labels.audacity),
     "rttm": Format(".rttm", by_channel=False, text=labels.rttm),
 }
-"""By name, all but Parquet, which is one table of everything."""
+"""By name, all but `TABLES`."""
 
 
 @dataclass(slots=True)
@@ -66,7 +67,7 @@ def export(paths: Sequence[Path], to: str, out: Path, *, replace: bool = False) 
 
     Args:
         paths: CSV logs, and folders of them.
-        to: One of `FORMATS`, or `PARQUET`.
+        to: One of `FORMATS` or `TABLES`.
         out: A file where its name ends as the format's do; otherwise a folder, made where it does
             not exist, of files named by their recordings, or by their sessions where there is none.
         replace: Replace files that exist.
@@ -78,8 +79,8 @@ def export(paths: Sequence[Path], to: str, out: Path, *, replace: bool = False) 
     """
     exported = Exported()
     logs = list(dict.fromkeys(log for given in paths for log in logs_in(given)))
-    if to == PARQUET:
-        _table(logs, _table_path(out), exported, replace=replace)
+    if to in TABLES:
+        _table(logs, to, _table_path(out, TABLES[to]), exported, replace=replace)
         return exported
     form = FORMATS[to]
     one = out if out.suffix.lower() == form.suffix.lower() and not out.is_dir() else None
@@ -126,21 +127,21 @@ def _sessions(logs: Iterable[Path], exported: Exported) -> Iterator[LoggedSessio
         raise InputError("; ".join(exported.left_out))
 
 
-def _table(logs: Sequence[Path], out: Path, exported: Exported, *, replace: bool) -> None:
+def _table(logs: Sequence[Path], to: str, out: Path, exported: Exported, *, replace: bool) -> None:
     _check(out, replace=replace)
     with ExitStack() as stack:
         draft = stack.enter_context(whole_file(out))
-        table = stack.enter_context(ParquetTable(draft))
+        table = stack.enter_context(ParquetTable(draft, calls=to == "calls"))
         for session in _sessions(logs, exported):
             table.add(session)
     exported.files.append(out)
 
 
-def _table_path(out: Path) -> Path:
+def _table_path(out: Path, name: str) -> Path:
     if out.suffix.lower() == ".parquet" and not out.is_dir():
         return out
     _make_folder(out)
-    return out / "emotions.parquet"
+    return out / name
 
 
 def _parts(

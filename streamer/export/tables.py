@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from streamer.errors import OutputError
 from streamer.sinks.log_reader import LoggedMark, LoggedSession, LoggedUtterance
+from streamer.sinks.logged_calls import logged_figures
 from streamer.sinks.row import MARK, columns
 from streamer.types import EMOTIONS
 
@@ -34,25 +35,26 @@ class ParquetTable:
 
     Args:
         path: Replaced where it exists.
+        calls: A row per call and channel, with the call's figures, instead of one per utterance.
 
     Raises:
         OutputError: pyarrow is not installed, or the file cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._arrow = _pyarrow()
+    def __init__(self, path: Path, *, calls: bool = False) -> None:
+        self._arrow = pyarrow()
         from pyarrow import parquet  # noqa: PLC0415 - an extra
 
-        self._path = path
-        self._schema = _schema(self._arrow)
+        self._rows_of = _call_rows if calls else _rows
+        self._schema = _call_schema(self._arrow) if calls else _schema(self._arrow)
         self._rows: list[Mapping[str, object]] = []
         self._writer: parquet.ParquetWriter = parquet.ParquetWriter(
             path, self._schema, compression="zstd"
         )
 
     def add(self, session: LoggedSession) -> None:
-        """Write a session's utterances and marks, by time."""
-        self._rows += _rows(session)
+        """Write the rows of a session: utterances and marks by time, or a row per channel."""
+        self._rows += self._rows_of(session)
         if len(self._rows) >= GROUP_ROWS:
             self._flush()
 
@@ -75,7 +77,8 @@ class ParquetTable:
             self._rows = []
 
 
-def _pyarrow() -> ModuleType:
+def pyarrow() -> ModuleType:
+    """The package, which is an extra. Raises OutputError where it is not installed."""
     try:
         import pyarrow as pa  # noqa: PLC0415 - an extra
     except ImportError as error:
@@ -98,6 +101,50 @@ def _schema(arrow: ModuleType) -> "pa.Schema":
         }.get(column, arrow.string())
 
     return arrow.schema([(name, kind(name)) for name in (*columns(EMOTIONS), "label", "speaker")])
+
+
+def _call_schema(arrow: ModuleType) -> "pa.Schema":
+    texts = ("session", "source", "model", "channel")
+    counts = ("call", "interruptions", "alerts")
+    numbers = (
+        *("start_s", "length_s", "silence_s", "overlap_s", "talk_s", "talk_share"),
+        *("longest_monologue_s", "first_alert_s", "mood", "mood_start", "mood_end"),
+    )
+    return arrow.schema(
+        [
+            *((name, arrow.string()) for name in texts),
+            *((name, arrow.int64()) for name in counts),
+            *((name, arrow.float64()) for name in numbers),
+        ]
+    )
+
+
+def _call_rows(session: LoggedSession) -> Iterator[Mapping[str, object]]:
+    figures = logged_figures(session)
+    for channel, own in figures.channels.items():
+        said = [one for one in session.utterances if one.channel == channel]
+        heard = [(u.mood, u.duration_s * (u.confidence or 0)) for u in said if u.mood is not None]
+        weight = sum(each for _, each in heard)
+        yield {
+            "session": session.id,
+            "source": session.source or None,
+            "model": session.model or None,
+            "channel": channel,
+            "call": session.call or 1,
+            "interruptions": own.interruptions,
+            "alerts": sum(bool(one.alert) for one in said),
+            "start_s": min(one.start_s for one in session.utterances),
+            "length_s": figures.length_s,
+            "silence_s": figures.silence_s,
+            "overlap_s": figures.overlap_s,
+            "talk_s": own.talk_s,
+            "talk_share": figures.talk_share(channel),
+            "longest_monologue_s": own.longest_s,
+            "first_alert_s": own.first_alert_s,
+            "mood": sum(mood * each for mood, each in heard) / weight if weight else None,
+            "mood_start": own.mood_start,
+            "mood_end": own.mood_end,
+        }
 
 
 def _rows(session: LoggedSession) -> Iterator[Mapping[str, object]]:

@@ -35,7 +35,7 @@ from torch import Tensor
 
 from streamer.errors import ModelError
 from streamer.model import features
-from streamer.model.catalog import MANIFEST
+from streamer.model.catalog import MANIFEST, WEIGHTS
 from streamer.model.encoder import EmotionNet, NetworkShape
 from streamer.model.priors import TOLERANCE, log_prior
 from streamer.model.speaker.adaptation import VoiceModel
@@ -50,7 +50,7 @@ FORMAT = 7
 of a voice. Older bundles were trained without: this program does not read them.
 """
 
-WEIGHTS, CARD = "model.safetensors", "README.md"
+CARD = "README.md"
 
 VOICES = "baseline."
 VOICE_ARRAYS = ("weight", "bias", "centre")

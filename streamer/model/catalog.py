@@ -9,7 +9,7 @@ from pathlib import Path
 
 from streamer.errors import ModelError
 
-MANIFEST = "bundle.json"
+MANIFEST, WEIGHTS = "bundle.json", "model.safetensors"
 
 NOT_COMMERCIAL = ("NC", "research", "proprietary", "none stated", "not stated")
 """What in a licence forbids commercial use, or leaves it open."""
@@ -37,6 +37,7 @@ class Entry:
     labels: tuple[str, ...]
     licences: tuple[str, ...]
     quietness: str
+    digest: str = ""
 
 
 def installed() -> dict[str, Path]:
@@ -87,6 +88,7 @@ def entry(folder: Path) -> Entry:
             labels=tuple(said["labels"]),
             licences=tuple(dict.fromkeys(source["licence"] for source in said["sources"])),
             quietness=measured if isinstance(measured, str) else json.dumps(measured),
+            digest=said.get("files", {}).get(WEIGHTS, ""),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{path}: cannot be read: {error!r}") from error

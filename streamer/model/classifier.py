@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from streamer.errors import ModelError
 from streamer.model import features
-from streamer.model.bundle import WEIGHTS, Bundle, load
+from streamer.model.bundle import Bundle, load
 from streamer.model.calibration import hesitation
-from streamer.model.catalog import find_bundle
+from streamer.model.catalog import WEIGHTS, find_bundle
 from streamer.model.priors import Prior, log_prior
 from streamer.model.quantization import is_quicker, quantised
 from streamer.model.speaker.adaptation import (

@@ -26,6 +26,7 @@ def utterances(  # noqa: PLR0913 - who calls it may want to hear of each of thes
     classifier: SegmentClassifier,
     config: Config,
     *,
+    name: str | None = None,
     progress: Callable[[float], None] = lambda _: None,
     keep: Callable[[str, Segment], None] = lambda _channel, _segment: None,
     warn: Callable[[str], None] = lambda _: None,
@@ -36,6 +37,7 @@ def utterances(  # noqa: PLR0913 - who calls it may want to hear of each of thes
         path: Any format that libsndfile or ffmpeg reads, any rate, any channel count.
         classifier: Classifies them.
         config: For the channels, the voice-activity detector and the segmenter.
+        name: What it is called in messages; None for its path.
         progress: Told how many seconds more were read.
         keep: Given the name of the channel and what is classified next.
         warn: Told what is amiss with the recording without ending it.
@@ -44,7 +46,7 @@ def utterances(  # noqa: PLR0913 - who calls it may want to hear of each of thes
         InputError: It cannot be read, or breaks off; what came before was yielded, with what was
             heard of the utterance that it broke off in.
     """
-    with Recording(path) as recording:
+    with Recording(path, name) as recording:
         info = recording.info
         frontend = Frontend(info, config)
         failures: list[InputError] = []

@@ -88,8 +88,8 @@ class Figures:
     curve: tuple[tuple[float, float], ...]
 
     @classmethod
-    def of(cls, utterances: Sequence[LoggedUtterance]) -> Self:
-        """The figures of utterances in the order of their start."""
+    def of(cls, utterances: Sequence[LoggedUtterance], *, brief: bool = False) -> Self:
+        """The figures of utterances in the order of their start; briefly, without the curve."""
         spoken = [u for u in utterances if u.verdict != NO_SPEECH]
         classified = [u for u in spoken if u.mood is not None]
         shares: Counter[str] = Counter()
@@ -106,7 +106,7 @@ class Figures:
             shares=dict(shares),
             mood=mood,
             trend=Trend.through(classified),
-            curve=_smoothed(classified),
+            curve=() if brief else _smoothed(classified),
         )
 
     def share(self, verdict: str) -> float:

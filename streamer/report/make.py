@@ -29,16 +29,19 @@ class Made:
     unread: int
 
 
-def make(paths: Sequence[Path], out: Path, *, audio: Path | None = None) -> Made:
+def make(
+    paths: Sequence[Path], out: Path, *, audio: Path | None = None, session: str | None = None
+) -> Made:
     """Write one page about all sessions of these logs.
 
     Args:
         paths: CSV logs, and folders of them.
         out: The page; a report that is there is replaced, anything else is left alone.
         audio: A folder of saved utterances.
+        session: Only this one; None for all.
 
     Raises:
-        InputError: There is no such file or folder, or nothing in them can be read.
+        InputError: There is no such file, folder or session, or nothing in them can be read.
         OutputError: The page cannot be written.
     """
     _check(out)
@@ -51,8 +54,10 @@ def make(paths: Sequence[Path], out: Path, *, audio: Path | None = None) -> Made
         except InputError as error:
             unread[path] = error
         else:
-            sessions += map(_from_its_begin, found)
+            sessions += [_from_its_begin(one) for one in found if session in (None, one.id)]
             skipped += lines
+    if not sessions and session is not None and not unread:
+        raise InputError(f"there is no session {session!r} in these logs")
     if not sessions:
         raise InputError("; ".join(map(str, unread.values())))
     left_out = [str(one) for one in (*unread.values(), *skipped)]

@@ -18,10 +18,12 @@ from string import Template
 from typing import TypeAlias
 from urllib.parse import quote
 
+from streamer.analysis.calls import CallFigures
 from streamer.dashboard.glyphs import COLOURS, LETTERS
 from streamer.dashboard.glyphs import UNCERTAIN as UNCERTAIN_LETTER
 from streamer.dashboard.glyphs import UNCLASSIFIED as UNCLASSIFIED_LETTER
 from streamer.model.catalog import licences_of, not_commercial
+from streamer.report.archive import MAX_DETAILED, archived
 from streamer.report.figures import Figures, channels
 from streamer.report.words import count, duration, words
 from streamer.sinks.audio_files import file_name
@@ -31,6 +33,7 @@ from streamer.sinks.log_reader import (
     LoggedSession,
     LoggedUtterance,
 )
+from streamer.sinks.logged_calls import logged_figures
 from streamer.sinks.row import MARK as MARKED
 from streamer.types import EMOTIONS, NO_SPEECH, UNCERTAIN
 
@@ -72,11 +75,13 @@ def page(
     """The page of these sessions, that with the lowest mood of a channel first.
 
     Args:
-        sessions: One is shown at once; several have an overview before them.
+        sessions: One is shown at once; several have an overview before them; of more than
+            `MAX_DETAILED`, there is an overview alone.
         left_out: What could not be read, a file or a line each; the page says so.
         audio: Saved utterances that can be played.
     """
-    figures = [Figures.of(session.utterances) for session in sessions]
+    brief = len(sessions) > MAX_DETAILED
+    figures = [Figures.of(session.utterances, brief=brief) for session in sessions]
     pairs = sorted(zip(sessions, figures, strict=True), key=lambda pair: _by_mood(pair[0]))
     names = sorted({session.model for session in sessions})
     title = _title(sessions[0]) if len(sessions) == 1 else _titles(sessions)
@@ -84,7 +89,13 @@ def page(
         "title": title,
         "verdicts": [_legend(verdict) for verdict in VERDICTS],
         "overview": _overview(figures),
-        "sessions": [_session(session, whole, audio) for session, whole in pairs],
+        "archive": brief,
+        "sessions": [
+            archived(session, _title(session), VERDICTS)
+            if brief
+            else _session(session, whole, audio)
+            for session, whole in pairs
+        ],
         "models": [
             {"name": name, "licences": ", ".join(licences)}
             for name, licences in licences_of(names).items()
@@ -175,6 +186,7 @@ def _overview(figures: Sequence[Figures]) -> str:
 
 def _session(session: LoggedSession, whole: Figures, audio: Audio | None) -> Json:
     by_channel = channels(session)
+    call = logged_figures(session)
     return {
         "id": session.id,
         "title": _title(session),
@@ -185,11 +197,37 @@ def _session(session: LoggedSession, whole: Figures, audio: Audio | None) -> Jso
         "span_s": round(max(one.end_s for one in _moments(session)), 2),
         "words": words(session, whole, by_channel),
         **_figures(whole),
+        "silence_s": round(call.silence_s, 2),
+        "overlap_s": round(call.overlap_s, 2),
+        "length_s": round(call.length_s, 2),
         "channels": [
-            {"name": name, **_figures(figures), "curve": _curve(figures)}
+            {
+                "name": name,
+                **_figures(figures),
+                "curve": _curve(figures),
+                "call": _call(call, name),
+            }
             for name, figures in by_channel.items()
         ],
         "rows": _rows(session, [*by_channel], audio),
+    }
+
+
+def _call(call: CallFigures, channel: str) -> Json:
+    own = call.channels[channel]
+    share = call.talk_share(channel)
+    values = (own.longest_s, own.first_alert_s, own.mood_start, own.mood_end, share)
+    longest, first_alert, mood_start, mood_end, share = (
+        None if value is None else round(value, 3) for value in values
+    )
+    return {
+        "talk_s": round(own.talk_s, 2),
+        "talk_share": share,
+        "interruptions": own.interruptions,
+        "longest_s": longest,
+        "first_alert_s": first_alert,
+        "mood_start": mood_start,
+        "mood_end": mood_end,
     }
 
 

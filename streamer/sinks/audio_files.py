@@ -9,6 +9,7 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 from urllib.parse import quote
 
 import soundfile
@@ -40,6 +41,8 @@ def file_name(session: str, channel: str, number: int) -> str:
 class AudioFolder:
     """Where utterances are kept; any number of threads may share one.
 
+    A copy in another process counts for itself: `count` adds that up.
+
     Args:
         path: Made where it does not exist, for its owner alone.
 
@@ -63,11 +66,26 @@ class AudioFolder:
         except OSError as error:
             raise ConfigError(f"--save-audio: {path} cannot be written: {error.strerror}") from None
 
+    def __reduce__(self) -> tuple[type[Self], tuple[Path]]:
+        return type(self), (self._path,)
+
+    @property
+    def saved(self) -> int:
+        """How many utterances were saved."""
+        with self._lock:
+            return self._saved
+
     @property
     def lost(self) -> int:
         """How many utterances could not be saved."""
         with self._lock:
             return self._lost
+
+    def count(self, saved: int, lost: int) -> None:
+        """Add what another process saved, and could not save."""
+        with self._lock:
+            self._saved += saved
+            self._lost += lost
 
     def save(self, name: str, pcm: Pcm) -> None:
         """Write an utterance, whole or not at all; waits for the disk. A failure is noted.

@@ -9,7 +9,7 @@ from streamer.sinks.csv_format import EXCEL, STANDARD
 from streamer.sinks.csv_log import check_columns
 from streamer.sinks.retrying_log import RetryingLog
 from streamer.sinks.row import Session, Value, columns, mark_row, row
-from streamer.sinks.summary import Summary, summary_columns
+from streamer.sinks.summary import Summary
 from streamer.types import EMOTIONS, Mark, Utterance
 
 
@@ -19,15 +19,13 @@ class CsvSink(BaseSink):
     Args:
         path: Appended to; opened when the first session begins, since the model's labels are
             columns.
-        sync: Sync every flush; otherwise each session once, when it ends.
         excel: Write what Excel opens right where the decimal sign is a comma.
     """
 
-    def __init__(self, path: Path, *, sync: bool = True, excel: bool = False) -> None:
+    def __init__(self, path: Path, *, excel: bool = False) -> None:
         super().__init__()
         self.path = path
         self._form = EXCEL if excel else STANDARD
-        self._sync = sync
         self._log: RetryingLog | None = None
         self._failed: list[str] = []
 
@@ -48,9 +46,7 @@ class CsvSink(BaseSink):
             OutputError: It cannot be written, or holds other columns.
         """
         if self._log is None:
-            self._log = RetryingLog(
-                self.path, columns(session.labels), self.warn, sync=self._sync, form=self._form
-            )
+            self._log = RetryingLog(self.path, columns(session.labels), self.warn, form=self._form)
 
     def write(self, event: Event, session: Session) -> None:
         """Take a row; `flush` writes it."""
@@ -127,47 +123,3 @@ def row_of(event: Event, session: Session) -> dict[str, Value] | None:
         case Mark():
             return mark_row(event, session)
     return None
-
-
-class SummaryCsvSink(BaseSink):
-    """Writes a row per channel for each session that ends.
-
-    Args:
-        path: Appended to; opened when the first session begins.
-        excel: As for `CsvSink`.
-    """
-
-    def __init__(self, path: Path, *, excel: bool = False) -> None:
-        super().__init__()
-        self.path = path
-        self._form = EXCEL if excel else STANDARD
-        self._log: RetryingLog | None = None
-        self._failed: list[str] = []
-
-    def begin(self, session: Session) -> None:
-        """Open the file, unless it is open. Raises OutputError as `CsvSink` does."""
-        if self._log is None:
-            self._log = RetryingLog(
-                self.path, summary_columns(session.labels), self.warn, form=self._form
-            )
-
-    def poll(self) -> None:
-        """Try again what could not be written, if it is time to."""
-        if self._log is not None:
-            self._log.poll()
-
-    def end(self, session: Session, summary: Summary) -> None:
-        """Write what the session came to."""
-        if self._log is not None:
-            for values in summary.rows(session):
-                self._log.add(values)
-            self._log.flush()
-
-    def close(self) -> None:
-        """Write what waits and close the file."""
-        if self._log is not None:
-            self._failed = self._log.close()
-
-    def unwritten(self) -> list[str]:
-        """After `close`: what could not be written, after a line that says why."""
-        return self._failed

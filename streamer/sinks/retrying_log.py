@@ -46,6 +46,11 @@ class RetryingLog:
         """Rows that are in no file, since too many waited for the disk."""
         return self._log.lost
 
+    @property
+    def waiting(self) -> int:
+        """How many rows could not be written so far."""
+        return self._log.waiting
+
     def add(self, row: Mapping[str, Value]) -> None:
         """Take a row; `flush` writes it."""
         self._log.add(row)

@@ -2,10 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 
-from streamer.analysis.mood import ChannelStats
+from streamer.analysis.calls import CallFigures, Spoken, call_figures, joined
+from streamer.analysis.mood import ChannelStats, counted
 from streamer.events import Alert, CallStarted, Counters, Event
 from streamer.sinks.row import Session, Value
 from streamer.types import SAMPLE_RATE, UNCERTAIN, Utterance
+
+FIGURES = (
+    "talk_share", "silence_s", "overlap_s", "interruptions", "longest_monologue_s",
+    "first_alert_s", "mood_start", "mood_end",
+)  # fmt: skip
+"""Columns for what the calls come to; `streamer.analysis.calls` defines them."""
 
 
 class Summary:
@@ -19,14 +26,19 @@ class Summary:
         self._stats = {name: ChannelStats() for name in channels}
         self._counters = Counters()
         self._calls = 1
+        self._spoken: dict[int, list[Spoken]] = {}  # by call
+        self._alerts: dict[int, list[tuple[str, float]]] = {}
 
     def add(self, event: Event) -> None:
         """Count an event in."""
         match event:
             case Utterance():
                 self._stats[event.channel].add(event)
+                self._add_spoken(event)
             case Alert():
                 self._stats[event.channel].alerts += 1
+                at_s = event.position / SAMPLE_RATE
+                self._alerts.setdefault(event.call, []).append((event.channel, at_s))
             case CallStarted():
                 self._calls = event.number
             case Counters():
@@ -54,7 +66,32 @@ class Summary:
 
     def rows(self, session: Session) -> list[dict[str, Value]]:
         """A row per channel, with `summary_columns`."""
-        return [_row(name, stats, session) for name, stats in self._stats.items()]
+        figures = self.figures()
+        return [
+            _row(name, stats, session) | figure_cells(figures, name)
+            for name, stats in self._stats.items()
+        ]
+
+    def figures(self) -> CallFigures:
+        """The figures of all calls together."""
+        channels = tuple(self._stats)
+        calls = self._spoken or {1: []}
+        return joined(
+            [call_figures(said, self._alerts.get(n, ()), channels) for n, said in calls.items()]
+        )
+
+    def _add_spoken(self, event: Utterance) -> None:
+        heard = counted(event)
+        if heard is None and event.prediction is not None:
+            return  # no speech
+        spoken = Spoken(
+            event.channel,
+            event.start_s,
+            event.end_s,
+            None if heard is None else heard.mood,
+            0.0 if heard is None else heard.confidence,
+        )
+        self._spoken.setdefault(event.call, []).append(spoken)
 
 
 def summary_columns(labels: Sequence[str]) -> list[str]:
@@ -63,7 +100,27 @@ def summary_columns(labels: Sequence[str]) -> list[str]:
         *("session", "source", "channel", "utterances", "speech_s"),
         *labels,
         *(UNCERTAIN, "mood", "alerts", "model"),
+        *FIGURES,
     ]
+
+
+def figure_cells(figures: CallFigures, channel: str) -> dict[str, Value]:
+    """The call figures of a channel as cells, by column."""
+    own = figures.channels[channel]
+    return {
+        "talk_share": _rounded(figures.talk_share(channel)),
+        "silence_s": _rounded(figures.silence_s),
+        "overlap_s": _rounded(figures.overlap_s),
+        "interruptions": own.interruptions,
+        "longest_monologue_s": _rounded(own.longest_s),
+        "first_alert_s": _rounded(own.first_alert_s),
+        "mood_start": _rounded(own.mood_start),
+        "mood_end": _rounded(own.mood_end),
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(float(value), 4)
 
 
 def _row(name: str, stats: ChannelStats, session: Session) -> dict[str, Value]:

@@ -4,18 +4,42 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import soundfile
+from batches import analyse
 from fakes import FakeModel, silence, speech
 
-from streamer.bulk.local import analyse
-from streamer.bulk.plan import find
+from streamer.bulk import plan
 from streamer.config import Config
 from streamer.errors import InputError
 
 RATE = 16_000
+
+
+@dataclass
+class Found:
+    """What was found and said."""
+
+    recordings: list[Path] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def find(paths):
+    """Plan all recordings, as they will be analysed."""
+    found = Found()
+
+    def task(one):
+        return plan.Task(one, one.identity("a model"))
+
+    made = plan.make(map(str, paths), task, found.notes.append, found.failures.append)
+    found.recordings = [Path(task.found.location) for task in made.tasks()]
+    assert made.count == len(found.recordings)
+    made.close()
+    return found
 
 
 @pytest.fixture
@@ -33,10 +57,10 @@ def folder(tmp_path):
 
 def test_a_folder_is_searched_and_all_else_is_named(folder):
     """Hidden files are passed over."""
-    plan = find([folder])
-    assert plan.recordings == [folder / "b.wav", folder / "sub" / "a.FLAC"]
-    assert plan.failures == []
-    assert plan.notes == [
+    found = find([folder])
+    assert found.recordings == [folder / "b.wav", folder / "sub" / "a.FLAC"]
+    assert found.failures == []
+    assert found.notes == [
         f"{folder}/linked: left out, a link to another folder",
         f"{folder}: left out, as no recordings: 2 .csv, 1 no suffix",
     ]
@@ -49,9 +73,9 @@ def test_what_needs_ffmpeg_is_named_where_it_is_missing(folder, monkeypatch):
     monkeypatch.setattr("streamer.audio.ffmpeg.program", lambda: "/usr/bin/ffmpeg")
     assert len(find([folder]).recordings) == 4
     monkeypatch.setattr("streamer.audio.ffmpeg.program", lambda: None)
-    plan = find([folder])
-    assert len(plan.recordings) == 2
-    assert [line.partition(" (")[0] for line in plan.failures] == [
+    found = find([folder])
+    assert len(found.recordings) == 2
+    assert [line.partition(" (")[0] for line in found.failures] == [
         f"{folder}/a.m4a: needs ffmpeg: install it",
         f"{folder}/sub/b.WMA: needs ffmpeg: install it",
     ]
@@ -69,11 +93,11 @@ def test_what_may_not_be_read_is_named_and_the_rest_goes_on(tmp_path):
     locked.chmod(0)
     try:
         with as_nobody():
-            plan = find([path, locked / "b.wav"])
+            found = find([path, locked / "b.wav"])
     finally:
         locked.chmod(0o700)
-    assert plan.recordings == [path / "a.wav"]
-    assert plan.failures == [
+    assert found.recordings == [path / "a.wav"]
+    assert found.failures == [
         f"{locked}: cannot be read: Permission denied",
         f"{locked}/b.wav: cannot be read: Permission denied",
     ]
@@ -108,7 +132,7 @@ def test_names_that_cannot_be_shown_are_escaped(tmp_path, capfd):
         Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(said.read_bytes())
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff.wav")).write_bytes(b"no sound")
     log = tmp_path / "rows.csv"
-    assert analyse([tmp_path], FakeModel(), Config(), csv=log, jobs=1) == 1
+    assert analyse([tmp_path], FakeModel, Config(), csv=log) == 1
     out, error = capfd.readouterr()
     text = out + error + log.read_text(encoding="utf-8")
     assert "\x1b[31m" not in text
@@ -125,7 +149,7 @@ def test_what_is_amiss_with_a_recording_is_said(tmp_path, capfd):
     data = bytearray(path.read_bytes())
     data[40:44] = bytes(4)
     path.write_bytes(data)
-    assert analyse([path], FakeModel(), Config(), csv=None) == 0
+    assert analyse([path], FakeModel, Config(), csv=None) == 0
     out, error = capfd.readouterr()
     assert "1 utterance" in out
     assert "call.wav: its header says 0.0 s, it holds 2.0 s" in error.replace("\n", "")
@@ -149,3 +173,25 @@ def test_names_go_out_in_a_legacy_code_page(tmp_path):
     assert "cut.mp3: breaks off at" in " ".join(error.split())
     assert "mpg123" not in error
     assert "Traceback" not in error
+
+
+def test_each_recording_is_planned_once_in_order(folder):
+    """Also one that is named and in a folder that is named, by two ways to write its path."""
+    named = folder / "sub" / "a.FLAC"
+    found = find([named, folder / "." / "sub" / ".." / "sub", folder])
+    assert found.recordings == [named, folder / "b.wav"]
+
+
+def test_a_recording_is_known_by_path_size_time_and_model(tmp_path):
+    """Any of these makes it another."""
+    path = str(tmp_path / "a.wav")
+    one = plan.Found(path, 10, "20")
+    others = [
+        (plan.Found(str(tmp_path / "b.wav"), 10, "20"), "m"),
+        (plan.Found(path, 11, "20"), "m"),
+        (plan.Found(path, 10, "21"), "m"),
+        (one, "n"),
+    ]
+    assert len({one.identity("m"), *(other.identity(model) for other, model in others)}) == 5
+    relative = plan.Found(os.path.relpath(path), 10, "20")
+    assert relative.identity("m") == one.identity("m")

@@ -9,12 +9,12 @@ import time
 import numpy as np
 import pytest
 import soundfile
+from batches import analyse
 from calls import LEFT, RIGHT, call, said, write_call
 from commands import streamer
 from fakes import LABELS, FakeModel, ScriptedSource, silence, speech
 from hooks import SECRET
 
-from streamer.bulk.local import analyse
 from streamer.config import Config
 from streamer.diagnostics.check import check_alerts
 from streamer.errors import ConfigError, DeliveryError
@@ -78,7 +78,7 @@ def test_a_stereo_recording_has_rows_alerts_and_a_summary(tmp_path, serve):
     server = serve()
     path = write_call(tmp_path / "call.wav")
     out, summary = tmp_path / "rows.csv", tmp_path / "summary.csv"
-    assert analyse([path], Scripted(), config(server.url), csv=out, summary=summary) == 0
+    assert analyse([path], Scripted, config(server.url), csv=out, summary=summary) == 0
 
     got = rows(out)
     truth = said()
@@ -100,6 +100,9 @@ def test_a_stereo_recording_has_rows_alerts_and_a_summary(tmp_path, serve):
     assert 0 < float(customer["angry"]) < 1
     assert float(customer["angry"]) + float(customer["neutral"]) == pytest.approx(1, abs=1e-3)
     assert float(customer["mood"]) < float(agent["mood"]) == pytest.approx(0.1)
+    assert (agent["first_alert_s"], float(customer["first_alert_s"]) > 0) == ("", True)
+    assert float(agent["talk_share"]) + float(customer["talk_share"]) == pytest.approx(1, abs=1e-3)
+    assert float(agent["overlap_s"]) == float(customer["overlap_s"]) > 0
     lasted = sum(float(row["duration_s"]) for row in got if row["channel"] == LEFT)
     assert float(agent["speech_s"]) == pytest.approx(lasted, abs=0.01)
     assert server.requests == []
@@ -182,7 +185,7 @@ def test_a_channel_that_is_switched_off_is_nowhere(tmp_path):
     """No row, no summary, no adaptation: as if it was not there."""
     path = write_call(tmp_path / "call.wav", crosstalk_db=-20)
     out, summary = tmp_path / "rows.csv", tmp_path / "summary.csv"
-    analyse([path], Scripted(), config(analyse=[RIGHT]), csv=out, summary=summary)
+    analyse([path], Scripted, config(analyse=[RIGHT]), csv=out, summary=summary)
     assert {row["channel"] for row in rows(out)} == {RIGHT}
     assert [row["channel"] for row in rows(summary)] == [RIGHT]
     assert len(rows(out)) == len([one for one in said() if one.channel == RIGHT])
@@ -195,10 +198,10 @@ def test_a_stereo_recording_without_names_is_left_and_right(tmp_path, capsys):
     right = np.concatenate((silence(2.0, seed=2), speech(1.0, seed=3), silence(1.0, seed=4)))
     soundfile.write(stereo, np.stack((left, right), axis=1), SAMPLE_RATE)
     soundfile.write(mono, left, SAMPLE_RATE)
-    analyse([stereo, mono], FakeModel(), Config(), csv=tmp_path / "a.csv", jobs=1)
+    analyse([stereo, mono], FakeModel, Config(), csv=tmp_path / "a.csv")
     assert [row["channel"] for row in rows(tmp_path / "a.csv")] == ["left", "right", "mono"]
     assert "left: 1 utterance, " in capsys.readouterr().out
-    analyse([stereo], FakeModel(), Config(), csv=tmp_path / "b.csv", split=False)
+    analyse([stereo], FakeModel, Config(), csv=tmp_path / "b.csv", split=False)
     assert [row["channel"] for row in rows(tmp_path / "b.csv")] == ["mono", "mono"]
 
 

@@ -15,7 +15,7 @@ from pyarrow import parquet
 from streamer.cli import export as command
 from streamer.cli.main import main
 from streamer.errors import ConfigError, InputError, OutputError
-from streamer.export.export import FORMATS, PARQUET, export
+from streamer.export.export import FORMATS, TABLES, export
 from streamer.sinks.csv_log import CsvLog
 from streamer.sinks.row import Session, columns, mark_row, row
 from streamer.types import EMOTIONS, EndReason, Mark, Prediction, Utterance
@@ -163,7 +163,7 @@ def test_parquet_has_what_the_csv_has(log, tmp_path):
     """Typed, marks included, two logs in one table."""
     other = tmp_path / "b.csv"
     other.write_bytes(log.read_bytes())
-    (path,) = export([log, other], PARQUET, tmp_path / "all.parquet").files
+    (path,) = export([log, other], "parquet", tmp_path / "all.parquet").files
     table = parquet.read_table(path)
     assert table.column_names == [*columns(EMOTIONS), "label", "speaker"]
     rows = table.to_pylist()
@@ -186,7 +186,20 @@ def test_parquet_has_what_the_csv_has(log, tmp_path):
                     assert value == text
 
 
-@pytest.mark.parametrize("to", [*FORMATS, PARQUET])
+def test_calls_are_a_row_for_each_channel(log, tmp_path):
+    """With the figures of the call."""
+    (path,) = export([log], "calls", tmp_path).files
+    assert path.name == "call-figures.parquet"
+    agent, customer = parquet.read_table(path).to_pylist()
+    assert (agent["channel"], customer["channel"]) == ("agent", "customer")
+    assert agent["talk_s"] == pytest.approx(3.25)
+    assert agent["overlap_s"] == customer["overlap_s"] == pytest.approx(0.75)
+    assert (agent["interruptions"], customer["interruptions"]) == (0, 1)
+    assert (agent["first_alert_s"], customer["first_alert_s"]) == (None, pytest.approx(3.5))
+    assert (customer["alerts"], customer["mood_end"]) == (1, -0.5)
+
+
+@pytest.mark.parametrize("to", [*FORMATS, *TABLES])
 def test_nothing_is_replaced_unasked(log, tmp_path, to):
     """A file that somebody went on editing stays; asked to, it is replaced."""
     folder = tmp_path / "out"
@@ -241,10 +254,10 @@ def test_a_bad_log_stops_no_other(log, tmp_path, capsys):
     assert "bad.csv: is no log" in shown.err
     assert shown.out.strip() == str(out / "first call.rttm")
     with pytest.raises(InputError, match="is no log"):
-        export([bad], PARQUET, out)
+        export([bad], "parquet", out)
     assert names(out) == ["first call.rttm"]
 
 
 def test_the_command_knows_all_formats():
     """It lists them itself, so that its help needs no imports."""
-    assert set(command.FORMATS) == {*FORMATS, PARQUET}
+    assert set(command.FORMATS) == {*FORMATS, *TABLES}

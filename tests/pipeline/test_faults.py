@@ -267,7 +267,9 @@ def test_a_disk_that_stays_full_costs_recordings_no_row(small_disk, tmp_path, ca
     path = small_disk / "rows.csv"
     assert main.main(["file", str(call), "--csv", str(path)]) == 0
     fill(small_disk / "ballast")
-    assert main.main(["file", str(call), "--csv", str(path)]) == 1
+    other = tmp_path / "other.wav"
+    other.write_bytes(call.read_bytes())
+    assert main.main(["file", str(other), "--csv", str(path)]) == 1
     out, error = capfd.readouterr()
     assert out.count("3 utterances") == 2
     assert " ".join(error.split()).count("No space left on device; rows wait") == 1

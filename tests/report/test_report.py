@@ -421,6 +421,8 @@ def test_every_utterance_is_drawn(browser, tmp_path, dark):
         ["utterances", 20], ["mood", 19], ["uncertain mood", 0], ["flags", 2],
         ["utterances", 20], ["mood", 10], ["uncertain mood", 10], ["flags", 0],
     ]  # fmt: skip
+    near = "new Promise((done) => setTimeout(done, 200))"
+    browser.ask(f"scrollTo(0, document.documentElement.scrollHeight); {near}")
     assert browser.ask("document.querySelectorAll('.rows tbody tr').length") == 40
     assert browser.ask("document.querySelectorAll('.events li').length") == 2
     paper = browser.ask("getComputedStyle(document.body).backgroundColor")
@@ -544,6 +546,43 @@ def test_the_overview_leads_to_each_session(browser, tmp_path):
     assert browser.ask("document.querySelector('h1').textContent") == "3.wav"
     browser.ask(f"history.back(); {settled}")
     assert browser.ask(names) == [f"{n}.wav" for n in range(5)]
+
+
+def test_an_archive_is_searched_and_compared(browser, tmp_path):
+    """Thousands of sessions: rows are made when they come near; words and figures narrow them."""
+    rows = [
+        row(n, session=f"rec-{n // 2:04}", source=f"{'anna' if n % 10 < 2 else 'ben'}/{n // 2}.wav",
+            mood=(n // 2 % 100) / 100 - 0.5, alert="anger" if n % 100 == 0 else "")
+        for n in range(2000)
+    ]  # fmt: skip
+    out = tmp_path / "out.html"
+    make([log(tmp_path / "a.csv", rows)], out)
+    assert out.stat().st_size < 2_500_000
+    browser.show(out)
+    made = "document.querySelectorAll('.overview tbody .name').length"
+    settled = "new Promise((done) => setTimeout(done, 100))"
+    browser.ask(settled)
+    assert 25 <= browser.ask(made) < 300
+    assert browser.ask("document.querySelector('output').textContent") == "1000 sessions"
+    for text, count in (
+        ("anna", 200),
+        ("mood<-0.4", 100),
+        ("alerts>0", 20),
+        ("anna alerts>=1 length>1s", 20),
+        ("rec-0007", 1),
+        ("length>1h", 0),
+    ):
+        browser.ask(
+            "(() => { const field = document.querySelector('input');"
+            f"field.value = {json.dumps(text)}; field.dispatchEvent(new Event('input')); }})()"
+        )
+        found = browser.ask("document.querySelector('output').textContent")
+        assert found == f"{count} of 1000 sessions"
+    one = tmp_path / "one.html"
+    make([tmp_path / "a.csv"], one, session="rec-0007")
+    assert [s["id"] for s in data(one.read_text(encoding="utf-8"))["sessions"]] == ["rec-0007"]
+    with pytest.raises(InputError, match="no session 'rec-x'"):
+        make([tmp_path / "a.csv"], one, session="rec-x")
 
 
 def test_a_saved_utterance_is_played(browser, tmp_path):

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from batches import analyse
 from commands import streamer
 from fakes import FakeModel, ScriptedSource, blocks, silence, speech
 
-from streamer.bulk.local import analyse
 from streamer.cli.main import main
 from streamer.config import Config
 from streamer.errors import ConfigError
@@ -218,7 +218,7 @@ def test_a_batch_says_what_was_not_kept(tmp_path, capsys):
     folder = AudioFolder(tmp_path / "voices")
     (tmp_path / "voices").rmdir()
     code = analyse(
-        [tmp_path / "one.wav"], FakeModel(), Config(), csv=tmp_path / "rows.csv", audio=folder
+        [tmp_path / "one.wav"], FakeModel, Config(), csv=tmp_path / "rows.csv", audio=folder
     )
     told = capsys.readouterr().err
     assert code == 1

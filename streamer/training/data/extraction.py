@@ -17,7 +17,8 @@ from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 from streamer.config import PartialResultsConfig
 from streamer.errors import ConfigError, InputError
 from streamer.model import features, streaming
-from streamer.model.bundle import WEIGHTS, Bundle
+from streamer.model.bundle import Bundle
+from streamer.model.catalog import WEIGHTS
 from streamer.model.encoder import pool
 from streamer.model.features import Waveform
 from streamer.pipeline import offline

@@ -1,0 +1,71 @@
+"""What the page says of each session where there are too many to show every utterance of."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+from streamer.report.figures import Figures
+from streamer.sinks.log_reader import LoggedSession
+from streamer.sinks.logged_calls import logged_figures
+
+Json: TypeAlias = Mapping[str, object]
+
+MAX_DETAILED = 300
+"""Sessions whose utterances are on the page, too; of more, there is an overview alone."""
+
+
+def archived(session: LoggedSession, title: str, verdicts: Sequence[str]) -> Json:
+    """A session in the overview of an archive.
+
+    Args:
+        session: The session.
+        title: What it is called.
+        verdicts: What a row may count as; shares are in this order.
+    """
+    whole = Figures.of(session.utterances, brief=True)
+    call = logged_figures(session)
+    alerts = Counter(u.channel for u in session.utterances if u.alert)
+    speakers = {u.speaker for u in session.utterances if u.speaker}
+    channels = [
+        {
+            "name": name,
+            "mood": _rounded(_mood(session, name)),
+            "mood_end": _rounded(own.mood_end),
+            "alerts": alerts[name],
+            "talk_share": _rounded(call.talk_share(name)),
+        }
+        for name, own in call.channels.items()
+    ]
+    return {
+        "id": session.id,
+        "title": title,
+        "file": str(session.path),
+        "model": session.model,
+        "began": "" if session.began is None else session.began.strftime("%Y-%m-%d %H:%M"),
+        "length_s": round(call.length_s, 1),
+        "silence_s": round(call.silence_s, 1),
+        "speech_s": round(whole.speech_s, 1),
+        "utterances": whole.utterances,
+        "mood": _rounded(whole.mood),
+        "clear": whole.trend is not None and whole.trend.clear,
+        "trend": whole.trend and [_rounded(whole.trend.start), _rounded(whole.trend.end)],
+        "shares": [round(whole.share(verdict), 3) for verdict in verdicts],
+        "alerts": alerts.total(),
+        "first_alert_s": _rounded(
+            min(
+                (c.first_alert_s for c in call.channels.values() if c.first_alert_s is not None),
+                default=None,
+            )
+        ),
+        "channels": channels,
+        "speakers": sorted(speakers),
+    }
+
+
+def _mood(session: LoggedSession, channel: str) -> float | None:
+    own = [one for one in session.utterances if one.channel == channel]
+    return Figures.of(own, brief=True).mood
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)

@@ -1,0 +1,153 @@
+"""Recordings in a bucket behind a connection that breaks: all rows, none twice."""
+
+import csv
+import http.client
+import io
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+import soundfile
+from batches import analyse
+from fakes import FakeModel, silence, speech
+
+from streamer.bulk import remote
+from streamer.types import SAMPLE_RATE
+
+fsspec = pytest.importorskip("fsspec")
+pytest.importorskip("s3fs")
+moto = pytest.importorskip("moto.server")
+
+SAID = np.concatenate((silence(0.2), speech(0.6), silence(0.8)))
+COUNT = 40
+BREAKS = 10
+"""Every so many answers breaks off in its middle."""
+
+
+class Proxy:
+    """Passes requests on to a server, and breaks off answers now and then."""
+
+    def __init__(self, port: int) -> None:
+        self.requests = self.broken = 0
+        outer = self
+        lock = threading.Lock()
+
+        class Handler(BaseHTTPRequestHandler):
+            def answer(self):
+                with lock:
+                    outer.requests += 1
+                    breaks = outer.requests % BREAKS == 0
+                    outer.broken += breaks
+                length = int(self.headers.get("Content-Length") or 0)
+                server = http.client.HTTPConnection("127.0.0.1", port)
+                server.request(self.command, self.path, self.rfile.read(length), self.headers)
+                answer = server.getresponse()
+                body = answer.read()
+                self.send_response_only(answer.status)
+                for name, value in answer.getheaders():
+                    if name.lower() not in ("connection", "transfer-encoding"):
+                        self.send_header(name, value)
+                if "Content-Length" not in answer.headers:
+                    self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body[: len(body) // 2] if breaks else body)
+                server.close()
+
+            do_GET = do_HEAD = do_PUT = do_POST = answer  # noqa: N815 - as the base class has it
+
+            def log_message(self, *_args: object) -> None:
+                """Keep stderr clean."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread.start()
+
+    def close(self):
+        """End it."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@pytest.fixture(scope="module")
+def bucket():
+    """A bucket with recordings, a broken one and a text, behind a proxy."""
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    _, port = server.get_host_and_port()
+    proxy = Proxy(port)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        patch.setitem(fsspec.config.conf, "s3", {"endpoint_url": f"http://127.0.0.1:{port}"})
+        system = fsspec.filesystem("s3")
+        system.mkdir("calls")
+        encoded = encode(SAID)
+        for number in range(COUNT):
+            system.pipe(f"calls/{number % 4}/{number:03}.flac", encoded)
+        system.pipe("calls/torn.wav", b"RIFF")
+        system.pipe("calls/list.txt", b"none")
+        fsspec.config.conf["s3"]["endpoint_url"] = proxy.url
+        system.clear_instance_cache()
+        yield proxy
+    proxy.close()
+    server.stop()
+
+
+def encode(pcm):
+    """As FLAC."""
+    data = io.BytesIO()
+    soundfile.write(data, pcm, SAMPLE_RATE, format="FLAC")
+    return data.getvalue()
+
+
+def rows(path):
+    """The rows of a CSV."""
+    with path.open(newline="", encoding="utf-8") as text:
+        return list(csv.DictReader(text))
+
+
+def test_a_bucket_behind_a_bad_connection(bucket, tmp_path, capsys, monkeypatch):
+    """All recordings, each once; what is none is named; the second time, nothing is read."""
+    monkeypatch.setattr(remote, "BACK_OFF_S", 0.01)
+    out = tmp_path / "rows.csv"
+    assert analyse(["s3://calls"], FakeModel, csv=out) == 1
+    error = capsys.readouterr().err
+    assert "s3://calls/torn.wav: cannot be read as a sound file" in error
+    assert "s3://calls: left out, as no recordings: 1 .txt" in error
+    sources = [row["source"] for row in rows(out)]
+    assert sorted(sources) == sorted(f"s3://calls/{n % 4}/{n:03}.flac" for n in range(COUNT))
+    assert bucket.broken >= COUNT // BREAKS
+    before = bucket.requests
+    assert analyse(["s3://calls"], FakeModel, csv=out) == 1
+    assert len(rows(out)) == COUNT
+    assert bucket.requests - before < COUNT
+
+
+def test_one_object_and_none(bucket, tmp_path, capsys):
+    """A URL of a recording is tried as it is; one of nothing is an error."""
+    del bucket
+    out = tmp_path / "rows.csv"
+    assert analyse(["s3://calls/1/001.flac"], FakeModel, csv=out) == 0
+    assert len(rows(out)) == 1
+    with pytest.raises(Exception, match=r"s3://calls/none.flac: no such file or folder"):
+        analyse(["s3://calls/none.flac"], FakeModel, csv=None)
+    capsys.readouterr()
+
+
+def test_https_and_what_hides_secrets(tmp_path):
+    """A web server without listings; passwords and signatures are never shown."""
+    soundfile.write(tmp_path / "a.wav", SAID, SAMPLE_RATE)
+    assert remote.shown("https://me:secret@host/a.wav?sig=secret") == "https://host/a.wav?…"
+    assert remote.is_remote("s3://bucket/x")
+    assert not remote.is_remote("C:/x")
+    assert not remote.is_remote("a/b.wav")
+
+
+def test_a_kind_of_url_that_nobody_knows(tmp_path):
+    """Says so."""
+    with pytest.raises(Exception, match=r"nowhere://x/y.wav: .*[Pp]rotocol"):
+        analyse(["nowhere://x/y.wav"], FakeModel, csv=tmp_path / "rows.csv")
