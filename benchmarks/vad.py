@@ -70,14 +70,14 @@ def webrtc_alone() -> Detector:
 class _Ungated(GatedSilero):
     """The network on every chunk."""
 
-    def _may_be_speech(self, frame: Pcm) -> bool:
-        del frame
-        return True
+    def _may_be_speech(self, frames: Pcm) -> list[bool]:
+        return [True] * len(frames)
 
 
 def silero() -> Detector:
     """Silero without the gate."""
-    return _Ungated(network())
+    engine = _Ungated(network())
+    return lambda frame: engine(frame[np.newaxis])[0]
 
 
 DETECTORS: dict[str, Callable[[], Detector]] = {

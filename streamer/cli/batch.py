@@ -63,6 +63,7 @@ class Display:
             TimeRemainingColumn(),
             console=self._console,
             transient=True,
+            disable=not self._console.is_terminal,
             redirect_stdout=sys.stdout.isatty(),  # else results would go where the bar goes
         )
         self._task = self._bar.add_task("", total=None)
@@ -104,7 +105,9 @@ class Display:
             self._say(f"{_recordings(self._recordings)} analysed: {self._speed()}")
         before = planned.found - planned.to_do - planned.failed_before
         if before > 0:
-            where = " and ".join(str(path) for path in (request.csv, request.summary) if path)
+            files = [table.part for table in request.tables]
+            files = files or [path for path in (request.csv, request.summary) if path]
+            where = " and ".join(map(str, files))
             self._say(
                 f"{_recordings(before)} done before, with rows in {where}; "
                 "--again analyses everything anew"

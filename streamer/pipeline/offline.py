@@ -171,7 +171,7 @@ def _segments(
         blocks: As they come from a `Frontend`.
         config: For the voice-activity detector and the segmenter.
     """
-    channels = [Channel(name, config) for name in config.audio.streams]
+    channels = [Channel(name, config, partials=False) for name in config.audio.streams]
     calls = CallBoundaries(config.calls.gap_s)
     for audio in blocks:
         for index, channel in enumerate(channels):

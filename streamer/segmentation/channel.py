@@ -16,13 +16,20 @@ class Channel:
     Args:
         name: As it is shown and logged.
         config: For the voice-activity detector, the segmenter and partial results.
+        partials: Give excerpts of open utterances, for partial results.
     """
 
-    def __init__(self, name: str, config: Config) -> None:
+    def __init__(self, name: str, config: Config, *, partials: bool = True) -> None:
         self.name = name
         vad = VoiceActivityDetector(config.vad)
         self._vad = CrosstalkMaskedVad(vad)
-        self._segmenter = Segmenter(config.segmenter, config.rolling, vad.frame_samples, self._vad)
+        self._segmenter = Segmenter(
+            config.segmenter,
+            config.rolling if partials else None,
+            vad.frame_samples,
+            self._vad,
+            vad.expect,
+        )
 
     @property
     def position(self) -> int:

@@ -23,6 +23,8 @@ CUT_RANGE = (0.75, 0.95)
 """Where too long an utterance may be cut, as parts of the maximum length. It ends early, so that
 what is carried over is long enough to be classified."""
 
+NEVER_MS = 10**12
+
 CUT_PAUSE_S = 0.1
 """The quietest stretch of this length is where it is cut, through the middle."""
 
@@ -47,30 +49,38 @@ class Segmenter:
 
     Args:
         config: When an utterance begins and ends.
-        partials: When an excerpt of an open utterance is due.
+        partials: When an excerpt of an open utterance is due; None for never.
         frame_samples: Length of the frames that ``is_speech`` takes.
         is_speech: Asked once for each frame, shape (frame_samples,), in order.
+        expect: Told before which frames it is asked about next, shape (frames, frame_samples).
     """
 
     def __init__(
         self,
         config: SegmenterConfig,
-        partials: PartialResultsConfig,
+        partials: PartialResultsConfig | None,
         frame_samples: int,
         is_speech: Callable[[Pcm], bool],
+        expect: Callable[[Pcm], object] = lambda _: None,
     ) -> None:
         def frames(seconds: float) -> int:
             return max(1, round(seconds * SAMPLE_RATE) // frame_samples)
 
         self._frame = frame_samples
         self._is_speech = is_speech
+        self._expect = expect
         self._min_speech = -(-config.min_speech_ms * SAMPLE_RATE // (1000 * frame_samples))
         self._opening = int(self._min_speech / OPENING_DENSITY)
         self._hangover = frames(config.hangover_ms / 1000)
         self._preroll = config.preroll_ms * SAMPLE_RATE // (1000 * frame_samples)
         self._max_length = frames(config.max_length_s)
         self._cut_pause = frames(CUT_PAUSE_S)
-        self._first_partial = partials.first_ms * SAMPLE_RATE // 1000
+        if partials is None:
+            partials = PartialResultsConfig()
+            first_ms = NEVER_MS
+        else:
+            first_ms = partials.first_ms
+        self._first_partial = first_ms * SAMPLE_RATE // 1000
         self._interval = partials.interval_ms * SAMPLE_RATE // 1000
         self._excerpt_samples = round(partials.window_s * SAMPLE_RATE)
         self._excerpt_frames = -(-self._excerpt_samples // frame_samples)
@@ -113,6 +123,8 @@ class Segmenter:
         whole = len(pcm) - len(pcm) % self._frame
         self._pending = pcm[:0]  # `position` stays true while the frames are taken one by one
         events: list[SegmenterEvent] = []
+        if whole:
+            self._expect(pcm[:whole].reshape(-1, self._frame))
         for begin in range(0, whole, self._frame):
             events += self._take(pcm[begin : begin + self._frame])
         self._pending = pcm[whole:]

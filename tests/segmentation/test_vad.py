@@ -1,8 +1,10 @@
 import csv
 import subprocess
 import sys
+from importlib.metadata import distribution
 
 import numpy as np
+import onnxruntime
 import pytest
 import soundfile
 import webrtcvad
@@ -323,10 +325,37 @@ class Recorded(vad.GatedSilero):
         self.given: list[NDArray[np.float32]] = []
         self.answers: list[float] = []
 
-    def _classify(self, chunk: NDArray[np.float32]) -> None:
-        super()._classify(chunk)
-        self.given.append(self._input[0].copy())
-        self.answers.append(float(self._probability[0, 0]))
+    def _probabilities(self, chunks: NDArray[np.float32]) -> list[float]:
+        context = self._context
+        answers = super()._probabilities(chunks)
+        before = np.concatenate((context[np.newaxis], chunks[:-1, -64:]))
+        self.given += list(np.concatenate((before, chunks), axis=1))
+        self.answers += answers
+        return answers
+
+
+def stepwise() -> onnxruntime.InferenceSession:
+    """Silero's network that takes a chunk at a time."""
+    path = distribution("silero-vad").locate_file("silero_vad/data/silero_vad_16k_op15.onnx")
+    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+
+@pytest.mark.parametrize("frames", [7, 10_000])
+@pytest.mark.parametrize("frame_ms", FRAME_MS)
+def test_frames_at_once(demo: NDArray[np.float64], frame_ms: int, frames: int):
+    """However many frames come at once, with pauses that close the gate: the verdicts are these."""
+    pause = to_pcm(white(3), -70)
+    pcm = np.concatenate((to_pcm(demo[: 9 * SAMPLE_RATE]), pause, to_pcm(demo[2 * SAMPLE_RATE :])))
+    size = frame_ms * SAMPLE_RATE // 1000
+    whole = pcm[: len(pcm) // size * size].reshape(-1, size)
+    config = VadConfig(frame_ms=frame_ms)  # type: ignore[arg-type]
+    one, other = (VoiceActivityDetector(config) for _ in range(2))
+    got = []
+    for at in range(0, len(whole), frames):
+        other.expect(whole[at : at + frames])
+        got += [other(frame) for frame in whole[at : at + frames]]
+    assert got == [one(frame) for frame in whole]
+    assert 0.1 < np.mean(got) < 0.9
 
 
 @pytest.mark.parametrize("frame_ms", FRAME_MS)
@@ -336,16 +365,17 @@ def test_chunks(demo: NDArray[np.float64], frame_ms: int):
     engine = Recorded()
     size = frame_ms * SAMPLE_RATE // 1000
     for end in range(size, len(pcm) + 1, size):
-        engine(pcm[end - size : end])
+        engine(pcm[np.newaxis, end - size : end])
         assert len(engine.given) == end // 512
     padded = np.concatenate((np.zeros(64), pcm / 32768)).astype(np.float32)
-    state = np.zeros(vad.STATE_SHAPE, np.float32)
+    one_by_one = stepwise()
+    state = np.zeros((2, 1, 128), np.float32)
     for number, (given, answer) in enumerate(zip(engine.given, engine.answers, strict=True)):
         expected = padded[number * 512 : number * 512 + 576]
         assert np.array_equal(given, expected)
         feed = {"input": expected[np.newaxis], "state": state, "sr": np.array(SAMPLE_RATE)}
-        probability, state = vad.network().run(None, feed)
-        assert answer == pytest.approx(probability.item(), abs=1e-5)
+        probability, state = one_by_one.run(None, feed)
+        assert answer == pytest.approx(probability.item(), abs=1e-6)
 
 
 @pytest.mark.parametrize("gain_db", [0, -30])
@@ -353,7 +383,9 @@ def test_gate(demo: NDArray[np.float64], gain_db: float, monkeypatch: pytest.Mon
     """What the network says of every chunk, the gate all but never changes."""
     pcm = to_pcm(demo * 10 ** (gain_db / 20))
     gated = verdicts(pcm)
-    monkeypatch.setattr(vad.GatedSilero, "_may_be_speech", lambda _self, _frame: True)
+    monkeypatch.setattr(
+        vad.GatedSilero, "_may_be_speech", lambda _self, frames: [True] * len(frames)
+    )
     always = verdicts(pcm)
     assert (gated != always).mean() < 0.01
 
@@ -362,11 +394,11 @@ def test_silence_is_cheap(demo: NDArray[np.float64]):
     """In a quiet room the network is not asked; after it, words are found from the start on."""
     engine = Recorded()
     room = to_pcm(white(20), -65)
-    for frame in room.reshape(-1, 320):
+    for frame in room.reshape(-1, 1, 320):
         engine(frame)
     assert len(engine.given) < 0.02 * len(room) / 512
     before = len(engine.given)
-    engine_says = [engine(frame) for frame in to_pcm(demo[20800:36800]).reshape(-1, 320)]
+    engine_says = [engine(frame)[0] for frame in to_pcm(demo[20800:36800]).reshape(-1, 1, 320)]
     assert len(engine.given) - before >= len(engine_says) * 320 // 512
     assert engine_says.index(True) * 20 <= 150
 
