@@ -229,7 +229,8 @@ def _look_into(folder: str, note: Say, fail: Say) -> Iterator[Found]:
         except OSError as error:
             names.fail(f"{one_line(entry.path)}: cannot be read: {error.strerror}")
         else:
-            yield Found(entry.path, found.st_size, str(found.st_mtime_ns))
+            location = entry.path.removeprefix(os.curdir + os.sep)  # as people call it
+            yield Found(location, found.st_size, str(found.st_mtime_ns))
     names.end()
 
 

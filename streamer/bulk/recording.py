@@ -169,11 +169,15 @@ def _analyse(
             folder.save(file_name(made.session.id, channel, segment.utterance), segment.pcm)
             made.warnings += folder.drain_warnings()
 
+    copied = ""
     try:
         with copy as path:
+            copied = str(path)
             _analyse_file(analysis, made, path, model, on_read, keep)
     except StreamerError as error:
         made.error = str(error)
+        if copied:  # a temporary file says nothing to anybody
+            made.error = made.error.replace(copied, made.session.source)
     except Exception as error:  # one recording must not end all
         logger.exception("%s", made.session.source)
         made.error = f"{made.session.source}: a fault in the program, please report it: {error!r}"

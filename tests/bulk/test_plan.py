@@ -66,6 +66,12 @@ def test_a_folder_is_searched_and_all_else_is_named(folder):
     ]
 
 
+def test_the_current_folder_is_not_in_the_names(folder, monkeypatch):
+    """What is found in `.` is called as it would be named."""
+    monkeypatch.chdir(folder)
+    assert [str(path) for path in find([Path()]).recordings] == ["b.wav", "sub/a.FLAC"]
+
+
 def test_what_needs_ffmpeg_is_named_where_it_is_missing(folder, monkeypatch):
     """With the cure; where ffmpeg is there, they are recordings."""
     for name in ("a.m4a", "sub/b.WMA"):
