@@ -19,11 +19,11 @@ learned="--manifest $data/manifest.csv --ordinary $data/ordinary/manifest.csv --
 
 # --- train ---
 $streamer train $learned --corpora $corpora --without $skip,$demo --encoder "$base" \
-    --sounds "$data/nonverbal" --out models/default --version 12
+    --sounds "$data/nonverbal" --out models/default --version 13
 $streamer train $learned --corpora $corpora --without $skip,$demo --encoder "$tiny" \
-    --sounds "$data/nonverbal" --out models/small --version 1
+    --sounds "$data/nonverbal" --out models/small --version 2
 $streamer train $learned --corpora $free --without $demo --encoder "$base" \
-    --out models/open --version 6
+    --out models/open --version 7
 
 # --- measure: how quiet each model is, then the recipe on unseen speakers and corpora ---
 for model in default open small; do

@@ -45,6 +45,13 @@ def add_arguments(parser: CommandParser) -> None:
         help="speech in a step; without a GPU, 80 take a third of the time (default: 240)",
     )
     parser.add_argument(
+        "--copies",
+        metavar="N",
+        type=positive_int,
+        default=8,
+        help="degraded copies of each recording to choose from (default: %(default)s)",
+    )
+    parser.add_argument(
         "--seed",
         metavar="N",
         type=whole_number,
@@ -69,7 +76,9 @@ def execute(args: Namespace) -> int:
         everything=[*acted, *spoken],
         encoder=args.encoder,
         out=args.out,
-        choices=FineTuning(steps=args.steps, batch_s=args.batch, seed=args.seed),
+        choices=FineTuning(
+            steps=args.steps, batch_s=args.batch, copies=args.copies, seed=args.seed
+        ),
         cache=args.cache,
         jobs=args.jobs,
     )

@@ -80,7 +80,6 @@ class FineTuning:
         smoothing: This share of the target goes to the other emotions of the corpus.
         dropout: Of the features, before the head.
         block_dropout: Of what attention and perceptron of a block that learns add to its states.
-        averaged: The running average of the weights forgets this much at each step.
         size: How much more a large corpus weighs: its number of clips to this power.
         voices: As in `Recipe`.
         warp: Vocal tracts are made at most so much longer or shorter.
@@ -107,7 +106,6 @@ class FineTuning:
     smoothing: float = 0.1
     dropout: float = 0.3
     block_dropout: float = 0.1
-    averaged: float = 0.003
     size: float = 0.35
     voices: float = 0.35
     disagreement_weight: float = 0.15
@@ -121,6 +119,14 @@ class FineTuning:
     softness: float = 0.05
     l2: float = 0.05
     seed: int = 0
+
+    @property
+    def forget(self) -> float:
+        """The running average of the weights forgets this much at each step.
+
+        So it spans an eighteenth of a short run, and at most 330 steps.
+        """
+        return max(0.003, 18 / self.steps)
 
 
 def finetune(  # noqa: PLR0913 - each is a choice of the caller
@@ -317,7 +323,7 @@ class _Run:
         self.step += 1
         with torch.no_grad():
             self._loss.lerp_(loss, max(0.02, 1 / self.step))
-            forget = max(self._choices.averaged, 10 / (self.step + 10))
+            forget = max(self._choices.forget, 10 / (self.step + 10))
             for name, average in self._average.items():
                 average.lerp_(self._learning[name], forget)
 
