@@ -188,8 +188,10 @@ def measure(hours: float, every_s: float, load: Callable[[], Model], *, engine: 
     with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w") as nowhere:
         path = Path(folder) / "rows.csv"
         console = Console(file=nowhere, force_terminal=True, width=140, height=40)
-        with Dashboard(console, config.dashboard, config.audio.streams, bell=False) as board:
-            LiveSession(pipeline, config, csv=path, board=board, lines=None, duration=None).run()
+        with Dashboard(console, config.dashboard, config.audio.streams, bell=False) as dashboard:
+            LiveSession(
+                pipeline, config, csv=path, dashboard=dashboard, lines=None, duration=None
+            ).run()
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file, strict=True))
     by_call: dict[int, list[dict[str, str]]] = {}

@@ -224,7 +224,9 @@ def measure(
         pipeline = Pipeline(
             LiveRecording(path, block_s=config.audio.block_ms / 1000), lambda: model, config
         )
-        session = LiveSession(pipeline, config, csv=rows, board=None, lines=arrivals, duration=None)
+        session = LiveSession(
+            pipeline, config, csv=rows, dashboard=None, lines=arrivals, duration=None
+        )
         began, used = time.monotonic(), time.process_time()
         session.run()
         cores = (time.process_time() - used) / (time.monotonic() - began)

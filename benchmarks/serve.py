@@ -280,7 +280,7 @@ def run_cores(count: int, scripts: list[Script]) -> float:
             Pipeline(source, lambda: model, config),
             config,
             csv=rows,
-            board=None,
+            dashboard=None,
             lines=load.Arrivals(lambda _: None),
             duration=None,
         )

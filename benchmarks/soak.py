@@ -284,8 +284,10 @@ def measure(
     with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w") as nowhere:
         path = Path(folder) / "rows.csv"
         console = Console(file=nowhere, force_terminal=True, width=140, height=40)
-        with Dashboard(console, config.dashboard, config.audio.streams, bell=False) as board:
-            LiveSession(pipeline, config, csv=path, board=board, lines=None, duration=None).run()
+        with Dashboard(console, config.dashboard, config.audio.streams, bell=False) as dashboard:
+            LiveSession(
+                pipeline, config, csv=path, dashboard=dashboard, lines=None, duration=None
+            ).run()
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file, strict=True))
     heard = day.heard

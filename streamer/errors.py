@@ -1,4 +1,4 @@
-"""What can go wrong, each with the exit code that the command line ends with."""
+"""The exceptions, each with the exit code of the command line."""
 
 
 class StreamerError(Exception):

@@ -12,7 +12,7 @@ from streamer.types import Mark, Prediction, SourceInfo, State, Utterance
 
 @dataclass(frozen=True, slots=True)
 class SourceOpened:
-    """The source delivers now.
+    """The source has begun to deliver.
 
     Attributes:
         info: What it is.
@@ -28,7 +28,7 @@ class SourceOpened:
 
 @dataclass(frozen=True, slots=True)
 class ModelLoaded:
-    """The model is there; ``labels`` are the emotions that it knows."""
+    """The model is loaded; ``labels`` are the emotions that it knows."""
 
     name: str
     labels: tuple[str, ...]
@@ -36,7 +36,7 @@ class ModelLoaded:
 
 @dataclass(frozen=True, slots=True)
 class StateChanged:
-    """The program does something else now; ``detail`` says more, for people."""
+    """The program's state has changed; ``detail`` says more, for people."""
 
     state: State
     detail: str = ""
@@ -44,7 +44,7 @@ class StateChanged:
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """Something does not work as it should, and the stream goes on; ``text`` is for people."""
+    """Something does not work as it should, but the stream goes on; ``text`` is for people."""
 
     text: str
 
@@ -72,7 +72,7 @@ class LevelMeasured:
 
 @dataclass(frozen=True, slots=True)
 class CallStarted:
-    """Another call begins; nothing of the one before colours it.
+    """Another call begins; nothing of the earlier ones influences it.
 
     Attributes:
         number: Running number in the stream. The first call, number 1, begins with the stream and
@@ -116,7 +116,7 @@ class PartialResult:
 
 @dataclass(frozen=True, slots=True)
 class VoiceLearned:
-    """What is known about the voice on a channel has changed.
+    """The speaker adaptation of a channel has changed.
 
     Attributes:
         channel: The channel's name.

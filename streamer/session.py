@@ -47,7 +47,7 @@ class LiveSession:
         config: For the channels, their mood and the alerts.
         csv: Where rows go; None for nowhere.
         audio: Where the sound of utterances goes; None for nowhere.
-        board: The dashboard, entered; None where there is no terminal for one.
+        dashboard: The dashboard, entered; None where there is no terminal for one.
         lines: Where lines go; None beside a dashboard.
         duration: In seconds from the first listening; None for no end.
         stays: Leave the dashboard up when the input has ended by itself, until somebody quits.
@@ -60,7 +60,7 @@ class LiveSession:
         *,
         csv: Path | None,
         audio: AudioSink | None = None,
-        board: Dashboard | None,
+        dashboard: Dashboard | None,
         lines: LineSink | None,
         duration: float | None,
         stays: bool = False,
@@ -76,7 +76,7 @@ class LiveSession:
             pipeline.events.put,
         )
         self._stream = RecordedStream(self._recorder, pipeline.events, config, audio=audio)
-        self._board = board
+        self._dashboard = dashboard
         self._lines = lines
         self._duration = duration
         self._stays = stays
@@ -153,9 +153,9 @@ class LiveSession:
         if self._ends_at is not None and now >= self._ends_at:
             self.stop()
         self._poll()
-        if self._board is not None:
-            self._act_on(self._board.next_action())
-            self._board.draw()
+        if self._dashboard is not None:
+            self._act_on(self._dashboard.next_action())
+            self._dashboard.draw()
         hopeless = not self._pipeline.running and self._recorder.stalled_s > STOP_TIMEOUT_S
         return not self._hurried and not hopeless and self._time_left() > 0
 
@@ -181,7 +181,7 @@ class LiveSession:
                 self.stop()  # nobody is left to listen for
 
     def _report_stall(self) -> None:
-        """Say once when the disk does not answer, and when it does again."""
+        """Report once when the disk does not answer, and when it does again."""
         stalled_s = self._recorder.stalled_s
         if stalled_s > STALLED_S and not self._stalled:
             self._stalled = True
@@ -202,7 +202,7 @@ class LiveSession:
                 self._opened = True
             case StateChanged(state=State.LISTENING) if self._duration and not self._ends_at:
                 self._ends_at = time.monotonic() + self._duration
-            case Warned() if self._board is None:
+            case Warned() if self._dashboard is None:
                 self._warn(event.text)
         self._show(event)
 
@@ -210,20 +210,20 @@ class LiveSession:
         """Show an event. That of a row comes here when the row is on disk."""
         if self._lines is not None:
             self._lines.write(event, self._stream.session)
-        if self._board is not None:
-            self._board.add(event)
+        if self._dashboard is not None:
+            self._dashboard.add(event)
 
     def _marked(self, mark: Mark) -> None:
         """Keep a mark: like an utterance, on disk before it is on screen."""
         if self._opened:
             self._stream.put(mark)
-        elif self._board is not None:
-            self._board.add(Notice("nothing is heard yet: there is nothing to mark"))
+        elif self._dashboard is not None:
+            self._dashboard.add(Notice("nothing is heard yet: there is nothing to mark"))
 
     def _warn(self, text: str) -> None:
-        """Say what went wrong outside."""
-        if self._board is not None:
-            self._board.add(Notice(text, urgent=True))
+        """Report a warning on screen and in the log."""
+        if self._dashboard is not None:
+            self._dashboard.add(Notice(text, urgent=True))
         else:
             self._errors.write(f"streamer: {text}\n")
 
@@ -231,8 +231,8 @@ class LiveSession:
         """Have every row written that is owed, classified or not; nothing interrupts this."""
         self._pipeline.stop()
         self._pipeline.join(max(0.0, self._time_left()), hurried=lambda: self._hurried)
-        if self._board is not None:
-            self._act_on(self._board.finish())  # a note that is being typed
+        if self._dashboard is not None:
+            self._act_on(self._dashboard.finish())  # a note that is being typed
         left = self._recorder.stop(RECORD_TIMEOUT_S)
         session = self._stream.session
         if self._csv is not None and session is not None:
@@ -250,19 +250,19 @@ class LiveSession:
 
     def _stay(self) -> None:
         """Leave the screen up when the input has ended by itself, until somebody quits."""
-        board = self._board
-        if board is None or not self._stays or self._failure is not None:
+        dashboard = self._dashboard
+        if dashboard is None or not self._stays or self._failure is not None:
             return
         csv = self._csv
         rows = f"rows in {csv.path}; " if csv is not None and csv.is_open else ""
-        board.add(StateChanged(State.ENDED, f"the input has ended: {rows}q quits"))
+        dashboard.add(StateChanged(State.ENDED, f"the input has ended: {rows}q quits"))
         while self._stopped_at is None:
-            match board.next_action():
+            match dashboard.next_action():
                 case "q":
                     return
                 case Mark():
-                    board.add(Notice("the input has ended: nothing can be marked any more"))
-            board.draw()
+                    dashboard.add(Notice("the input has ended: nothing can be marked any more"))
+            dashboard.draw()
             time.sleep(TURN_S)
 
     def _end_lines(self) -> None:
@@ -282,9 +282,9 @@ class LiveSession:
             return
 
     def _deliver_rest(self) -> None:
-        if self._board is not None and self._notifications.waiting:
-            self._board.add(Notice("waiting for alerts to be delivered", urgent=True))
-            self._board.draw()
+        if self._dashboard is not None and self._notifications.waiting:
+            self._dashboard.add(Notice("waiting for alerts to be delivered", urgent=True))
+            self._dashboard.draw()
         self._undelivered = self._notifications.join(0.0 if self._hurried else None)
 
     def _act_on(self, wish: str | Mark | None) -> None:

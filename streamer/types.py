@@ -137,7 +137,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a model hears in a piece of speech.
+    """A model's answer for a piece of speech.
 
     Attributes:
         labels: The emotions that the model knows, in the order of `EMOTIONS`.
@@ -185,7 +185,7 @@ class Utterance:
         end_reason: Why it ended.
         latency_ms: From the capture of its last speech sample to this row; None off the live path.
         compute_ms: What classifying it cost the worker.
-        alerts: Names of the rules that it raised an alert by; told by the recorder thread.
+        alerts: Names of the rules that it raised an alert by; set by the recorder thread.
         call: Running number of its call in the stream, from 1.
     """
 
@@ -225,7 +225,7 @@ class Mark:
         number: Running number in the session, from 1.
         position: Of the stream when the key was pressed, in samples.
         note: What happened, in their words; may be empty.
-        call: Running number of the call in the stream, from 1; told by the recorder thread.
+        call: Running number of the call in the stream, from 1; set by the recorder thread.
     """
 
     number: int

@@ -10,18 +10,19 @@ import torch
 from pydantic import ValidationError
 
 from streamer.model import bundle, features
-from streamer.model.bundle import (
-    Bundle,
+from streamer.model.bundle import Bundle
+from streamer.model.encoder import EmotionNet
+from streamer.model.manifest import (
     Calibration,
+    DataSource,
     Manifest,
     Mood,
     Network,
     Priors,
-    Source,
     Speech,
     Voices,
+    signature,
 )
-from streamer.model.encoder import EmotionNet
 from streamer.model.priors import log_prior
 from streamer.model.speaker.adaptation import VoiceModel
 from streamer.model.speaker.clustering import SpeakerModel
@@ -44,7 +45,7 @@ def small_bundle() -> Bundle:
         baseline=Voices(prior=2.0, temperature=1.2, caution=-20.0, directions=2),
         speech=Speech(threshold=0.3),
         mood=Mood(positive=("happy",), negative=("angry",)),
-        sources=(Source(name="nobody", licence="MIT"),),
+        sources=(DataSource(name="nobody", licence="MIT"),),
         training={"seed": 0},
     )
     torch.manual_seed(0)
@@ -75,7 +76,7 @@ def edit_manifest(folder: Path, change: Callable[[Any], object]) -> None:
     content = json.loads(path.read_text())
     change(content)
     if isinstance(content, dict):
-        content["digest"] = bundle.signature(_with_defaults(content))
+        content["digest"] = signature(_with_defaults(content))
     path.write_text(json.dumps(content))
 
 

@@ -90,10 +90,13 @@ def microphone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualMicr
 class Running:
     """``streamer run --json`` as a process, and the lines that it has written so far."""
 
-    def __init__(self, args: list[str], env: dict[str, str], folder: Path) -> None:
+    def __init__(
+        self, args: list[str], env: dict[str, str], folder: Path, *, real_model: bool
+    ) -> None:
         self.csv = folder / "rows.csv"
+        program = ("-m", "streamer") if real_model else (str(Path(__file__).parent / "child.py"),)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "streamer", "run", "--json", "--csv", str(self.csv), *args],
+            [sys.executable, *program, "run", "--json", "--csv", str(self.csv), *args],
             env=env,
             cwd=folder,
             stdout=subprocess.PIPE,
@@ -139,8 +142,8 @@ def run(tmp_path: Path) -> Iterator[Callable[..., Running]]:
     """Start ``streamer run --json`` with arguments and an environment; ended with the test."""
     started: list[Running] = []
 
-    def start(*args: str, env: dict[str, str] | None = None) -> Running:
-        running = Running(list(args), env or dict(os.environ), tmp_path)
+    def start(*args: str, env: dict[str, str] | None = None, real_model: bool = True) -> Running:
+        running = Running(list(args), env or dict(os.environ), tmp_path, real_model=real_model)
         started.append(running)
         return running
 

@@ -44,11 +44,12 @@ class Terminal:
             if not key.startswith(("TMUX", "STREAMER_", "COLORTERM"))
             and key not in {"COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"}
         }
-        self._env = env | {"LC_ALL": "C.UTF-8", "ENV": str(folder / "profile")}
+        self._env = env | {
+            "LC_ALL": "C.UTF-8",
+            "ENV": str(folder / "profile"),
+            "STREAMER_ALERTS_RULES": "[]",  # a banner would take the place of what is looked for
+        }
         (folder / "profile").write_text("PS1='% '\n")
-        (folder / "play").write_text(  # its process becomes the program
-            f"echo $$ > pid\nexec {sys.executable} -m streamer run --input {SOUND} --csv rows.csv\n"
-        )
         size = ("-x", str(width), "-y", str(height))
         self._tmux("-f", "/dev/null", "new-session", "-d", *size, "-c", str(folder), "sh")
 
@@ -64,9 +65,19 @@ class Terminal:
         self._tmux("kill-server")
         Path(socket).unlink(missing_ok=True)
 
-    def play(self, recording: Path, assign: str = "") -> None:
-        """Run the program in the shell; what is around it is noted."""
+    def play(self, recording: Path, assign: str = "", *, real_model: bool = False) -> None:
+        """Run the program in the shell; what is around it is noted.
+
+        Args:
+            recording: What it plays.
+            assign: Set before it in the shell.
+            real_model: Load the real model, which takes seconds, instead of a scripted one.
+        """
         (self.folder / SOUND).symlink_to(recording)
+        program = "-m streamer" if real_model else str(Path(__file__).parent / "child.py")
+        (self.folder / "play").write_text(  # its process becomes the program
+            f"echo $$ > pid\nexec {sys.executable} {program} run --input {SOUND} --csv rows.csv\n"
+        )
         self.until(r"^%$")
         line = f'stty -a >before; {assign} sh play; echo "left with $?"; stty -a >after'
         self._tmux("send-keys", "-l", line)

@@ -40,7 +40,7 @@ def test_an_emotion_or_all_probabilities(predictor, voice, tmp_path):
     assert predictor.predict(path, True) == pytest.approx(probabilities)  # noqa: FBT003 - so it was called
 
 
-def test_pcm_is_judged_as_its_recording_is(predictor, voice, tmp_path):
+def test_pcm_is_classified_as_its_recording_is(predictor, voice, tmp_path):
     """int16, float32, at another rate, in stereo, louder and softer: the same voice."""
     path = tmp_path / "voice.wav"
     soundfile.write(path, voice, 16_000)

@@ -20,8 +20,9 @@ from streamer.dashboard.controls import press
 from streamer.dashboard.glyphs import ASCII, UNICODE, Glyphs
 from streamer.dashboard.keys import Keys
 from streamer.dashboard.languages import words
+from streamer.dashboard.reducer import advance, reduce
 from streamer.dashboard.screen import Screen, usable
-from streamer.dashboard.state import Channel, Input, Notice, Snapshot, advance, reduce
+from streamer.dashboard.state import ChannelState, Input, Notice, Snapshot
 from streamer.dashboard.view import render
 from streamer.events import (
     Alert,
@@ -136,7 +137,7 @@ def main() -> None:
     snapshot = Snapshot(
         device="MacBook Pro Microphone (Core Audio)",
         model="default-1",
-        channels=tuple(Channel(name) for name in channels),
+        channels=tuple(ChannelState(name) for name in channels),
     )
     events = script(channels)
     named = words(DashboardConfig.model_validate({"language": options.language}))

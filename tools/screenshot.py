@@ -25,7 +25,8 @@ from streamer.audio.demo import DEMO
 from streamer.audio.sources import FileSource
 from streamer.config import Config
 from streamer.dashboard.controls import press
-from streamer.dashboard.state import Channel, Snapshot, reduce
+from streamer.dashboard.reducer import reduce
+from streamer.dashboard.state import ChannelState, Snapshot
 from streamer.dashboard.view import render
 from streamer.events import Event
 from streamer.model.classifier import Classifier
@@ -113,7 +114,7 @@ def play(picture: Picture, folder: Path) -> Snapshot:
         source, lambda: Classifier.load(config.model.name, threads=config.model.threads), config
     )
     engine = AlertEngine(config)
-    channels = tuple(map(Channel, config.audio.streams))
+    channels = tuple(map(ChannelState, config.audio.streams))
     snapshot = Snapshot(channels=channels, smoothing_s=config.dashboard.smoothing_s)
     pipeline.start()
     while not _ready(picture, snapshot):

@@ -1,4 +1,4 @@
-"""Alerts: utterances -> alerts, a pure state machine.
+"""Alert rules: utterances in, alerts out, as a pure state machine.
 
 Every rule watches every channel that it is about on its own. It is *raised* by the utterance with
 which its condition comes to hold (and has held for ``for_s``), *cleared* by enough utterances that
@@ -17,7 +17,7 @@ from streamer.types import SAMPLE_RATE, Utterance
 
 
 class AlertEngine:
-    """What follows from the utterances of one session.
+    """Computes mood and alerts from the utterances of one session.
 
     Args:
         config: For the channels, their mood and the rules.
@@ -28,7 +28,7 @@ class AlertEngine:
         self.begin_call(1)
 
     def begin_call(self, number: int) -> None:
-        """Begin anew: nothing of the calls before counts."""
+        """Reset moods and rules: earlier calls no longer count."""
         channels = self._config.audio.streams
         self._call = number
         self._moods = {name: RunningMood(self._config.mood.half_life_s) for name in channels}
@@ -38,7 +38,7 @@ class AlertEngine:
         }
 
     def add(self, utterance: Utterance) -> list[Utterance | MoodChanged | Alert]:
-        """An utterance that knows what it raised, the mood after it, then the alerts themselves."""
+        """Return the utterance with the names of its alerts, the mood after it, and the alerts."""
         if utterance.call > self._call:
             self.begin_call(utterance.call)
         mood = self._moods[utterance.channel].add(utterance)
@@ -51,7 +51,7 @@ class AlertEngine:
 
 
 def check_rules(rules: Iterable[AlertRule], labels: Sequence[str], model: str) -> None:
-    """Let pass rules that can come true.
+    """Check that the model knows the emotions that the rules wait for.
 
     Args:
         rules: They wait for emotions.
@@ -70,7 +70,7 @@ def check_rules(rules: Iterable[AlertRule], labels: Sequence[str], model: str) -
 
 
 class RuleState:
-    """One rule on one channel.
+    """The state of one rule on one channel.
 
     Args:
         rule: When to raise an alert.
@@ -85,7 +85,7 @@ class RuleState:
         self._disagreed = 0
 
     def add(self, utterance: Utterance, mood: float) -> Alert | None:
-        """The alert that an utterance raises, if it does.
+        """Return the alert that an utterance raises, or None.
 
         Args:
             utterance: The next one of the channel.
@@ -127,14 +127,14 @@ class RuleState:
         )
 
     def _clear(self, *, disagrees: bool) -> None:
-        """Count what disagrees in a row; enough of it, and all begins anew."""
+        """Clear the alert after enough disagreeing utterances in a row."""
         self._disagreed = self._disagreed + 1 if disagrees else 0
         if self._raised and self._disagreed >= self._rule.clear:
             self._raised = False
             self._matches.clear()
 
     def _reason(self) -> str:
-        """Why, in a few words."""
+        """The condition that raised the alert, in a few words."""
         rule = self._rule
         if rule.mood_below is None:
             what = " or ".join(rule.emotions)

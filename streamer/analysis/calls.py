@@ -30,7 +30,7 @@ class CallBoundaries:
         self._silent_from: int | None = None  # None before anybody has spoken in this call
 
     def started(self, channel: str, start: int) -> CallStarted | None:
-        """Take in that an utterance begins.
+        """Report that an utterance begins; return the call that it begins, if any.
 
         Args:
             channel: The channel's name.
@@ -47,7 +47,7 @@ class CallBoundaries:
         return None
 
     def ended(self, channel: str, end: int) -> None:
-        """Take in that an utterance ends; ``end`` is where its speech does, in samples."""
+        """Report that an utterance ends; its speech ends at sample ``end``."""
         self._speaking.discard(channel)
         self._silent_from = max(end, self._silent_from or 0)
 

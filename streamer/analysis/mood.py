@@ -15,7 +15,7 @@ SLOW = 4
 
 
 def counted(utterance: Utterance) -> Prediction | None:
-    """What was heard, where that counts for mood, shares and alerts; None where it does not."""
+    """The prediction, if it counts for mood, shares and alerts; else None."""
     heard = utterance.prediction
     return heard if heard is not None and heard.is_speech else None
 
@@ -29,7 +29,7 @@ class _WeightedMean:
         self._weight = 0.0
 
     def add(self, value: float, weight: float, duration_s: float) -> float:
-        """Take a value that lasted so long; returns the mean."""
+        """Add a value with its weight and duration; return the mean."""
         kept = 0.5 ** (duration_s / self._half_life_s)
         self._sum = kept * self._sum + weight * value
         self._weight = kept * self._weight + weight
@@ -48,7 +48,7 @@ class RunningMood:
         self._slow = _WeightedMean(SLOW * half_life_s)
 
     def add(self, utterance: Utterance) -> MoodChanged | None:
-        """The mood after an utterance; None where that does not count."""
+        """Update the mood with an utterance; None if the utterance does not count."""
         heard = counted(utterance)
         if heard is None or utterance.duration_s <= 0:
             return None
@@ -59,7 +59,7 @@ class RunningMood:
 
 
 class ChannelStats:
-    """What one channel of a session comes to."""
+    """Statistics of one channel over a session."""
 
     def __init__(self) -> None:
         self.utterances = 0
@@ -70,7 +70,7 @@ class ChannelStats:
         self._mood_weight = 0.0
 
     def add(self, utterance: Utterance) -> None:
-        """Count an utterance in."""
+        """Add an utterance to the statistics."""
         if utterance.prediction is not None and not utterance.prediction.is_speech:
             self.no_speech += 1
             return

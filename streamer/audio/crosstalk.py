@@ -118,7 +118,7 @@ class CrosstalkGate:
         return marks
 
     def _listen(self, hop: Pcm) -> None:
-        """Renew the verdict.
+        """Decide anew which channels hold crosstalk.
 
         The channel that is classified is looked at `_REACH` hops late, so that its sound may also
         come before that of the channel that explains it.

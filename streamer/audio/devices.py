@@ -5,7 +5,7 @@ import re
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, nullcontext, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ SOUND_SERVER = "sound server"
 
 
 class _Streams:
-    """How many streams PortAudio has, and a lock around that."""
+    """Counts PortAudio's open streams under a lock."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -75,7 +75,7 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """By what a device is known again when it was unplugged: its index may be another one then.
+    """Identifies a device across reconnections, when its index may have changed.
 
     Attributes:
         name: Without the number of its sound card, which may change, too.
@@ -91,16 +91,16 @@ class Identity:
 
     @classmethod
     def of(cls, device: Device, devices: Sequence[Device]) -> "Identity":
-        """What tells a device from the others."""
+        """Build the identity of a device."""
         equal = [one for one in devices if _bare(one) == _bare(device)]
         name, host_api = _bare(device)
         return cls(name, host_api, equal.index(device), len(equal))
 
     def find(self, devices: Sequence[Device]) -> Device:
-        """The same device in a new list.
+        """Find the same device in a new list.
 
         Raises:
-            InputError: It is not there; or too few of several equal ones to tell which.
+            InputError: It is not there; or too few of several equal ones to know which.
         """
         equal = [one for one in devices if _bare(one) == (self.name, self.host_api)]
         if not equal:
@@ -108,7 +108,7 @@ class Identity:
         if len(equal) < self.count:
             raise InputError(
                 f"{self.name} ({self.host_api}): {len(equal)} of {self.count} of this name are "
-                "there, and which of them cannot be told"
+                "there, and which of them it was is unknown"
             )
         return equal[self.place]
 
@@ -118,7 +118,7 @@ def _bare(device: Device) -> tuple[str, str]:
 
 
 def input_devices() -> list[Device]:
-    """The input devices of this machine, freshly looked for.
+    """List the input devices of this machine anew.
 
     Raises:
         InputError: PortAudio is missing or does not start.
@@ -176,7 +176,7 @@ def find_device(wanted: str | int | None) -> Device:
 
 
 def choose(devices: Sequence[Device], wanted: str | int | None) -> Device:
-    """As `find_device`, from a list. A name may be followed by a comma and the host API.
+    """Find a device in a list, as `find_device`. A name may end in a comma and the host API.
 
     Raises:
         InputError: There is none, or there are several; the candidates are listed.
@@ -248,13 +248,13 @@ def _refresh(sd: Any) -> None:  # noqa: ANN401 - the sounddevice module
 
 
 def hold_portaudio() -> None:
-    """Say that a stream is about to be opened. Waits while devices are listed."""
+    """Register a stream that is about to be opened. Waits while devices are listed."""
     with _STREAMS:
         _STREAMS.count += 1
 
 
 def release_portaudio() -> None:
-    """Say that it is closed. On any thread."""
+    """Unregister a closed stream. On any thread."""
     with _STREAMS:
         _STREAMS.count -= 1
 
@@ -267,6 +267,10 @@ def native_stderr_muted() -> Iterator[None]:
     their own: it would tear the dashboard, and says nothing that our own errors do not.
     """
     sys.stderr.flush()
+    try:
+        ours = sys.stderr.fileno() == 2  # noqa: PLR2004 - else muting the descriptor leaves it alone
+    except OSError:  # it has no descriptor
+        ours = False
     kept = os.dup(2)
     with (
         os.fdopen(kept, "w", errors="backslashreplace") as still_heard,
@@ -274,7 +278,7 @@ def native_stderr_muted() -> Iterator[None]:
     ):
         os.dup2(sink.fileno(), 2)
         try:
-            with redirect_stderr(still_heard):
+            with redirect_stderr(still_heard) if ours else nullcontext():
                 yield
         finally:
             os.dup2(kept, 2)

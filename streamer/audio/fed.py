@@ -1,4 +1,4 @@
-"""PCM that another program hands over piece by piece, as a source."""
+"""A source of PCM that the caller feeds piece by piece."""
 
 import threading
 import time
@@ -79,7 +79,7 @@ class FedSource:
         return Block(piece, time.monotonic())
 
     def close(self) -> None:
-        """Take nothing more; whoever waits in `feed` is told."""
+        """Take nothing more; a waiting `feed` raises."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""What ffmpeg decodes, where that program is installed: m4a, mp4, webm, wma, amr, video, URLs.
+"""Decoding with ffmpeg, if that is installed: m4a, mp4, webm, wma, amr, video, URLs.
 
 It runs as a process of its own and writes WAV to a pipe.
 """

@@ -1,4 +1,4 @@
-"""What the header of a recording claims about its length, against what the file holds.
+"""Checks the length that a recording's header claims against what the file holds.
 
 A recorder that dies before it writes the length leaves 0 there, or what it last knew; a file that
 was cut holds less than it claims; a WAV file above 4 GB cannot say how long it is.
@@ -226,7 +226,7 @@ def _aligned(at: int, to: int) -> int:
 
 
 class SplicedFile(io.RawIOBase):
-    """A file with another beginning.
+    """A file whose first bytes are replaced by others.
 
     Args:
         path: The file.

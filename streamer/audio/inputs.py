@@ -1,4 +1,4 @@
-"""From what a user names as an input to where it is."""
+"""Resolves what a user names as an input to a path or an open pipe."""
 
 import os
 import stat

@@ -52,7 +52,7 @@ class SndfileReader:
             self._compare(chunk)
 
     def _compare(self, chunk: DataChunk) -> None:
-        """Take what the header claims for the length: libsndfile tells what the file holds."""
+        """Compare the length in the header with what libsndfile finds in the file."""
         if self._unknown or not chunk.held:
             return
         if chunk.claimed is None:
@@ -73,7 +73,7 @@ class SndfileReader:
         if self._fault:
             return np.zeros((0, self.channels), np.float32)
         # float32, since libsndfile does not scale float files when asked for integers. What it
-        # read before a fault it does not tell: that is what is no longer NaN.
+        # read before a fault that it does not report: that is what is no longer NaN.
         out = np.full((samples, self.channels), np.nan, np.float32)
         try:
             return np.asarray(self._file.read(out=out))

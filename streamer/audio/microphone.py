@@ -1,4 +1,4 @@
-"""A microphone as a source: opened, watched, lost and found again."""
+"""A microphone as a source: opens it, notices its loss, finds it again."""
 
 import queue
 import threading
@@ -137,7 +137,7 @@ class MicrophoneSource:
             self._closing.join(CLOSE_TIMEOUT_S)
 
     def _silent(self, pcm: Pcm, info: SourceInfo) -> tuple[str, ...]:
-        """What is to be said where a channel has delivered nothing but zeros for a while."""
+        """Warnings for channels that have delivered nothing but zeros for a while."""
         limit = SILENT_WARNING_S * info.sample_rate
         before = self._zeros
         self._zeros = np.where(pcm.any(axis=0), 0, before + len(pcm))

@@ -59,7 +59,7 @@ class Mixer:
         return np.concatenate(pieces)
 
     def drain_warnings(self) -> list[str]:
-        """What was amiss since the last call, a line each."""
+        """Return the warnings since the last call, a line each."""
         warnings, self._warnings = self._warnings, []
         return warnings
 

@@ -28,7 +28,7 @@ MAX_INVALID_RUN_S = 1.0
 
 
 def check_format(info: SourceInfo) -> SourceInfo:
-    """Let pass what somebody may have recorded: the memory that a second of it takes is bounded.
+    """Check rate and channel count; this bounds the memory that a second takes.
 
     Raises:
         InputError: Such a rate or channel count is a mistake, or a damaged header.
@@ -61,7 +61,7 @@ def _rounded(pcm: NDArray[np.float32]) -> Pcm:
 
 
 class PeakMeter:
-    """Finds out whether float PCM has full scale 1.0: give it all blocks, then ask."""
+    """Determines the full scale of float PCM from all its blocks."""
 
     def __init__(self) -> None:
         self.peak = 0.0
@@ -81,7 +81,7 @@ class PeakMeter:
 
     @property
     def scale(self) -> float:
-        """What to multiply the samples with, for full scale 1.0."""
+        """The factor that brings the samples to full scale 1.0."""
         if self._beyond <= MIN_OVERSHOT_PART * self._samples:
             return 1.0
         if self._whole or self.peak > FULL_SCALE / 128:

@@ -1,4 +1,4 @@
-"""A pipe as a source: raw PCM, or a container that its first bytes tell."""
+"""A pipe as a source: raw PCM, or a container recognised by its first bytes."""
 
 import os
 import select
@@ -52,7 +52,7 @@ class PipeSource:
         self._head = bytearray()  # raw bytes that are still to be delivered
 
     def open(self) -> SourceInfo | None:
-        """Tell from its first bytes what comes; None where they have not come yet."""
+        """Recognise the format by the first bytes; None while they have not come."""
         if not self._told:
             self._head += self._bytes(SNIFF_BYTES - len(self._head))
             if len(self._head) < SNIFF_BYTES and not self._ended:
@@ -88,7 +88,7 @@ class PipeSource:
         return Block(pcm.reshape(-1, self._info.channels), time.monotonic())
 
     def close(self) -> None:
-        """Leave the pipe to whoever opened it."""
+        """End the decoder; the pipe stays open for whoever opened it."""
         if isinstance(self._decoder, ffmpeg.Ffmpeg):
             self._decoder.close()
 

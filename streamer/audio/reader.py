@@ -1,4 +1,4 @@
-"""What decodes a recording: one for what libsndfile reads, one for what ffmpeg reads."""
+"""The protocol of decoders of recordings; libsndfile and ffmpeg implement it."""
 
 from typing import Protocol
 
@@ -34,7 +34,7 @@ class Reader(Protocol):
 
     @property
     def notes(self) -> list[str]:
-        """What else is to be said about it, for people."""
+        """Remarks about the recording, for people."""
 
     def read(self, samples: int) -> FloatPcm:
         """The next samples, shape (samples, channels); fewer at the end, or before a fault."""

@@ -1,7 +1,7 @@
-"""Recordings, block by block, as int16 PCM: what a file claims, holds and gives is compared here.
+"""Reads recordings block by block as int16 PCM, and reports damage.
 
 A recording that gives less than it claims has broken off, which is an error behind its last
-block. Whatever else is amiss costs no more than it must, and is told as a warning.
+block. Whatever else is amiss costs no more than it must, and is reported as a warning.
 """
 
 import stat
@@ -79,7 +79,7 @@ class Recording:
         self._compare(delivered)
 
     def drain_warnings(self) -> list[str]:
-        """What was amiss since the last call without ending it, a line each."""
+        """Return the warnings since the last call, a line each."""
         warnings, self._warnings = self._warnings, []
         return warnings
 
@@ -103,7 +103,7 @@ class Recording:
         return meter.scale
 
     def _compare(self, delivered: int) -> None:
-        """At the end: whether all came that was to come."""
+        """At the end: compare the samples read with the claimed number."""
         rate, claimed = self.info.sample_rate, self._reader.samples
         reason = self._reader.fault()
         missing_s = 0.0 if claimed is None else (claimed - delivered) / rate

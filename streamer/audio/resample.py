@@ -1,4 +1,4 @@
-"""From any rate and channel count to streams at `SAMPLE_RATE`, block by block, without seams."""
+"""Converts any rate and channel count to streams at `SAMPLE_RATE`, block by block."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -48,7 +48,7 @@ class StreamConverter:
         return self._resampled(pcm) if self._resampler else pcm
 
     def drain_warnings(self) -> list[str]:
-        """What was amiss since the last call, a line each."""
+        """Return the warnings since the last call, a line each."""
         return self._mixer.drain_warnings()
 
     def flush(self) -> Pcm:

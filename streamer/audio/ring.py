@@ -36,7 +36,7 @@ class _Hole:
 class RingBuffer:
     """A preallocated ring of samples for one writer and one reader, each with its crosstalk mark.
 
-    A writer that is faster than the reader overwrites the oldest samples; the reader is told how
+    A writer that is faster than the reader overwrites the oldest samples; the reader learns how
     many are gone. Both sides only ever hold the lock for a copy of a few kilobytes.
 
     Args:
@@ -102,7 +102,7 @@ class RingBuffer:
             )
 
     def close(self) -> None:
-        """Say that nothing more will be written. On the capture thread."""
+        """Mark the end: nothing more will be written. On the capture thread."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

@@ -1,7 +1,7 @@
-"""Containers of audio, told by their first bytes."""
+"""Recognises containers of audio by their first bytes."""
 
 SNIFF_BYTES = 16
-"""So many first bytes tell a container."""
+"""How many first bytes are enough to recognise a container."""
 
 WAV = "a WAV file"
 
@@ -26,7 +26,7 @@ _BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"skip", b"styp")
 
 
 def container_of(head: bytes) -> str | None:
-    """What kind of file begins with these bytes, in words; None where that cannot be told.
+    """Name the kind of file that begins with these bytes; None if unknown.
 
     Args:
         head: The first `SNIFF_BYTES` of it, or all of a shorter one.

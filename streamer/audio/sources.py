@@ -1,4 +1,4 @@
-"""What a source of audio is, and a recording as one. All deliver blocks of int16 PCM."""
+"""The protocol of audio sources, and a recording as one. All deliver blocks of int16 PCM."""
 
 import time
 from dataclasses import replace

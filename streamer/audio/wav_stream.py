@@ -1,4 +1,4 @@
-"""WAV as it comes through a pipe: bytes in, int16 PCM out, nothing ever sought."""
+"""Decodes WAV from a pipe: bytes in, int16 PCM out, without seeking."""
 
 import io
 import struct
@@ -99,7 +99,7 @@ class WavStream:
         return self._decoded(data, self._format, self.info)
 
     def end(self) -> None:
-        """Say that nothing more comes.
+        """Mark the end of the input.
 
         Raises:
             InputError: That is less than the header claims.
@@ -117,7 +117,7 @@ class WavStream:
             )
 
     def drain_warnings(self) -> list[str]:
-        """What was amiss since the last call without ending it, a line each."""
+        """Return the warnings since the last call, a line each."""
         warnings, self._warnings = self._warnings, []
         return warnings
 

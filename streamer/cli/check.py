@@ -40,7 +40,7 @@ def execute(args: Namespace) -> int:
     if args.alert is not None:
         findings = send_test_alert(config, args.alert)
         if not findings:
-            print("nobody is told: neither alerts.webhook_url nor alerts.command is set")
+            print("sent to nobody: neither alerts.webhook_url nor alerts.command is set")
         return _print(findings)
     print(f"streamer on Python {platform.python_version()}, {platform.platform()}")
     warn_of_licence(config)

@@ -37,7 +37,7 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it: 128 and the number of the signal."""
 
 
-class Command(Protocol):
+class CommandModule(Protocol):
     """What each command's module has."""
 
     NAME: str
@@ -51,7 +51,7 @@ class Command(Protocol):
         """Run the command and print its results; returns the exit code."""
 
 
-GROUPS: dict[str, tuple[Command, ...]] = {
+GROUPS: dict[str, tuple[CommandModule, ...]] = {
     "listen and analyse": (run, file, serve, report, export),
     "set up": (devices, check, config, models, enrol),
     "build models": (train, finetune, average, evaluate, card, adapt, bench),
@@ -81,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
 
 
-def _execute(command: Command, args: Namespace) -> int:
+def _execute(command: CommandModule, args: Namespace) -> int:
     """Run a command; what goes wrong is logged and becomes its exit code."""
     logger.info("streamer %s: %s", __version__, command.NAME)
     try:
@@ -99,7 +99,7 @@ def _execute(command: Command, args: Namespace) -> int:
         return StreamerError.exit_code
 
 
-def command_parser(command: Command) -> CommandParser:
+def command_parser(command: CommandModule) -> CommandParser:
     """The parser of one command's arguments."""
     parser = CommandParser(
         prog=f"streamer {command.NAME}",

@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they stand for: configuration, model, outputs."""
+"""Options that several commands share: configuration, model, outputs."""
 
 import logging
 from collections.abc import Callable

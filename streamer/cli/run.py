@@ -1,6 +1,7 @@
 """``streamer run``: analyse a microphone, a recording or a pipe while it is heard."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from streamer.cli.logs import stderr_held_back
@@ -21,9 +22,13 @@ from streamer.cli.parser import CommandParser, Namespace, channels, positive_flo
 from streamer.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from streamer.audio.sources import Source
     from streamer.config import Config
+    from streamer.dashboard.dashboard import Dashboard
     from streamer.session import LiveSession
+    from streamer.sinks.lines import LineSink
 
 NAME = "run"
 SUMMARY = "listen to a microphone, a recording or a pipe"
@@ -96,13 +101,10 @@ def execute(args: Namespace) -> int:
 
     from streamer.audio.devices import native_stderr_muted
     from streamer.cli.preflight import check_before_loading
-    from streamer.dashboard.dashboard import Dashboard
     from streamer.dashboard.screen import usable
     from streamer.pipeline.live import Pipeline
     from streamer.session import LiveSession
     from streamer.sinks.audio_files import AudioSink
-    from streamer.sinks.csv_lines import CsvLines
-    from streamer.sinks.lines import JsonLines, LineSink, PlainLines
 
     config = load_config(args).config
     csv = None if args.demo and args.csv is None else csv_path(config)
@@ -114,46 +116,59 @@ def execute(args: Namespace) -> int:
     folder = audio_folder(args)
     recording = folder is not None
     quiet = args.json or args.no_dashboard or rows_on_stdout
-    with_board = not quiet and usable(console)
+    on_terminal = not quiet and usable(console)
     with ExitStack() as stack:
         stack.enter_context(native_stderr_muted())
         check_before_loading(config, csv)
         warn_of_licence(config)
         source = _source(args, config)
         pipeline = Pipeline(source, model_loader(config), config)
-        board: Dashboard | None = None
-        lines: LineSink | None = None
-        if with_board:
-            board = Dashboard(
-                console,
-                config.dashboard,
-                config.audio.streams,
-                bell=config.alerts.bell,
-                recording=recording,
-                not_analysed=[n for n in config.audio.channels if n not in config.audio.streams],
-                csv="" if csv is None else str(csv),
-            )
-        elif rows_on_stdout:
-            lines = CsvLines(excel=config.output.excel)
-        else:
-            lines = JsonLines() if args.json else PlainLines()
+        dashboard = _dashboard(console, config, csv, recording=recording) if on_terminal else None
+        lines = None if on_terminal else _lines(args, config, rows=rows_on_stdout)
         session = LiveSession(
             pipeline,
             config,
             csv=csv,
             audio=AudioSink(folder) if folder is not None else None,
-            board=board,
+            dashboard=dashboard,
             lines=lines,
             duration=args.duration,
             stays=True,
         )
         for_people = sys.stderr if args.json or rows_on_stdout else sys.stdout
         stack.callback(_print_summary, session, for_people)
-        if board is not None:
+        if dashboard is not None:
             stack.enter_context(stderr_held_back())
-            stack.enter_context(board)
+            stack.enter_context(dashboard)
         session.run()
     return 0
+
+
+def _dashboard(
+    console: "Console", config: "Config", csv: Path | None, *, recording: bool
+) -> "Dashboard":
+    """The dashboard of a session."""
+    from streamer.dashboard.dashboard import Dashboard
+
+    return Dashboard(
+        console,
+        config.dashboard,
+        config.audio.streams,
+        bell=config.alerts.bell,
+        recording=recording,
+        not_analysed=[n for n in config.audio.channels if n not in config.audio.streams],
+        csv="" if csv is None else str(csv),
+    )
+
+
+def _lines(args: Namespace, config: "Config", *, rows: bool) -> "LineSink":
+    """What writes lines to standard output: rows of the CSV, JSON or plain lines."""
+    from streamer.sinks.csv_lines import CsvLines
+    from streamer.sinks.lines import JsonLines, PlainLines
+
+    if rows:
+        return CsvLines(excel=config.output.excel)
+    return JsonLines() if args.json else PlainLines()
 
 
 def _print_summary(session: "LiveSession", file: TextIO) -> None:

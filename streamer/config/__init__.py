@@ -1,9 +1,8 @@
 """The configuration: its schema, and where its values come from."""
 
+from streamer.config.alert_rules import AlertRule, AlertsConfig
 from streamer.config.loader import LoadedConfig, Setting, load
 from streamer.config.schema import (
-    AlertRule,
-    AlertsConfig,
     AudioConfig,
     Config,
     DashboardConfig,

@@ -1,4 +1,4 @@
-"""Where the values of the configuration come from, and which of several sources wins.
+"""Loads the configuration: merges flags, environment, file and defaults.
 
 A flag wins over a ``STREAMER_<SECTION>_<KEY>`` environment variable, that over the configuration
 file (``--config``, else ``./config.yaml``, else the user's config folder), that over the default.

@@ -1,4 +1,4 @@
-"""One channel as it sounds now: its level, its voice, what is heard in it."""
+"""Draws one channel: its level, whether somebody speaks, the emotion."""
 
 import math
 from collections.abc import Collection, Sequence
@@ -33,8 +33,9 @@ from streamer.dashboard.layout import (
     step,
     styled,
 )
+from streamer.dashboard.reducer import targets
 from streamer.dashboard.sizes import CRAMPED, MOODY, NARROW, ROOMY
-from streamer.dashboard.state import Channel, Snapshot, targets
+from streamer.dashboard.state import ChannelState, Snapshot
 from streamer.types import EMOTIONS, UNCERTAIN, Prediction, State
 
 PANEL_LINES = 3 + len(EMOTIONS)
@@ -50,7 +51,7 @@ CLIP_S = 3.0
 
 
 def panel(
-    snapshot: Snapshot, channel: Channel, width: int, glyphs: Glyphs, *, airy: bool
+    snapshot: Snapshot, channel: ChannelState, width: int, glyphs: Glyphs, *, airy: bool
 ) -> list[Text]:
     """The only channel, in full: level, voice, verdict and a bar for each emotion."""
     gap = [Text()] * airy
@@ -67,7 +68,7 @@ def panel(
 
 
 def strip(
-    snapshot: Snapshot, channel: Channel, width: int, glyphs: Glyphs, *, airy: bool
+    snapshot: Snapshot, channel: ChannelState, width: int, glyphs: Glyphs, *, airy: bool
 ) -> list[Text]:
     """One channel of several, or the only one of a low terminal, in two lines."""
     gap = [Text()] * airy
@@ -96,7 +97,7 @@ def strip(
     return [*gap, line, spread(verdict, right, width)]
 
 
-def _meter(snapshot: Snapshot, channel: Channel, width: int, glyphs: Glyphs) -> Text:
+def _meter(snapshot: Snapshot, channel: ChannelState, width: int, glyphs: Glyphs) -> Text:
     """The level as a bar and a number, the held peak as a tick, the clip flag."""
     reading = as_dbfs(channel.rms_dbfs).rjust(5)
     clipped = snapshot.now - channel.clipped_at < CLIP_S
@@ -124,7 +125,7 @@ def _meter(snapshot: Snapshot, channel: Channel, width: int, glyphs: Glyphs) -> 
     return styled(painted(meter), "  ", tail)
 
 
-def _voice(snapshot: Snapshot, channel: Channel, glyphs: Glyphs) -> Text:
+def _voice(snapshot: Snapshot, channel: ChannelState, glyphs: Glyphs) -> Text:
     """Whether somebody speaks, and for how long; always 18 cells."""
     if snapshot.state is not State.LISTENING:
         return styled((f"{glyphs.off} {snapshot.state}".ljust(18), DIM))
@@ -134,7 +135,7 @@ def _voice(snapshot: Snapshot, channel: Channel, glyphs: Glyphs) -> Text:
     return styled((f"{glyphs.off} silence{since}", DIM))
 
 
-def _known(channel: Channel) -> Cell | str:
+def _known(channel: ChannelState) -> Cell | str:
     """How well the voice is known, where voices are learned; nothing else is in its way."""
     match channel.known:
         case None:
@@ -147,7 +148,7 @@ def _known(channel: Channel) -> Cell | str:
             return (f"learned from {channel.known} utterances", DIM)
 
 
-def _verdict(snapshot: Snapshot, channel: Channel, room: int, glyphs: Glyphs) -> Text:
+def _verdict(snapshot: Snapshot, channel: ChannelState, room: int, glyphs: Glyphs) -> Text:
     """What is heard, and how sure it is; when it was, if there is room for that."""
     prediction = channel.prediction
     if prediction is None:
@@ -167,13 +168,13 @@ def _verdict(snapshot: Snapshot, channel: Channel, room: int, glyphs: Glyphs) ->
     return verdict if verdict.cell_len + len(when) > room else styled(verdict, (when, DIM))
 
 
-def _mood(channel: Channel) -> Text:
+def _mood(channel: ChannelState) -> Text:
     if channel.prediction is None or not channel.prediction.is_speech:
         return Text()
     return styled(("mood ", DIM), f"{channel.prediction.mood:+.2f}  ")
 
 
-def _running(channel: Channel, glyphs: Glyphs) -> Text:
+def _running(channel: ChannelState, glyphs: Glyphs) -> Text:
     """The running mood and where it goes; always as wide."""
     mood = channel.mood
     if mood is None:

@@ -19,7 +19,7 @@ from streamer.dashboard.keys import (
     PASTED,
     UP,
 )
-from streamer.dashboard.state import TABLE_ROWS, Channel, Draft, Snapshot
+from streamer.dashboard.state import TABLE_ROWS, ChannelState, Draft, Snapshot
 from streamer.types import Mark
 
 NOTE_LETTERS = 200
@@ -139,7 +139,7 @@ def _cleared(snapshot: Snapshot) -> Snapshot:
     return replace(
         snapshot,
         channels=tuple(
-            Channel(
+            ChannelState(
                 channel.name,
                 position=channel.position,
                 rms_dbfs=channel.rms_dbfs,

@@ -13,8 +13,9 @@ from streamer.dashboard.controls import Action, finish, press
 from streamer.dashboard.glyphs import ASCII, UNICODE
 from streamer.dashboard.keys import Keys
 from streamer.dashboard.languages import words
+from streamer.dashboard.reducer import advance, reduce
 from streamer.dashboard.screen import Screen
-from streamer.dashboard.state import Channel, Input, Snapshot, advance, reduce
+from streamer.dashboard.state import ChannelState, Input, Snapshot
 from streamer.events import Alert
 from streamer.types import Utterance
 
@@ -48,7 +49,7 @@ class Dashboard:
     ) -> None:
         self._snapshot = Snapshot(
             smoothing_s=config.smoothing_s,
-            channels=tuple(map(Channel, channels)),
+            channels=tuple(map(ChannelState, channels)),
             now=time.monotonic(),
             recording=recording,
             not_analysed=tuple(not_analysed),

@@ -1,4 +1,4 @@
-"""All that is known about one row of the table."""
+"""Draws everything known about one row of the table."""
 
 from rich.text import Text
 

@@ -1,4 +1,4 @@
-"""What frames every screen: state and banner above, status and keys below."""
+"""Draws the lines above and below: state and banner, status and keys."""
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -70,7 +70,7 @@ def header(snapshot: Snapshot, width: int, glyphs: Glyphs) -> Text:
 
 
 def banner(snapshot: Snapshot, width: int, glyphs: Glyphs) -> Text:
-    """A rule that becomes a sentence when there is something to say, and nothing else moves."""
+    """The rule under the header, or a sentence in its place."""
     notice = snapshot.notice
     if snapshot.state is State.LOST:
         text = f"device lost: {snapshot.detail}" if snapshot.detail else "device lost"
@@ -102,7 +102,7 @@ def _where(alert: Alert) -> tuple[str, int]:
 
 
 def _shout(text: str, right: str, width: int, glyphs: Glyphs) -> Text:
-    """A sentence across the screen that cannot be overlooked."""
+    """A sentence in reverse video across the screen."""
     room = max(0, width - 3 - cell_len(right))
     return styled((f" {fill(clip(text, room, glyphs), room)} {right} ", ALARM))
 

@@ -1,4 +1,4 @@
-"""The page behind the question mark."""
+"""Draws the help page, which the key ? opens."""
 
 from rich.text import Text
 

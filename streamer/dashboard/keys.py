@@ -1,4 +1,4 @@
-"""Keys, one at a time and without waiting; the terminal is always given back as it was."""
+"""Reads keys without waiting, and restores the terminal afterwards."""
 
 import atexit
 import codecs
@@ -56,7 +56,7 @@ MAX_SEQUENCE = 32
 MAX_BYTES = 1024
 
 
-class Decoder:
+class KeyDecoder:
     """Makes keys of what a terminal sends: bytes that may be cut anywhere, also within a letter."""
 
     def __init__(self) -> None:
@@ -163,7 +163,7 @@ class Keys:
             resumed: Called when it is back in the foreground: show the screen.
         """
         self._terminal = _open(fd, suspended or _nothing, resumed or _nothing)
-        self._decoder = Decoder()
+        self._decoder = KeyDecoder()
         self._pressed: deque[str] = deque()
 
     @property
@@ -198,7 +198,7 @@ class Keys:
 
 
 def _nothing() -> None:
-    """Nobody wants to know."""
+    """Do nothing."""
 
 
 if sys.platform == "win32":

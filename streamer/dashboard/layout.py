@@ -1,4 +1,4 @@
-"""Lines put together from pieces, names made to fit, and numbers as people read them."""
+"""Helpers to compose lines: styled parts, fitted names, formatted numbers."""
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby, zip_longest

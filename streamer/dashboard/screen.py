@@ -1,4 +1,4 @@
-"""Frames on a real terminal, and the terminal back afterwards."""
+"""Draws frames on a real terminal, and restores it afterwards."""
 
 import os
 from contextlib import suppress

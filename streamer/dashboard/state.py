@@ -1,30 +1,19 @@
-"""What the screen knows: one immutable Snapshot, and how each event makes the next one.
+"""The state of the dashboard: an immutable Snapshot of everything that the view needs.
 
-Everything here is pure. Time comes in as an argument (`time.monotonic()`, in seconds), positions
-are sample counts as everywhere; so a screen can be replayed, tested and drawn without a clock, a
-microphone or a model. Only the main thread folds.
+Time comes in as an argument (`time.monotonic()`, in seconds), positions are sample counts as
+everywhere; so a screen can be replayed, tested and drawn without a clock, a microphone or a model.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from typing import TypeAlias
 
 from streamer.events import (
     Alert,
-    CallStarted,
     Counters,
     Event,
-    LevelMeasured,
-    ModelLoaded,
     MoodChanged,
-    PartialResult,
-    SourceOpened,
-    StateChanged,
-    ThreadFailed,
-    UtteranceStarted,
-    VoiceLearned,
-    Warned,
 )
 from streamer.types import EMOTIONS, SAMPLE_RATE, Mark, Prediction, State, Utterance
 
@@ -36,31 +25,12 @@ TABLE_ROWS = 2000
 
 What is older is in the CSV, and `streamer report` is made for a whole day."""
 
-ALERTS = 100
-"""Alerts that wait to be acknowledged; an older one has been overlooked for long enough."""
-
-COSTS = 100
-"""Utterances over which latency and real-time factor are measured."""
 
 RATE_S = 10.0
 """Seconds over which partial results are counted."""
 
-PEAK_HOLD_S = 1.5
-PEAK_FALL_DB_S = 24.0
-"""A peak stands still for so long and then falls so fast."""
-
-STALE_S = 0.5
-"""A level older than this says nothing about now: the meter is empty."""
-
-NOTICE_S = 8.0
-"""How long a notice stays that nobody has to act on."""
 
 NOTHING_LOST = Counters()
-LEVELS_PER_S = 10
-"""How often `LevelMeasured` comes, per channel."""
-
-OPEN_UTTERANCES = 8
-"""More without a row than these would be a pipeline that forgets utterances."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +64,7 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class LevelPoint:
     """One point of a channel's level curve.
 
     Attributes:
@@ -133,7 +103,7 @@ class PartialArrival:
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class UtteranceCost:
     """What one utterance cost, its partial results included."""
 
     latency_ms: float | None
@@ -142,7 +112,7 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class Channel:
+class ChannelState:
     """One channel, as it looks now.
 
     Attributes:
@@ -176,7 +146,7 @@ class Channel:
     final: bool = False
     number: int = 0
     open: tuple[OpenUtterance, ...] = ()
-    levels: tuple[Level, ...] = ()
+    levels: tuple[LevelPoint, ...] = ()
     known: int | None = None
     mood: MoodChanged | None = None
 
@@ -226,7 +196,7 @@ class Snapshot:
     model: str = ""
     labels: tuple[str, ...] = EMOTIONS
     smoothing_s: float = 0.4
-    channels: tuple[Channel, ...] = ()
+    channels: tuple[ChannelState, ...] = ()
     now: float = 0.0
     state: State = State.WARMING_UP
     detail: str = ""
@@ -241,7 +211,7 @@ class Snapshot:
     draft: Draft | None = None
     recording: bool = False
     counters: Counters = NOTHING_LOST
-    costs: tuple[Cost, ...] = ()
+    costs: tuple[UtteranceCost, ...] = ()
     partials: tuple[PartialArrival, ...] = ()
     alerts: tuple[Alert, ...] = ()
     notice: Notice | None = None
@@ -301,222 +271,3 @@ class Snapshot:
 
 def _utterance(arrived: PartialArrival) -> tuple[str, int]:
     return arrived.channel, arrived.number
-
-
-def advance(snapshot: Snapshot, now: float) -> Snapshot:
-    """Let time pass: bars move, held peaks fall, old notices go.
-
-    Two short steps end where one long step does, so frames may come as they like.
-
-    Args:
-        snapshot: How things were.
-        now: In monotonic seconds; a time before ``snapshot.now`` changes nothing.
-    """
-    passed = now - snapshot.now
-    if passed <= 0:
-        return snapshot
-    smoothing_s = snapshot.smoothing_s
-    share = -math.expm1(-passed / smoothing_s) if smoothing_s > 0 else 1.0
-    notice = snapshot.notice
-    if notice is not None and not notice.urgent and now - snapshot.notice_at > NOTICE_S:
-        notice = None
-    return replace(
-        snapshot,
-        now=now,
-        channels=tuple(_age(c, snapshot.now, now, share) for c in snapshot.channels),
-        partials=tuple(arrived for arrived in snapshot.partials if now - arrived.at <= RATE_S),
-        notice=notice,
-    )
-
-
-def reduce(snapshot: Snapshot, event: Input, now: float) -> Snapshot:  # noqa: C901, PLR0911, PLR0912 - a case per event
-    """What the screen knows after an event.
-
-    Args:
-        snapshot: What it knew before.
-        event: From the pipeline, or from the user.
-        now: In monotonic seconds.
-    """
-    snapshot = advance(snapshot, now)
-    match event:
-        case StateChanged():
-            return _changed(snapshot, event)
-        case LevelMeasured():
-            return _with_channel(snapshot, _heard(_channel(snapshot, event.channel), event, now))
-        case UtteranceStarted():
-            return _with_channel(snapshot, _opened(_channel(snapshot, event.channel), event))
-        case PartialResult():
-            newest = PartialArrival(event.channel, event.number, now)
-            arrived = replace(snapshot, partials=(*snapshot.partials, newest))
-            return _with_channel(arrived, _with_partial(_channel(arrived, event.channel), event))
-        case Utterance():
-            return _classified(snapshot, event)
-        case CallStarted():
-            return _call_begun(snapshot, event)
-        case VoiceLearned():
-            channel = replace(_channel(snapshot, event.channel), known=event.utterances)
-            return _with_channel(snapshot, channel)
-        case MoodChanged():
-            channel = replace(_channel(snapshot, event.channel), mood=event)
-            return _with_channel(snapshot, channel)
-        case Alert():
-            return replace(snapshot, alerts=(*snapshot.alerts[1 - ALERTS :], event))
-        case Counters():
-            return replace(snapshot, counters=event)
-        case ModelLoaded():
-            return replace(snapshot, model=event.name, labels=event.labels)
-        case SourceOpened():
-            return replace(snapshot, device=event.info.name)
-        case ThreadFailed():
-            text = f"the {event.thread} thread failed: {event.error!r}"
-            return replace(snapshot, notice=Notice(text, urgent=True), notice_at=now)
-        case Notice():
-            urgent = snapshot.notice is not None and snapshot.notice.urgent
-            if urgent and not event.urgent:  # what somebody has to act on is not talked over
-                return snapshot
-            return replace(snapshot, notice=event, notice_at=now)
-        case Warned():
-            return replace(snapshot, notice=Notice(event.text, urgent=True), notice_at=now)
-        case Mark():
-            return replace(_with_row(snapshot, event), marks=event.number)
-
-
-def _age(channel: Channel, before: float, now: float, share: float) -> Channel:
-    """A channel after ``now - before`` seconds; the bars move by ``share`` of their way."""
-    falling_s = now - max(before, channel.held_at + PEAK_HOLD_S)
-    stale = now - channel.level_at > STALE_S
-    return replace(
-        channel,
-        rms_dbfs=-math.inf if stale else channel.rms_dbfs,
-        held_dbfs=channel.held_dbfs - PEAK_FALL_DB_S * max(0.0, falling_s),
-        shown=tuple(
-            shown + (target - shown) * share
-            for shown, target in zip(channel.shown, targets(channel.prediction), strict=True)
-        ),
-    )
-
-
-def targets(prediction: Prediction | None) -> tuple[float, ...]:
-    """One probability per entry of `EMOTIONS`: 0 for those that the model does not know.
-
-    All are 0 where nobody speaks.
-    """
-    if prediction is None or not prediction.is_speech:
-        return (0.0,) * len(EMOTIONS)
-    known = dict(zip(prediction.labels, prediction.probabilities, strict=True))
-    return tuple(known.get(emotion, 0.0) for emotion in EMOTIONS)
-
-
-def _channel(snapshot: Snapshot, name: str) -> Channel:
-    return next((c for c in snapshot.channels if c.name == name), Channel(name))
-
-
-def _with_channel(snapshot: Snapshot, channel: Channel) -> Snapshot:
-    """Put a channel in its place, or at the end where it is new."""
-    channels = snapshot.channels
-    if all(c.name != channel.name for c in channels):
-        return replace(snapshot, channels=(*channels, channel))
-    return replace(
-        snapshot, channels=tuple(channel if c.name == channel.name else c for c in channels)
-    )
-
-
-def _with_row(snapshot: Snapshot, row: Utterance | Mark) -> Snapshot:
-    """Add a row; what is looked at stays where it is, unless it is forgotten."""
-    added = replace(snapshot, rows=(*snapshot.rows[1 - TABLE_ROWS :], row), seen=snapshot.seen + 1)
-    if added.chosen is None or added.chosen >= added.oldest:
-        return added
-    return replace(added, chosen=added.oldest)
-
-
-def _call_begun(snapshot: Snapshot, event: CallStarted) -> Snapshot:
-    """Nothing that was heard in the call before is shown as now; its rows can be scrolled to."""
-    return replace(
-        snapshot,
-        call=event.number,
-        channels=tuple(
-            replace(
-                channel,
-                shown=(0.0,) * len(EMOTIONS),
-                prediction=None,
-                final=False,
-                mood=None,
-                open=tuple(one for one in channel.open if one.start >= event.position),
-            )
-            for channel in snapshot.channels
-        ),
-        alerts=(),
-        listening_since=None if snapshot.listening_since is None else snapshot.now,
-    )
-
-
-def _changed(snapshot: Snapshot, event: StateChanged) -> Snapshot:
-    listening_since, ended_at = snapshot.listening_since, snapshot.ended_at
-    if event.state is State.LISTENING and listening_since is None:
-        listening_since = snapshot.now
-    if event.state is State.ENDED and ended_at is None:
-        ended_at = snapshot.now
-    return replace(
-        snapshot,
-        state=event.state,
-        detail=event.detail,
-        listening_since=listening_since,
-        ended_at=ended_at,
-    )
-
-
-def _heard(channel: Channel, event: LevelMeasured, now: float) -> Channel:
-    louder = event.peak_dbfs >= channel.held_dbfs
-    return replace(
-        channel,
-        position=event.position,
-        rms_dbfs=event.rms_dbfs,
-        held_dbfs=event.peak_dbfs if louder else channel.held_dbfs,
-        held_at=now if louder else channel.held_at,
-        level_at=now,
-        clipped_at=now if event.clipped else channel.clipped_at,
-        speech=event.speech,
-        since=channel.since if event.speech is channel.speech else event.position,
-        levels=(
-            *channel.levels[1 - TIMELINE_S * LEVELS_PER_S :],
-            Level(event.position, event.rms_dbfs),
-        ),
-    )
-
-
-def _opened(channel: Channel, event: UtteranceStarted) -> Channel:
-    # The start lies before this event by the time that it took to be sure of speech.
-    opened = OpenUtterance(event.number, event.start)
-    waiting = channel.open[1 - OPEN_UTTERANCES :]
-    return replace(channel, speech=True, since=event.start, open=(*waiting, opened))
-
-
-def _with_partial(channel: Channel, event: PartialResult) -> Channel:
-    return replace(
-        channel,
-        prediction=event.prediction,
-        final=False,
-        number=event.number,
-        open=tuple(
-            replace(
-                utterance,
-                prediction=event.prediction,
-                compute_ms=utterance.compute_ms + event.compute_ms,
-            )
-            if utterance.number == event.number
-            else utterance
-            for utterance in channel.open
-        ),
-    )
-
-
-def _classified(snapshot: Snapshot, event: Utterance) -> Snapshot:
-    channel = _channel(snapshot, event.channel)
-    partials_ms = sum(u.compute_ms for u in channel.open if u.number == event.number)
-    cost = Cost(event.latency_ms, event.compute_ms + partials_ms, event.duration_s)
-    channel = replace(channel, open=tuple(u for u in channel.open if u.number != event.number))
-    # A late verdict does not replace what is heard in a newer utterance.
-    if event.prediction is not None and event.number >= channel.number:
-        channel = replace(channel, prediction=event.prediction, final=True, number=event.number)
-    classified = replace(snapshot, costs=(*snapshot.costs[1 - COSTS :], cost))
-    return _with_row(_with_channel(classified, channel), event)

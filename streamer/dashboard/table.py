@@ -1,4 +1,4 @@
-"""Utterances and marks, a line each."""
+"""Draws the table of utterances and marks."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The last minute: how loud it was, and what was heard when."""
+"""Draws the timeline: level and emotions of the last minute."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from streamer.dashboard.glyphs import (
 )
 from streamer.dashboard.layout import clip, fill, loudness, painted, styled
 from streamer.dashboard.sizes import ROOMY
-from streamer.dashboard.state import TIMELINE_S, Channel, Snapshot
+from streamer.dashboard.state import TIMELINE_S, ChannelState, Snapshot
 from streamer.types import SAMPLE_RATE, Mark, Prediction, Utterance
 
 
@@ -55,7 +55,7 @@ class Ruler:
 
 
 def timeline(
-    snapshot: Snapshot, channels: Sequence[Channel], width: int, tall: int, glyphs: Glyphs
+    snapshot: Snapshot, channels: Sequence[ChannelState], width: int, tall: int, glyphs: Glyphs
 ) -> list[Text]:
     """The last minute: for each channel its level curve over its emotions; then the time axis."""
     gutter = 0 if len(channels) == 1 else 1 + min(10, max(cell_len(c.name) for c in channels))
@@ -86,7 +86,7 @@ def _end(row: Utterance | Mark) -> int:
 
 
 def _lane(
-    rows: Sequence[Utterance | Mark], channel: Channel, ruler: Ruler, glyphs: Glyphs
+    rows: Sequence[Utterance | Mark], channel: ChannelState, ruler: Ruler, glyphs: Glyphs
 ) -> list[Cell]:
     """Each utterance as a letter and a line as long as it is."""
     spans = [
@@ -124,7 +124,7 @@ def _signature(
 
 
 def _curve(
-    channel: Channel, lane: Sequence[Cell], ruler: Ruler, tall: int, glyphs: Glyphs
+    channel: ChannelState, lane: Sequence[Cell], ruler: Ruler, tall: int, glyphs: Glyphs
 ) -> list[Text]:
     """The level over time, ``tall`` lines high, in the colours of the emotions below it."""
     full = len(glyphs.up) - 1

@@ -1,4 +1,4 @@
-"""One Snapshot in, one frame out: exactly ``height`` lines of exactly ``width`` cells.
+"""Renders a Snapshot as a frame of exactly ``height`` lines of ``width`` cells.
 
 Everything here and in the modules that it composes is pure and runs on the main thread. What is
 where depends on the size of the terminal and on the number of channels, never on what is heard:
@@ -19,7 +19,7 @@ from streamer.dashboard.header_footer import banner, header, keys, note, status
 from streamer.dashboard.help import help_page
 from streamer.dashboard.layout import clip, fill, fitted, side_by_side, styled
 from streamer.dashboard.sizes import MARGIN, WIDE
-from streamer.dashboard.state import Channel, Snapshot
+from streamer.dashboard.state import ChannelState, Snapshot
 from streamer.dashboard.table import table
 from streamer.dashboard.timeline import timeline
 
@@ -81,12 +81,12 @@ def render(snapshot: Snapshot, *, width: int, height: int, glyphs: Glyphs = UNIC
 
 
 def _body(snapshot: Snapshot, width: int, height: int, glyphs: Glyphs) -> tuple[list[Text], int]:
-    """Instruments, timeline and table; what does not fit goes, the table first.
+    """Channel panels, timeline and table; what does not fit goes, the table first.
 
     All about the chosen row stands in the place of the timeline while it is wanted; on a narrow
     screen the channel panels make room for it. Second comes how many rows the table has room for.
     """
-    channels = snapshot.channels or (Channel(""),)
+    channels = snapshot.channels or (ChannelState(""),)
     wide = width >= WIDE
     left = max(LEFT, int(LEFT_SHARE * width)) if wide else width
     about: list[Text] = []

@@ -32,7 +32,7 @@ VECTORS = {"avx512_vnni": "AVX-512 VNNI", "avx512f": "AVX-512", "avx2": "AVX2"}
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class LengthCost:
     """What classifying speech of one length costs, on one torch thread unless configured otherwise.
 
     Attributes:
@@ -66,7 +66,7 @@ class Measurements:
     machine: str
     model: str
     load_ms: float
-    by_length: tuple[Cost, ...]
+    by_length: tuple[LengthCost, ...]
     segmenting_us: float
     once_ms: float
     with_partials_ms: float
@@ -120,7 +120,7 @@ def measure(config: Config, load: Callable[[], Model], recording: Path) -> Measu
     )
 
 
-def _cost(model: Model, pcm: Pcm, seconds: float) -> Cost:
+def _cost(model: Model, pcm: Pcm, seconds: float) -> LengthCost:
     length = round(seconds * SAMPLE_RATE)
     starts = np.linspace(0, len(pcm) - length, RUNS).astype(int)
     costs = []
@@ -128,7 +128,7 @@ def _cost(model: Model, pcm: Pcm, seconds: float) -> Cost:
         started = time.perf_counter()
         model.classify(pcm[start : start + length])
         costs.append(_ms_since(started))
-    return Cost(seconds, statistics.median(costs), float(np.quantile(costs, 0.95)))
+    return LengthCost(seconds, statistics.median(costs), float(np.quantile(costs, 0.95)))
 
 
 def _cut(pcm: Pcm, config: Config) -> tuple[list[Excerpt], list[Segment]]:

@@ -40,7 +40,7 @@ PLAY_S = 12.0
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found of one part.
+    """The result of checking one part.
 
     Attributes:
         part: Its name.
@@ -106,7 +106,7 @@ def _device(config: Config) -> str:
 
 
 def _voice_activity(config: Config) -> str:
-    """Which engine tells speech from noise; a problem where it is not the one asked for."""
+    """Which engine detects speech; a problem where it is not the one asked for."""
     if (reason := fallback_reason(config.vad)) is not None:
         raise StreamerError(reason)
     if config.vad.engine == "webrtc":

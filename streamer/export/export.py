@@ -1,4 +1,4 @@
-"""From logs to files of another format: one bad log stops no other, no file is half written."""
+"""Writes logs in other formats: one bad log stops no other, no file is half written."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -49,7 +49,7 @@ FORMATS: Mapping[str, Format] = {
 
 @dataclass(slots=True)
 class Exported:
-    """What became of the logs.
+    """The result of an export.
 
     Attributes:
         files: What was written, in order.

@@ -1,4 +1,4 @@
-"""PCM -> calibrated probabilities. What it knows about a voice is kept by the caller.
+"""The classifier: PCM in, calibrated probabilities out. The caller keeps the adaptation.
 
 Without a `SpeakerAdaptation`, the same samples get the same answer, always.
 """
@@ -13,9 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from streamer.errors import ModelError
-from streamer.model import features
+from streamer.model import calibration, features
 from streamer.model.bundle import Bundle, load
-from streamer.model.calibration import hesitation
 from streamer.model.catalog import WEIGHTS, find_bundle
 from streamer.model.priors import Prior, log_prior
 from streamer.model.quantization import is_quicker, quantised
@@ -52,7 +51,7 @@ class StreamingClassifier:
         self._classify = classify
 
     def classify(self, excerpt: Excerpt, adaptation: SpeakerAdaptation | None = None) -> Prediction:
-        """What is heard in an excerpt, which follows the one before; some may be missing.
+        """Classify the newest excerpt; some before it may be missing.
 
         Args:
             excerpt: Of the utterance that is going on.
@@ -62,7 +61,7 @@ class StreamingClassifier:
 
 
 class Classifier:
-    """A model bundle at work; any number of threads may share one.
+    """Classifies speech with a model bundle; any number of threads may share one.
 
     Args:
         bundle: The model.
@@ -130,7 +129,7 @@ class Classifier:
         return self._manifest.files.get(WEIGHTS, "")
 
     def new_adaptation(self, enrolment: Enrolment | None = None) -> SpeakerAdaptation | None:
-        """For voices that nobody knows yet; None where the bundle knows nothing about voices.
+        """Create the adaptation for one channel; None if the bundle learns no voices.
 
         Args:
             enrolment: A voice that is known from the start.
@@ -148,7 +147,7 @@ class Classifier:
         return SpeakerAdaptation(self._voices, enrolment.observations if enrolment else ())
 
     def hear(self, pcm: NDArray[np.generic]) -> Observation | None:
-        """What is kept of an utterance of a neutral voice, for enrolment.
+        """Observe an utterance in a neutral voice, for enrolment.
 
         None for silence, or where the bundle learns no voices.
 
@@ -173,7 +172,7 @@ class Classifier:
         *,
         learn: bool = False,
     ) -> Prediction:
-        """What is heard in a piece of speech; silence at its ends and its level do not matter.
+        """Classify a piece of speech; its level and silence at its ends do not matter.
 
         Args:
             pcm: Mono at `SAMPLE_RATE`, shape (samples,), int16 or float32. Of more than 30 s the
@@ -195,11 +194,11 @@ class Classifier:
         return prediction
 
     def open_stream(self) -> StreamingClassifier:
-        """For the partial results of one channel."""
+        """Open the streaming classifier of one channel, for partial results."""
         return StreamingClassifier(StreamingEmbedder(self._network.encoder), self._classify)
 
     def embed(self, pcm: NDArray[np.generic]) -> Embedded | None:
-        """What the network makes of a piece of speech; None for digital silence.
+        """Embed a piece of speech; None for digital silence.
 
         Args:
             pcm: As for `classify`, with the same errors.
@@ -212,16 +211,17 @@ class Classifier:
         return Embedded(embedding, len(wave) / SAMPLE_RATE)
 
     def _classify(self, heard: Embedded | None, adaptation: SpeakerAdaptation | None) -> Prediction:
-        """What is heard; of silence, a flat answer."""
+        """Classify an embedding; silence gets a flat answer."""
         if heard is None:
             return self._prediction(np.full(len(self.labels), 1 / len(self.labels)), uncertain=True)
-        calibration = self._manifest.calibration
+        fitted = self._manifest.calibration
         scores = self._scores(heard.embedding)
         if adaptation is not None:
             scores = adaptation.adapt(heard.embedding, scores)
-        scores = scores / hesitation(heard.seconds, calibration.brevity) + self._log_prior
-        probabilities = torch.from_numpy(scores).softmax(dim=0).numpy()
-        uncertain = bool(probabilities.max() < calibration.threshold)
+        probabilities = calibration.probabilities(
+            scores, heard.seconds, fitted.brevity, self._log_prior
+        )
+        uncertain = bool(probabilities.max() < fitted.threshold)
         prediction = self._prediction(probabilities, uncertain=uncertain)
         if self._speech is None:
             return prediction
@@ -232,10 +232,11 @@ class Classifier:
         )
 
     def _scores(self, embedding: Embedding) -> Scores:
-        """Of the unadapted head, shape (labels,)."""
+        """Scores of the unadapted head, shape (labels,)."""
         with torch.inference_mode():
             logits: Scores = self._network.head(torch.from_numpy(embedding)).double().numpy()
-        return logits / self._manifest.calibration.temperature - self._log_trained
+        temperature = self._manifest.calibration.temperature
+        return calibration.log_likelihoods(logits, temperature, self._log_trained)
 
     def _prediction(self, probabilities: NDArray[np.float64], *, uncertain: bool) -> Prediction:
         positive, negative = (probabilities[i].sum() for i in (self._positive, self._negative))

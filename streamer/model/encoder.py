@@ -121,7 +121,7 @@ class EncoderBlock(nn.Module):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Past:
-    """What a piece that goes on needs of the states before it.
+    """Attention context carried across chunks: keys and values of earlier states.
 
     Attributes:
         states: How many there have been, before any two became one.
@@ -134,7 +134,7 @@ class Past:
     seen: tuple[KeysValues, ...]
 
     def without(self, newest: int) -> "Past":
-        """As if so many states were still to come; only what they will look back on is kept."""
+        """Drop the newest states, and keep only the context that later ones can see."""
         seen = []
         for number, (keys, values) in enumerate(self.seen):
             merged = number >= self.full_rate
@@ -193,7 +193,7 @@ class Encoder(nn.Module):
         return [merged if i >= self.full_rate else states for i in range(len(self.blocks))]
 
     def proceed(self, mel: Tensor, past: Past | None) -> tuple[list[Tensor], Past]:
-        """The output of every block for a piece that goes on where another ended.
+        """Encode the next chunk: the output of every block, and the new context.
 
         Its states see each other and back, as in block processing (Tsunoo et al. 2019, "Transformer
         ASR with contextual block processing"); what was made of the piece before stays as it is.
@@ -222,7 +222,7 @@ class Encoder(nn.Module):
 
 
 def halved(count: Count) -> Count:
-    """How many there are when each two have become one, and an odd last one stays alone."""
+    """The number of positions after merging pairs; an odd last one stays alone."""
     return (count + 1) // 2
 
 
@@ -268,7 +268,7 @@ def _merged(x: Tensor, lengths: Tensor | None = None) -> Tensor:
 
 
 def _visible(positions: int, lengths: Tensor) -> Tensor:
-    """Who may see whom, for `Attention`: nobody what is beyond the end of a row."""
+    """The attention mask: positions beyond the end of a row are hidden."""
     position = torch.arange(positions, device=lengths.device)
     mask = position < lengths[:, None, None, None]
     return mask | (position == position[:, None])  # nobody sees nothing: that would be NaN

@@ -96,7 +96,7 @@ def normalise_level(wave: Waveform) -> Waveform:
 
 
 def to_target(wave: Waveform, rms: float) -> Waveform | None:
-    """``wave``, whose speech has this level, at `TARGET_RMS`; None where there is but silence."""
+    """Scale ``wave``, whose speech has this level, to `TARGET_RMS`; None for silence."""
     return None if rms < SILENCE_RMS else wave * np.float32(TARGET_RMS / rms)
 
 
@@ -107,7 +107,7 @@ def speech_rms(wave: Waveform) -> float:
 
 
 def prepare(pcm: NDArray[np.generic]) -> Waveform | None:
-    """From PCM as it comes to what `log_mel` takes; None for digital silence.
+    """Prepare PCM for `log_mel`: trimmed, at target level; None for digital silence.
 
     Args:
         pcm: Mono at `SAMPLE_RATE`, shape (samples,), int16 or float32. Of more than 30 s of speech

@@ -58,7 +58,7 @@ def log_prior(
 
 
 def check_prior(prior: Mapping[str, float]) -> None:
-    """Let pass probabilities of emotions.
+    """Check that these are probabilities of emotions.
 
     Raises:
         ConfigError: An emotion is unknown, or the probabilities are no such.

@@ -1,4 +1,4 @@
-"""What the pipeline asks of a model, so that it can be tried without torch."""
+"""The protocols of models as the pipeline uses them, so that tests need no torch."""
 
 from typing import Protocol
 
@@ -23,10 +23,10 @@ class SegmentClassifier(Protocol):
         """Classify ``pcm``, shape (samples,), adapted to a speaker; learn from it afterwards."""
 
     def open_stream(self) -> StreamingClassifier:
-        """Begin the partial results of one channel."""
+        """Open the streaming classifier of one channel."""
 
     def new_adaptation(self, enrolment: Enrolment | None = None) -> SpeakerAdaptation | None:
-        """For voices that nobody knows yet, or one; None where voices are not learned."""
+        """Create an adaptation, empty or from an enrolment; None if voices are not learned."""
 
 
 class Model(SegmentClassifier, Protocol):

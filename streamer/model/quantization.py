@@ -22,7 +22,7 @@ LARGEST = 127  # of a signed 8-bit integer
 
 
 class Int8Linear(nn.Module):
-    """As the linear layer that it is made of, nearly."""
+    """A linear layer in 8-bit integers, nearly equal to the original."""
 
     def __init__(self, layer: nn.Linear) -> None:
         super().__init__()

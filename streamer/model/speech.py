@@ -1,4 +1,4 @@
-"""Is it speech at all? What the VAD let through may be music, a cough, a door."""
+"""The speech head: separates speech from music, coughs and noise that pass the VAD."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""An utterance that is still going on, embedded again and again: what is over is encoded once.
+"""Streaming embedding: an open utterance is embedded repeatedly, its past encoded once.
 
 At first, every embedding is what the whole utterance so far would get. After that, whole seconds
 are encoded for good, once a little of what follows is heard, too: so their last states look ahead,
@@ -32,7 +32,7 @@ Embedding: TypeAlias = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Embedded:
-    """A piece of speech as the head classifies it.
+    """The embedding of a piece of speech, with its length.
 
     Attributes:
         embedding: Of its states.
@@ -72,7 +72,7 @@ class _Sums:
 
 @dataclass(slots=True, eq=False)
 class _Encoded:
-    """What is encoded for good of an utterance.
+    """The part of an utterance that is encoded for good.
 
     Attributes:
         utterance: Its number.
@@ -101,7 +101,7 @@ class StreamingEmbedder:
         self._encoded = _Encoded(0, 0)
 
     def __call__(self, excerpt: Excerpt) -> Embedded | None:
-        """What `EmotionNet.embed` makes of an excerpt, nearly; None for digital silence."""
+        """Embed an excerpt, nearly as `EmotionNet.embed`; None for digital silence."""
         heard = features.as_waveform(excerpt.pcm)
         begin, end = features.speech_bounds(heard)
         wave = features.to_target(heard, features.speech_rms(heard[begin:end]))

@@ -1,4 +1,4 @@
-"""From a segment to an utterance, and the speakers that a model adapts to on the way."""
+"""Classifies segments into utterances, and creates the adaptation of each channel."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""What waits for the main thread: bounded, and what only says how things are now gives way."""
+"""The bounded event queue to the main thread; superseded events are dropped first."""
 
 import queue
 import threading

@@ -1,4 +1,4 @@
-"""From what a source delivers to what is analysed: resampling, then crosstalk."""
+"""The audio front end: resamples a source's blocks, then marks crosstalk."""
 
 from dataclasses import dataclass
 
@@ -49,7 +49,7 @@ class Frontend:
         return self._converter.samples_out(samples)
 
     def drain_warnings(self) -> list[str]:
-        """What was amiss since the last call, a line each."""
+        """Return the warnings since the last call, a line each."""
         return self._converter.drain_warnings()
 
     def convert(self, pcm: Pcm) -> AnalysedAudio:

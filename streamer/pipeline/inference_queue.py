@@ -1,4 +1,4 @@
-"""What waits for the inference worker: every utterance, and of each channel the newest excerpt."""
+"""The queue to the inference worker: all utterances, and each channel's newest excerpt."""
 
 import threading
 from collections import deque
@@ -88,7 +88,7 @@ class InferenceQueue(Generic[Channel]):
             return self._changed.wait_for(lambda: len(self._segments) < MAX_SEGMENTS, timeout)
 
     def close(self) -> None:
-        """Say that nothing more will come. On a segmenter thread."""
+        """Mark the end: nothing more will come. On a segmenter thread."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""The live path: starts its threads, connects them, bounds what waits between them, watches them.
+"""The live pipeline: starts and connects its threads; the segmenter thread runs here.
 
 source -> capture thread -> ring -> segmenter thread -> inference queue -> worker -> results
 
@@ -8,27 +8,20 @@ fails says so with its last event.
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
-from numpy.typing import NDArray
-
 from streamer.analysis.calls import CallBoundaries
-from streamer.audio.drift import DriftCorrection, uptime
-from streamer.audio.level import LevelMeter
 from streamer.audio.ring import Chunk, RingBuffer
 from streamer.audio.sources import MIN_SILENT_BLOCKS, MIN_SILENT_S, POLL_S, Source
 from streamer.config import Config
-from streamer.errors import DeviceLostError, InputError
 from streamer.events import (
     CallStarted,
     Counters,
     Event,
     LevelMeasured,
     ModelLoaded,
-    SourceOpened,
     StateChanged,
     ThreadFailed,
     UtteranceStarted,
@@ -36,36 +29,26 @@ from streamer.events import (
 )
 from streamer.model.protocol import Model, SegmentClassifier
 from streamer.model.speaker.adaptation import SpeakerAdaptation
+from streamer.pipeline.capture import Capture
 from streamer.pipeline.classification import enrolled
 from streamer.pipeline.event_queue import EventQueue
-from streamer.pipeline.frontend import AnalysedAudio, Frontend
 from streamer.pipeline.inference_queue import InferenceQueue, VoiceReset
+from streamer.pipeline.metered_channel import MeteredChannel
 from streamer.pipeline.worker import ClassifiedChannel, InferenceWorker, Results
 from streamer.segmentation.channel import Channel
 from streamer.segmentation.segmenter import SegmenterEvent
 from streamer.segmentation.vad import fallback_reason
 from streamer.types import (
     SAMPLE_RATE,
-    Block,
     EndReason,
     Excerpt,
-    Pcm,
     Segment,
-    SourceInfo,
     SpeechStart,
     State,
 )
 
-REOPEN_S = (0.25, 5.0)
-"""A lost device is tried again after the first of these, doubling up to the second."""
-
 CAPTURE_TIMEOUT_S = 5.0
 """How long a stop waits for the capture thread: one that hangs in a driver is left behind."""
-
-MAX_BEHIND_S = 2.0
-"""From when on a capture thread that is behind is reported."""
-
-CROSSTALK_CURE = "; audio.crosstalk: false takes less of it"
 
 STOP_TIMEOUT_S = 10.0
 """How long a stop waits for what is still to be classified."""
@@ -90,52 +73,6 @@ class _Unrecorded:
         self.events.close()
 
 
-@dataclass(frozen=True, slots=True)
-class _Clock:
-    """When a stream position was captured, told from the newest block."""
-
-    position: int
-    time: float
-
-    def time_of(self, position: int) -> float:
-        return self.time - (self.position - position) / SAMPLE_RATE
-
-
-class _Listened:
-    """A channel and its level meter. On the segmenter thread."""
-
-    def __init__(self, channel: Channel) -> None:
-        self.name = channel.name
-        self._channel = channel
-        self._meter = LevelMeter()
-        self.close = channel.close
-        self.skip = channel.skip
-
-    @property
-    def position(self) -> int:
-        """How many samples of the stream have gone by."""
-        return self._channel.position
-
-    def push(
-        self, pcm: Pcm, crosstalk: NDArray[np.bool_]
-    ) -> Iterator[SegmenterEvent | LevelMeasured]:
-        """What follows from the next samples, each level with whether somebody speaks just then."""
-        while len(pcm):
-            size = self._meter.missing
-            yield from self._channel.push(pcm[:size], crosstalk[:size])
-            level = self._meter.push(pcm[:size])
-            pcm, crosstalk = pcm[size:], crosstalk[size:]
-            if level is not None:
-                yield LevelMeasured(
-                    channel=self.name,
-                    position=self._channel.position,
-                    rms_dbfs=level.rms_dbfs,
-                    peak_dbfs=level.peak_dbfs,
-                    clipped=level.clipped,
-                    speech=self._channel.is_open,
-                )
-
-
 class Pipeline:
     """Listens to a source until it ends or is stopped, and reports in `events`.
 
@@ -157,35 +94,25 @@ class Pipeline:
         self._enrolled = enrolled(config)
         self.events = EventQueue()
         self._results: Results = _Unrecorded(self.events)
-        self._source = source
         self._config = config
-        self._channels = [_Listened(Channel(name, config)) for name in config.audio.streams]
+        self._channels = [MeteredChannel(Channel(name, config)) for name in config.audio.streams]
         self._ring = RingBuffer(round(config.audio.ring_s * SAMPLE_RATE), len(self._channels))
         self._queue: InferenceQueue[ClassifiedChannel] = InferenceQueue()
         self._classified: dict[str, ClassifiedChannel] = {}  # by name; made by `start`
         self._worker = InferenceWorker(load, self._queue, loaded=self._loaded, ready=self._ready)
-        self._clock = _Clock(0, time.monotonic())
         self._stop = threading.Event()
-        self._warm = threading.Event()
-        self._opened = threading.Event()
+        self._capture = Capture(source, self._ring, config, self._put, self._stop)
         self._paused = threading.Event()
         self._voice_reset = threading.Event()  # asked for; done by the segmenter, as the next
         self._call_wanted = threading.Event()
         self._calls = CallBoundaries(config.calls.gap_s)  # the segmenter thread's
-        self._loss = ""  # why the device is gone: told by capture, forgotten by the segmenter
-        self._reopened = False  # since then, and nothing has come yet; the capture thread's
-        self._live = True  # until the source says otherwise
-        self._overruns = 0  # reported by the device; counted on the capture thread
-        self._drift = DriftCorrection(uptime())  # the capture thread's, as the next two
-        self._behind_s = 0
-        self._behind_reported = False
-        self._gaps = 0  # the segmenter thread's, as the next two
+        self._gaps = 0  # the segmenter thread's, as the next
         self._lost_samples = 0
         self._counters = Counters()  # as last reported
         self._threads = [
             threading.Thread(target=self._guarded, args=(run, ends), name=name, daemon=True)
             for name, run, ends in (
-                ("capture", self._capture, self._ring.close),
+                ("capture", self._capture.run, self._ring.close),
                 ("segmenter", self._segment, self._queue.close),
                 ("worker", self._worker.run, self._end_results),
             )
@@ -203,7 +130,7 @@ class Pipeline:
             channel.name: ClassifiedChannel(
                 channel.name,
                 self._results,
-                self._captured_at,
+                self._capture.captured_at,
                 partial(self._new_adaptation, channel.name),
             )
             for channel in self._channels
@@ -276,105 +203,13 @@ class Pipeline:
         finally:
             ends()
 
+    def _put(self, event: Event) -> None:
+        """Take an event for whatever takes the results since `start`. On any thread."""
+        self._results.put(event)
+
     def _end_results(self) -> None:
         """On the worker, whatever ended it."""
         self._results.close()
-
-    def _captured_at(self, position: int) -> float:
-        """When the sample before a position was captured. On the worker."""
-        return self._clock.time_of(position)
-
-    # --- capture thread -------------------------------------------------------------------------
-
-    def _capture(self) -> None:
-        try:  # whoever feeds the source must be told, too, when there will never be a model
-            while not self._warm.wait(POLL_S):
-                if self._stop.is_set():
-                    return
-            while (opened := self._source.open()) is None:
-                if self._stop.is_set():
-                    return
-            self._live = opened.live
-            self._drift = DriftCorrection(uptime())
-            self._results.put(SourceOpened(opened, time.time(), self._drift))
-            self._results.put(StateChanged(State.LISTENING))
-            self._opened.set()
-            listening: SourceInfo | None = opened
-            while listening:
-                listening = self._listen(listening)
-        finally:
-            self._source.close()
-
-    def _listen(self, info: SourceInfo) -> SourceInfo | None:
-        """Capture until the source ends (None) or was lost and found again."""
-        frontend = Frontend(info, self._config)
-        try:
-            while not self._stop.is_set():
-                block = self._source.read()
-                if block is None:
-                    break
-                self._store(block, frontend)
-        except DeviceLostError as error:
-            self._loss = f"{info.name}: {error}"
-            self._write(frontend.flush())
-            self._source.close()
-            return self._reopen(info)
-        self._write(frontend.flush())
-        return None
-
-    def _store(self, block: Block, frontend: Frontend) -> None:
-        self._overruns += block.overrun
-        for text in block.warnings:
-            self._results.put(Warned(text))
-        lost = frontend.samples_out(block.lost)
-        if self._reopened and len(block.pcm):
-            lost, self._reopened = max(1, lost), False  # by this hole the segmenter knows it
-        if lost:
-            self._write(frontend.flush())
-        audio = frontend.convert(block.pcm)
-        for text in frontend.drain_warnings():
-            self._results.put(Warned(text))
-        while not self._live and not self._ring.wait_for_room(len(audio.pcm), POLL_S):
-            if self._stop.is_set():
-                return
-        self._write(audio, lost=lost)
-        self._clock = _Clock(self._ring.position, block.time)
-        waited = time.monotonic() - block.time
-        self._drift.observe(self._ring.position, uptime() - waited)
-        if self._live:
-            self._watch_over_pace(waited)
-
-    def _watch_over_pace(self, waited_s: float) -> None:
-        """Say once when this thread itself cannot keep up with the source."""
-        self._behind_s = int(waited_s)
-        if waited_s > MAX_BEHIND_S and not self._behind_reported:
-            self._behind_reported = True
-            channels = len(self._config.audio.channels) or 1
-            self._results.put(
-                Warned(
-                    f"listening is {waited_s:.0f} s behind: this machine cannot keep up with "
-                    f"{channels} channel{'' if channels == 1 else 's'}"
-                    f"{CROSSTALK_CURE if self._config.audio.crosstalk and channels > 1 else ''}"
-                )
-            )
-
-    def _write(self, audio: AnalysedAudio, *, lost: int = 0) -> None:
-        self._ring.write(audio.pcm, audio.crosstalk, lost=lost)
-
-    def _reopen(self, info: SourceInfo) -> SourceInfo | None:
-        """Try the same device again until it is back (its info) or we are stopped (None)."""
-        delay, longest = REOPEN_S
-        while not self._stop.wait(delay):
-            try:
-                opened = self._source.open()
-            except InputError as error:
-                reason = str(error).partition("\n")[0]
-                self._results.put(StateChanged(State.LOST, f"{info.name}: {reason}"))
-                delay = min(2 * delay, longest)
-            else:
-                self._reopened = True
-                return opened
-        return None
 
     # --- segmenter thread -----------------------------------------------------------------------
 
@@ -390,30 +225,32 @@ class Pipeline:
         polls = 0  # in a row that found nothing; no clock: this process may have been stopped
         while not self._ring.ended:
             chunk = self._ring.read(POLL_S)
-            if self._opened.is_set() and self._paused.is_set() != paused:
+            if self._capture.opened.is_set() and self._paused.is_set() != paused:
                 paused = not paused
                 self._close(EndReason.STOPPED)
                 self._results.put(StateChanged(_state(paused=paused)))
             self._answer_requests()
             if chunk is not None:
                 heard, polls = True, 0
-                back = bool(self._loss) and chunk.lost > 0  # else it is what filters still held
+                back = (
+                    bool(self._capture.loss) and chunk.lost > 0
+                )  # else it is what filters still held
                 if back and not lost:
                     lost = True
-                    self._lose(self._loss)
+                    self._lose(self._capture.loss)
                 self._take(chunk, paused=paused)
-                if lost and (back or not self._loss):
+                if lost and (back or not self._capture.loss):
                     lost = False
-                    self._loss = ""
+                    self._capture.loss = ""
                     self._results.put(StateChanged(_state(paused=paused)))
             elif self._stop.is_set():
                 break
-            elif heard and self._live and not lost:
+            elif heard and self._capture.live and not lost:
                 polls += 1
                 silent = polls * POLL_S
-                if self._loss or silent > limit:
+                if self._capture.loss or silent > limit:
                     lost = True
-                    self._lose(self._loss or f"nothing from the device for {silent:.1f} s")
+                    self._lose(self._capture.loss or f"nothing from the device for {silent:.1f} s")
             self._count()
         self._results.put(StateChanged(State.STOPPING))
         self._close(EndReason.STOPPED if self._stop.is_set() else EndReason.END_OF_INPUT)
@@ -424,7 +261,7 @@ class Pipeline:
         if self._voice_reset.is_set():
             self._voice_reset.clear()
             self._reset_voices()
-        if self._call_wanted.is_set() and self._opened.is_set():
+        if self._call_wanted.is_set() and self._capture.opened.is_set():
             self._call_wanted.clear()
             self._close(EndReason.CALL_ENDED)
             self._begin_call(self._calls.begin(self._channels[0].position))
@@ -459,7 +296,9 @@ class Pipeline:
         for channel in self._channels:
             self._report(channel, channel.close(reason))
 
-    def _report(self, channel: _Listened, found: Iterable[SegmenterEvent | LevelMeasured]) -> None:
+    def _report(
+        self, channel: MeteredChannel, found: Iterable[SegmenterEvent | LevelMeasured]
+    ) -> None:
         for item in found:
             match item:
                 case LevelMeasured():
@@ -469,7 +308,7 @@ class Pipeline:
                         self._begin_call(call)
                     self._results.put(UtteranceStarted(channel.name, item.utterance, item.start))
                 case Excerpt() | Segment():
-                    while not self._live and not self._queue.wait_for_room(POLL_S):
+                    while not self._capture.live and not self._queue.wait_for_room(POLL_S):
                         if self._stop.is_set():  # the worker may be gone
                             break
                     self._queue.put(self._classified[channel.name], item)
@@ -479,13 +318,13 @@ class Pipeline:
     def _count(self) -> None:
         """Report the counters where they changed."""
         counters = Counters(
-            overruns=self._overruns + self._ring.overruns,
+            overruns=self._capture.overruns + self._ring.overruns,
             gaps=self._gaps,
             lost_samples=self._lost_samples,
             dropped_partials=self._queue.dropped_partials,
             unclassified=sum(each.unclassified for each in self._classified.values()),
             queue=len(self._queue),
-            behind_s=self._behind_s,
+            behind_s=self._capture.behind_s,
         )
         if counters != self._counters:
             self._counters = counters
@@ -499,7 +338,7 @@ class Pipeline:
     def _ready(self, model: Model) -> None:
         for channel in self._classified.values():
             channel.open(model)
-        self._warm.set()
+        self._capture.ready.set()
 
     def _new_adaptation(self, name: str, classifier: SegmentClassifier) -> SpeakerAdaptation | None:
         if not self._config.baseline.enabled:

@@ -1,4 +1,4 @@
-"""Recordings, as fast as the machine allows: the same channels, segmenter and model as live."""
+"""Analyses recordings without threads, with the same segmenter and model as live."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -38,9 +38,9 @@ def utterances(  # noqa: PLR0913 - who calls it may want to hear of each of thes
         classifier: Classifies them.
         config: For the channels, the voice-activity detector and the segmenter.
         name: What it is called in messages; None for its path.
-        progress: Told how many seconds more were read.
+        progress: Called with how many seconds more were read.
         keep: Given the name of the channel and what is classified next.
-        warn: Told what is amiss with the recording without ending it.
+        warn: Called with each fault of the recording that does not end it.
 
     Raises:
         InputError: It cannot be read, or breaks off; what came before was yielded, with what was
@@ -51,7 +51,7 @@ def utterances(  # noqa: PLR0913 - who calls it may want to hear of each of thes
         frontend = Frontend(info, config)
         failures: list[InputError] = []
 
-        def tell() -> None:
+        def report() -> None:
             mixing = (f"{info.name}: {text}" for text in frontend.drain_warnings())
             for text in (*recording.drain_warnings(), *mixing):
                 warn(text)
@@ -60,14 +60,14 @@ def utterances(  # noqa: PLR0913 - who calls it may want to hear of each of thes
             try:
                 for block in recording.blocks(BLOCK_S):
                     yield frontend.convert(block)
-                    tell()
+                    report()
                     progress(len(block) / info.sample_rate)
             except InputError as error:
                 failures.append(error)
             yield frontend.flush()
 
         yield from _classified(_segments(taken(), config), classifier, config, keep)
-        tell()
+        report()
         for failure in failures:
             raise failure
 

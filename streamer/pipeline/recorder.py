@@ -1,4 +1,4 @@
-"""Recording: rules, then the row on disk, then everybody else sees the utterance.
+"""Recording: applies alert rules, writes rows to disk, then reports the events.
 
 Two threads, so that a disk that hangs keeps no alert from anybody: the recorder thread applies the
 rules, the log thread writes. What is on disk is shown in order; an alert whose row has waited for
@@ -47,7 +47,7 @@ Input: TypeAlias = Row | CallStarted | ModelLoaded | SourceOpened | Counters | N
 
 
 class RecordedStream:
-    """One stream whose results are recorded: what the pipeline gives them to.
+    """Takes the results of one stream for the recorder.
 
     Rows go to the recorder, and to ``events`` when they are durable. All other events go to
     ``events`` at once: a slow disk holds up no level meter.
@@ -201,7 +201,7 @@ class Recorder:
     Args:
         logs: The sinks that make results durable.
         others: Sinks that get results when they are durable.
-        failed: Told of an exception on one of the threads, which goes on with what follows.
+        failed: Called with an exception on one of the threads, which goes on with what follows.
     """
 
     def __init__(
@@ -303,7 +303,7 @@ class Recorder:
         events: list[Event] = [event] if isinstance(event, Utterance | Mark) else []
         try:
             events = stream.follow(event)
-        except Exception as error:  # noqa: BLE001 - told; the row is written all the same
+        except Exception as error:  # noqa: BLE001 - reported; the row is written all the same
             self._failed(ThreadFailed("recorder", error))
         with self._changed:
             self._inputs.popleft()
@@ -341,7 +341,7 @@ class Recorder:
         self._busy_since = time.monotonic()
         try:
             step()
-        except Exception as error:  # noqa: BLE001 - told; rows that follow are written all the same
+        except Exception as error:  # noqa: BLE001 - reported; rows that follow are written all the same
             self._failed(ThreadFailed("log", error))
         finally:
             self._busy_since = None

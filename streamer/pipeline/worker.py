@@ -15,7 +15,7 @@ from streamer.types import Excerpt, Segment, Utterance
 
 
 class Results(Protocol):
-    """What takes the results of a stream: `RecordedStream`, or the event queue of its pipeline."""
+    """The protocol of what takes a stream's results, such as `RecordedStream`."""
 
     def put(self, event: Event) -> None:
         """Take an event; never waits."""
@@ -28,7 +28,7 @@ class Results(Protocol):
 
 
 class ClassifiedChannel:
-    """What the worker knows of one channel. Channels come and go; nobody has to say so.
+    """The worker's state of one channel: streaming classifier, adaptation, call.
 
     Args:
         name: As it is shown and logged.
@@ -136,8 +136,8 @@ class InferenceWorker:
     Args:
         load: Loads the model.
         queue: Filled by segmenter threads.
-        loaded: Told of the model, before it is warmed up.
-        ready: Told when it is warmed up: from now on nothing is slow.
+        loaded: Called with the model before it is warmed up.
+        ready: Called with the model when it is warmed up.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What a logged session comes to: shares of the speaking time, mood, and where the mood goes."""
+"""Computes a logged session's figures: shares of speaking time, mood and its trend."""
 
 import math
 from collections import Counter
@@ -67,7 +67,7 @@ class Trend:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What some utterances come to. What was no speech counts nowhere but in ``no_speech``.
+    """The figures of some utterances. Non-speech counts only in ``no_speech``.
 
     Attributes:
         utterances: How many, without those that were no speech.

@@ -1,4 +1,4 @@
-"""From logs to a page on disk: a bad one stops no other, and nothing of the user's is lost."""
+"""Makes the report from logs: a bad log stops no other, no user's file is overwritten."""
 
 import os
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ HEAD = 2000
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What became of the logs.
+    """The result of making a report.
 
     Attributes:
         left_out: A line for each file and each row that is not on the page.

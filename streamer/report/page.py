@@ -1,4 +1,4 @@
-"""The page: figures and rows as JSON, in a template with all that it needs inside.
+"""Builds the page: figures and rows as JSON in a self-contained template.
 
 Nothing from a log is ever markup: it travels as JSON, which the page's script reads and sets as
 text, and the page's policy lets no other script run and nothing come from the network.

@@ -1,4 +1,4 @@
-"""A session in a few sentences, for somebody who has no time for pictures."""
+"""Sums up a session in a few sentences."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Voice activity in one channel, where what is said in another does not count."""
+"""Voice-activity detection that ignores crosstalk from other channels."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from streamer.types import Pcm
 
 
 class CrosstalkMaskedVad:
-    """A voice-activity detector that pays no attention to crosstalk.
+    """A voice-activity detector that ignores crosstalk.
 
     Args:
         detector: Asked about every frame, since it has to know the noise.

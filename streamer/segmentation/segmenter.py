@@ -1,4 +1,4 @@
-"""Frames -> utterances: a pure state machine that asks a callable whether a frame is speech.
+"""The segmenter: frames in, utterances out, as a pure state machine.
 
 Everything happens on whole frames counted from the start of the stream (or from the last gap), so
 what comes out never depends on how the stream was cut into blocks.
@@ -103,7 +103,7 @@ class Segmenter:
         return self._utterance is not None
 
     def push(self, pcm: Pcm) -> list[SegmenterEvent]:
-        """Take what follows in the stream.
+        """Take the next samples of the stream.
 
         Args:
             pcm: int16, shape (samples,), any length; copied.

@@ -1,4 +1,4 @@
-"""Which frames are speech: webrtcvad as a cheap gate over silence, Silero's network as the verdict.
+"""Voice-activity detection: webrtcvad as a cheap gate, then Silero's network.
 
 Silero (https://github.com/snakers4/silero-vad) is run by onnxruntime, at about a hundred times the
 cost of webrtcvad, and only where webrtcvad or Silero's own last verdict says that there may be
@@ -56,8 +56,8 @@ no figure is reported on; 3 to 6 % if it started from an empty state."""
 CURE = "pip install onnxruntime silero-vad"
 
 
-class Engine(Protocol):
-    """Tells speech from everything else, frame by frame."""
+class VadEngine(Protocol):
+    """A detector that says of each frame whether it is speech."""
 
     def __call__(self, frames: Pcm) -> list[bool]:
         """Whether somebody speaks in each of the next frames, int16, (frames, frame_samples)."""
@@ -77,7 +77,7 @@ class VoiceActivityDetector:
         self.frame_samples = config.frame_ms * SAMPLE_RATE // 1000
         """Length of the frames it takes."""
         self._config = config
-        self._engine: Engine | None = None
+        self._engine: VadEngine | None = None
         self._expected: deque[bool] = deque()
 
     def expect(self, frames: Pcm) -> None:
@@ -125,7 +125,7 @@ def fallback_reason(config: VadConfig) -> str | None:
     return network_error()
 
 
-def _engine(config: VadConfig) -> Engine:
+def _engine(config: VadConfig) -> VadEngine:
     if config.engine == "webrtc" or network_error() is not None:
         return WebRtc(config.aggressiveness)
     return GatedSilero(network())

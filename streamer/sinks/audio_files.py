@@ -98,7 +98,7 @@ class AudioFolder:
             _write(self._path / name, pcm)
         except OSError as error:
             self.lose(name, error.strerror or str(error))
-        except Exception as error:  # noqa: BLE001 - told, and no reason to stop what else goes on
+        except Exception as error:  # noqa: BLE001 - reported, and no reason to stop what else goes on
             self.lose(name, repr(error))
         else:
             with self._lock:

@@ -1,4 +1,4 @@
-"""Off a terminal: one plain line per utterance and per change of state, or one line of JSON."""
+"""Plain lines and JSON lines of events, for pipes and files."""
 
 import json
 import math
@@ -42,7 +42,7 @@ def plain(utterance: Utterance) -> str:
 
 
 class LineSink(BaseSink):
-    """What plain lines and lines of JSON have in common.
+    """The base of plain lines and lines of JSON.
 
     Args:
         file: Where to; None for standard output.
@@ -99,7 +99,7 @@ class JsonLines(LineSink):
             self.writer.write(f"{line}\n")
 
     def end(self, session: Session, summary: Summary) -> None:
-        """Write what each channel came to."""
+        """Write the summary of each channel."""
         for line in summary_lines(session, summary):
             self.writer.write(f"{line}\n")
 
@@ -154,7 +154,7 @@ def json_values(  # noqa: PLR0911 - one a kind
 
 
 def summary_lines(session: Session, summary: Summary) -> list[str]:
-    """What each channel of a session came to, a JSON object each."""
+    """The summary of each channel of a session, a JSON object each."""
     return [json.dumps(_object("summary", values)) for values in summary.rows(session)]
 
 

@@ -1,4 +1,4 @@
-"""Reading the CSV log: sessions and their utterances, as rows of any version tell them.
+"""Reads the CSV log, of any version: sessions and their utterances.
 
 A session of several calls is read as one `LoggedSession` for each. Rows of earlier versions, which
 have no column for it, are of one call.
@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeAlias
 
-from streamer.config.schema import ALERT_SEPARATOR
+from streamer.config.alert_rules import ALERT_SEPARATOR
 from streamer.errors import InputError
 from streamer.sinks.csv_format import restored
 from streamer.sinks.row import MARK, columns
@@ -29,7 +29,7 @@ NEEDED = (
     "session", "utterance", "channel", "start_s", "end_s", "emotion", "confidence", "mood",
     "uncertain",
 )  # fmt: skip
-"""Columns without which there is nothing to tell; all others may be absent."""
+"""Columns that are needed; all others may be missing."""
 
 KNOWN = frozenset(columns(EMOTIONS))
 """What `streamer run` and `streamer file` write."""
@@ -144,10 +144,10 @@ class LoggedMark:
 
 @dataclass(frozen=True, slots=True)
 class LoggedSession:
-    """A session, as one file tells it.
+    """A session, as one file holds it.
 
     Attributes:
-        id: When it began, and what tells it from others.
+        id: When it began, and what distinguishes it from others.
         path: The file that its rows are in.
         source: What was listened to; empty where it is not known.
         model: Which model classified; empty where it is not known.

@@ -19,8 +19,8 @@ class RetryingLog:
     Args:
         path: As for `CsvLog`, with the same errors.
         columns: Likewise.
-        report: Told in a line when rows cannot be written, when they can be again, and what became
-            of the file.
+        report: Called with a line when rows cannot be written, when they can be again, and when the
+            file was moved or replaced.
         sync: As for `CsvLog`.
         form: Likewise.
     """

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Self, TypeAlias
 
-from streamer.config.schema import ALERT_SEPARATOR
+from streamer.config.alert_rules import ALERT_SEPARATOR
 from streamer.events import Alert
 from streamer.types import SAMPLE_RATE, Mark, Prediction, Utterance
 
@@ -23,7 +23,7 @@ class Session:
     """What all rows of one run have in common.
 
     Attributes:
-        id: When it began, and eight digits that tell sessions of the same second apart:
+        id: When it began, and eight digits that distinguish sessions of the same second:
             a folder of recordings has dozens of them.
         source: What was listened to.
         model: The bundle's name.

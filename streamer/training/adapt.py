@@ -15,11 +15,12 @@ from rich.progress import track
 
 from streamer.errors import ConfigError, InputError
 from streamer.model import bundle
-from streamer.model.bundle import Bundle, Source
+from streamer.model.bundle import Bundle
 from streamer.model.calibration import hesitation
 from streamer.model.catalog import find_bundle
 from streamer.model.classifier import Classifier
 from streamer.model.encoder import EmotionNet
+from streamer.model.manifest import DataSource
 from streamer.model.priors import log_prior
 from streamer.model.speaker.adaptation import VoiceModel
 from streamer.training.adapted_card import write_adapted_card
@@ -162,7 +163,10 @@ def _changed(
             and old.baseline.model_copy(
                 update={"temperature": old.baseline.temperature * change.temperature}
             ),
-            "sources": (*old.sources, Source(name="one's own recordings", licence=UNKNOWN_LICENCE)),
+            "sources": (
+                *old.sources,
+                DataSource(name="one's own recordings", licence=UNKNOWN_LICENCE),
+            ),
             "training": {**old.training, ADAPTED: _as_json(result, change)},
         }
     )

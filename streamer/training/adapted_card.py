@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from streamer.model.bundle import Manifest
+from streamer.model.manifest import Manifest
 from streamer.training.card import paragraph
 from streamer.training.heads.transfer import Change, Trial
 

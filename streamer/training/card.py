@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from streamer.errors import ConfigError
-from streamer.model.bundle import Manifest, Source
 from streamer.model.catalog import is_commercial
+from streamer.model.manifest import DataSource, Manifest
 from streamer.training.evaluation.cross_validation import Evaluation
 from streamer.training.evaluation.operating import RATES, TESTED, Curve
 from streamer.training.evaluation.ordinary import Operating, OrdinaryEvaluation
 from streamer.training.evaluation.protocols import CORPUS_OUT
 from streamer.training.evaluation.quiet import ModelQuiet
-from streamer.training.heads.speaker import SimulatedPast
+from streamer.training.heads.simulated_sessions import SimulatedPast
 from streamer.training.heads.speech import SpeechFigures
 
 
@@ -294,5 +294,5 @@ def _list(value: object) -> list[object]:
     return value if isinstance(value, list) else []
 
 
-def _link(source: Source) -> str:
+def _link(source: DataSource) -> str:
     return f"[{source.name}]({source.url})" if source.url else source.name

@@ -1,4 +1,4 @@
-"""Where results go, looked at before hours of work rather than after them."""
+"""Checks where results go before hours of work."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ FIGURES = "figures.json"
 
 
 def check_file(out: Path) -> None:
-    """Let pass where a file can be written.
+    """Check that a file can be written there.
 
     Raises:
         OutputError: It is a folder, or no file can be made beside it.
@@ -24,7 +24,7 @@ def check_file(out: Path) -> None:
 
 
 def check_bundle(out: Path) -> None:
-    """Let pass where a model bundle can be written: it replaces a bundle, but nothing else.
+    """Check that a model bundle can be written there: it may replace only a bundle.
 
     Raises:
         ConfigError: Something else is there.
@@ -46,7 +46,7 @@ def make_folder(folder: Path) -> None:
 
 @contextmanager
 def written(out: Path) -> Iterator[None]:
-    """While results are written: what the disk refuses is said of what was asked for.
+    """Turn errors while writing into an OutputError that names the asked-for path.
 
     Raises:
         OutputError: Something could not be written.

@@ -1,16 +1,19 @@
 """From a manifest of recordings to a model bundle."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from streamer.model import bundle, features
-from streamer.model.bundle import (
-    Bundle,
+from streamer.model.bundle import Bundle
+from streamer.model.encoder import EmotionNet, NetworkShape
+from streamer.model.manifest import (
     Calibration,
+    DataSource,
     Manifest,
     Mood,
     Network,
@@ -18,8 +21,8 @@ from streamer.model.bundle import (
     Speech,
     Voices,
 )
-from streamer.model.encoder import EmotionNet
 from streamer.model.priors import LogPrior
+from streamer.model.speech import SpeechModel
 from streamer.training.augmentation.rooms import read_rooms
 from streamer.training.card import write_card
 from streamer.training.data.extraction import EmbeddedClips, Extractor
@@ -106,37 +109,87 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
     acted = leave(everything, without)
     spoken = read_ordinary(ordinary, use=TRAIN) if ordinary else []
     clips = [*acted, *spoken]
-    taught = tuple(sorted({clip.corpus for clip in acted}))
-    tails = read_rooms(rooms) if rooms else ()
-    extract = Extractor(encoder, blocks=recipe.blocks, cache=cache, jobs=jobs, rooms=tails)
-    embedded = EmbeddedClips([*everything, *spoken], extract)  # the cache is by whole corpora
+    whole = [*everything, *spoken]  # the cache is by whole corpora
+    extractor = partial(
+        Extractor,
+        blocks=recipe.blocks,
+        cache=cache,
+        jobs=jobs,
+        rooms=read_rooms(rooms) if rooms else (),
+    )
+    extract = extractor(encoder)
+    embedded = EmbeddedClips(whole, extract)
     if calibrator is None:
         choices = choose(clips, embedded, recipe, heard=extract.heard)
     else:
-        unseen = Extractor(calibrator, blocks=recipe.blocks, cache=cache, jobs=jobs, rooms=tails)
-        choices = choose(
-            clips, EmbeddedClips([*everything, *spoken], unseen), recipe, heard=unseen.heard
-        )
+        unseen = extractor(calibrator)
+        choices = choose(clips, EmbeddedClips(whole, unseen), recipe, heard=unseen.heard)
     model = fit_recipe(clips, embedded, recipe, choices)
-    heard = all_sounds(sounds, made_up=recipe.made_up, cache=cache)
-    quiet = Material(heard.clips, EmbeddedClips(heard.clips, extract))
+    sound = all_sounds(sounds, made_up=recipe.made_up, cache=cache)
     speech = None
-    if heard.clips:
+    if sound.clips:
+        quiet = Material(sound.clips, EmbeddedClips(sound.clips, extract))
         speech = fit_speech(Material(clips, embedded), quiet, forms=recipe.variations)
-    held_out = figures(*choices.held_out, model.labels)
-    answered, right = certain(*choices.held_out, model.threshold)
-    network = _assemble(encoder, model, blocks=recipe.blocks)
-    shape = extract.shape
-    corpora = sorted({*taught, *(corpus for corpus, _ in extract.heard)})
+    corpora = sorted({clip.corpus for clip in acted} | {corpus for corpus, _ in extract.heard})
     ordinary_sources = sorted({clip.corpus for clip in spoken})
-    description = Manifest(
-        name=name or out.name,
+    answered, right = certain(*choices.held_out, model.threshold)
+    description = _manifest(
+        (name or out.name, version),
+        model,
+        replace(extract.shape, blocks=recipe.blocks),
+        speech,
+        sources=(
+            *sources_of(corpora, extract.shape.width),
+            *ordinary_sources_of(ordinary_sources),
+            *sound.sources,
+        ),
+        training={
+            **recipe.as_json(),
+            "chosen_l2": choices.l2,
+            "held_out": {"certain": round(answered, 4), "certain_and_right": round(right, 4)},
+            "corpora": corpora,
+            "ordinary_sources": ordinary_sources,
+            "without": sorted(without),
+            "finetuning": list(extract.finetuning),
+            "clips": len(clips),
+            "ordinary_clips": len(spoken),
+            "speakers": len({clip.voice for clip in clips}),
+            "sounds": len(sound.clips),
+        },
+    )
+    network = _assemble(encoder, model, blocks=recipe.blocks)
+    bundle.save(Bundle(description, network, write_card(description), model.voices, speech), out)
+    return TrainingResult(
+        folder=out,
+        manifest=bundle.load(out).manifest,
+        held_out=figures(*choices.held_out, model.labels),
+        unseen_speakers=choices.unseen_speakers,
+    )
+
+
+def _manifest(  # noqa: PLR0913 - as many things are described
+    name_and_version: tuple[str, str],
+    model: Calibrated,
+    shape: NetworkShape,
+    speech: SpeechModel | None,
+    *,
+    sources: tuple[DataSource, ...],
+    training: Mapping[str, object],
+) -> Manifest:
+    """The manifest of a bundle, without the digests of its files."""
+    name, version = name_and_version
+    return Manifest(
+        name=name,
         version=version,
         labels=model.labels,
         features=features.PARAMETERS,
         network=Network(
-            mels=shape.mels, width=shape.width, heads=shape.heads,
-            blocks=recipe.blocks, full_rate=shape.full_rate, positions=shape.positions,
+            mels=shape.mels,
+            width=shape.width,
+            heads=shape.heads,
+            blocks=shape.blocks,
+            full_rate=shape.full_rate,
+            positions=shape.positions,
         ),
         calibration=Calibration(
             temperature=model.temperature, threshold=model.threshold, brevity=model.brevity
@@ -157,31 +210,8 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
             positive=tuple(label for label in POSITIVE if label in model.labels),
             negative=tuple(label for label in NEGATIVE if label in model.labels),
         ),
-        sources=(
-            *sources_of(corpora, shape.width),
-            *ordinary_sources_of(ordinary_sources),
-            *heard.sources,
-        ),
-        training={
-            **recipe.as_json(),
-            "chosen_l2": choices.l2,
-            "held_out": {"certain": round(answered, 4), "certain_and_right": round(right, 4)},
-            "corpora": corpora,
-            "ordinary_sources": ordinary_sources,
-            "without": sorted(without),
-            "finetuning": list(extract.finetuning),
-            "clips": len(clips),
-            "ordinary_clips": len(spoken),
-            "speakers": len({clip.voice for clip in clips}),
-            "sounds": len(heard.clips),
-        },
-    )  # fmt: skip
-    bundle.save(Bundle(description, network, write_card(description), model.voices, speech), out)
-    return TrainingResult(
-        folder=out,
-        manifest=bundle.load(out).manifest,
-        held_out=held_out,
-        unseen_speakers=choices.unseen_speakers,
+        sources=sources,
+        training=dict(training),
     )
 
 

@@ -10,7 +10,8 @@ from fakes import FakeModel, ScriptedSource, blocks, silence, speech
 from streamer.analysis.alerts import AlertEngine
 from streamer.analysis.calls import CallBoundaries
 from streamer.config import Config
-from streamer.dashboard.state import Snapshot, reduce
+from streamer.dashboard.reducer import reduce
+from streamer.dashboard.state import Snapshot
 from streamer.errors import OutputError
 from streamer.events import Alert, CallStarted, Counters, MoodChanged, StateChanged, VoiceLearned
 from streamer.pipeline.live import Pipeline
@@ -195,7 +196,9 @@ def test_rows_of_a_session_tell_their_call_and_are_read_call_by_call(tmp_path, c
     config = Config.model_validate({"calls": {"gap_s": 3}})
     pcm = np.concatenate((LEAD, SAID, SAID, silence(4.0), SAID))
     pipeline = Pipeline(ScriptedSource(blocks(pcm)), FakeModel, config)
-    session = LiveSession(pipeline, config, csv=path, board=None, lines=PlainLines(), duration=None)
+    session = LiveSession(
+        pipeline, config, csv=path, dashboard=None, lines=PlainLines(), duration=None
+    )
     session.run()
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))

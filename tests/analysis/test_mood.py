@@ -55,7 +55,7 @@ def test_the_mood_stays_within_what_was_heard(given_moods):
         assert min(so_far) - 1e-9 <= changed.mood <= max(so_far) + 1e-9
 
 
-def test_what_was_not_judged_changes_nothing():
+def test_what_was_not_classified_changes_nothing():
     """There is nothing to add."""
     running = RunningMood(30)
     assert running.add(said(1, None)) is None

@@ -129,7 +129,7 @@ def test_the_same_live_with_lines_of_json_and_one_message(tmp_path, serve, monke
         Pipeline(Stereo(call(-25)), Scripted, settings),
         settings,
         csv=tmp_path / "rows.csv",
-        board=None,
+        dashboard=None,
         lines=JsonLines(file),
         duration=None,
     )
@@ -169,7 +169,7 @@ def test_what_was_not_delivered_is_said(serve, capsys):
         Pipeline(Stereo(call(-25)), Scripted, settings),
         settings,
         csv=None,
-        board=None,
+        dashboard=None,
         lines=None,
         duration=None,
     )
@@ -233,7 +233,7 @@ def test_check_says_which_rules_there_are(tmp_path):
     assert b"--alert: got 'sad agent', allowed: angry speaker" in result.stderr
     result = streamer("check", "--alert", "angry speaker", cwd=tmp_path)
     assert result.returncode == 0
-    assert b"nobody is told" in result.stdout
+    assert b"sent to nobody" in result.stdout
 
 
 def test_check_names_who_cannot_be_told():

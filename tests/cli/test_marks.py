@@ -63,7 +63,7 @@ def listen(
         Pipeline(ScriptedSource(sound(before_the_end)), FakeModel, config),
         config,
         csv=path,
-        board=person,  # type: ignore[arg-type]
+        dashboard=person,  # type: ignore[arg-type]
         lines=lines,
         duration=None,
     )

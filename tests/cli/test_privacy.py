@@ -40,7 +40,7 @@ def without_network() -> list[str]:
     return alone if allowed else []
 
 
-@pytest.mark.parametrize("command", ["run --json --duration 6 --input", "file"])
+@pytest.mark.parametrize("command", ["run --json --duration 4 --input", "file"])
 def test_no_network_and_no_audio_on_disk(tmp_path, excerpt, command):
     """A whole run with the network taken away: no socket, no program, one file written."""
     events = tmp_path / "events"
@@ -71,7 +71,7 @@ def test_a_microphone_is_heard_without_a_network(microphone, excerpt, tmp_path):
     if not alone:
         pytest.skip("taking the network away is not allowed here")
     running = subprocess.Popen(
-        [*alone, *PROGRAM, "run", "--csv", "rows.csv", "--duration", "8"],
+        [*alone, *PROGRAM, "run", "--csv", "rows.csv", "--duration", "5"],
         cwd=tmp_path, env=microphone.env, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert running.stdout is not None

@@ -8,9 +8,7 @@ from pathlib import Path
 from conftest import Excerpt
 from real_terminal import BAR, KEYS, LISTENING, PATIENCE_S, POLL_S, ROW, Open, left_well
 
-from streamer.audio.demo import DEMO
-
-ROLLING = r"^ +[A-Z]+ .*%  so far"
+PARTIAL = r"^ +[A-Z]+ .*%  so far"
 LATENCY = r"^ latency \d+ / \d+ ms"
 COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9\d|10\d)[;m]")
 
@@ -18,11 +16,11 @@ COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9\d|10\d)[;m]")
 def test_recording_to_its_end(terminal: Open, excerpt: Excerpt):
     """In a big window: everything in its place, a row as each utterance ends, then the summary."""
     window = terminal(160, 45)
-    window.play(excerpt.path)
+    window.play(excerpt.path, real_model=True)
     window.until(LISTENING, whole=True)
     assert window.shows("alternate_on")
     window.until(r"● speech +\d")
-    window.until(ROLLING, whole=True)
+    window.until(PARTIAL, whole=True)
     for number in range(1, len(excerpt.utterances)):
         window.until(ROW.format(number), LATENCY, whole=True)
         assert len(window.rows()) >= number  # on disk when on screen
@@ -34,10 +32,10 @@ def test_recording_to_its_end(terminal: Open, excerpt: Excerpt):
     left_well(window)
 
 
-def test_keys(terminal: Open):
+def test_keys(terminal: Open, brisk: Path):
     """In a middling window: pause, help and clear, one that means nothing, then q."""
     window = terminal(100, 30)
-    window.play(DEMO)
+    window.play(brisk)
     window.until(LISTENING, whole=True)
     window.press("?")
     window.until(r"^ +enter  all about the chosen row", rf"^ {re.escape(KEYS[100])}$", without=BAR)
@@ -65,7 +63,7 @@ def test_resized(terminal: Open, brisk: Path):
     for width, height in ((160, 45), (100, 30), (60, 24)):
         window.resize(width, height)
         window.until(LISTENING, whole=True)
-    window.until(ROLLING)
+    window.until(PARTIAL)
     window.press("C-c")
     left_well(window)
 
@@ -74,7 +72,7 @@ def test_terminated_without_colour(terminal: Open, brisk: Path):
     """NO_COLOR, then SIGTERM in the middle of an utterance."""
     window = terminal(80, 24)
     window.play(brisk, "NO_COLOR=1")
-    window.until(LISTENING, ROLLING)
+    window.until(LISTENING, PARTIAL)
     styled = window.styled()
     assert "\x1b[1m" in styled  # bold is no colour
     assert not COLOUR.search(styled)
@@ -82,10 +80,10 @@ def test_terminated_without_colour(terminal: Open, brisk: Path):
     left_well(window)
 
 
-def test_dumb_terminal(terminal: Open):
+def test_dumb_terminal(terminal: Open, brisk: Path):
     """Plain lines, one an utterance, then Ctrl-C."""
     window = terminal(100, 30)
-    window.play(DEMO, "TERM=dumb")
+    window.play(brisk, "TERM=dumb")
     screen = window.until(
         r"^warming up$", r"^listening$", r"^ +1\.\d\d s +\d\.\d\d s  \w+  .* dBFS  \[silence\]$"
     )
@@ -100,7 +98,7 @@ def test_a_terminal_that_vanishes(terminal: Open, brisk: Path):
     """Its window is closed: the open utterance is finished, its row written, the program ended."""
     window = terminal(100, 30)
     window.play(brisk)
-    window.until(LISTENING, ROLLING)
+    window.until(LISTENING, PARTIAL)
     process = Path("/proc") / (window.folder / "pid").read_text().strip()
     window.vanish()
     deadline = time.monotonic() + PATIENCE_S

@@ -45,11 +45,11 @@ def drawn(monkeypatch, clock) -> list[float]:
 def test_a_row_does_not_wait_for_the_next_frame(clock, drawn, event, due):
     """Levels do; but rows that come by the dozen make no more frames than can be drawn."""
     console = Console(file=io.StringIO(), force_terminal=True)
-    with Dashboard(console, DashboardConfig(fps=1), ["mono"], bell=False) as board:
-        board.draw()
+    with Dashboard(console, DashboardConfig(fps=1), ["mono"], bell=False) as dashboard:
+        dashboard.draw()
         for step in range(110):
             clock.now = 100 + step / 100
-            board.add(event)
-            board.draw()
+            dashboard.add(event)
+            dashboard.draw()
     assert drawn[:2] == pytest.approx([100.0, due])
     assert len(drawn) <= 1 + 1.1 / (due - 100)

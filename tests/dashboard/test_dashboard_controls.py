@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from streamer.dashboard.controls import NOTE_LETTERS, Action, finish, press
 from streamer.dashboard.keys import PASTED
-from streamer.dashboard.state import TABLE_ROWS, Channel, Notice, Snapshot, reduce
+from streamer.dashboard.reducer import reduce
+from streamer.dashboard.state import TABLE_ROWS, ChannelState, Notice, Snapshot
 from streamer.events import Alert, Counters, LevelMeasured, UtteranceStarted, VoiceLearned
 from streamer.types import SAMPLE_RATE, EndReason, Mark, Utterance
 
@@ -25,7 +26,7 @@ def utterance(number: int) -> Utterance:
 
 def rows(count: int) -> Snapshot:
     """A table with so many utterances, numbered from 1."""
-    snapshot = Snapshot(channels=(Channel("a"),))
+    snapshot = Snapshot(channels=(ChannelState("a"),))
     for number in range(1, count + 1):
         snapshot = reduce(snapshot, utterance(number), 0)
     return snapshot

@@ -6,20 +6,15 @@ from dataclasses import replace
 
 import pytest
 
+from streamer.dashboard.reducer import COSTS, NOTICE_S, PEAK_FALL_DB_S, PEAK_HOLD_S, advance, reduce
 from streamer.dashboard.state import (
-    COSTS,
-    NOTICE_S,
-    PEAK_FALL_DB_S,
-    PEAK_HOLD_S,
     RATE_S,
     TABLE_ROWS,
     TIMELINE_S,
-    Channel,
+    ChannelState,
     Input,
     Notice,
     Snapshot,
-    advance,
-    reduce,
 )
 from streamer.events import (
     LevelMeasured,
@@ -200,7 +195,7 @@ def test_a_late_verdict_leaves_the_newer_utterance_alone():
     assert len(snapshot.rows) == 1
 
 
-def test_an_unjudged_utterance_is_a_row_and_no_verdict():
+def test_an_unclassified_utterance_is_a_row_and_no_verdict():
     """The bars keep what was heard last."""
     snapshot = folded(partial(1, SAD), utterance(1, None))
     assert snapshot.channels[0].prediction is SAD
@@ -218,7 +213,7 @@ def test_latency_over_the_last_utterances():
     assert len(snapshot.costs) == COSTS
 
 
-def test_real_time_factor_counts_rolling_predictions_too():
+def test_real_time_factor_counts_partial_results_too():
     """All that the worker computed, over the speech that it classified."""
     assert Snapshot().real_time_factor is None
     snapshot = folded(
@@ -227,7 +222,7 @@ def test_real_time_factor_counts_rolling_predictions_too():
     assert snapshot.real_time_factor == pytest.approx((30 + 10 + 20) / 2000)
 
 
-def test_rolling_predictions_per_second_are_those_of_speech():
+def test_partial_results_per_second_are_those_of_speech():
     """Pauses between utterances do not count, and nothing counts for longer than its window."""
     snapshot = Snapshot()
     for at, number in ((1.0, 1), (1.25, 1), (1.5, 1), (4.0, 2), (4.25, 2)):
@@ -282,7 +277,7 @@ def test_a_failed_thread_is_seen():
 
 def test_channels_are_independent_and_keep_their_place():
     """Whoever speaks first, the announced order stays; a stranger joins at the end."""
-    snapshot = Snapshot(channels=(Channel("agent"), Channel("customer")))
+    snapshot = Snapshot(channels=(ChannelState("agent"), ChannelState("customer")))
     for event in (
         level(1, name="customer", speech=True),
         level(1, name="late"),
@@ -309,4 +304,4 @@ def test_what_is_known_about_a_voice_stays_until_it_is_forgotten():
     assert [c.known for c in snapshot.channels] == [3]
     snapshot = reduce(snapshot, VoiceLearned("mix", 0), 1.0)
     assert [c.known for c in snapshot.channels] == [0]
-    assert Channel("mix").known is None
+    assert ChannelState("mix").known is None

@@ -21,7 +21,8 @@ from streamer.config import DashboardConfig
 from streamer.dashboard.controls import press
 from streamer.dashboard.glyphs import ASCII, LETTERS, UNICODE, Glyphs
 from streamer.dashboard.languages import words
-from streamer.dashboard.state import Channel, Input, Notice, Snapshot, advance, reduce
+from streamer.dashboard.reducer import advance, reduce
+from streamer.dashboard.state import ChannelState, Input, Notice, Snapshot
 from streamer.dashboard.view import render
 from streamer.events import (
     Alert,
@@ -48,7 +49,7 @@ def heard(emotion: str, confidence: float = 0.72, *, mood: float = 0.0) -> Predi
 
 def minute(*names: str) -> Snapshot:
     """75 seconds in which each channel says one thing every ten seconds, and still speaks."""
-    start = Snapshot(NAME, "default", channels=tuple(Channel(name) for name in names))
+    start = Snapshot(NAME, "default", channels=tuple(ChannelState(name) for name in names))
     snapshot = reduce(start, StateChanged(State.LISTENING), 0)
     for tick in range(1, 751):
         now = tick / 10
@@ -94,7 +95,7 @@ def spoken(name: str, number: int, phase: int, tick: int) -> list[Input]:
 TALKING = minute("mix")
 TWO = minute("agent", "customer")
 EMPTY = reduce(
-    Snapshot("beispiel.wav", "default", channels=(Channel("mix"),)),
+    Snapshot("beispiel.wav", "default", channels=(ChannelState("mix"),)),
     StateChanged(State.LISTENING, "no microphone: playing the bundled recording"),
     0,
 )
@@ -243,7 +244,7 @@ def test_any_size_fits(width: int, height: int, which: Snapshot):
 @settings(max_examples=60, deadline=None)
 def test_names_from_outside_do_no_harm(name: str, detail: str, *, unicode: bool):
     """Whatever a device is called: no line breaks, no escapes, no overflow."""
-    channels = (replace(TALKING.channels[0], name=name), Channel(f"{name}2"))
+    channels = (replace(TALKING.channels[0], name=name), ChannelState(f"{name}2"))
     snapshot = replace(TALKING, device=name, model=detail, detail=detail, channels=channels)
     lines = drawn(snapshot, 72, 24, ascii=not unicode)
     assert len(lines) == 24

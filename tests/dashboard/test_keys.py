@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from streamer.dashboard.keys import ESCAPE_S, MAX_PASTED, PASTED, Decoder, Keys, console_keys
+from streamer.dashboard.keys import ESCAPE_S, MAX_PASTED, PASTED, KeyDecoder, Keys, console_keys
 from streamer.dashboard.screen import Screen, usable
 from streamer.dashboard.state import Snapshot
 
@@ -101,7 +101,7 @@ def arrived(fd: int) -> bytes:
     return seen
 
 
-class Job:
+class TerminalProgram:
     """A program on a pseudo-terminal of its own."""
 
     def __init__(self, person: int, program: int, source: str) -> None:
@@ -141,9 +141,9 @@ class Job:
 
 
 @pytest.fixture
-def start() -> Iterator[list[Job]]:
+def start() -> Iterator[list[TerminalProgram]]:
     """Jobs to be ended at the latest with the test."""
-    jobs: list[Job] = []
+    jobs: list[TerminalProgram] = []
     yield jobs
     for job in jobs:
         with contextlib.suppress(ProcessLookupError):
@@ -167,8 +167,8 @@ SENT = {
 @pytest.mark.parametrize("sent", SENT)
 def test_a_key_is_one_key_however_it_arrives(sent: bytes):
     """At once, or a byte at a time over a slow line, also within a letter."""
-    assert Decoder().feed(sent, 0.0) == SENT[sent]
-    decoder = Decoder()
+    assert KeyDecoder().feed(sent, 0.0) == SENT[sent]
+    decoder = KeyDecoder()
     keys = []
     for at in range(len(sent)):
         keys += decoder.feed(sent[at : at + 1], at * ESCAPE_S / 2)
@@ -177,7 +177,7 @@ def test_a_key_is_one_key_however_it_arrives(sent: bytes):
 
 def test_an_escape_that_nothing_follows_is_the_escape_key():
     """After a moment; what comes later is a key of its own, what was cut off is none."""
-    decoder = Decoder()
+    decoder = KeyDecoder()
     assert decoder.feed(b"m\x1b", 0.0) == ["m"]
     assert decoder.feed(b"", ESCAPE_S / 2) == []
     assert decoder.feed(b"", ESCAPE_S * 2) == ["escape"]
@@ -190,7 +190,7 @@ def test_an_escape_that_nothing_follows_is_the_escape_key():
 @given(sent=st.lists(st.binary(max_size=40), max_size=5))
 def test_no_bytes_upset_the_decoder(sent: list[bytes]):
     """Nor pile up in it; a key after them is that key."""
-    decoder = Decoder()
+    decoder = KeyDecoder()
     for at, data in enumerate(sent):
         for key in decoder.feed(data, float(at)):
             assert key.isprintable()
@@ -214,7 +214,7 @@ def test_a_windows_console_sends_the_same_keys(typed: str, keys: list[str]):
     """A prefix and a code; the prefix alone is a letter."""
     waiting = list(typed)
     sent = console_keys(lambda: bool(waiting), lambda: waiting.pop(0))
-    assert Decoder().feed(sent.encode(), 0.0) == keys
+    assert KeyDecoder().feed(sent.encode(), 0.0) == keys
 
 
 def test_keys_arrive_one_by_one_and_unechoed(terminal: tuple[int, int]):
@@ -292,11 +292,11 @@ def test_no_terminal_no_keys(monkeypatch: pytest.MonkeyPatch):
     ("key", "status", "word"), [(b"q", 0, b""), (b"x", 1, b"ValueError: on purpose")]
 )
 def test_screen_is_left(
-    terminal: tuple[int, int], start: list[Job], key: bytes, status: int, word: bytes
+    terminal: tuple[int, int], start: list[TerminalProgram], key: bytes, status: int, word: bytes
 ):
     """By the user or by an exception, whose traceback stays readable."""
     before = termios.tcgetattr(terminal[1])
-    start.append(job := Job(*terminal, PROGRAM))
+    start.append(job := TerminalProgram(*terminal, PROGRAM))
     job.wait_for(b"under test")
     assert flags(terminal[1]) == 0
     os.write(terminal[0], key)
@@ -306,10 +306,10 @@ def test_screen_is_left(
     assert termios.tcgetattr(terminal[1]) == before
 
 
-def test_screen_is_left_after_sigterm(terminal: tuple[int, int], start: list[Job]):
+def test_screen_is_left_after_sigterm(terminal: tuple[int, int], start: list[TerminalProgram]):
     """Where the program handles it, as ours does."""
     before = termios.tcgetattr(terminal[1])
-    start.append(job := Job(*terminal, PROGRAM))
+    start.append(job := TerminalProgram(*terminal, PROGRAM))
     job.wait_for(b"under test")
     job.process.terminate()
     assert job.end() == 7
@@ -317,10 +317,10 @@ def test_screen_is_left_after_sigterm(terminal: tuple[int, int], start: list[Job
     assert termios.tcgetattr(terminal[1]) == before
 
 
-def test_ctrl_z_gives_the_terminal_back(terminal: tuple[int, int], start: list[Job]):
+def test_ctrl_z_gives_the_terminal_back(terminal: tuple[int, int], start: list[TerminalProgram]):
     """While the program sleeps the shell has its terminal; then the screen and keys are back."""
     before = termios.tcgetattr(terminal[1])
-    start.append(job := Job(*terminal, SHELL))
+    start.append(job := TerminalProgram(*terminal, SHELL))
     job.wait_for(b"under test")
     os.write(terminal[0], b"\x1a")
     stopped = job.wait_for(b"STOPPED True")
@@ -391,7 +391,7 @@ def test_a_paste_is_one_key_wherever_it_is_cut(first, second):
     """What comes before and after it is typed as ever."""
     data = "a\x1b[200~q\n\x1b[A é\x1b[201~\r".encode()
     cuts = sorted((first, second))
-    decoder, keys = Decoder(), []
+    decoder, keys = KeyDecoder(), []
     for part in (data[: cuts[0]], data[cuts[0] : cuts[1]], data[cuts[1] :]):
         keys += decoder.feed(part, 0.0)
     assert keys == ["a", f"{PASTED}q\n\x1b[A é", "enter"]
@@ -399,7 +399,7 @@ def test_a_paste_is_one_key_wherever_it_is_cut(first, second):
 
 def test_a_paste_that_never_ends_is_kept_short():
     """And its end is still found."""
-    decoder = Decoder()
+    decoder = KeyDecoder()
     assert decoder.feed(b"\x1b[200~" + b"x" * 100_000, 0.0) == []
     assert decoder.feed(b"x" * 100_000, 1.0) == []
     (key,) = decoder.feed(b"\x1b[201~", 2.0)

@@ -1,5 +1,6 @@
 """The examples, commands, settings and links in the documents are true."""
 
+import json
 import re
 import subprocess
 import sys
@@ -125,3 +126,15 @@ def test_try_it(tmp_path: Path):
     assert done.returncode == 0, done.stderr.decode()
     assert len((tmp_path / "try.csv").read_text().splitlines()) > 1
     assert "<html" in (tmp_path / "try.html").read_text()
+
+
+def test_the_notebook_runs(monkeypatch: pytest.MonkeyPatch):
+    """Its cells run in order in their own folder; what they printed is kept in it."""
+    page = ROOT / "docs" / "usage" / "first-steps.ipynb"
+    cells = [c for c in json.loads(page.read_text())["cells"] if c["cell_type"] == "code"]
+    monkeypatch.chdir(page.parent)
+    names: dict[str, object] = {}
+    for cell in cells:
+        exec(compile("".join(cell["source"]), str(page), "exec"), names)  # noqa: S102 - our own
+        assert not [out for out in cell["outputs"] if out["output_type"] == "error"]
+    assert all(cell["execution_count"] for cell in cells)

@@ -104,7 +104,7 @@ def test_service_starts_streamer_as_it_understands(tmp_path: Path):
     variables = dict(re.findall(r"^Environment=(\w+)=(.*)$", unit, re.MULTILINE))
     done = streamer(
         *arguments, "--device", "no such device", cwd=tmp_path,
-        env=variables | {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        env=variables | {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}, own_process=True,
     )  # fmt: skip
     assert done.returncode == 3, done.stderr.decode()
     assert b"device" in done.stderr

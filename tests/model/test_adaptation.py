@@ -21,7 +21,7 @@ from streamer.model.speaker.adaptation import (
 )
 from streamer.model.speaker.clustering import MEMORY, VOICES, SpeakerModel, second_voice
 from streamer.training.data.manifest import Clip
-from streamer.training.heads.speaker import (
+from streamer.training.heads.simulated_sessions import (
     NEUTRAL_PAST,
     PAST,
     SimulatedPast,
@@ -290,7 +290,7 @@ def test_silence_is_nobody():
     assert adaptation.utterances == 0
 
 
-def test_a_bundle_without_voices_has_no_baseline():
+def test_a_bundle_without_voices_has_no_adaptation():
     """It classifies as if nobody had spoken before."""
     small = small_bundle()
     old = Classifier(replace(small, voices=None))

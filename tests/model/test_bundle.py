@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from streamer.errors import ModelError
 from streamer.model import bundle, catalog
 from streamer.model.catalog import find_bundle
+from streamer.model.manifest import FORMAT
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -109,7 +110,7 @@ def test_without_directions_everybody_is_the_same_voice(folder: Path):
     assert voices.speakers.odds(nothing, nothing, np.ones(2)).tolist() == [np.inf, np.inf]
 
 
-@pytest.mark.parametrize("older", range(1, bundle.FORMAT))
+@pytest.mark.parametrize("older", range(1, FORMAT))
 def test_an_older_bundle_is_refused(folder: Path, older: int):
     """It was trained without priors: with them it would be read wrongly."""
     edit_manifest(folder, lambda content: content.update(format=older))
@@ -197,7 +198,7 @@ def damage(name: str) -> Callable[[Path], object]:
         "not UTF-8": lambda f: (f / bundle.MANIFEST).write_bytes(b"\xff\xfe{}"),
         "a list": lambda f: (f / bundle.MANIFEST).write_text("[]"),
         "no format": lambda f: edit_manifest(f, lambda c: c.pop("format")),
-        "newer format": lambda f: edit_manifest(f, lambda c: c.update(format=bundle.FORMAT + 1)),
+        "newer format": lambda f: edit_manifest(f, lambda c: c.update(format=FORMAT + 1)),
         "unknown key": lambda f: edit_manifest(f, lambda c: c.update(colour="red")),
         "missing key": lambda f: edit_manifest(f, lambda c: c.pop("calibration")),
         "foreign network": lambda f: edit_manifest(f, lambda c: c["network"].update(kind="lstm")),

@@ -17,6 +17,7 @@ from streamer.errors import ModelError
 from streamer.model import bundle
 from streamer.model.catalog import find_bundle
 from streamer.model.classifier import Classifier
+from streamer.model.manifest import Manifest
 from streamer.types import EMOTIONS, NO_SPEECH, SAMPLE_RATE
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -85,7 +86,7 @@ def test_silence_gets_a_flat_answer(classifier: Classifier, seconds: float):
 
 
 @pytest.mark.parametrize("samples", [1, 2, 160, 800, 40 * SAMPLE_RATE])
-def test_any_length_is_judged(classifier: Classifier, samples: int):
+def test_any_length_is_classified(classifier: Classifier, samples: int):
     """From one sample to more than the net has positions for."""
     pcm = np.random.default_rng(0).integers(-999, 999, samples).astype(np.int16)
     assert sum(classifier.classify(pcm).probabilities) == pytest.approx(1)
@@ -147,7 +148,7 @@ def test_a_short_piece_proves_less():
         assert first.emotion == second.emotion
 
 
-def without_brevity(manifest: bundle.Manifest) -> bundle.Manifest:
+def without_brevity(manifest: Manifest) -> Manifest:
     """As before format 4."""
     calibration = manifest.calibration.model_copy(update={"brevity": 0.0})
     return manifest.model_copy(update={"calibration": calibration})

@@ -54,7 +54,7 @@ def embedding(embedder: StreamingEmbedder, excerpt: Excerpt) -> np.ndarray:
     return heard.embedding
 
 
-def test_the_first_second_is_judged_as_a_whole():
+def test_the_first_second_is_classified_as_a_whole():
     """As if the utterance were over, to the last digit but one."""
     streaming = CLASSIFIER.open_stream()
     for excerpt in excerpts(speech(0.95)):

@@ -8,7 +8,8 @@ import csv
 import gc
 
 from streamer.config import Config
-from streamer.dashboard.state import Channel, Snapshot, reduce
+from streamer.dashboard.reducer import reduce
+from streamer.dashboard.state import ChannelState, Snapshot
 from streamer.events import Alert, CallStarted, ModelLoaded, MoodChanged, SourceOpened
 from streamer.pipeline.event_queue import EventQueue
 from streamer.pipeline.recorder import RecordedStream, Recorder
@@ -51,7 +52,7 @@ def test_a_day_of_calls(tmp_path, monkeypatch):
     recorder = Recorder([log], [], seen.append)
     events = EventQueue()
     stream = RecordedStream(recorder, events, Config())
-    snapshot = Snapshot(channels=(Channel("mono"),))
+    snapshot = Snapshot(channels=(ChannelState("mono"),))
     recorder.start()
     stream.put(ModelLoaded("fake", EMOTIONS))
     stream.put(SourceOpened(SourceInfo("desk", SAMPLE_RATE, 1, live=True), 1.7e9))

@@ -71,7 +71,7 @@ def live(script, path: Path | None, **options: object) -> LiveSession:
     """A session that hears a script."""
     config = Config()
     source = ScriptedSource(script, live=False)
-    options = {"board": None, "lines": JsonLines(io.StringIO())} | options
+    options = {"dashboard": None, "lines": JsonLines(io.StringIO())} | options
     return LiveSession(
         Pipeline(source, FakeModel, config), config, csv=path, duration=None, **options
     )
@@ -305,7 +305,7 @@ def padded(line: Callable[..., bytes]) -> Callable[..., bytes]:
 def test_a_clock_that_jumps_moves_no_row(tmp_path, shown, monkeypatch):
     """Time of day is attached once; from then on the samples count."""
     times = iter([1_700_000_000.0, *(1_600_000_000.0, 1_800_000_000.0) * 1000])
-    monkeypatch.setattr("streamer.pipeline.live.time.time", lambda: next(times))
+    monkeypatch.setattr("streamer.pipeline.capture.time.time", lambda: next(times))
     path = tmp_path / "rows.csv"
     jumps = saying(3, lambda _: time.time(), shown)
     live(jumps, path).run()
@@ -438,7 +438,7 @@ def test_a_device_that_another_program_has_is_named(portaudio, tmp_path, monkeyp
 
 def test_a_device_that_another_program_takes_is_waited_for(portaudio, tmp_path, monkeypatch):
     """LOST with the reason while somebody else has it; then the rows go on."""
-    monkeypatch.setattr("streamer.pipeline.live.REOPEN_S", (0.05, 0.05))
+    monkeypatch.setattr("streamer.pipeline.capture.REOPEN_S", (0.05, 0.05))
     config = Config()
     source = MicrophoneSource(None, channels=1, block_s=0.02)
     pipeline = Pipeline(source, FakeModel, config)
@@ -456,7 +456,7 @@ def test_a_device_that_another_program_takes_is_waited_for(portaudio, tmp_path, 
                 session.stop()
 
     session = LiveSession(
-        pipeline, config, csv=tmp_path / "rows.csv", board=None,
+        pipeline, config, csv=tmp_path / "rows.csv", dashboard=None,
         lines=Watching(io.StringIO()), duration=None,
     )  # fmt: skip
     session.run()
@@ -502,7 +502,7 @@ def test_a_closed_pipe_ends_what_nobody_else_listens_to(pcm):
     assert "Traceback" not in result.stderr
 
 
-def test_recordings_are_judged_to_the_end_though_nobody_reads(tmp_path):
+def test_recordings_are_classified_to_the_end_though_nobody_reads(tmp_path):
     """`streamer file | head -1`."""
     pcm, count = np.concatenate((LEAD, SAID, SAID)), 4
     for index in range(count):
@@ -640,7 +640,7 @@ def test_a_frame_that_cannot_be_drawn_costs_no_row(tmp_path, shown, monkeypatch)
     """The terminal is given back, what was heard until then has its row."""
     path = tmp_path / "rows.csv"
     screen = io.StringIO()
-    board = Dashboard(
+    dashboard = Dashboard(
         Console(file=screen, force_terminal=True), DashboardConfig(fps=30), ["mono"], bell=False
     )
 
@@ -651,16 +651,16 @@ def test_a_frame_that_cannot_be_drawn_costs_no_row(tmp_path, shown, monkeypatch)
                 "streamer.dashboard.dashboard.URGENT_S", 0.0
             )  # so it is drawn for sure
 
-    session = live(saying(3, plant, shown), path, board=board, lines=None)
+    session = live(saying(3, plant, shown), path, dashboard=dashboard, lines=None)
     shown.release()  # nobody shows the third
-    with board, pytest.raises(PlantedError):
+    with dashboard, pytest.raises(PlantedError):
         session.run()
     assert numbers(path)[:2] == [1, 2]
     assert session.unwritten == []
     assert screen.getvalue().endswith("\x1b[?25h\x1b[?1049l")
 
 
-def test_what_was_judged_when_it_failed_has_its_row(tmp_path):
+def test_what_was_classified_when_it_failed_has_its_row(tmp_path):
     """Rows that wait for the main thread are not lost with it."""
     path = tmp_path / "rows.csv"
 
@@ -701,7 +701,7 @@ def test_an_alert_that_the_model_can_never_raise_is_an_error(tmp_path):
     model.labels = ("neutral", "angry")
     session = LiveSession(
         Pipeline(ScriptedSource([]), lambda: model, config), config,
-        csv=tmp_path / "rows.csv", board=None, lines=None, duration=None,
+        csv=tmp_path / "rows.csv", dashboard=None, lines=None, duration=None,
     )  # fmt: skip
     with pytest.raises(ConfigError, match=r"rule 'hurt': got disgust, allowed with the model fake"):
         session.run()

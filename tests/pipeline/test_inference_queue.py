@@ -49,7 +49,7 @@ def test_utterances_go_first_and_end_their_excerpts():
     assert waiting.dropped_partials == 0
 
 
-def test_too_many_utterances_are_handed_out_unjudged_but_all():
+def test_too_many_utterances_are_handed_out_unclassified_but_all():
     """The oldest lose their prediction, none its row."""
     waiting = InferenceQueue()
     for number in range(MAX_SEGMENTS + 3):

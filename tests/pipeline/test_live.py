@@ -322,7 +322,7 @@ def test_latency_counts_from_the_capture_of_the_last_word():
 
 def test_a_lost_device_is_lost_until_it_is_opened_again(monkeypatch):
     """What the resampler still held is no sign of life: LOST does not flap."""
-    monkeypatch.setattr("streamer.pipeline.live.REOPEN_S", (0.6, 0.6))
+    monkeypatch.setattr("streamer.pipeline.capture.REOPEN_S", (0.6, 0.6))
     at_44k = SourceInfo("desk", 44_100, 1, live=True)
     pcm = np.tile(speech(1.0), 3)[:44_100]
     script = [*blocks(pcm), DeviceLostError("gone"), *blocks(pcm)]

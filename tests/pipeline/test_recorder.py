@@ -71,7 +71,7 @@ def session_of(
     """A session that hears a script."""
     pipeline = Pipeline(ScriptedSource(script), lambda: model or FakeModel(), Config())
     return LiveSession(
-        pipeline, Config(), csv=path, board=None, lines=lines or Watcher(), duration=None
+        pipeline, Config(), csv=path, dashboard=None, lines=lines or Watcher(), duration=None
     )
 
 
@@ -202,7 +202,9 @@ def test_a_disk_that_hangs_keeps_no_alert_from_the_screen(tmp_path, monkeypatch)
         yield from blocks(np.concatenate((SAID // 30, SAID // 30, SAID)))
 
     pipeline = Pipeline(ScriptedSource(script()), FakeModel, config)
-    LiveSession(pipeline, config, csv=path, board=None, lines=Watcher(look), duration=None).run()
+    LiveSession(
+        pipeline, config, csv=path, dashboard=None, lines=Watcher(look), duration=None
+    ).run()
     assert order[:2] == [(1, False), 1]
     assert order[-2:] == [numbers(path)[-1], (numbers(path)[-1], True)]
     assert len([one for one in order if isinstance(one, tuple)]) == 2

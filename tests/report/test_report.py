@@ -157,7 +157,7 @@ def test_the_page_names_the_licences_of_the_model():
     assert data(page([session(utterance(0, 0.0), model="theirs-1")], []))["models"] == []
 
 
-def test_nothing_judged_has_no_mood():
+def test_nothing_classified_has_no_mood():
     """And nothing said has no share."""
     figures = Figures.of([utterance(0, None, emotion="no_speech")])
     assert (figures.mood, figures.trend, figures.curve) == (None, None, ())

@@ -1,16 +1,14 @@
 """A real server as a process, and real WebSocket clients."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import soundfile
-from serving import CHILD, ROOT, WAIT_S, Serving, cut, lines, send, voices
+from commands import streamer
+from serving import WAIT_S, Serving, cut, lines, send, voices
 from voices import VOICES
 from websockets.exceptions import InvalidStatus
 
@@ -199,14 +197,6 @@ def test_a_viewer_sees_all_calls(shared):
 )
 def test_what_would_not_be_safe_is_a_usage_error(args, reason, tmp_path):
     """Exit code 2, before anything is loaded."""
-    done = subprocess.run(
-        [sys.executable, str(CHILD), "serve", *args],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=WAIT_S,
-        check=False,
-    )
+    done = streamer("serve", *args, cwd=tmp_path)
     assert done.returncode == 2
-    assert reason in done.stderr
+    assert reason in done.stderr.decode()

@@ -53,7 +53,7 @@ def live(folder: AudioFolder | None, path: Path) -> LiveSession:
         Config(),
         csv=path,
         audio=AudioSink(folder) if folder is not None else None,
-        board=None,
+        dashboard=None,
         lines=None,
         duration=None,
     )
@@ -88,7 +88,7 @@ def test_a_name_is_safe_and_of_one_row_alone():
         assert not set(name) & set('<>:"/\\|?* ')
 
 
-def test_what_was_judged_is_kept_for_its_owner_alone(tmp_path):
+def test_what_was_classified_is_kept_for_its_owner_alone(tmp_path):
     """Sample by sample, pre-roll and all, under the row's id."""
     live(AudioFolder(tmp_path / "voices"), tmp_path / "rows.csv")
     logged = rows(tmp_path / "rows.csv")

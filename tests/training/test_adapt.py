@@ -12,18 +12,10 @@ import torch
 from streamer.cli.main import main
 from streamer.errors import ConfigError, InputError
 from streamer.model import bundle, features
-from streamer.model.bundle import (
-    Bundle,
-    Calibration,
-    Manifest,
-    Mood,
-    Network,
-    Priors,
-    Source,
-    Voices,
-)
+from streamer.model.bundle import Bundle
 from streamer.model.classifier import Classifier
 from streamer.model.encoder import EmotionNet
+from streamer.model.manifest import Calibration, DataSource, Manifest, Mood, Network, Priors, Voices
 from streamer.model.priors import log_prior
 from streamer.model.speaker.adaptation import VoiceModel
 from streamer.model.speaker.clustering import SpeakerModel
@@ -78,7 +70,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
         priors=Priors(unadapted=UNADAPTED, adapted=ADAPTED, natural=NATURAL),
         baseline=Voices(prior=2.0, temperature=1.2),
         mood=Mood(positive=("happy",), negative=("angry",)),
-        sources=(Source(name="nobody", licence="CC BY-NC 4.0"),),
+        sources=(DataSource(name="nobody", licence="CC BY-NC 4.0"),),
         training={"seed": 0},
     )
     torch.manual_seed(0)
@@ -145,7 +137,7 @@ def clouds(seed: int, *, apart: float, count: int = 60) -> LabelledExamples:
     )
 
 
-def test_utterances_are_judged_as_the_program_judges_them(base, rows, tmp_path):
+def test_utterances_are_classified_as_the_program_classifies_them(base, rows, tmp_path):
     """Short ones are trusted less there: so they are here, before the change and after."""
     log, audio = saved(tmp_path, rows)
     before = adapt([log], audio=audio, base=base, out=tmp_path / "mine").trial.before

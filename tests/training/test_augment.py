@@ -8,7 +8,7 @@ from voices import voice
 
 from streamer.model.features import Waveform, speech_rms
 from streamer.training.augmentation import degrade as forms
-from streamer.training.augmentation import noise
+from streamer.training.augmentation import noise, synthesis
 from streamer.training.augmentation.degrade import VARIATIONS, degrade
 from streamer.training.augmentation.rooms import synthetic_tail
 from streamer.types import SAMPLE_RATE
@@ -101,7 +101,7 @@ def test_the_code_of_the_telephone_is_logarithmic(value: int, law: forms.Law):
 @pytest.mark.parametrize("snr_db", [0.0, 10.0])
 def test_noise_is_as_far_below_the_speech_as_asked(snr_db: float):
     """Whatever the levels were; pauses do not count."""
-    speech, sound = (noise.white(np.random.default_rng(s), 2 * SAMPLE_RATE) for s in (0, 1))
+    speech, sound = (synthesis.white(np.random.default_rng(s), 2 * SAMPLE_RATE) for s in (0, 1))
     speech[SAMPLE_RATE:] = 0
     added = forms.in_noise(speech, 7 * sound, snr_db) - speech
     ratio = 1 / np.sqrt(np.square(added).mean())
@@ -157,7 +157,7 @@ def test_a_family_gives_sounds_each_its_own(family: str):
 def test_a_tone_has_its_pitch_and_its_harmonics():
     """And none that would be mirrored at half of the sample rate."""
     rng = np.random.default_rng(0)
-    wave = noise.tone(3000.0, [1.0, 0.5, 1.0], SAMPLE_RATE, rng)
+    wave = synthesis.tone(3000.0, [1.0, 0.5, 1.0], SAMPLE_RATE, rng)
     spectrum = np.abs(np.fft.rfft(wave)) * 2 / SAMPLE_RATE
     assert spectrum[3000] == pytest.approx(1, abs=0.01)
     assert spectrum[6000] == pytest.approx(0.5, abs=0.01)

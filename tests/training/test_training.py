@@ -19,7 +19,8 @@ from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 from streamer.errors import ConfigError, InputError, ModelError, OutputError
 from streamer.model.classifier import Classifier
-from streamer.training.augmentation.noise import FAMILIES, white
+from streamer.training.augmentation.noise import FAMILIES
+from streamer.training.augmentation.synthesis import white
 from streamer.training.card import CardFigures, write_card
 from streamer.training.data.extraction import Extractor, read_mono
 from streamer.training.data.manifest import Clip, labels_of, read_manifest
@@ -65,7 +66,7 @@ def clips_of(counts: Mapping[tuple[str, str, str], int]) -> list[Clip]:
     ]
 
 
-def test_a_bundle_comes_out_and_judges(manifest: Path, encoder: Path, tmp_path: Path):
+def test_a_bundle_comes_out_and_classifies(manifest: Path, encoder: Path, tmp_path: Path):
     """Train -> bundle -> load -> classify: new tones of the same pitch are told apart."""
     evaluation = evaluate(
         manifest=manifest, encoder=encoder, protocol="one", recipe=RECIPE,
@@ -146,7 +147,7 @@ def test_an_evaluation_is_written_down(manifest: Path, encoder: Path, tmp_path: 
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of matplotlib, about its own imports
-def test_a_finished_model_is_measured_as_it_judges(manifest: Path, encoder: Path, tmp_path: Path):
+def test_a_finished_model_is_measured(manifest: Path, encoder: Path, tmp_path: Path):
     """On a manifest, corpus by corpus; what it was made from and what it does not know is said."""
     cache, out = tmp_path / "cache", tmp_path / "figures"
     train(

@@ -1,1 +1,1 @@
-"""What is known about voices: adaptation to a speaker, telling speakers apart, enrolment."""
+"""Speakers: adaptation, clustering, enrolment."""

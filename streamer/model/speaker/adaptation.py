@@ -1,4 +1,4 @@
-"""Adaptation to a speaker: emotion is told from how far an utterance is from the neutral voice.
+"""Speaker adaptation: emotion is measured from the speaker's own neutral voice.
 
 A voice shifts what the model hears, whatever the mood. Most of what a voice says is neutral, so
 what is learned of it is how it sounds when it is neutral. Each past utterance weighs by how likely
@@ -35,7 +35,7 @@ MIN_NEUTRAL = 0.3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Observation:
-    """What is kept of a past utterance.
+    """A past utterance, as far as adaptation needs it.
 
     Attributes:
         neutral: How much it counts for the neutral voice, from 0 to 1.
@@ -50,7 +50,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VoiceModel:
-    """What is known about voices in general; it travels in the bundle.
+    """The parameters of speaker adaptation; they travel in the bundle.
 
     Attributes:
         weight: Of the adapted head, shape (labels, features).
@@ -139,7 +139,7 @@ def neutral_weight(
 
 
 class SpeakerAdaptation:
-    """What is known about the voices on one channel. Whoever owns the channel owns it: one thread.
+    """Adaptation to the voices on one channel. Used by the thread that owns the channel.
 
     Args:
         model: What is known about voices in general.
@@ -157,7 +157,7 @@ class SpeakerAdaptation:
         return len(self._pasts[self._last])
 
     def adapt(self, embedding: NDArray[np.float32], unadapted: Scores) -> Scores:
-        """Scores of a piece of speech, its voice taken off as far as it is known.
+        """Adapt the scores of a piece of speech to its voice, as far as that is known.
 
         Nothing is learned from it: a part of an utterance may be classified, too.
 

@@ -1,4 +1,4 @@
-"""Who speaks: is an utterance of a voice that was heard before, or of a new one?
+"""Speaker clustering: assigns each utterance to a known voice or a new one.
 
 What the encoder hears is projected onto the few directions in which voices differ most, compared
 with how much one voice varies in all its moods (linear discriminant analysis). There a voice
@@ -49,11 +49,11 @@ class SpeakerModel:
 
     @classmethod
     def indifferent(cls, features: int) -> Self:
-        """Tells nobody apart: everybody is the same voice."""
+        """A model that treats everybody as the same voice."""
         return cls(np.zeros((0, features), np.float32), np.zeros(0, np.float32), -np.inf)
 
     def mark(self, embedding: NDArray[np.float32]) -> Mark:
-        """Where utterances lie among the voices, shape (..., directions).
+        """Project utterances into the space of voices, shape (..., directions).
 
         Args:
             embedding: Shape (..., features).
@@ -135,7 +135,7 @@ class Register:
         self._now = 0
 
     def enrol(self, marks: Mark) -> None:
-        """Know a voice from the start; it has the first place, which no other takes.
+        """Add an enrolled voice; it keeps the first place.
 
         Args:
             marks: Of its utterances, shape (utterances, directions).

@@ -1,4 +1,4 @@
-"""Voices that were enrolled: what an adaptation would know of them, as a file per speaker.
+"""Enrolled voices: the observations of each speaker, in a file of their own.
 
 It holds no audio, only what the model made of some utterances; so it is of use to that model alone.
 """
@@ -22,12 +22,12 @@ from streamer.types import SAMPLE_RATE, Pcm
 NAME = r"\w[\w .-]*"
 
 MIN_S = 3.0
-"""Less speech does not tell a voice from what it happened to say."""
+"""Seconds of speech: less describes the words rather than the voice."""
 
 Numbers = tuple[Annotated[float, Field(allow_inf_nan=False)], ...]
 
 
-class VoiceModel(Protocol):
+class EnrollingModel(Protocol):
     """A model that learns voices."""
 
     @property
@@ -93,7 +93,7 @@ class Enrolment(_Part):
 
 
 def enrol(
-    speaker: str, speech: Sequence[Pcm], model: VoiceModel, *, one_voice: bool = False
+    speaker: str, speech: Sequence[Pcm], model: EnrollingModel, *, one_voice: bool = False
 ) -> Enrolment:
     """Learn a voice from its speech.
 
@@ -140,7 +140,7 @@ def folder() -> Path:
 
 
 def check_name(speaker: str) -> None:
-    """Let pass what can be the name of a file.
+    """Check that a name can be the name of a file.
 
     Raises:
         ConfigError: It cannot.

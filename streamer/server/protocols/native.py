@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self, get_args
 
-from streamer.config.schema import ANY
+from streamer.config.alert_rules import ANY
 from streamer.events import Event
 from streamer.server.protocols.audio import BYTES, MAX_CHANNELS, Encoding, decode_audio
 from streamer.server.protocols.base import (

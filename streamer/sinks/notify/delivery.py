@@ -1,4 +1,4 @@
-"""Alerts to the outside: each receiver has a queue and a thread of its own, so nothing waits.
+"""Delivers alerts: each receiver has a queue and a thread of its own.
 
 A receiver that does not answer is tried again, ever less often, and given up on in the end. What
 became of it is noted for the main thread: nothing is given up quietly.
@@ -30,7 +30,7 @@ LAST_BACK_OFF_S = 1.0
 
 
 class Receiver(Protocol):
-    """Somebody who is told about alerts: `Webhook`, `Command`."""
+    """The protocol of receivers of alerts: `Webhook`, `Command`."""
 
     @property
     def name(self) -> str:
@@ -90,7 +90,7 @@ class Delivery:
         return [self._warnings.get_nowait() for _ in range(self._warnings.qsize())]
 
     def close(self) -> None:
-        """Say that nothing more comes, and that time is short. Returns at once."""
+        """Mark the end, so that retries stop. Returns at once."""
         self._closing.set()
         self._queue.put(None)
 
@@ -109,7 +109,7 @@ class Delivery:
         while (message := self._queue.get()) is not None and not self._abandoned.is_set():
             failure = self._try(message)
             with self._lock:
-                if message not in self._pending:  # given up meanwhile, and told so
+                if message not in self._pending:  # given up meanwhile, and reported
                     return
                 self._pending.remove(message)
             if failure is not None:
@@ -129,7 +129,7 @@ class Delivery:
                 if not error.worth_retrying or time.monotonic() + wait_s > give_up_at:
                     told = f", asks to wait {asked:.0f} s" if asked else ""
                     return f"{error}{told if error.worth_retrying else ''}"
-            except Exception as error:  # noqa: BLE001 - told, and no reason to stop the thread
+            except Exception as error:  # noqa: BLE001 - reported, and no reason to stop the thread
                 return repr(error)
             else:
                 return None
@@ -151,10 +151,10 @@ class Delivery:
 
 
 class NotificationSink(BaseSink):
-    """Hands alerts to everybody who is told about them.
+    """Hands alerts to all receivers.
 
     Args:
-        config: Whom to tell.
+        config: Where to send alerts.
     """
 
     def __init__(self, config: AlertsConfig) -> None:
@@ -166,7 +166,7 @@ class NotificationSink(BaseSink):
         ]
 
     def write(self, event: Event, session: Session) -> None:
-        """Tell everybody about an alert; returns at once."""
+        """Queue an alert for all receivers; returns at once."""
         if isinstance(event, Alert):
             for delivery in self._all:
                 delivery.put(message(event, session))
@@ -181,7 +181,7 @@ class NotificationSink(BaseSink):
         return [line for delivery in self._all for line in delivery.drain_warnings()]
 
     def close(self) -> None:
-        """Say that nothing more comes, and that time is short. Returns at once."""
+        """Mark the end, so that retries stop. Returns at once."""
         for delivery in self._all:
             delivery.close()
 
@@ -199,7 +199,7 @@ class NotificationSink(BaseSink):
 
 
 def receivers(config: AlertsConfig) -> Sequence[Receiver]:
-    """Whom the configuration names."""
+    """The receivers that the configuration names."""
     found: list[Receiver] = []
     if config.webhook_url is not None:
         secret = config.webhook_secret
@@ -216,7 +216,7 @@ def receivers(config: AlertsConfig) -> Sequence[Receiver]:
 
 
 def message(alert: Alert, session: Session, *, test: bool = False) -> dict[str, Value]:
-    """What a receiver is told. ``id`` is the same in every attempt.
+    """The message to a receiver. ``id`` is the same in every attempt.
 
     Args:
         alert: What was raised.

@@ -12,14 +12,9 @@ import soxr
 from numpy.typing import NDArray
 
 from streamer.model.features import Waveform, speech_rms
-from streamer.training.augmentation.noise import (
-    FAMILIES,
-    OCTAVE_DB,
-    Frequencies,
-    fft_length,
-    likely,
-)
+from streamer.training.augmentation.noise import FAMILIES
 from streamer.training.augmentation.rooms import synthetic_tail
+from streamer.training.augmentation.synthesis import OCTAVE_DB, Frequencies, fft_length, likely
 from streamer.types import SAMPLE_RATE, Pcm
 
 Variation: TypeAlias = Callable[[Waveform, np.random.Generator], Waveform]

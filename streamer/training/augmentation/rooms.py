@@ -7,7 +7,7 @@ import soundfile
 
 from streamer.errors import InputError
 from streamer.model.features import Waveform
-from streamer.training.augmentation import noise
+from streamer.training.augmentation.synthesis import shaped
 from streamer.types import SAMPLE_RATE
 
 DIRECT_S = 0.0025  # after the peak of an impulse response: the direct sound
@@ -24,7 +24,7 @@ def synthetic_tail(rng: np.random.Generator, rt60: float) -> Waveform:
     """
     time = np.arange(round(rt60 * SAMPLE_RATE), dtype=np.float32) / SAMPLE_RATE
     dull = 10 ** rng.uniform(3, 4)
-    tail = noise.shaped(rng, len(time), lambda hz: 1 / (1 + hz / dull))
+    tail = shaped(rng, len(time), lambda hz: 1 / (1 + hz / dull))
     tail *= np.exp(np.float32(-np.log(1000) / rt60) * time)
     tail[: round(rng.uniform(0.001, 0.01) * SAMPLE_RATE)] = 0  # nothing comes back sooner
     return tail

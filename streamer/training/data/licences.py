@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from streamer.model.bundle import Source
+from streamer.model.manifest import DataSource
 
-ENCODERS: Mapping[int, Source] = MappingProxyType(
+ENCODERS: Mapping[int, DataSource] = MappingProxyType(
     {
-        width: Source(
+        width: DataSource(
             name=f"encoder of OpenAI Whisper {name}",
             licence="MIT",
             url="https://github.com/openai/whisper",
@@ -17,52 +17,52 @@ ENCODERS: Mapping[int, Source] = MappingProxyType(
 )
 """By the width of their states."""
 
-PUBLIC_CORPORA: Mapping[str, Source] = MappingProxyType(
+PUBLIC_CORPORA: Mapping[str, DataSource] = MappingProxyType(
     {
-        "ravdess": Source(
+        "ravdess": DataSource(
             name="RAVDESS, speech (North American English)",
             licence="CC BY-NC-SA 4.0",
             url="https://doi.org/10.5281/zenodo.1188976",
         ),
-        "crema-d": Source(
+        "crema-d": DataSource(
             name="CREMA-D (American English)",
             licence="ODbL 1.0, contents DbCL 1.0",
             url="https://github.com/CheyneyComputerScience/CREMA-D",
         ),
-        "tess": Source(
+        "tess": DataSource(
             name="TESS (Canadian English)",
             licence="CC BY-NC-ND 4.0",
             url="https://doi.org/10.5683/SP2/E8H2MF",
         ),
-        "savee": Source(
+        "savee": DataSource(
             name="SAVEE (British English)",
             licence="research only",
             url="http://kahlan.eps.surrey.ac.uk/savee/",
         ),
-        "nemo": Source(
+        "nemo": DataSource(
             name="nEMO (Polish)",
             licence="CC BY-NC-SA 4.0",
             url="https://github.com/amu-cai/nEMO",
         ),
-        "ased": Source(
+        "ased": DataSource(
             name="ASED (Amharic)",
             licence="none stated",
             url="https://github.com/Ethio2021/ASED_V1",
         ),
-        "casia": Source(
+        "casia": DataSource(
             name="CASIA Chinese emotional speech, sample (Mandarin)",
             licence="proprietary sample",
         ),
-        "banglaser": Source(
+        "banglaser": DataSource(
             name="BanglaSER (Bangla)",
             licence="CC BY 4.0",
             url="https://doi.org/10.17632/t9h6p943xy.5",
         ),
-        "turev": Source(name="TurEV-DB (Turkish)", licence="CC BY-NC-ND 4.0"),
-        "emotiontts-ko": Source(
+        "turev": DataSource(name="TurEV-DB (Turkish)", licence="CC BY-NC-ND 4.0"),
+        "emotiontts-ko": DataSource(
             name="Emotion TTS (Korean)", licence="CC BY-NC-SA 4.0, research only"
         ),
-        "indian-emospeech": Source(
+        "indian-emospeech": DataSource(
             name="IndianEmoSpeech (Hindi, Indian English commands)", licence="CC BY-NC-SA 4.0"
         ),
     }
@@ -71,34 +71,36 @@ PUBLIC_CORPORA: Mapping[str, Source] = MappingProxyType(
 UNKNOWN_LICENCE = "not stated: ask whoever made the recordings"
 
 
-ORDINARY_SPEECH: Mapping[str, Source] = MappingProxyType(
+ORDINARY_SPEECH: Mapping[str, DataSource] = MappingProxyType(
     {
-        "librispeech_resemblyzer": Source(
+        "librispeech_resemblyzer": DataSource(
             name="LibriSpeech, read English", licence="CC BY 4.0", url="https://www.openslr.org/12"
         ),
-        "speechocean762": Source(
+        "speechocean762": DataSource(
             name="speechocean762, English of Mandarin speakers",
             licence="free for any use",
             url="https://www.openslr.org/101",
         ),
-        "alphanumeric_duke": Source(name="names and addresses on people's devices", licence="MIT"),
-        "picovoice_intent": Source(name="Picovoice, spoken commands", licence="Apache-2.0"),
-        "precise_community": Source(
+        "alphanumeric_duke": DataSource(
+            name="names and addresses on people's devices", licence="MIT"
+        ),
+        "picovoice_intent": DataSource(name="Picovoice, spoken commands", licence="Apache-2.0"),
+        "precise_community": DataSource(
             name="Precise, wake words and near-misses", licence="public domain or CC, by file"
         ),
-        "ivr_prompts": Source(
+        "ivr_prompts": DataSource(
             name="Asterisk, telephone prompts in five languages", licence="CC BY-SA 3.0"
         ),
-        "swahili_lig": Source(name="read Swahili", licence="MIT"),
-        "yoruba_lig": Source(name="read Yoruba", licence="MIT"),
-        "cherokee": Source(name="read Cherokee", licence="CC0 1.0"),
+        "swahili_lig": DataSource(name="read Swahili", licence="MIT"),
+        "yoruba_lig": DataSource(name="read Yoruba", licence="MIT"),
+        "cherokee": DataSource(name="read Cherokee", licence="CC0 1.0"),
     }
 )
 
 
-SOUND_COLLECTIONS: Mapping[str, Source] = MappingProxyType(
+SOUND_COLLECTIONS: Mapping[str, DataSource] = MappingProxyType(
     {
-        "nonverbal": Source(
+        "nonverbal": DataSource(
             name="Deeply, non-verbal sounds of 400 people", licence="CC BY-NC-ND 4.0"
         ),
     }
@@ -106,21 +108,23 @@ SOUND_COLLECTIONS: Mapping[str, Source] = MappingProxyType(
 """By the name of their folder."""
 
 
-def sources_of(corpora: Sequence[str], width: int) -> tuple[Source, ...]:
+def sources_of(corpora: Sequence[str], width: int) -> tuple[DataSource, ...]:
     """The encoder and the corpora, each with its licence as far as it is known.
 
     Args:
         corpora: Their names.
         width: Of the encoder's states.
     """
-    encoder = ENCODERS.get(width, Source(name="encoder", licence=UNKNOWN_LICENCE))
+    encoder = ENCODERS.get(width, DataSource(name="encoder", licence=UNKNOWN_LICENCE))
     return encoder, *_known(corpora, PUBLIC_CORPORA)
 
 
-def ordinary_sources_of(names: Sequence[str]) -> tuple[Source, ...]:
+def ordinary_sources_of(names: Sequence[str]) -> tuple[DataSource, ...]:
     """Sources of ordinary speech, each with its licence as far as it is known."""
     return _known(names, ORDINARY_SPEECH)
 
 
-def _known(names: Sequence[str], sources: Mapping[str, Source]) -> tuple[Source, ...]:
-    return tuple(sources.get(name, Source(name=name, licence=UNKNOWN_LICENCE)) for name in names)
+def _known(names: Sequence[str], sources: Mapping[str, DataSource]) -> tuple[DataSource, ...]:
+    return tuple(
+        sources.get(name, DataSource(name=name, licence=UNKNOWN_LICENCE)) for name in names
+    )

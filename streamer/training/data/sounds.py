@@ -14,10 +14,11 @@ import soundfile
 
 from streamer.config import Config
 from streamer.errors import InputError
-from streamer.model.bundle import Source
 from streamer.model.features import Waveform, as_waveform, speech_rms
+from streamer.model.manifest import DataSource
 from streamer.pipeline.offline import segments_of
-from streamer.training.augmentation.noise import FAMILIES, white
+from streamer.training.augmentation.noise import FAMILIES
+from streamer.training.augmentation.synthesis import white
 from streamer.training.data.extraction import read_mono
 from streamer.training.data.licences import SOUND_COLLECTIONS
 from streamer.training.data.manifest import Clip
@@ -42,7 +43,7 @@ class Sounds:
     """
 
     clips: tuple[Clip, ...]
-    sources: tuple[Source, ...] = ()
+    sources: tuple[DataSource, ...] = ()
 
 
 def all_sounds(collected: Path | None, *, made_up: int, cache: Path) -> Sounds:
@@ -93,7 +94,7 @@ def read_sounds(where: Path) -> Sounds:
         licence, url = row.get("licence") or UNKNOWN, row.get("url") or ""
         collection = row.get("package") or manifest.parent.name
         sources[collection] = SOUND_COLLECTIONS.get(
-            collection, Source(name=f"sounds of {collection}", licence=licence, url=url)
+            collection, DataSource(name=f"sounds of {collection}", licence=licence, url=url)
         )
     return Sounds(tuple(clips), tuple(sources[name] for name in sorted(sources)))
 

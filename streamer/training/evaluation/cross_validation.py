@@ -1,4 +1,4 @@
-"""How well a recipe does on speakers, or whole corpora, that it has never heard."""
+"""Cross-validation: scores a recipe on unseen speakers or corpora."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from streamer.training.data.sounds import all_sounds, let_through
 from streamer.training.evaluation.protocols import folds
 from streamer.training.evaluation.scoring import Found, PastScores, Scores, Scoring, check_folder
 from streamer.training.heads.recipe import Recipe, choose, fit_recipe
-from streamer.training.heads.speaker import SimulatedPast
+from streamer.training.heads.simulated_sessions import SimulatedPast
 from streamer.training.heads.speech import (
     SPEECH_CLIPS,
     Material,
@@ -140,8 +140,7 @@ def evaluate(  # noqa: PLR0913 - each is a choice of the caller, all but two hav
     learned = EmbeddedClips([*everything, *spoken], extract)  # cached by whole corpora
     rows = sorted(i for fold in divisions for i in fold.test)  # the manifest's order: see the cache
     tested = EmbeddedClips([clips[i] for i in rows], extract)
-    labels = labels_of(clips)
-    scoring = Scoring(variations, labels)
+    scoring = Scoring(variations, labels_of(clips))
     results = []
     for fold in divisions:
         known = [*(clips[i] for i in fold.train), *spoken]
@@ -161,7 +160,7 @@ def evaluate(  # noqa: PLR0913 - each is a choice of the caller, all but two hav
         protocol=protocol,
         recipe=recipe,
         corpora=tuple(sorted({clip.corpus for clip in clips})),
-        labels=labels,
+        labels=labels_of(clips),
         folds=tuple(results),
         scores=scoring.scores(),
         sessions=scoring.sessions(),
@@ -184,7 +183,7 @@ def evaluate_no_speech(  # noqa: PLR0913 - as `evaluate`
     cache: Path = Path(".cache/features"),
     jobs: int | None = None,
 ) -> SpeechFigures:
-    """How well speech is told from noise, music and other sounds, all of them unseen.
+    """Measure how well speech is separated from noise, music and other unseen sounds.
 
     Args:
         manifest: As for `evaluate`, and so are all others but ``sounds``.

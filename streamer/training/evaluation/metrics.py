@@ -1,4 +1,4 @@
-"""How good the probabilities are: recall, calibration, and what refusing to answer would buy."""
+"""Metrics of probabilities: recall, calibration error, risk-coverage."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How well a finished model does on recordings whose emotions are known: one's own, for example."""
+"""Evaluates a finished model on labelled recordings."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from streamer.training.evaluation.metrics import certain
 from streamer.training.evaluation.scoring import Found, PastScores, Scores, Scoring, check_folder
 from streamer.training.heads.logistic import Head
 from streamer.training.heads.recipe import Calibrated
-from streamer.training.heads.speaker import SimulatedPast
+from streamer.training.heads.simulated_sessions import SimulatedPast
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +114,7 @@ def evaluate_model(  # noqa: PLR0913 - each is a choice of the caller, all but t
 
 
 def _classify(bundle: Bundle) -> Calibrated:
-    """What training would have made of it."""
+    """The bundle's head as a `Calibrated`."""
     manifest, head = bundle.manifest, bundle.network.head
     if bundle.voices is None:
         raise ModelError(f"{manifest.name}: knows nothing about voices: train it anew")

@@ -12,7 +12,7 @@ from streamer.training.data.extraction import EmbeddedClips
 from streamer.training.data.manifest import Clip
 from streamer.training.data.utterances import Recorded
 from streamer.training.heads.recipe import Calibrated
-from streamer.training.heads.speaker import Sessions, SimulatedPast, sessions
+from streamer.training.heads.simulated_sessions import Sessions, SimulatedPast, sessions
 
 RATES = (0.1, 1.0, 10.0, 100.0)
 """False alarms an hour of recording, at which it is read off."""
@@ -22,7 +22,7 @@ TESTED = ("angry", "sad", "happy", "fearful")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quiet:
-    """What a model says of ordinary speech, by the probability of each emotion.
+    """A model's answers to ordinary speech, by the probability of each emotion.
 
     Attributes:
         hours: Length of the recordings.
@@ -75,7 +75,7 @@ def earlier(lengths: Sequence[int]) -> Sessions:
 
 
 def measure_quiet(model: Calibrated, recorded: Sequence[Recorded], embed: EmbeddedClips) -> Quiet:
-    """What a model says of ordinary speech, adapted as it goes, under the natural prior.
+    """Classify ordinary speech, adapted as it goes, under the natural prior.
 
     Args:
         model: The model.

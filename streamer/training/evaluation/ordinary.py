@@ -1,4 +1,4 @@
-"""The protocol ``ordinary``: how quiet a recipe is when people just talk, and what it still finds.
+"""The protocol ``ordinary``: a recipe's false alarms on ordinary speech, and its recall.
 
 Two models are trained. One has heard four of five speakers of every corpus and is tested on the
 others; one has heard nothing of some corpora and is tested on these. Both have learned from the
@@ -148,8 +148,7 @@ def evaluate_ordinary(  # noqa: PLR0913 - each is a choice of the caller, all bu
             },
         )
 
-    told = {corpus for corpus, _ in extract.heard}
-    there = {clip.corpus for clip in acted} - told
+    there = {clip.corpus for clip in acted} - {corpus for corpus, _ in extract.heard}
     names = [name for name in unseen or UNSEEN if name in there]
     rest = [clip for clip in acted if clip.corpus not in names]
     seen = rest if unseen else acted
@@ -161,10 +160,13 @@ def evaluate_ordinary(  # noqa: PLR0913 - each is a choice of the caller, all bu
         unseen=measured(rest, [c for c in acted if c.corpus in names]) if names and rest else None,
     )
     if out is not None:
-        with written(out):
-            (out / FIGURES).write_bytes(_JSON.dump_json(result, indent=2, by_alias=True) + b"\n")
-            parts = {"unseen speakers": result.speakers, "unseen corpora": result.unseen}
-            plots.draw_operating(
-                {name: part.found for name, part in parts.items() if part}, out=out
-            )
+        _keep(result, out)
     return result
+
+
+def _keep(result: OrdinaryEvaluation, out: Path) -> None:
+    """Write the figures and their plot."""
+    parts = {"unseen speakers": result.speakers, "unseen corpora": result.unseen}
+    with written(out):
+        (out / FIGURES).write_bytes(_JSON.dump_json(result, indent=2, by_alias=True) + b"\n")
+        plots.draw_operating({name: part.found for name, part in parts.items() if part}, out=out)

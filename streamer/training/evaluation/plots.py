@@ -22,7 +22,7 @@ INCHES = (5.0, 4.4)
 
 
 def check_plots() -> None:
-    """Let pass where plots can be drawn.
+    """Check that plots can be drawn.
 
     Raises:
         ConfigError: matplotlib is not installed.

@@ -1,4 +1,4 @@
-"""Who is trained on and who is tested: speakers are never on both sides."""
+"""Splits clips for training and testing: no speaker is on both sides."""
 
 import random
 from collections.abc import Collection, Sequence

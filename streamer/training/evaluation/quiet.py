@@ -1,4 +1,4 @@
-"""How quiet a finished model is when people just talk: false alerts and certain emotions.
+"""Measures a finished model's false alerts and certain emotions on ordinary speech.
 
 Each recording is a session, as a user would meet it: the program's own voice activity detection,
 speaker adaptation, mood and alert rules.
@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from streamer.analysis.alerts import AlertEngine
 from streamer.config import Config
-from streamer.config.schema import Sensitivity
+from streamer.config.alert_rules import Sensitivity
 from streamer.errors import InputError, NoSpeechError
 from streamer.events import Alert
 from streamer.model.classifier import Classifier
@@ -116,7 +116,7 @@ def evaluate_quiet(
         ordinary: CSV of ordinary speech, see `read_ordinary`.
         use: Only the recordings with this ``use``; empty takes all.
         out: Folder for `figures.json`; None writes nothing.
-        progress: Told the name of each recording.
+        progress: Called with the name of each recording.
 
     Raises:
         InputError: The manifest or a recording cannot be read.
@@ -153,8 +153,8 @@ def _listen(recording: Clip, classifier: Classifier, quiet: SourceQuiet) -> None
         for utterance in utterances(recording.path, classifier, config, progress=heard):
             quiet.add(utterance)
             for name, engine in rules.items():
-                told = engine.add(utterance)
-                quiet.alerts[name] += sum(isinstance(event, Alert) for event in told)
+                events = engine.add(utterance)
+                quiet.alerts[name] += sum(isinstance(event, Alert) for event in events)
     except NoSpeechError:
         return
 

@@ -1,4 +1,4 @@
-"""Clips classified group by group, in one form or after simulated pasts, and what it comes to."""
+"""Scores clips group by group, in several forms or after simulated pasts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from streamer.training.evaluation import plots
 from streamer.training.evaluation.metrics import Metrics, Probabilities, Targets, figures
 from streamer.training.heads.examples import target_indices
 from streamer.training.heads.recipe import Calibrated
-from streamer.training.heads.speaker import SimulatedPast, sessions
+from streamer.training.heads.simulated_sessions import SimulatedPast, sessions
 from streamer.training.output import FIGURES, make_folder, written
 
 DRAWS = 3

@@ -1,4 +1,4 @@
-"""What heads are fitted to: clips in their forms, with targets and weights."""
+"""Builds the examples that heads are fitted to: clips in their forms, targets, weights."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence

@@ -175,8 +175,10 @@ def fit(
     def closure() -> Tensor:
         optimiser.zero_grad()
         logits = F.linear(standard, weight, bias) + bias_of_missing
-        told = logits.log_softmax(dim=1).masked_fill(examples.targets == 0, 0.0)  # no 0 times inf
-        each = -(examples.targets * told).sum(dim=1)
+        log_probabilities = logits.log_softmax(dim=1).masked_fill(
+            examples.targets == 0, 0.0
+        )  # no 0 times inf
+        each = -(examples.targets * log_probabilities).sum(dim=1)
         loss = examples.weights @ each + l2 / 2 * weight.square().sum()
         loss.backward()  # type: ignore[no-untyped-call]
         return loss

@@ -1,4 +1,4 @@
-"""The recipe: from embedded clips to a calibrated head. Training and evaluation share it."""
+"""The training recipe: fits and calibrates a head. Training and evaluation share it."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,14 +26,8 @@ from streamer.training.heads.examples import (
     target_indices,
 )
 from streamer.training.heads.logistic import TEMPERATURES, Head, fit, known_labels
-from streamer.training.heads.speaker import (
-    Sessions,
-    Tuning,
-    classify_sessions,
-    fit_voices,
-    tune_voices,
-    with_choices,
-)
+from streamer.training.heads.simulated_sessions import Sessions, classify_sessions
+from streamer.training.heads.speaker import Tuning, fit_voices, tune_voices, with_choices
 
 BREVITIES = np.linspace(0.0, 2.0, 41)  # that are tried
 
@@ -232,7 +226,7 @@ def choose(
     *,
     heard: Collection[tuple[str, str]] = (),
 ) -> ChosenParameters:
-    """Fit to some of the speakers, and choose on the others.
+    """Fit to some of the speakers, and choose parameters on the others.
 
     Where every corpus has a single speaker there is nobody to hold out: then the choices are made
     on what was fitted, and the confidence will be too high.
@@ -374,7 +368,7 @@ class _Calibration:
 def fit_recipe(
     clips: Sequence[Clip], embed: EmbeddedClips, recipe: Recipe, choices: ChosenParameters
 ) -> Calibrated:
-    """Fit to everybody, as was chosen.
+    """Fit to everybody with the chosen parameters.
 
     Args:
         clips: To learn from.

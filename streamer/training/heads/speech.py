@@ -1,4 +1,4 @@
-"""Speech from no speech: a second head on what the emotions are told from, and how good it is.
+"""Fits and evaluates the speech head: speech against other sounds.
 
 Metrics are about kinds of sounds and speakers that the head never heard: the families and packages
 of sounds, and the speakers, are held out in turn.
@@ -71,7 +71,7 @@ class Material:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechFigures:
-    """How well speech is told from what is none, both unseen.
+    """How well speech is separated from other sounds, both unseen.
 
     Attributes:
         auroc: By form of the speech, against all sounds as they are: how often speech scores

@@ -1,4 +1,4 @@
-"""A change of a model's logits, fitted to a few utterances and measured on utterances left out.
+"""Adapts a model's logits to a few labelled utterances, cross-validated.
 
 A few dozen utterances are far too few to fit thousands of weights anew. So what is fitted is a
 change of the weights that are there, penalised for its size: logistic regression with a Gaussian
@@ -126,7 +126,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """What a change is worth, measured on utterances that had no part in it.
+    """The worth of a change, measured on utterances left out of its fit.
 
     Attributes:
         before: Metrics of the model as it is.
