@@ -3,6 +3,8 @@
 #   docker build --tag streamer .
 #   docker run --rm --network none --user "$(id -u):$(id -g)" --volume "$PWD:/data" streamer file calls/ --csv calls.csv
 #
+# As a server for calls: deploy/compose.yaml.
+#
 # On Linux, pip's usual index brings a torch with CUDA, several GB that nothing here uses. For the CPU build add
 #   --build-arg EXTRA_INDEX=URL      the index of CPU builds that PyTorch's install page names
 FROM python:3.13-slim-trixie AS build
@@ -12,7 +14,8 @@ WORKDIR /source
 COPY . .
 RUN python -m venv /opt/streamer \
     && PIP_EXTRA_INDEX_URL= /opt/streamer/bin/pip install --require-hashes --no-deps --requirement requirements.lock \
-    && /opt/streamer/bin/pip install .
+    && sed -n 's/^\([^ ]*==[^ ;]*\).*/\1/p' requirements-dev.lock > /tmp/versions \
+    && /opt/streamer/bin/pip install --constraint /tmp/versions '.[serve]'
 
 FROM python:3.13-slim-trixie
 RUN apt-get update \

@@ -4,7 +4,7 @@ import queue
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from streamer.sinks.audio_files import EXIT_WAIT_S, AudioSink
 from streamer.sinks.csv_sink import CsvSink
 from streamer.sinks.lines import LineSink
 from streamer.sinks.notify.delivery import NotificationSink
+from streamer.sinks.row import Session
 from streamer.sinks.writer import NonBlockingWriter
 from streamer.types import Mark, State
 
@@ -91,6 +92,8 @@ class LiveSession:
         self._stalled = False  # the disk does not answer, and that was reported
         self._dropped = 0  # events that were not shown, and that was reported
         self._errors = NonBlockingWriter(sys.stderr)
+        self.observers: list[Callable[[Event, Session | None], None]] = []
+        """Told of each event that is shown, on the main thread; they never wait."""
         self.unwritten: list[str] = []
         """After `run`: rows that could not be written, as lines of CSV, and why."""
 
@@ -208,6 +211,8 @@ class LiveSession:
 
     def _show(self, event: Event) -> None:
         """Show an event. That of a row comes here when the row is on disk."""
+        for observer in self.observers:
+            observer(event, self._stream.session)
         if self._lines is not None:
             self._lines.write(event, self._stream.session)
         if self._dashboard is not None:

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -26,9 +27,15 @@ WAIT_S = 60
 
 
 class Serving:
-    """``streamer serve`` as a process."""
+    """``streamer serve`` as a process.
 
-    def __init__(self, folder: Path, *args: str) -> None:
+    Args:
+        folder: Where it runs and writes.
+        args: For the command.
+        trusted: What to trust it by, where it speaks TLS.
+    """
+
+    def __init__(self, folder: Path, *args: str, trusted: ssl.SSLContext | None = None) -> None:
         self.csv = folder / "calls.csv"
         self._errors = (folder / "stderr").open("w")
         self.process = subprocess.Popen(
@@ -44,13 +51,16 @@ class Serving:
         )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
-        found = re.fullmatch(r"listening on http://127\.0\.0\.1:(\d+)\n", line)
+        scheme = "https" if trusted else "http"
+        found = re.fullmatch(rf"listening on {scheme}://127\.0\.0\.1:(\d+)\n", line)
         assert found, (folder / "stderr").read_text()
         self.port = int(found[1])
         self.audiosocket = 0
         if "--audiosocket" in args:
             self.audiosocket = int(self.process.stdout.readline().rpartition(":")[2])
-        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", trust_env=False)
+        self.http = httpx.Client(
+            base_url=f"{scheme}://127.0.0.1:{self.port}", verify=trusted or True, trust_env=False
+        )
         self.wait(lambda: self.http.get("/readyz").status_code == 200)
 
     def close(self) -> None:

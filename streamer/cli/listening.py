@@ -13,7 +13,7 @@ from streamer.errors import ConfigError
 if TYPE_CHECKING:
     from streamer.server.access import Token
 
-NEEDED = ("starlette", "uvicorn", "websockets", "prometheus_client")
+NEEDED = ("starlette", "uvicorn", "websockets", "prometheus_client", "redis")
 
 
 def add_listen(parser: CommandParser, default: str) -> None:
@@ -46,9 +46,25 @@ def add_access(parser: CommandParser) -> argparse._ArgumentGroup:
     return access
 
 
-def check_installed(*more: str) -> None:
+def add_redis_password(parser: CommandParser | argparse._ArgumentGroup) -> None:
+    """Add the file of Redis's password."""
+    parser.add_argument(
+        "--redis-password-file",
+        metavar="FILE",
+        type=user_path,
+        help="Redis's password, which anybody on this machine would see in the address",
+    )
+
+
+def redis_password(args: Namespace) -> str | None:
+    """Redis's password, where one was named. Raises ConfigError where it cannot be read."""
+    path = args.redis_password_file
+    return read_text(path).strip() if path is not None else None
+
+
+def check_installed() -> None:
     """Raise ConfigError where what a server needs is not installed."""
-    if missing := [name for name in (*NEEDED, *more) if find_spec(name) is None]:
+    if missing := [name for name in NEEDED if find_spec(name) is None]:
         raise ConfigError(f"this needs {', '.join(missing)}: pip install 'streamer-emotion[serve]'")
 
 
@@ -72,6 +88,16 @@ def listener(args: Namespace) -> socket.socket:
     if host not in LOOPBACK:
         _check_open(args)
     return bind("--listen", host, port)
+
+
+def loopback_listener(option: str, address: str) -> socket.socket:
+    """An address of this machine alone, bound. Raises ConfigError where it is none."""
+    from streamer.server.access import LOOPBACK
+
+    host, port = split_address(option, address)
+    if host not in LOOPBACK:
+        raise ConfigError(f"{option} {address}: others reach that: expected 127.0.0.1:PORT")
+    return bind(option, host, port)
 
 
 def url(bound: socket.socket, scheme: str) -> str:

@@ -4,11 +4,13 @@ Modules log with ``logging.getLogger(__name__)``. Warnings and errors appear on 
 what the program is doing, ``-vv`` everything. The file rotates: it can be written for weeks.
 """
 
+import json
 import logging
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from io import TextIOWrapper
 from logging.handlers import MemoryHandler, RotatingFileHandler
 from pathlib import Path
@@ -42,6 +44,9 @@ def add_logging(parser: CommandParser) -> None:
         type=user_path,
         help="append what is being done, with times, to this file, which rotates at 5 MB",
     )
+    parser.add_argument(
+        "--log-json", action="store_true", help="write messages as JSON, one a line, for machines"
+    )
 
 
 @contextmanager
@@ -55,11 +60,13 @@ def logging_set_up(args: Namespace) -> Iterator[None]:
     with ExitStack() as stack:
         level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(args.verbose, 2)]
         terminal = logging.StreamHandler(sys.stderr)
-        terminal.setFormatter(_Printable("streamer: %(message)s"))
+        terminal.setFormatter(
+            _JsonLines() if args.log_json else _Printable("streamer: %(message)s")
+        )
         _attach(stack, root, terminal, level)
         if args.log_file is not None:
             file = _log_file(args.log_file)
-            file.setFormatter(_Printable(FILE_FORMAT))
+            file.setFormatter(_JsonLines() if args.log_json else _Printable(FILE_FORMAT))
             _attach(stack, root, file, min(level, logging.INFO))
         before = root.level
         stack.callback(root.setLevel, before)
@@ -92,6 +99,24 @@ class _Printable(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the base class's name
         """The line of a message."""
         return printable(super().formatMessage(record))
+
+
+class _JsonLines(logging.Formatter):
+    """A JSON object a line: ``time``, ``level``, ``logger``, ``message``, where known ``call``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line of a message."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if (call := getattr(record, "call", None)) is not None:
+            line["call"] = call
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
 
 
 def _attach(stack: ExitStack, root: logging.Logger, handler: logging.Handler, level: int) -> None:

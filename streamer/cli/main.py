@@ -26,6 +26,7 @@ from streamer.cli import (
     run,
     serve,
     train,
+    wallboard,
 )
 from streamer.cli.logs import add_logging, logging_set_up
 from streamer.cli.parser import CommandParser, Namespace
@@ -52,7 +53,7 @@ class CommandModule(Protocol):
 
 
 GROUPS: dict[str, tuple[CommandModule, ...]] = {
-    "listen and analyse": (run, file, serve, report, export),
+    "listen and analyse": (run, file, serve, wallboard, report, export),
     "set up": (devices, check, config, models, enrol),
     "build models": (train, finetune, average, evaluate, card, adapt, bench),
 }

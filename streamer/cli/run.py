@@ -1,6 +1,7 @@
 """``streamer run``: analyse a microphone, a recording or a pipe while it is heard."""
 
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
@@ -22,6 +23,8 @@ from streamer.cli.parser import CommandParser, Namespace, channels, positive_flo
 from streamer.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import Console
 
     from streamer.audio.sources import Source
@@ -88,6 +91,13 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--ascii", action="store_true", help="draw the dashboard with ASCII characters alone"
     )
+    parser.add_argument(
+        "--wallboard",
+        metavar="HOST:PORT",
+        nargs="?",
+        const="127.0.0.1:8766",
+        help="show the calls on a page, too, for this machine alone (default: 127.0.0.1:8766)",
+    )
     add_call_gap(parser)
     add_output(parser)
     add_model(parser)
@@ -135,6 +145,9 @@ def execute(args: Namespace) -> int:
             duration=args.duration,
             stays=True,
         )
+        if args.wallboard is not None:
+            url = stack.enter_context(_wallboard(args.wallboard, config, session))
+            print(f"wallboard on {url}", file=sys.stderr, flush=True)
         for_people = sys.stderr if args.json or rows_on_stdout else sys.stdout
         stack.callback(_print_summary, session, for_people)
         if dashboard is not None:
@@ -169,6 +182,29 @@ def _lines(args: Namespace, config: "Config", *, rows: bool) -> "LineSink":
     if rows:
         return CsvLines(excel=config.output.excel)
     return JsonLines() if args.json else PlainLines()
+
+
+@contextmanager
+def _wallboard(address: str, config: "Config", session: "LiveSession") -> "Iterator[str]":
+    """Show a session on a page while the context lasts; gives its address.
+
+    Raises:
+        ConfigError: The address cannot be used, or others reach it.
+    """
+    from streamer.cli.listening import check_installed, loopback_listener
+
+    check_installed()
+    from streamer.server.access import Access
+    from streamer.server.wallboard.background import BackgroundWallboard
+    from streamer.server.wallboard.events import SessionEvents
+
+    wallboard = BackgroundWallboard(loopback_listener("--wallboard", address), Access())
+    wallboard.start()
+    session.observers.append(SessionEvents(wallboard.take, config.audio.streams))
+    try:
+        yield wallboard.url
+    finally:
+        wallboard.stop()
 
 
 def _print_summary(session: "LiveSession", file: TextIO) -> None:

@@ -1,12 +1,15 @@
 """``streamer serve``: analyse the calls that a telephone system sends."""
 
 import logging
+from typing import TYPE_CHECKING
 
 from streamer.cli.listening import (
     add_access,
     add_listen,
+    add_redis_password,
     check_installed,
     listener,
+    redis_password,
     tls_files,
     url,
 )
@@ -22,11 +25,20 @@ from streamer.cli.parser import CommandParser, Namespace, positive_float, positi
 from streamer.cli.telephony import access_of, add_systems, audiosocket
 from streamer.errors import ConfigError, OutputError
 
+if TYPE_CHECKING:
+    from streamer.server.outside import Outside
+
 logger = logging.getLogger(__name__)
 
 NAME = "serve"
 SUMMARY = "take calls over a network, as a telephone system sends them"
 EXAMPLE = "streamer serve --listen 127.0.0.1:8765 --csv calls.csv"
+
+
+DAY_S = 86_400.0
+
+LIVE_S = 3_600.0
+"""How long events stay in Redis at least: the wallboard is made of them."""
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -43,6 +55,27 @@ def add_arguments(parser: CommandParser) -> None:
     add_model(parser)
     access = add_access(parser)
     add_systems(parser, access)
+    outside = parser.add_argument_group("to the outside")
+    outside.add_argument(
+        "--publish",
+        metavar="URL",
+        help="write all events to Redis Streams, for other systems and streamer wallboard: "
+        "redis://HOST:PORT",
+    )
+    add_redis_password(outside)
+    outside.add_argument(
+        "--on-call-start",
+        metavar="PROGRAM|URL",
+        help="run a program, or send a POST, when a call begins, so that people can be told that "
+        "they are analysed",
+    )
+    outside.add_argument(
+        "--keep",
+        metavar="DAYS",
+        type=days,
+        help="remove rows and published events after so many days; 0 writes no rows at all "
+        "(default: keep them)",
+    )
     limits = parser.add_argument_group("limits")
     limits.add_argument(
         "--max-calls",
@@ -75,6 +108,11 @@ def add_arguments(parser: CommandParser) -> None:
     )
 
 
+def days(text: str) -> float:
+    """A number of days, 0 for none."""
+    return 0.0 if text == "0" else positive_float(text)
+
+
 def execute(args: Namespace) -> int:
     """Serve until SIGTERM or Ctrl-C."""
     check_installed()
@@ -89,10 +127,11 @@ def execute(args: Namespace) -> int:
     bound = listener(args)
     access = access_of(args)
     config = load_config(args).config
-    csv = csv_path(config)
+    csv = None if args.keep == 0 else csv_path(config)
     if is_stdout(csv):
         raise ConfigError("--csv -: got standard output, expected a file; events are on /events")
     check_before_loading(config, csv)
+    outside = _outside(args)
     urls = [url(bound, "https" if tls else "http")]
     tcp = audiosocket(args)
     if tcp is not None:
@@ -103,6 +142,7 @@ def execute(args: Namespace) -> int:
             engine,
             bound,
             access=access,
+            outside=outside,
             limits=Limits(calls=args.max_calls, idle_s=args.idle, ahead_s=args.ahead),
             drain_s=args.drain,
             tls=tls,
@@ -119,3 +159,21 @@ def execute(args: Namespace) -> int:
     if left:
         raise OutputError("not all rows and alerts could be written")
     return 0
+
+
+def _outside(args: Namespace) -> "Outside":
+    """Who is told of calls besides, and how long they are kept."""
+    from streamer.server.call_notice import CallNotice
+    from streamer.server.outside import Outside
+    from streamer.server.redis.publisher import RedisPublisher
+    from streamer.server.redis.streams import connect, shown
+
+    keep_s = None if args.keep is None else args.keep * DAY_S
+    publisher = None
+    if args.publish is not None:
+        redis = connect(args.publish, redis_password(args))
+        publisher = RedisPublisher(
+            redis, shown(args.publish), None if keep_s is None else max(keep_s, LIVE_S)
+        )
+    notice = CallNotice(args.on_call_start) if args.on_call_start is not None else None
+    return Outside(publisher, notice, keep_s or None)

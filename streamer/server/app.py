@@ -4,39 +4,39 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from secrets import token_hex
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from streamer.errors import OutputError
 from streamer.server.access import Access, Role
 from streamer.server.connection import Connection, Limits
 from streamer.server.endpoints import ENDPOINTS, Asked, Endpoint
 from streamer.server.engine import Engine
-from streamer.server.hub import Hub, Viewer
+from streamer.server.hub import Hub
+from streamer.server.outside import Outside
 from streamer.server.protocols.audiosocket import AudioSocketCodec
 from streamer.server.protocols.base import Codec, ProtocolError
 from streamer.server.sockets import SPARE_CONNECTIONS, BoundedHttp
 from streamer.server.transport import TcpTransport, Transport, WebSocketTransport
-from streamer.server.wallboard.background import QuietUvicorn
+from streamer.server.viewing import Viewing
+from streamer.server.wallboard.background import web_server
 from streamer.server.wallboard.feed import Board
 from streamer.server.wallboard.routes import Wallboard
 
 logger = logging.getLogger(__name__)
 
-MAX_VIEWERS = 50
-
 TRY_AGAIN = 1013
 """Code with which a connection is closed that can be served later (IANA)."""
 
-HEARTBEAT_S = 5.0
-"""How often a viewer hears of a server in which nothing happens."""
+SIGN_S = 2.0
+"""How often wallboards hear that this server is there."""
 
 POLL_S = 0.1
 """How often the end and the disk are looked after."""
@@ -53,13 +53,17 @@ class Server:
         access: Who gets in.
         limits: What a peer may ask for.
         name: Of this server; of no other, and of none before it.
+        outside: Who is told of calls besides, and how long they are kept.
     """
 
-    def __init__(self, engine: Engine, access: Access, limits: Limits, name: str) -> None:
+    def __init__(
+        self, engine: Engine, access: Access, limits: Limits, name: str, outside: Outside
+    ) -> None:
         self._engine = engine
         self._access = access
         self._limits = limits
         self._hub = Hub(name, lambda: engine.queue.dropped_partials, lambda: len(engine.queue))
+        self._outside = outside
         self._board = Board()
         self._hub.listeners.append(self._board.take)
         self._wallboard = Wallboard(self._board, access, self._acknowledge)
@@ -75,8 +79,8 @@ class Server:
                 *(WebSocketRoute(path, self._calls(each)) for path, each in ENDPOINTS.items()),
                 Route("/healthz", self._healthz),
                 Route("/readyz", self._readyz),
-                Route("/metrics", self._metrics),
-                Route("/events", self._events),
+                *Viewing(self._hub, self._access).routes(),
+                Route("/v1/calls/{call}", self._delete, methods=["DELETE"]),
                 *self._wallboard.routes(),
             ]
         )
@@ -98,6 +102,8 @@ class Server:
         """
         self._engine.start()
         showing = asyncio.create_task(self._board.run())
+        self._outside.start(self._hub, self._engine.csv)
+        signing = asyncio.create_task(self._sign())
         while not self._draining and self._engine.failure is None:
             await asyncio.sleep(POLL_S)
             self._warn()
@@ -108,10 +114,19 @@ class Server:
         await self._wait_for_calls(LAST_ROWS_S)
         left = await asyncio.to_thread(self._engine.stop)
         self._warn()
+        signing.cancel()
+        self._hub.sign("server_ended")
+        left += await self._outside.stop()
         self._hub.close()
         self._board.close()
         await showing
         return left
+
+    async def _sign(self) -> None:
+        """Give signs of life."""
+        while True:
+            self._hub.sign()
+            await asyncio.sleep(SIGN_S)
 
     async def _wait_for_calls(self, timeout_s: float, hurry: asyncio.Event | None = None) -> None:
         ends_at = asyncio.get_running_loop().time() + timeout_s
@@ -121,7 +136,7 @@ class Server:
             await asyncio.sleep(POLL_S)
 
     def _warn(self) -> None:
-        for warning in self._engine.drain_warnings():
+        for warning in (*self._engine.drain_warnings(), *self._outside.drain_warnings()):
             logger.warning("%s", warning)
 
     # --- calls ----------------------------------------------------------------------------------
@@ -199,8 +214,26 @@ class Server:
         return None
 
     async def _acknowledge(self, event: dict[str, str]) -> None:
-        shown = self._hub.show(event["call"], event)
-        logger.info("call %s: alert acknowledged: %s", shown["call"], shown["alert"])
+        call = event["call"]
+        self._hub.show(call, event)
+        logger.info("call %s: alert acknowledged: %s", call, event["alert"], extra={"call": call})
+        await self._outside.written()
+
+    async def _delete(self, request: Request) -> Response:
+        """Remove all that is kept of a call."""
+        if (refusal := self._access.refusal(request.headers, Role.DELETE)) is not None:
+            return PlainTextResponse(refusal, 403)
+        call = request.path_params["call"]
+        known = self._board.state.calls.get(call)
+        if known is not None and known.status == "live":
+            return PlainTextResponse("the call is in progress", 409)
+        self._hub.show(call, {"event": "call_deleted"})
+        try:
+            removed = await self._outside.delete(call)
+        except OutputError as error:
+            return PlainTextResponse(f"not all of it could be removed: {error}", 500)
+        logger.info("call %s: deleted, %d rows", call, removed["rows"], extra={"call": call})
+        return JSONResponse(removed)
 
     # --- viewers and operators ------------------------------------------------------------------
 
@@ -214,41 +247,6 @@ class Server:
         reason = self._unready()
         return PlainTextResponse(reason or "ready", 503 if reason else 200)
 
-    async def _metrics(self, request: Request) -> Response:
-        if (refusal := self._access.refusal(request.headers, Role.VIEW)) is not None:
-            return PlainTextResponse(refusal, 403)
-        return Response(self._hub.metrics(), media_type="text/plain; version=0.0.4")
-
-    async def _events(self, request: Request) -> Response:
-        if (refusal := self._access.refusal(request.headers, Role.VIEW)) is not None:
-            return PlainTextResponse(refusal, 403)
-        if len(self._hub.viewers) >= MAX_VIEWERS:
-            return PlainTextResponse(f"{MAX_VIEWERS} viewers watch, more are not allowed", 503)
-        viewer = Viewer()
-        self._hub.viewers.add(viewer)
-        return StreamingResponse(
-            self._lines_for(viewer),
-            media_type="text/event-stream",
-            headers={"cache-control": "no-store"},
-        )
-
-    async def _lines_for(self, viewer: Viewer) -> AsyncIterator[str]:
-        """Server-sent events, until the viewer goes or the server ends."""
-        try:
-            yield ": streamer\n\n"
-            while True:
-                try:
-                    async with asyncio.timeout(HEARTBEAT_S):
-                        line = await viewer.lines.get()
-                except TimeoutError:
-                    yield ": alive\n\n"
-                    continue
-                if line is None:
-                    return
-                yield f"data: {line}\n\n"
-        finally:
-            self._hub.viewers.discard(viewer)
-
 
 async def serve(  # noqa: PLR0913 - what to serve, where, to whom, and how it ends
     engine: Engine,
@@ -256,6 +254,7 @@ async def serve(  # noqa: PLR0913 - what to serve, where, to whom, and how it en
     *,
     access: Access,
     limits: Limits,
+    outside: Outside,
     drain_s: float,
     tls: tuple[str, str] | None = None,
     audiosocket: socket.socket | None = None,
@@ -268,6 +267,7 @@ async def serve(  # noqa: PLR0913 - what to serve, where, to whom, and how it en
         listener: Bound.
         access: Who gets in.
         limits: What a peer may ask for.
+        outside: Who is told of calls besides, and how long they are kept.
         drain_s: How long calls in progress may go on after the signal.
         tls: The files of certificate and key; None for none.
         audiosocket: Bound, for calls of Asterisk over TCP; None for none.
@@ -277,22 +277,15 @@ async def serve(  # noqa: PLR0913 - what to serve, where, to whom, and how it en
         What is not in the CSV and not delivered, in lines for people.
     """
     name = f"{socket.gethostname()}:{listener.getsockname()[1]}-{token_hex(2)}"
-    server = Server(engine, access, limits, name)
-    config = uvicorn.Config(
+    server = Server(engine, access, limits, name, outside)
+    web = web_server(
         server.app(),
+        tls,
         http=BoundedHttp.limited_to(limits.calls + SPARE_CONNECTIONS),
         ws="websockets-sansio",
         ws_max_size=limits.message_bytes,
         ws_per_message_deflate=False,
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=5,
-        ssl_certfile=tls[0] if tls else None,
-        ssl_keyfile=tls[1] if tls else None,
     )
-    web = QuietUvicorn(config)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: loop.call_soon_threadsafe(server.stop))

@@ -124,12 +124,17 @@ class Connection:
     def _refuse(self, reason: str) -> tuple[int, str]:
         """Say why it is cut; returns code and reason."""
         self._hub.refused.inc()
-        logger.warning("%s: cut: %s", self._name, reason)
+        logger.warning("%s: cut: %s", self._name, reason, extra=self._extra)
         return REFUSED, reason
 
     @property
     def _name(self) -> str:
         return f"call {self._call.id}" if self._call is not None else "connection without a call"
+
+    @property
+    def _extra(self) -> dict[str, str]:
+        """What a log that is read by machines has besides the line."""
+        return {"call": self._call.id} if self._call is not None else {}
 
     async def _receive(self) -> None:
         while (message := await self._transport.receive()) is not None:
@@ -167,8 +172,9 @@ class Connection:
         self._began = time.monotonic()
         self._hub.calls.inc()
         self._hub.begun.inc()
+        self._hub.call_begins(call.id, start)
         self._pump = asyncio.create_task(self._show_events(call))
-        logger.info("call %s: begins, %s", call.id, ", ".join(start.channels))
+        logger.info("%s: begins, %s", self._name, ", ".join(start.channels), extra=self._extra)
 
     async def _push(self, pcm: Pcm) -> None:
         self._gathered.append(pcm)
@@ -212,13 +218,13 @@ class Connection:
         if self._pump is not None:
             _, late = await asyncio.wait([self._pump], timeout=ROWS_TIMEOUT_S)
             if late:
-                logger.warning("%s: its last rows are written later", self._name)
+                logger.warning("%s: its last rows are written later", self._name, extra=self._extra)
         self._hub.calls.dec()
         if late_s := self._codec.late_s:
             self._hub.late_s.inc(late_s)
             logger.warning("%s: %.2f s of audio came too late", self._name, late_s)
         self._hub.show(self._call.id, {"event": "call_ended"})
-        logger.info("%s: ended", self._name)
+        logger.info("%s: ended", self._name, extra=self._extra)
 
     async def _show_events(self, call: Call) -> None:
         self._hub.show(call.id, {"event": "call_begun", "channels": list(call.channels)})
@@ -255,4 +261,4 @@ class Connection:
                         pass  # what it had sent before it knew
                 await self._transport.close(code, reason)
         except TimeoutError:
-            logger.warning("%s: its peer reads nothing", self._name)
+            logger.warning("%s: its peer reads nothing", self._name, extra=self._extra)

@@ -4,19 +4,18 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from streamer.events import Alert, Event, UtteranceStarted
-from streamer.sinks.lines import json_values
+from streamer.server.call_notice import CallNotice
+from streamer.server.protocols.base import CallStart
+from streamer.server.wallboard.events import Shown, shown_values
 from streamer.sinks.row import Session
-from streamer.types import SAMPLE_RATE, Utterance
+from streamer.types import Utterance
 
-Shown: TypeAlias = dict[str, Any]
-"""An event of a call as others see it: a JSON object."""
-
-PASSING: Final = ("rolling", "speech")
+PASSING_KINDS: Final = ("rolling", "speech", "server")
 """Kinds of events that a later one supersedes; only whoever draws the present needs them."""
 
 MAX_LINES = 1000
@@ -31,15 +30,13 @@ class Viewer:
 
     def __init__(self) -> None:
         self.lines: asyncio.Queue[str | None] = asyncio.Queue(MAX_LINES + 1)  # room for the end
-        self.dropped = 0
-        """Lines that did not fit."""
 
-    def offer(self, line: str) -> None:
-        """Take a line; never waits."""
-        if self.lines.qsize() < MAX_LINES:
+    def offer(self, line: str) -> bool:
+        """Take a line, unless too many wait already; never waits."""
+        fits = self.lines.qsize() < MAX_LINES
+        if fits:
             self.lines.put_nowait(line)
-        else:
-            self.dropped += 1
+        return fits
 
     def end(self) -> None:
         """Say that no line follows."""
@@ -61,6 +58,8 @@ class Hub:
     ) -> None:
         self.name = name
         self.viewers: set[Viewer] = set()
+        self.notice: CallNotice | None = None
+        """Told of each call that begins."""
         self.listeners: list[Callable[[Shown], None]] = []
         """Told of every event, on the loop; they never wait."""
         self._registry = CollectorRegistry()
@@ -86,12 +85,24 @@ class Hub:
             buckets=BUCKETS,
             registry=registry,
         )
-        dropped = Gauge(
-            "streamer_partials_dropped", "Partial results that gave way.", registry=registry
+        self._latency = Histogram(
+            "streamer_latency_seconds",
+            "Time from the last speech of an utterance to its row on disk.",
+            buckets=BUCKETS,
+            registry=registry,
         )
-        dropped.set_function(partials_dropped)
-        queue = Gauge("streamer_queue", "Utterances that wait.", registry=registry)
-        queue.set_function(waiting)
+        self._lines_dropped = Counter(
+            "streamer_lines_dropped",
+            "Events that a viewer was too slow for.",
+            registry=registry,
+        )
+        self.gauge("streamer_partials_dropped", "Partial results that gave way.", partials_dropped)
+        self.gauge("streamer_queue", "Utterances that wait.", waiting)
+        self.gauge("streamer_viewers", "Viewers of all events.", lambda: len(self.viewers))
+
+    def gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
+        """Show a figure that is asked for when somebody looks."""
+        Gauge(name, text, registry=self._registry).set_function(value)
 
     def metrics(self) -> bytes:
         """All figures, in Prometheus's text format."""
@@ -109,26 +120,37 @@ class Hub:
                 self._rows.inc()
                 self._unclassified.inc(event.prediction is None)
                 self._inference.observe(event.compute_ms / 1000)
+                if event.latency_ms is not None:
+                    self._latency.observe(event.latency_ms / 1000)
             case Alert():
                 self._alerts.inc()
-            case UtteranceStarted():
-                start_s = round(event.start / SAMPLE_RATE, 3)
-                self.show(call, {"event": "speech", "channel": event.channel, "start_s": start_s})
-        values = json_values(event, session)
+        values = shown_values(event, session)
         if values is not None:
             self.show(call, values)
-        return values
+        return None if isinstance(event, UtteranceStarted) else values
 
     def show(self, call: str, values: Mapping[str, object]) -> Shown:
         """Show everybody an event, with the call and the server that it is of; returns that."""
         shown = self.stamp({**values, "call": call})
         for listener in self.listeners:
             listener(shown)
-        if self.viewers and shown["event"] not in PASSING:
+        if self.viewers and shown["event"] not in PASSING_KINDS:
             text = json.dumps(shown)
             for viewer in self.viewers:
-                viewer.offer(text)
+                if not viewer.offer(text):
+                    self._lines_dropped.inc()
         return shown
+
+    def call_begins(self, call: str, start: CallStart) -> None:
+        """Tell those who wait for it that a call is analysed from now on."""
+        if self.notice is not None:
+            self.notice.begun(call, start)
+
+    def sign(self, event: str = "server") -> None:
+        """Say that this server is there, or, with ``server_ended``, that it is so no more."""
+        shown = self.stamp({"event": event})
+        for listener in self.listeners:
+            listener(shown)
 
     def stamp(self, values: Mapping[str, object]) -> Shown:
         """An event with the server that it is of, and when it was."""

@@ -112,14 +112,15 @@ class CsvLog:
         Raises:
             OutputError: Some of it is not on disk; it waits for the next attempt.
         """
-        if not self._waiting:
-            return
-        self._follow()
-        with self._locked(self._file):
-            if os.fstat(self._file).st_size == 0:  # as logrotate's copytruncate leaves it
-                self._append(self._file, [self._form.header(self._columns)])
-                self._notices.append(f"{self.path}: was emptied; rows go on below a new header")
-            self._append(self._file, self._waiting)
+        while self._waiting:
+            self._follow()
+            with locked(self._file, self.path):
+                if self._is_elsewhere():
+                    continue  # replaced while the lock was waited for
+                if os.fstat(self._file).st_size == 0:  # as logrotate's copytruncate leaves it
+                    self._append(self._file, [self._form.header(self._columns)])
+                    self._notices.append(f"{self.path}: was emptied; rows go on below a new header")
+                self._append(self._file, self._waiting)
 
     def sync(self) -> None:
         """Sync what was written since the last time.
@@ -176,6 +177,13 @@ class CsvLog:
             raise
         return file
 
+    def _is_elsewhere(self) -> bool:
+        """Whether the file at the path is not the one that is open."""
+        try:
+            return not os.path.samestat(os.fstat(self._file), self.path.stat())
+        except OSError:
+            return True
+
     def _follow(self) -> None:
         """Go on at the path where the file is no longer there: what is written to it is lost."""
         ours = os.fstat(self._file)
@@ -204,7 +212,7 @@ class CsvLog:
 
     def _prepare(self, file: int) -> None:
         """Write or check the header, and mend what an earlier run left unfinished."""
-        with self._locked(file):
+        with locked(file, self.path):
             if os.fstat(file).st_size == 0:
                 self._append(file, [self._form.header(self._columns)])
                 return
@@ -251,22 +259,6 @@ class CsvLog:
         finally:
             self._unsynced = self._unsynced or not self._sync
             del lines[:count]
-
-    @contextmanager
-    def _locked(self, file: int) -> Iterator[None]:
-        """Keep other processes that append to the same file out; never wait for them for long."""
-        if fcntl is None:
-            yield
-            return
-        gives_up_at = time.monotonic() + LOCK_S
-        while not _lock(file):
-            if time.monotonic() > gives_up_at:
-                raise OutputError(f"{self.path}: another program keeps it locked")
-            time.sleep(LOCK_POLL_S)
-        try:
-            yield
-        finally:
-            fcntl.flock(file, fcntl.LOCK_UN)
 
     def _error(self, error: OSError) -> OutputError:
         return OutputError(f"{self.path}: cannot be written: {error.strerror}")
@@ -352,6 +344,27 @@ def _sync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(file)
+
+
+@contextmanager
+def locked(file: int, path: Path) -> Iterator[None]:
+    """Keep others that append to the same file out; never wait for them for long.
+
+    Raises:
+        OutputError: Another program keeps it locked.
+    """
+    if fcntl is None:
+        yield
+        return
+    gives_up_at = time.monotonic() + LOCK_S
+    while not _lock(file):
+        if time.monotonic() > gives_up_at:
+            raise OutputError(f"{path}: another program keeps it locked")
+        time.sleep(LOCK_POLL_S)
+    try:
+        yield
+    finally:
+        fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def _lock(file: int) -> bool:

@@ -34,6 +34,14 @@ class Simulation:
                 "channels": ["customer", "agent"],
             }  # fmt: skip
 
+    def length(self, call: str) -> float:
+        """How long a call is so far, in seconds."""
+        return self._at[call]
+
+    def number(self, call: str) -> int:
+        """The number of the last utterance of a call."""
+        return self._number[call]
+
     def utterance(self, call: str, channel: str, emotion: str | None = None) -> list[Event]:
         """Somebody says something: its beginning, partial results, its end."""
         rng = self._random

@@ -186,6 +186,23 @@ def test_a_viewer_sees_all_calls(shared):
     assert any(line["event"] == "utterance" for line in seen)
 
 
+def test_a_viewer_sees_all_calls_over_a_websocket(shared):
+    """The same events; one who goes is forgotten."""
+    with shared.connect("/events") as viewer:
+        with shared.connect() as socket:
+            send(socket, Header(SAMPLE_RATE, call="c-8"), voices(6))
+            socket.send(END)
+            lines(socket)
+        kinds = set()
+        while "call_ended" not in kinds:
+            event = json.loads(viewer.recv(WAIT_S))
+            kinds |= {event["event"]} if event["call"] == "c-8" else set()
+        assert {"call_begun", "utterance", "mood"} <= kinds
+        assert "rolling" not in kinds
+        assert shared.figure("streamer_viewers") == 1
+    shared.wait(lambda: shared.figure("streamer_viewers") == 0)
+
+
 @pytest.mark.parametrize(
     ("args", "reason"),
     [

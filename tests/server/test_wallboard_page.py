@@ -265,7 +265,7 @@ def test_who_may_do_what():
     )
     served = wallboard(*tokens)
     calls = some_calls(served)
-    asked = {"call": "c-1001", "alert": f"customer/{calls._number['c-1001']}/angry customer"}
+    asked = {"call": "c-1001", "alert": f"customer/{calls.number('c-1001')}/angry customer"}
 
     def answer(token):
         headers = {"Authorization": f"Bearer {token}"}

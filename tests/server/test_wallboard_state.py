@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.server.wallboard.state import (
+from streamer.server.wallboard.reducer import (
     ENDED_S,
     LOST_S,
     MAX_ALERTS,
@@ -16,10 +16,10 @@ from streamer.server.wallboard.state import (
     MOODS,
     SERVER_S,
     UNSEEN_S,
-    BoardState,
     expire,
     reduce,
 )
+from streamer.server.wallboard.state import BoardState
 
 BEGUN = {"event": "call_begun", "call": "c", "server": "s", "at": 100.0, "channels": ["a", "b"]}
 
@@ -35,8 +35,9 @@ def after(*events: dict, now=100.0, state=None):
 def said(channel, start, end, emotion="angry", **more: object):
     """An utterance."""
     return {
-        "event": "utterance", "channel": channel, "utterance": 1, "start_s": start, "end_s": end,
-        "emotion": emotion, "confidence": 0.9, "uncertain": False, "mood": -0.8, **more,
+        "event": "utterance", "channel": channel, "utterance": 1 + int(start),
+        "start_s": start, "end_s": end, "emotion": emotion, "confidence": 0.9,
+        "uncertain": False, "mood": -0.8, **more,
     }  # fmt: skip
 
 
@@ -85,6 +86,13 @@ def test_nobody_speaks_is_no_utterance():
     assert state.calls["c"].channels[0].heard.emotion == "angry"
 
 
+def test_what_comes_too_late_does_not_open_an_utterance_again():
+    """Partial results travel on another way than utterances, and may be overtaken."""
+    state = after(BEGUN, said("a", 1, 2))
+    late = {"channel": "a", "utterance": 2, "end_s": 1.5, "start_s": 1.0, "emotion": "sad"}
+    assert after({"event": "speech", **late}, {"event": "rolling", **late}, state=state) is state
+
+
 def test_an_alert_is_acknowledged_once():
     """Who did so first stays; of an alert that is not there nothing comes."""
     state = after(BEGUN, alert())
@@ -124,6 +132,9 @@ def test_a_wallboard_may_join_in_the_middle():
     """A call begins with its first event; the end of an unknown one is nothing."""
     assert after(said("a", 1, 2)).calls["c"].channels[0].utterances == 1
     assert not after({"event": "call_ended"}).calls
+    again = after(BEGUN, said("a", 1, 2), alert(), BEGUN)
+    assert again.calls["c"].unseen  # a peer that has connected again
+    assert not again.calls["c"].utterances
     assert not after(BEGUN, {"event": "call_deleted"}).calls
 
 

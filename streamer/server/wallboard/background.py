@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -13,8 +14,8 @@ from starlette.applications import Starlette
 from streamer.errors import OutputError
 from streamer.server.access import Access
 from streamer.server.wallboard.feed import Board
+from streamer.server.wallboard.reducer import Message
 from streamer.server.wallboard.routes import Wallboard
-from streamer.server.wallboard.state import Message
 
 STOP_S = 5.0
 """How long the end waits for viewers and the thread."""
@@ -72,16 +73,7 @@ class BackgroundWallboard:
 
     async def _serve(self) -> None:
         wallboard = Wallboard(self._board, self._access, self._acknowledge)
-        self._web = QuietUvicorn(
-            uvicorn.Config(
-                Starlette(routes=wallboard.routes()),
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=1,
-            )
-        )
+        self._web = web_server(Starlette(routes=wallboard.routes()), None)
         showing = asyncio.create_task(self._board.run())
         self._loop.call_soon(self._ready.set)
         await self._web.serve(sockets=[self._listener])
@@ -90,6 +82,28 @@ class BackgroundWallboard:
 
     async def _acknowledge(self, event: dict[str, str]) -> None:
         self._board.take(event)
+
+
+def web_server(app: Starlette, tls: tuple[str, str] | None, **more: Any) -> "QuietUvicorn":  # noqa: ANN401 - what uvicorn takes
+    """A web server that logs no request, since addresses and headers may hold secrets.
+
+    Args:
+        app: Answers requests.
+        tls: The files of certificate and key; None for none.
+        more: What uvicorn is told besides.
+    """
+    config = uvicorn.Config(
+        app,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=2,
+        ssl_certfile=tls[0] if tls else None,
+        ssl_keyfile=tls[1] if tls else None,
+        **more,
+    )
+    return QuietUvicorn(config)
 
 
 class QuietUvicorn(uvicorn.Server):

@@ -12,13 +12,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict, fields
 from typing import Any, Final
 
-from streamer.server.wallboard.state import (
-    BoardCall,
-    BoardState,
-    Message,
-    expire,
-    reduce,
-)
+from streamer.server.wallboard.reducer import SERVER_S, Message, expire, reduce
+from streamer.server.wallboard.state import BoardCall, BoardState
 
 logger = logging.getLogger(__name__)
 
@@ -42,16 +37,21 @@ class Board:
     """Keeps the state of all calls and shows viewers what changes. On the loop.
 
     Args:
+        server_s: After so long without a sign of life, a server counts as lost.
         clock: Tells the time, in seconds since 1970.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, server_s: float = SERVER_S, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._server_s = server_s
         self._clock = clock
         self._shown = BoardState()  # what viewers know
         self._viewers: set[asyncio.Queue[bytes]] = set()
         self._behind: set[asyncio.Queue[bytes]] = set()
         self._changed = asyncio.Event()
         self._closed = False
+        self._notice = ""
         self.state = BoardState()
         """What is known now."""
 
@@ -60,9 +60,25 @@ class Board:
         """How many watch."""
         return len(self._viewers)
 
-    def take(self, event: Message) -> None:
-        """Take an event in; viewers see it at the next tick."""
-        self._become(reduce(self.state, event, self._clock()))
+    def now(self) -> float:
+        """Its time, in seconds since 1970."""
+        return self._clock()
+
+    def take(self, event: Message, at: float | None = None) -> None:
+        """Take an event in; viewers see it at the next tick.
+
+        Args:
+            event: What happened.
+            at: When it did, in seconds since 1970; None for now.
+        """
+        self._become(reduce(self.state, event, self._clock() if at is None else at))
+
+    def notice(self, text: str) -> None:
+        """Have the page say that something is amiss; empty where nothing is."""
+        if text != self._notice:
+            self._notice = text
+            for viewer in self._viewers:
+                self._offer(viewer, _line({"type": "notice", "text": text}))
 
     def close(self) -> None:
         """End the lines of all viewers, and `run`."""
@@ -83,7 +99,7 @@ class Board:
                 pass
             if loop.time() >= expires_at:
                 expires_at = loop.time() + EXPIRE_S
-                self._become(expire(self.state, self._clock()))
+                self._become(expire(self.state, self._clock(), self._server_s))
             if self._changed.is_set():
                 self._changed.clear()
                 self._show()
@@ -152,6 +168,7 @@ class Board:
             {
                 "type": "snapshot",
                 "now": self._clock(),
+                "notice": self._notice,
                 "calls": {call.id: _fields(call, _SHOWN) for call in state.calls.values()},
                 "servers": [asdict(server) for server in state.servers.values()],
             }

@@ -146,7 +146,8 @@ class Delivery:
         return self._abandoned.wait(min(left, LAST_BACK_OFF_S) if shortened else left)
 
     def _warn(self, message: Mapping[str, Value], why: str) -> None:
-        what = f"alert {message['rule']!r} not delivered to {self._receiver.name}"
+        subject = f"alert {message['rule']!r}" if "rule" in message else f"{message['event']}"
+        what = f"{subject} not delivered to {self._receiver.name}"
         self._warnings.put(f"{what}: {why}")
 
 

@@ -22,6 +22,7 @@ let drawing = false;
 let touchedAt = performance.now();
 let orderedAt = 0;
 let order = []; // of the ids, where the grid is sorted
+let notice = "";
 let gridKey = ""; // what is in the grid, and in what order
 let size = 16;
 
@@ -33,6 +34,8 @@ const kept = (name) => localStorage.getItem(name) ?? sessionStorage.getItem(name
 function take(message) {
   if (message.now !== undefined) ahead = message.now - Date.now() / 1000;
   if (message.type === "hello") mayAcknowledge = message.may_acknowledge;
+  if (message.notice !== undefined) tell(message.notice);
+  if (message.type === "notice") tell(message.text);
   if (message.servers) servers = message.servers;
   if (message.type === "snapshot") {
     for (const id of [...calls.keys()]) if (!Object.hasOwn(message.calls, id)) remove(id);
@@ -43,6 +46,13 @@ function take(message) {
     for (const id of message.gone ?? []) remove(id);
   }
   if (message.type !== "alive") redraw();
+}
+
+// What is amiss besides; empty where nothing is.
+function tell(text) {
+  notice = text;
+  write($("stale"), text);
+  $("stale").hidden = !text;
 }
 
 function change(id, fields, whole) {
@@ -91,10 +101,12 @@ function draw() {
     tile.tick(now);
     if (id === detailId) askDetail();
   }
+  const drawn = [...dirty.keys()];
   dirty.clear();
   arrange();
   if (alertsChanged || $("alert-list").childElementCount) drawAlerts(now);
   drawCounts();
+  dispatchEvent(new CustomEvent("drawn", { detail: drawn.map((id) => calls.get(id)) })); // for who measures
 }
 
 function arrange() {
@@ -192,9 +204,7 @@ async function acknowledge(call, alert, button) {
   try {
     await feed.ask("wallboard/acknowledge", { call, alert, by: kept("streamer.name") });
   } catch (error) {
-    $("announce").textContent = `Not acknowledged: ${error.message}`;
-    write($("stale"), `Not acknowledged: ${error.message}`);
-    $("stale").hidden = false;
+    tell(`Not acknowledged: ${error.message}`);
     if (button) button.disabled = false;
   }
 }
@@ -222,8 +232,8 @@ function tick() {
   const stale = feed.staleFor;
   mark(document.body, "data-stale", stale ? "" : null);
   write($("link"), stale ? "not connected" : "live");
-  if (stale) write($("stale"), `Nothing has come from the server for ${span(stale)}. What is shown may no longer be so. Trying again.`);
-  if (Boolean(stale) === $("stale").hidden && (stale || $("stale").textContent.startsWith("Nothing"))) $("stale").hidden = !stale;
+  write($("stale"), stale ? `Nothing has come from the server for ${span(stale)}. What is shown may no longer be so. Trying again.` : notice);
+  $("stale").hidden = !stale && !notice;
   if (performance.now() - touchedAt > QUIET_MS && places.ids.includes(null)) {
     places.close();
     redraw();

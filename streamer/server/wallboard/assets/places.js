@@ -65,8 +65,8 @@ export function matches(call, kind, words) {
 export function letterSize(count, rows, width, height, now) {
   const [least, most] = width < 700 ? [15, 16] : [15, 26];
   const fits = (size, room) => {
-    const columns = Math.max(1, Math.floor(width / (18.9 * size)));
-    return Math.ceil((count * room) / columns) * (5.6 + 1.55 * rows) * size <= height;
+    const columns = Math.max(1, Math.floor(width / (18.1 * size)));
+    return Math.ceil((count * room) / columns) * (5.5 + 1.55 * rows) * size <= height;
   };
   for (let size = most; size > least; size--) {
     if (fits(size, size > now ? 1.25 : 1)) return size;

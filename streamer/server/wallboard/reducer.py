@@ -1,0 +1,342 @@
+"""What becomes of the wallboard's state by an event: pure functions.
+
+Events are the objects that `streamer serve` shows its viewers, each with ``event``, ``call``,
+``server`` and ``at`` (seconds since 1970). An event of a call that is not known begins it, so that
+a wallboard may join in the middle; an event that is not known, or lacks what it needs, changes
+nothing.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Final, TypeAlias
+
+from streamer.server.wallboard.state import (
+    BoardAlert,
+    BoardCall,
+    BoardServer,
+    BoardState,
+    Channel,
+    Heard,
+    Spoken,
+    Status,
+)
+from streamer.types import NO_SPEECH
+
+Message: TypeAlias = Mapping[str, Any]
+"""An event as it travels: a JSON object."""
+
+MOODS: Final = 40
+"""Running moods of a channel that are kept for its curve."""
+
+MAX_UTTERANCES: Final = 500
+"""Utterances of a call that are kept for its timeline; the oldest go."""
+
+MAX_ALERTS: Final = 50
+"""Of a call; the oldest go."""
+
+MAX_CHANNELS: Final = 8
+
+MAX_CALLS: Final = 2_000
+"""Calls that are kept; the oldest that has ended goes first."""
+
+ENDED_S: Final = 60.0
+"""How long a call that has ended stays."""
+
+LOST_S: Final = 300.0
+"""How long a call stays whose server was lost."""
+
+UNSEEN_S: Final = 3_600.0
+"""How long either stays while an alert of it is not acknowledged."""
+
+SERVER_S: Final = 10.0
+"""After so long without a sign of life, a server counts as lost, with its calls, unless told."""
+
+
+def reduce(state: BoardState, event: Message, now: float) -> BoardState:
+    """The state after an event.
+
+    Args:
+        state: The state before it.
+        event: What happened.
+        now: The wallboard's time, in seconds since 1970.
+    """
+    server = _text(event, "server")
+    if server:
+        state = _seen(state, server, event, now)
+    call_id = _text(event, "call")
+    kind = event.get("event")
+    if not call_id:
+        return state
+    if kind == "call_deleted":
+        return replace(state, calls={k: v for k, v in state.calls.items() if k != call_id})
+    step = _STEPS.get(kind) if isinstance(kind, str) else None
+    if step is None:
+        return state
+    known = state.calls.get(call_id)
+    begins = kind == "call_begun" or (known is None and kind not in _ENDS)
+    if begins:
+        began = _number(event, "at", now)
+        # a peer that has connected again: what nobody has acknowledged must not be forgotten
+        known = BoardCall(call_id, server, began, alerts=known.alerts if known else ())
+    if known is None:
+        return state
+    changed = step(known, event)
+    if changed is known and not begins:
+        return state
+    calls = {**state.calls, call_id: changed}
+    if len(calls) > MAX_CALLS:
+        over = [call.id for call in calls.values() if call.status != "live"] or list(calls)
+        del calls[over[0]]
+    return replace(state, calls=calls)
+
+
+def expire(state: BoardState, now: float, server_s: float = SERVER_S) -> BoardState:
+    """The state when time has passed: calls that ended go, servers that are silent are lost.
+
+    Args:
+        state: The state before it.
+        now: The wallboard's time, in seconds since 1970.
+        server_s: After so long without a sign of life, a server counts as lost.
+    """
+    lost = {
+        name: replace(each, status="lost")
+        for name, each in state.servers.items()
+        if each.status == "up" and now - each.seen > server_s
+    }
+    gone = [
+        name
+        for name, each in state.servers.items()
+        if each.status != "up" and now - each.seen > UNSEEN_S
+    ]
+    calls: dict[str, BoardCall] = {}
+    changed = bool(lost or gone)
+    for call in state.calls.values():
+        kept: BoardCall | None = call
+        if call.status == "live" and call.server in lost:
+            kept = _closed(call, "lost", lost[call.server].seen)
+        elif call.ended is not None and now - call.ended > _stays_s(call):
+            kept = None
+        changed = changed or kept is not call
+        if kept is not None:
+            calls[call.id] = kept
+    if not changed:
+        return state
+    servers = {**state.servers, **lost}
+    return BoardState(calls, {name: each for name, each in servers.items() if name not in gone})
+
+
+def _stays_s(call: BoardCall) -> float:
+    if call.unseen:
+        return UNSEEN_S
+    return LOST_S if call.status == "lost" else ENDED_S
+
+
+def _seen(state: BoardState, name: str, event: Message, now: float) -> BoardState:
+    """A sign of life of a server, or of its end. One that was lost has its calls back."""
+    known = state.servers.get(name)
+    ended = event.get("event") == "server_ended"
+    if known is not None and known.status == "up" and now - known.seen < 1 and not ended:
+        return state  # not each event is worth a new state
+    calls = state.calls
+    if known is not None and known.status == "lost" and not ended:
+        calls = {
+            call.id: replace(call, status="live", ended=None)
+            if call.server == name and call.status == "lost"
+            else call
+            for call in calls.values()
+        }
+    server = BoardServer(name, now, "ended" if ended else "up")
+    return BoardState(calls, {**state.servers, name: server})
+
+
+def _closed(call: BoardCall, status: Status, at: float) -> BoardCall:
+    channels = tuple(replace(c, speaking_from=None, partial=False) for c in call.channels)
+    return replace(call, status=status, ended=at, channels=channels)
+
+
+# --- a step for each kind of event --------------------------------------------------------------
+
+
+def _begun(call: BoardCall, event: Message) -> BoardCall:
+    names = event.get("channels")
+    for name in names if isinstance(names, list) else []:
+        if isinstance(name, str):
+            call, _ = _with_channel(call, name)
+    return call
+
+
+def _speech(call: BoardCall, event: Message) -> BoardCall:
+    start = _number(event, "start_s", 0.0)
+
+    def change(channel: Channel) -> Channel:
+        return channel if _late(channel, event) else replace(channel, speaking_from=start)
+
+    return _changed(call, event, change)
+
+
+def _partial(call: BoardCall, event: Message) -> BoardCall:
+    heard = _heard(event)
+    if heard is None or heard.emotion == NO_SPEECH:
+        return call
+    end = _number(event, "end_s", 0.0)
+
+    def change(channel: Channel) -> Channel:
+        if _late(channel, event):
+            return channel
+        begin = end if channel.speaking_from is None else channel.speaking_from
+        return replace(channel, heard=heard, partial=True, speaking_from=begin)
+
+    return _changed(call, event, change)
+
+
+def _utterance(call: BoardCall, event: Message) -> BoardCall:
+    start, end = _number(event, "start_s", 0.0), _number(event, "end_s", 0.0)
+    heard = _heard(event) or Heard("", 0.0, uncertain=True, mood=None)
+    silent = heard.emotion == NO_SPEECH
+    name = _text(event, "channel")
+
+    number = event.get("utterance")
+    number = number if isinstance(number, int) else 0
+
+    def change(channel: Channel) -> Channel:
+        still = channel.speaking_from is not None and channel.speaking_from > end
+        begin = channel.speaking_from if still else None
+        closed = replace(channel, speaking_from=begin, number=max(number, channel.number))
+        if silent:
+            return replace(closed, partial=False, heard=None if channel.partial else channel.heard)
+        return replace(
+            closed,
+            heard=heard,
+            partial=False,
+            speech_s=channel.speech_s + max(0.0, end - start),
+            utterances=channel.utterances + 1,
+            until=max(channel.until, end),
+        )
+
+    call = _changed(call, event, change)
+    if silent:
+        return call
+    overlap = sum(
+        max(0.0, min(end, other.end_s) - max(start, other.start_s))
+        for other in call.utterances[-20:]
+        if other.channel != name
+    )
+    spoken = Spoken(name, number, start, end, heard, _text(event, "alert"))
+    return replace(
+        call,
+        overlap_s=call.overlap_s + overlap,
+        utterances=(*call.utterances, spoken)[-MAX_UTTERANCES:],
+    )
+
+
+def _mood(call: BoardCall, event: Message) -> BoardCall:
+    mood, trend = _number(event, "mood", 0.0), _number(event, "trend", 0.0)
+    call, index = _with_channel(call, _text(event, "channel"))
+    if index is None:
+        return call
+    moods = list(call.moods)
+    moods[index] = (*moods[index], mood)[-MOODS:]
+    call = replace(call, moods=tuple(moods))
+    return _changed(call, event, lambda channel: replace(channel, mood=mood, trend=trend))
+
+
+def _alert(call: BoardCall, event: Message) -> BoardCall:
+    channel, rule = _text(event, "channel"), _text(event, "rule")
+    alert = BoardAlert(
+        id=f"{channel}/{event.get('utterance')}/{rule}",
+        rule=rule,
+        reason=_text(event, "reason"),
+        channel=channel,
+        at_s=_number(event, "at_s", 0.0),
+        at=_number(event, "at", 0.0),
+    )
+    if any(known.id == alert.id for known in call.alerts):
+        return call
+    return replace(call, alerts=(*call.alerts, alert)[-MAX_ALERTS:])
+
+
+def _acknowledged(call: BoardCall, event: Message) -> BoardCall:
+    wanted, at = _text(event, "alert"), _number(event, "at", 0.0)
+    alerts = tuple(
+        replace(alert, by=_text(event, "by"), acknowledged_at=at)
+        if alert.id == wanted and alert.by is None
+        else alert
+        for alert in call.alerts
+    )
+    return call if alerts == call.alerts else replace(call, alerts=alerts)
+
+
+def _ended(call: BoardCall, event: Message) -> BoardCall:
+    return _closed(call, "ended", _number(event, "at", call.began))
+
+
+_STEPS: dict[str, Callable[[BoardCall, Message], BoardCall]] = {
+    "call_begun": _begun,
+    "speech": _speech,
+    "rolling": _partial,
+    "utterance": _utterance,
+    "mood": _mood,
+    "alert": _alert,
+    "acknowledged": _acknowledged,
+    "call_ended": _ended,
+}
+_ENDS = ("call_ended", "acknowledged")
+"""These begin no call that is not known."""
+
+
+# --- parts --------------------------------------------------------------------------------------
+
+
+def _with_channel(call: BoardCall, name: str) -> tuple[BoardCall, int | None]:
+    """The call with a channel of that name, and where it is; None where there are too many."""
+    for index, channel in enumerate(call.channels):
+        if channel.name == name:
+            return call, index
+    if not name or len(call.channels) >= MAX_CHANNELS:
+        return call, None
+    made = replace(call, channels=(*call.channels, Channel(name)), moods=(*call.moods, ()))
+    return made, len(made.channels) - 1
+
+
+def _changed(call: BoardCall, event: Message, change: Callable[[Channel], Channel]) -> BoardCall:
+    """The call with the event's channel changed."""
+    call, index = _with_channel(call, _text(event, "channel"))
+    if index is None:
+        return call
+    channels = list(call.channels)
+    before = channels[index]
+    channels[index] = change(before)
+    if channels[index] is before:
+        return call
+    return replace(call, channels=tuple(channels))
+
+
+def _late(channel: Channel, event: Message) -> bool:
+    """Whether an event is of an utterance that has ended."""
+    number = event.get("utterance")
+    return isinstance(number, int) and 0 < number <= channel.number
+
+
+def _heard(event: Message) -> Heard | None:
+    emotion = event.get("emotion")
+    if not isinstance(emotion, str):
+        return None
+    mood = event.get("mood")
+    return Heard(
+        emotion,
+        _number(event, "confidence", 0.0),
+        event.get("uncertain") is not False,
+        mood if isinstance(mood, float | int) else None,
+    )
+
+
+def _text(event: Message, key: str) -> str:
+    found = event.get(key)
+    return found if isinstance(found, str) else ""
+
+
+def _number(event: Message, key: str, default: float) -> float:
+    found = event.get(key)
+    usable = isinstance(found, int | float) and math.isfinite(found)
+    return float(found) if usable and found is not None else default

@@ -1,0 +1,97 @@
+"""What deploy/ holds: each name in it exists, and what can be started here is."""
+
+import json
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from processes import needed
+
+from streamer.cli.main import COMMANDS, command_parser
+from streamer.server.hub import Hub
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+
+
+def metrics():
+    """The names of all that /metrics shows of a server that publishes."""
+    hub = Hub("s", lambda: 0, lambda: 0)
+    for name in ("streamer_publish_waiting", "streamer_publish_lost"):
+        hub.gauge(name, "As the server does.", lambda: 0)
+    return set(re.findall(r"^(streamer_\w+)", hub.metrics().decode(), re.MULTILINE))
+
+
+def test_the_dashboard_of_grafana_names_metrics_that_exist():
+    """And shows each of them; its panels have different ids and overlap nowhere."""
+    board = json.loads((DEPLOY / "grafana.json").read_text())
+    asked = " ".join(t["expr"] for panel in board["panels"] for t in panel["targets"])
+    named = set(re.findall(r"streamer_\w+", asked))
+    assert named <= metrics()
+    shown = {re.sub(r"_(bucket|sum|count|created|total)$", "", name) for name in named}
+    there = {re.sub(r"_(bucket|sum|count|created|total)$", "", name) for name in metrics()}
+    assert shown == there
+    assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
+    cells = [
+        (x, y)
+        for panel in board["panels"]
+        for at in [panel["gridPos"]]
+        for x in range(at["x"], at["x"] + at["w"])
+        for y in range(at["y"], at["y"] + at["h"])
+    ]
+    assert len(set(cells)) == len(cells)
+
+
+def test_the_publisher_is_measured_as_the_dashboard_expects():
+    """The server names the same two figures as this file."""
+    source = (Path(__file__).parents[2] / "streamer/server/outside.py").read_text()
+    assert set(re.findall(r"streamer_publish_\w+", source)) <= metrics()
+
+
+def commands():
+    """The command lines in the compose file and the units."""
+    services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    for name, service in services.items():
+        if service["image"] == "streamer":
+            yield name, shlex.split(service["command"])
+    for unit in DEPLOY.glob("*.service"):
+        text = unit.read_text().replace("\\\n", " ")
+        yield unit.name, shlex.split(re.search(r"^ExecStart=(.*)$", text, re.MULTILINE)[1])[1:]
+
+
+@pytest.mark.parametrize(("name", "argv"), list(commands()))
+def test_each_command_is_one_that_the_program_takes(name, argv):
+    """No flag in the folder is misspelt."""
+    del name
+    assert command_parser(COMMANDS[argv[0]]).parse_args(argv[1:])
+
+
+def test_the_units_are_what_systemd_takes():
+    """As systemd itself says, but for programs that are not installed here."""
+    for unit in DEPLOY.glob("*.service"):
+        done = subprocess.run(
+            [needed("systemd-analyze"), "verify", unit],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        said = [line for line in done.stderr.splitlines() if unit.name in line]
+        assert [line for line in said if "is not executable" not in line] == []
+
+
+def test_haproxy_takes_its_configuration():
+    """As HAProxy itself says."""
+    places = ("CALLS", "SERVER_ONE", "SERVER_TWO", "WALLBOARD")
+    env = {name: f"127.0.0.1:{8001 + i}" for i, name in enumerate(places)}
+    done = subprocess.run(
+        [needed("haproxy"), "-c", "-f", DEPLOY / "haproxy.cfg"],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
