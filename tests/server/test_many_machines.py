@@ -183,9 +183,9 @@ def test_a_server_is_killed_and_nothing_that_was_acknowledged_is_lost(machines):
     one, two, edge = machines
     callers = {name: Caller(edge, name) for name in ("c-1", "c-2", "c-3", "c-4")}
     for caller in callers.values():
-        assert caller.speak(8)
+        assert caller.speak(18)
     for caller in callers.values():
-        assert caller.heard_until(2)
+        assert caller.heard_until(3)
     where = {name: until(lambda n=name: on_board(edge, n).get("server")) for name in callers}
     assert sorted(list(where.values()).count(s) for s in set(where.values())) == [2, 2]
 

@@ -51,7 +51,7 @@ def server(tmp_path_factory):
     serving.close()
 
 
-def say(server, call, seconds=6.0):
+def say(server, call, seconds=8.0):
     """A call from its beginning to its end."""
     with server.connect(**bearer(MEDIA)) as socket:
         send(socket, Header(SAMPLE_RATE, ("customer",), call=call), voices(seconds))
