@@ -12,8 +12,6 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final
 
-from redis.asyncio import Redis
-
 from streamer.errors import OutputError
 from streamer.server.hub import PASSING_KINDS
 from streamer.server.redis.streams import (
@@ -22,6 +20,7 @@ from streamer.server.redis.streams import (
     MAX_PASSING,
     PASSING,
     TIMEOUT_S,
+    Connection,
     event_of,
     fields_of,
 )
@@ -56,7 +55,7 @@ class RedisPublisher:
         keep_s: How long events are kept; None for as long as there is room.
     """
 
-    def __init__(self, redis: Redis, name: str, keep_s: float | None = None) -> None:
+    def __init__(self, redis: Connection, name: str, keep_s: float | None = None) -> None:
         self._redis = redis
         self._name = name
         self._keep_s = keep_s
@@ -153,7 +152,7 @@ class RedisPublisher:
         """
         removed, at = 0, b"-"
         try:
-            while entries := await self._redis.xrange(EVENTS, min=at, count=1000):
+            while entries := await self._redis.xrange(EVENTS, at, count=1000):
                 found = [entry for entry, fields in entries if _is_of(fields, call)]
                 if found:
                     removed += await self._redis.xdel(EVENTS, *found)
@@ -175,9 +174,9 @@ class RedisPublisher:
             first = self._written
             async with self._redis.pipeline(transaction=True) as pipe:  # all of it, or nothing
                 for event in lasting:
-                    pipe.xadd(EVENTS, fields_of(event), maxlen=MAX_KEPT, approximate=True)  # type: ignore[arg-type]
+                    pipe.xadd(EVENTS, fields_of(event), maxlen=MAX_KEPT, approximate=True)
                 for event in passing:
-                    pipe.xadd(PASSING, fields_of(event), maxlen=MAX_PASSING, approximate=True)  # type: ignore[arg-type]
+                    pipe.xadd(PASSING, fields_of(event), maxlen=MAX_PASSING, approximate=True)
                 await pipe.execute()
             for _ in range(len(lasting) - (self._written - first)):  # some may have been given up
                 self._lasting.popleft()

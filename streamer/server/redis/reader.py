@@ -5,9 +5,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
-from redis.asyncio import Redis
-
-from streamer.server.redis.streams import EVENTS, FAILURES, PASSING, event_of, moment
+from streamer.server.redis.streams import EVENTS, FAILURES, PASSING, Connection, event_of, moment
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +35,9 @@ class RedisReader:
         notice: Gets what is amiss, for people; empty when nothing is.
     """
 
-    def __init__(self, redis: Redis, name: str, take: Take, notice: Callable[[str], None]) -> None:
+    def __init__(
+        self, redis: Connection, name: str, take: Take, notice: Callable[[str], None]
+    ) -> None:
         self._redis = redis
         self._name = name
         self._take = take
@@ -76,7 +76,7 @@ class RedisReader:
         """Read what happened before, as of when it did."""
         seconds, _ = await self._redis.time()
         at = self._history or b"%d-0" % int(1000 * (seconds - HISTORY_S))
-        while entries := await self._redis.xrange(EVENTS, min=b"(" + at, count=COUNT):
+        while entries := await self._redis.xrange(EVENTS, b"(" + at, count=COUNT):
             for entry, fields in entries:
                 if (event := event_of(fields)) is not None:
                     self._take(event, moment(entry))
@@ -86,7 +86,7 @@ class RedisReader:
 
     async def _read(self, block_ms: int) -> None:
         """Read what is new in both streams, in the order in which Redis got it."""
-        answer = await self._redis.xread(self._last, count=COUNT, block=block_ms)  # type: ignore[arg-type]
+        answer = await self._redis.xread(self._last, count=COUNT, block=block_ms)
         found: list[tuple[tuple[int, int], Mapping[bytes, bytes]]] = []
         for stream, entries in answer or []:
             for entry, fields in entries:

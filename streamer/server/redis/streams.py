@@ -7,8 +7,9 @@ nothing else.
 
 import json
 import re
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final, Protocol, TypeAlias, cast
 from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
@@ -32,7 +33,50 @@ FAILURES: Final = (RedisError, OSError, TimeoutError)
 """What is raised while Redis does not answer, or not as expected."""
 
 
-def connect(url: str, password: str | None = None) -> Redis:
+Entry: TypeAlias = tuple[bytes, Mapping[bytes, bytes]]
+"""An entry of a stream: its id, and its fields."""
+
+
+class Pipeline(Protocol):
+    """Commands that are done together, or not at all."""
+
+    def xadd(
+        self, name: str, fields: Mapping[str, str], *, maxlen: int, approximate: bool
+    ) -> object:
+        """Write an entry."""
+
+    async def execute(self) -> object:
+        """Do what was asked for."""
+
+
+class Connection(Protocol):
+    """What is asked of Redis here; each call may raise one of `FAILURES`."""
+
+    def pipeline(self, *, transaction: bool) -> AbstractAsyncContextManager[Pipeline]:
+        """Gather commands."""
+
+    async def time(self) -> tuple[int, int]:
+        """Redis's clock: seconds since 1970, and microseconds."""
+
+    async def xdel(self, name: str, *entries: bytes) -> int:
+        """Remove entries; returns how many."""
+
+    async def xrange(self, name: str, first: bytes, /, *, count: int) -> Sequence[Entry]:
+        """Entries from the first on."""
+
+    async def xread(
+        self, streams: Mapping[str, bytes], /, *, count: int, block: int
+    ) -> Sequence[tuple[bytes, Sequence[Entry]]] | None:
+        """Entries behind these, of each stream; waits so many milliseconds for some."""
+
+    async def xtrim(self, name: str, *, minid: int, approximate: bool) -> int:
+        """Remove entries that are older."""
+
+    async def aclose(self) -> None:
+        """End the connection."""
+
+
+def connect(url: str, password: str | None = None) -> Connection:
     """A connection that is opened when it is first used.
 
     Args:
@@ -50,10 +94,10 @@ def connect(url: str, password: str | None = None) -> Redis:
     if scheme not in ("redis", "rediss", "unix"):
         raise ConfigError(f"got {shown(url)}, expected redis://HOST:PORT or rediss://HOST:PORT")
     more = {} if password is None else {"password": password}
-    found: Redis = Redis.from_url(
-        url, socket_connect_timeout=TIMEOUT_S, socket_timeout=2 * TIMEOUT_S, **more
+    found = Redis.from_url(
+        url, protocol=2, socket_connect_timeout=TIMEOUT_S, socket_timeout=2 * TIMEOUT_S, **more
     )
-    return found
+    return cast("Connection", found)  # its own types know no answers
 
 
 def shown(url: str) -> str:

@@ -6,7 +6,6 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -15,6 +14,7 @@ from starlette.routing import Route
 from streamer.server.access import Access
 from streamer.server.redis.publisher import RedisPublisher
 from streamer.server.redis.reader import RedisReader
+from streamer.server.redis.streams import Connection
 from streamer.server.wallboard.background import web_server
 from streamer.server.wallboard.feed import Board
 from streamer.server.wallboard.reducer import SERVER_S
@@ -32,7 +32,7 @@ class RedisWallboard:
     """
 
     def __init__(
-        self, redis: Redis, name: str, access: Access, lost_after_s: float = SERVER_S
+        self, redis: Connection, name: str, access: Access, lost_after_s: float = SERVER_S
     ) -> None:
         self._board = Board(lost_after_s)
         self._publisher = RedisPublisher(redis, name)
