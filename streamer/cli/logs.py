@@ -20,6 +20,9 @@ from streamer.errors import OutputError
 from streamer.text import printable
 
 ROOT = "streamer"
+WEB_SERVER = "uvicorn"
+"""What the web server of `serve` says itself, from warnings on."""
+
 MAX_FILE_BYTES = 5_000_000
 OLD_FILES = 3
 """How many full log files are kept beside the current one."""
@@ -121,9 +124,10 @@ class _JsonLines(logging.Formatter):
 
 def _attach(stack: ExitStack, root: logging.Logger, handler: logging.Handler, level: int) -> None:
     handler.setLevel(level)
-    root.addHandler(handler)
     stack.callback(handler.close)
-    stack.callback(root.removeHandler, handler)
+    for logger in (root, logging.getLogger(WEB_SERVER)):
+        logger.addHandler(handler)
+        stack.callback(logger.removeHandler, handler)
 
 
 def _log_file(path: Path) -> RotatingFileHandler:

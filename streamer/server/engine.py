@@ -43,6 +43,7 @@ class Engine:
         self.failure: BaseException | None = None
         """Why no call can be taken any more."""
         self.segmenters = ThreadPoolExecutor(SEGMENTERS, "segmenter")
+        self.csv = csv
         self._csv = CsvSink(csv, excel=config.output.excel) if csv is not None else None
         self._notifications = NotificationSink(config.alerts)
         self.recorder = Recorder(

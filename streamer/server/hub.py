@@ -30,13 +30,16 @@ class Viewer:
 
     def __init__(self) -> None:
         self.lines: asyncio.Queue[str | None] = asyncio.Queue(MAX_LINES + 1)  # room for the end
+        self.dropped = 0
+        """Lines that did not fit."""
 
     def offer(self, line: str) -> bool:
         """Take a line, unless too many wait already; never waits."""
-        fits = self.lines.qsize() < MAX_LINES
-        if fits:
+        if self.lines.qsize() < MAX_LINES:
             self.lines.put_nowait(line)
-        return fits
+            return True
+        self.dropped += 1
+        return False
 
     def end(self) -> None:
         """Say that no line follows."""

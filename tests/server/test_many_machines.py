@@ -78,7 +78,10 @@ class Caller:
         self._connect()
 
     def _connect(self) -> None:
-        self._socket = connect(self._url, proxy=None, open_timeout=WAIT_S, close_timeout=1)
+        self._stack = contextlib.ExitStack()
+        self._socket = self._stack.enter_context(
+            connect(self._url, proxy=None, open_timeout=WAIT_S, close_timeout=1)
+        )
         self._socket.send(Header(SAMPLE_RATE, ("customer",), call=self.call).to_json())
 
     def speak(self, seconds: float) -> bool:
@@ -107,7 +110,7 @@ class Caller:
         """Connect again, as a peer does whose connection has gone."""
         with contextlib.suppress(ConnectionClosed):
             self._take(0.05)
-        self._socket.close()
+        self._stack.close()
         self._connect()
 
     def end(self) -> None:

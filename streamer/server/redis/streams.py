@@ -93,7 +93,7 @@ def connect(url: str, password: str | None = None) -> Connection:
     del port  # it is read for the error that a wrong one raises
     if scheme not in ("redis", "rediss", "unix"):
         raise ConfigError(f"got {shown(url)}, expected redis://HOST:PORT or rediss://HOST:PORT")
-    more = {} if password is None else {"password": password}
+    more: dict[str, Any] = {} if password is None else {"password": password}
     found = Redis.from_url(
         url, protocol=2, socket_connect_timeout=TIMEOUT_S, socket_timeout=2 * TIMEOUT_S, **more
     )
