@@ -43,7 +43,7 @@ from voices import VOICES
 
 FRAME_S = 0.02
 UTTERANCE_S = 6.0  # a channel of a call has one as often as that
-HANGOVER_S = Config().segmentation.hangover_ms / 1000
+HANGOVER_S = Config().segmenter.hangover_ms / 1000
 WATCH = """
 window.seen = {};
 addEventListener("drawn", (event) => requestAnimationFrame(() => {
@@ -66,12 +66,12 @@ new Promise((done) => {
 """
 
 
-@dataclass
+@dataclass(eq=False)
 class Caller(threading.Thread):
     """A call at the pace of its recording."""
 
     port: int
-    name: str
+    call: str
     seconds: float
     offset_s: float
     sent: list[float] = field(default_factory=list)  # when each frame left
@@ -88,7 +88,7 @@ class Caller(threading.Thread):
         with connect(f"ws://127.0.0.1:{self.port}/v1/stream", proxy=None) as peer:
             reading = threading.Thread(target=self._read, args=(peer,))
             reading.start()
-            peer.send(Header(SAMPLE_RATE, ("customer",), call=self.name).to_json())
+            peer.send(Header(SAMPLE_RATE, ("customer",), call=self.call).to_json())
             begin = time.monotonic()
             for number in range(round(self.seconds / FRAME_S)):
                 time.sleep(max(0.0, begin + number * FRAME_S - time.monotonic()))
@@ -109,7 +109,7 @@ class Caller(threading.Thread):
         found = []
         for count, each in enumerate(self.utterances, 1):
             frame = int((float(each["end_s"]) + HANGOVER_S) / FRAME_S)
-            drawn = seen.get(f"{self.name} {count}")
+            drawn = seen.get(f"{self.call} {count}")
             if each["end_reason"] == "silence" and drawn and frame < len(self.sent):
                 found.append(drawn - self.sent[frame])
         return found
