@@ -63,7 +63,7 @@ export function matches(call, kind, words) {
 // How large the letters are, in px: as large as lets all tiles be seen at once, within reason.
 // It shrinks as soon as it has to, and grows only where there is room to spare.
 export function letterSize(count, rows, width, height, now) {
-  const [least, most] = width < 700 ? [15, 16] : [15, 26];
+  const [least, most] = width < 700 ? [15, 16] : [15, width > 2500 ? 40 : 26];
   const fits = (size, room) => {
     const columns = Math.max(1, Math.floor(width / (18.1 * size)));
     return Math.ceil((count * room) / columns) * (5.5 + 1.55 * rows) * size <= height;
