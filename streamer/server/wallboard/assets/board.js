@@ -278,7 +278,8 @@ function askDetail() {
 
 $("detail").addEventListener("close", () => {
   detailId = null;
-  opener?.focus?.();
+  // the event comes late: whoever has moved on by then keeps the focus
+  if (document.activeElement === document.body) opener?.focus?.();
 });
 $("detail").addEventListener("click", (event) => { if (event.target === $("detail")) $("detail").close(); });
 $("detail-close").addEventListener("click", () => $("detail").close());
