@@ -156,6 +156,17 @@ def test_a_lost_device_is_opened_again():
     assert source.opened == 2
 
 
+def test_a_hole_after_a_loss_is_no_loss():
+    """Once the device is back, what it was lost for says nothing about later holes."""
+    back, hole = (Block(LEAD[:320].reshape(-1, 1), time.monotonic(), lost=8_000) for _ in range(2))
+    said = np.concatenate((LEAD, speech(1.0), LEAD))
+    script = [*blocks(said), DeviceLostError("gone"), back, *blocks(said), hole, *blocks(said)]
+    events = run(ScriptedSource(script, live=True))
+    assert states(events)[-3:] == [State.LOST, State.LISTENING, State.STOPPING]
+    assert states(events).count(State.LOST) == 1
+    assert [row.end_reason for row in of(Utterance, events)] == [EndReason.SILENCE] * 3
+
+
 def test_a_device_that_hangs_is_noticed_and_does_not_hold_up_the_stop():
     """The watch is kept on another thread than the one that hangs."""
     released = threading.Event()
@@ -245,26 +256,28 @@ def test_a_model_that_is_not_there_ends_it_before_anything_is_opened():
 
 
 def test_the_voice_is_learned_and_forgotten():
-    """One utterance after the other; after a change of speaker from the beginning."""
-    said = [np.concatenate((LEAD, speech(1.0, seed=i))) for i in range(3)]
+    """One utterance after the other; after each change of speaker from the beginning."""
+    said = [np.concatenate((LEAD, speech(1.0, seed=i), LEAD)) for i in range(4)]
     pipeline: Pipeline
-    classified = threading.Event()
+    learned = threading.Semaphore(0)
 
     def script():
-        yield from blocks(np.concatenate((*said[:2], LEAD)))
-        assert classified.wait(20)
-        pipeline.forget()
-        yield from blocks(np.concatenate((said[2], LEAD)))
+        yield from blocks(said[0])
+        for pcm in said[1:3]:
+            assert learned.acquire(timeout=20)
+            pipeline.forget()
+            yield from blocks(pcm)
+        yield from blocks(said[3])
 
     pipeline = Pipeline(ScriptedSource(script()), FakeModel, LEARNING)
     pipeline.start()
     events = []
     while (event := pipeline.events.get(timeout=20)) is not None:
         events.append(event)
-        if event == VoiceLearned("mono", 2):
-            classified.set()
+        if event == VoiceLearned("mono", 1):
+            learned.release()
     known = [event.utterances for event in of(VoiceLearned, events)]
-    assert known == [0, 1, 2, 0, 1]
+    assert known == [0, 1, 0, 1, 0, 1, 2]
 
 
 def test_an_excerpt_teaches_nothing():

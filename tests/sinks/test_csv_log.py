@@ -55,6 +55,22 @@ def write(path, *rows: Utterance):
             log.flush()
 
 
+def test_rows_are_synced_each_or_at_the_end_as_asked(tmp_path, monkeypatch):
+    """Live, before anybody sees a row; for recordings, once when all of one are there."""
+    sizes: list[int] = []  # of the file at each sync
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: (sizes.append(os.fstat(fd).st_size), fsync(fd)))
+    for sync, name in ((True, "live.csv"), (False, "file.csv")):
+        path = tmp_path / name
+        with CsvLog(path, COLUMNS, sync=sync) as log:
+            for number in (1, 2):
+                log.add(row(utterance(number), SESSION))
+                log.flush()
+                assert (sizes[-1:] == [path.stat().st_size]) is sync
+            log.sync()
+            assert sizes[-1] == path.stat().st_size
+
+
 def test_a_row_holds_what_was_promised(tmp_path):
     """Columns, order, units, formats."""
     path = tmp_path / "rows.csv"
