@@ -62,7 +62,7 @@ def long(seed: int) -> "np.typing.NDArray[np.int16]":
 def make(
     folder: Path, count: int, sound: "Callable[[int], np.typing.NDArray[np.int16]]" = short
 ) -> None:
-    """So many recordings in folders of a thousand."""
+    """Make ``count`` recordings, in folders of a thousand."""
     first = []
     for number in range(count):
         parent = folder / f"{number // PER_FOLDER:04}"
@@ -143,7 +143,7 @@ def stages(folder: Path) -> None:
 
 
 def speed(folder: Path, jobs: list[int], shorts: int, longs: int) -> None:
-    """Hours of audio for each hour of a core, with so many processes."""
+    """Measure the hours of audio that one core-hour analyses, by the number of processes."""
     make(folder / "short", shorts)
     make(folder / "long", longs, long)
     one = folder / "one"

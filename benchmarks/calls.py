@@ -50,9 +50,9 @@ WARM_UP = 1 / 8
 """Part of the day after which memory has to stay as it is."""
 MAX_GROWTH = 0.05
 TIME_SLACK_S = 0.03
-"""By so much the beginning of an utterance may differ from call to call: a detector's frame."""
+"""How far the beginning of an utterance may differ from call to call, in seconds: one frame."""
 SLACK = 0.02
-"""Likewise a probability of a real model, which hears the utterance from another sample on."""
+"""How far a probability of a real model may differ: it hears from another sample on."""
 
 
 class Remembering(FakeModel):
