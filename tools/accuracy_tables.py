@@ -1,4 +1,4 @@
-"""Write the tables of accuracy in README.md and docs/accuracy.md from the figures in docs/figures.
+"""Write the tables of accuracy in README.md and docs from the figures in docs/figures.
 
     .venv/bin/python tools/accuracy_tables.py            # make tables
     .venv/bin/python tools/accuracy_tables.py --check    # exit code 1 where a table is stale
@@ -11,12 +11,16 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-PAGES = (ROOT / "README.md", ROOT / "docs" / "accuracy.md")
+PAGES = (
+    ROOT / "README.md",
+    ROOT / "docs" / "accuracy.md",
+    ROOT / "docs" / "usage" / "alerts.md",
+)
 TABLE = re.compile(r"(<!-- table ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 FIGURES = ROOT / "docs" / "figures"
@@ -30,7 +34,17 @@ TESTED = {
 }
 """Folders in docs/figures, and what a reader calls them."""
 
+CORPORA = {"ravdess": "RAVDESS", "crema-d": "CREMA-D", "banglaser": "BanglaSER"}
+
 EMOTIONS = ("angry", "sad", "happy", "fearful")
+
+
+RULES = {
+    "low": "anger in two of three certain utterances, with a confidence of at least 0.8",
+    "normal": "anger in two of three certain utterances",
+    "high": "anger in one certain utterance",
+}
+"""What raises an alert, by `alerts.sensitivity`."""
 
 
 def tested() -> list[tuple[str, str]]:
@@ -68,23 +82,58 @@ def found() -> Iterator[str]:
     for model in ("default", "open"):
         parts = figures(f"{model}-ordinary")
         for part, title in (("speakers", "unseen speakers"), ("unseen", "unseen corpora")):
-            corpora = parts[part]["found"].values()
+            corpora = parts[part]["found"]
             for kind in ("certain", "named"):
-                cells = [
-                    [by[emotion][kind] for by in corpora if emotion in by] for emotion in EMOTIONS
-                ]
-                means = (f"{sum(each) / len(each):.2f}" if each else "" for each in cells)
+                means = (mean(corpora, emotion, kind) for emotion in EMOTIONS)
                 yield rows(f"`{model}`, {title}: {kind}", *means)
 
 
-def summary() -> Iterator[str]:
-    """UAR on unseen speakers, before and after ten utterances of the speaker."""
-    yield rows("tested on speakers that took no part in training", "UAR", "after ten utterances")
-    yield rows("---", "---", "---")
-    for name, title in tested():
-        measured = figures(name)
-        adapted = measured["sessions"]["eight neutral in ten"]["uar"]
-        yield rows(title, f"{measured['scores']['plain']['uar']:.2f}", f"{adapted:.2f}")
+def mean(corpora: Mapping[str, Mapping[str, Mapping[str, float]]], emotion: str, kind: str) -> str:
+    """What is found of an emotion, mean of the corpora that have it; empty where none has."""
+    shares = [by[emotion][kind] for by in corpora.values() if emotion in by]
+    return f"{sum(shares) / len(shares):.2f}" if shares else ""
+
+
+def overview() -> Iterator[str]:
+    """The figures that matter most, a column for each model; empty where nothing was measured."""
+    yield rows("", *(f"`{model}`" for model in MODELS))
+    yield rows(*["---"] * (1 + len(MODELS)))
+    measured = [figures(f"{model}-quiet") for model in MODELS]
+    alerts = (f"{each['alerts_per_hour']['normal']:.1f}" for each in measured)
+    yield rows("false alerts an hour of ordinary speech", *alerts)
+    certain = (f"{each['certain']:.1%}" for each in measured)
+    yield rows("ordinary speech with a certain emotion, neutral and calm aside", *certain)
+    for part, title in (("speakers", "speakers"), ("unseen", "corpora")):
+        cells = [
+            mean(figures(f"{model}-ordinary")[part]["found"], "angry", "certain")
+            if (FIGURES / f"{model}-ordinary").is_dir()
+            else ""
+            for model in MODELS
+        ]
+        yield rows(f"acted anger found with certainty, unseen {title}", *cells)
+    for corpus, title in CORPORA.items():
+        cells = [uar(f"{model}-{corpus}") for model in MODELS]
+        if any(cells):
+            yield rows(f"UAR on {title} (adapted), unseen speakers", *cells)
+
+
+def uar(name: str) -> str:
+    """UAR without and with speaker adaptation; empty where it was not measured."""
+    if not (FIGURES / name).is_dir():
+        return ""
+    measured = figures(name)
+    adapted = measured["sessions"]["eight neutral in ten"]["uar"]
+    return f"{measured['scores']['plain']['uar']:.2f} ({adapted:.2f})"
+
+
+def sensitivity() -> Iterator[str]:
+    """False alerts on ordinary speech, by `alerts.sensitivity`."""
+    heads = (f"`{model}`" for model in MODELS)
+    yield rows("`alerts.sensitivity`", "an alert is raised by", *heads)
+    yield rows(*["---"] * (2 + len(MODELS)))
+    measured = [figures(f"{model}-quiet")["alerts_per_hour"] for model in MODELS]
+    for name, rule in RULES.items():
+        yield rows(f"`{name}`", rule, *(f"{rates[name]:.1f}" for rates in measured))
 
 
 def sessions() -> Iterator[str]:
@@ -111,8 +160,8 @@ def recalls() -> Iterator[str]:
 
 
 TABLES: dict[str, Callable[[], Iterator[str]]] = {
-    "quiet": quiet, "found": found, "summary": summary, "sessions": sessions,
-    "recalls": recalls,
+    "overview": overview, "quiet": quiet, "found": found, "sessions": sessions,
+    "recalls": recalls, "sensitivity": sensitivity,
 }  # fmt: skip
 
 
