@@ -1,1 +1,1 @@
-"""From the microphone, a file or a pipe to 16 kHz PCM in the ring."""
+"""This package turns a microphone, a file or a pipe into 16 kHz PCM in a ring buffer."""

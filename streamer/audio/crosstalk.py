@@ -1,4 +1,4 @@
-"""Crosstalk: what is said in one channel and faintly heard in another belongs to the first alone.
+"""Crosstalk: this module finds what one channel picks up of another, which must not count there.
 
 A sound is in two channels if they are *coherent* (G. C. Carter, "Coherence and time delay
 estimation", Proc. IEEE 75(2), 1987): if one, delayed and filtered, explains most of the other's
@@ -6,8 +6,8 @@ power. Then it belongs to the channel in which it is louder; if it is equally lo
 first. Two people who speak at once are two sounds, and neither explains the other.
 
 Each channel is compared with at most `MAX_SOURCES` others, so that the cost grows with the number
-of channels, not with its square. Where there are more, those are taken whose loudness went up and
-down with its own lately: what is heard in a channel follows its source.
+of channels, not with its square. Where there are more, it is compared with those whose loudness
+went up and down with its own lately, because crosstalk is as loud or quiet as its source is.
 """
 
 from typing import TypeAlias
@@ -22,14 +22,14 @@ FRAME_SAMPLES = 512
 """32 ms: longer than the filters between two channels, short enough for sounds of speech."""
 
 LAGS = np.arange(-3, 4)
-"""Delays of one channel against the other that are tried, in hops: up to 30 ms either way."""
+"""Delays between two channels that are compared, in hops: up to 30 ms either way."""
 
 BAND_HZ = (150, 3800)
-"""Where the telephone carries speech."""
+"""The frequencies of speech on a telephone line."""
 
 WINDOW_HOPS = 20
-"""Frames that are averaged: fewer make chance look like coherence, and with more a channel is
-credited for too long with what somebody said in it before."""
+"""Frames that are averaged: with fewer, chance looks like coherence; with more, a channel counts as
+the source for too long after its speech."""
 
 EXPLAINED = 0.55
 """From this part of a channel's power on, explained by another channel, it is crosstalk."""
@@ -41,16 +41,16 @@ MAX_SOURCES = 3
 """Channels that each one is compared with: with four channels or fewer, all others."""
 
 CHOICE_HOPS = 10
-"""Every so many hops these are chosen anew, where there are more."""
+"""Hops between two choices of these channels, where there are more."""
 
 BANDS = 4
-"""In each of which loudness is followed for that choice..."""
+"""Frequency bands whose loudness is compared for that choice..."""
 
 MEMORY_HOPS = 25
-"""...for about a quarter of a second."""
+"""...over about a quarter of a second."""
 
 CACHED_PAIRS = 128
-"""Pairs of channels whose products, 2 KB each, are made at once: so many stay in a core's cache."""
+"""Pairs of channels whose products, 2 KB each, are computed at once and fit into a core's cache."""
 
 Spectra: TypeAlias = NDArray[np.complex128]
 
@@ -63,11 +63,10 @@ _TINY = 1e-3  # in LSB²: keeps digital silence from explaining anything
 
 
 class CrosstalkGate:
-    """Say of each sample of several channels whether it is another channel's sound.
+    """Says of each sample of several channels whether it is another channel's sound.
 
-    It remembers the last quarter of a second: give it all channels, in order. What it says about a
-    sample comes from the samples before the hop that it lies in, so it never depends on how the
-    stream was cut into blocks.
+    It keeps the last quarter of a second, so it needs all samples, in order. A sample is decided by
+    the samples before its hop, so the result does not depend on how the stream was cut into blocks.
 
     Args:
         channels: How many there are.
@@ -84,7 +83,7 @@ class CrosstalkGate:
         self.reset()
 
     def reset(self) -> None:
-        """Forget what was heard: there is a hole in the stream."""
+        """Forget the samples so far, because samples are missing after them."""
         channels, bins = self._channels, _BINS.stop - _BINS.start
         self._pending: Pcm = np.zeros((0, channels), np.int16)
         self._newest = np.zeros((FRAME_SAMPLES, channels))
@@ -102,7 +101,7 @@ class CrosstalkGate:
         self._hops = 0
 
     def __call__(self, pcm: Pcm) -> NDArray[np.bool_]:
-        """Listen to the next samples, shape (samples, channels); True where it is crosstalk."""
+        """Take the next samples, shape (samples, channels); return True where one is crosstalk."""
         marks = np.zeros(pcm.shape, np.bool_)
         if self._channels == 1:
             return marks
@@ -181,7 +180,7 @@ class CrosstalkGate:
 
 
 class _Envelopes:
-    """How much the loudness of each channel goes up and down with that of each other.
+    """Correlates the loudness of each channel with that of each other one.
 
     Args:
         channels: How many there are.
@@ -203,7 +202,7 @@ class _Envelopes:
         self._common += (away.T @ away - self._common) / MEMORY_HOPS
 
     def most_alike(self, count: int) -> NDArray[np.intp]:
-        """The channels most like each one, so many; shape (channels, count)."""
+        """The ``count`` channels most correlated with each one, shape (channels, count)."""
         spread = np.sqrt(np.diag(self._common)) + _TINY
         alike = self._common / spread / spread[:, np.newaxis]
         np.fill_diagonal(alike, -np.inf)

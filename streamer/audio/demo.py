@@ -1,4 +1,4 @@
-"""The bundled recording, which is played where there is no microphone and measured with."""
+"""This is the bundled recording, for `--demo` and for measurements."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The audio input devices of this machine, as PortAudio lists them."""
+"""Lists the audio input devices of this machine, as PortAudio knows them, and finds one of them."""
 
 import os
 import re
@@ -14,14 +14,14 @@ from streamer.audio.sound_server import SoundSource, select, sources
 from streamer.errors import InputError
 
 _CARD = re.compile(r"\s*\(hw:\d+,\d+\)$")
-"""How ALSA's names end; the number of the card changes with what else is plugged in."""
+"""The end of ALSA's names: the number of the card, which other devices may change."""
 
 
 SERVERS = ("pulse", "pipewire", "default")
 """What PortAudio calls the sound server, the surest name first."""
 
 SOUND_SERVER = "sound server"
-"""Stands as the host API of its sources."""
+"""The host API that is shown for sources of the sound server."""
 
 
 class _Streams:
@@ -46,12 +46,12 @@ class Device:
     """An input device, as PortAudio knows it, or a source of the sound server.
 
     Attributes:
-        index: By which it can be chosen.
+        index: The number by which it can be chosen.
         name: As a person would call it.
-        host_api: Through which it is recorded.
+        host_api: The system through which it is recorded.
         channels: How many it has at most.
         sample_rate: Its own, in Hz.
-        default: True for the one that is recorded where nobody chooses.
+        default: True for the one that is recorded unless another one is chosen.
         source: What the sound server has to record; None for a device of PortAudio.
         server: The index, as PortAudio knows it, of the sound server, where ``source`` is given.
     """
@@ -100,7 +100,7 @@ class Identity:
         """Find the same device in a new list.
 
         Raises:
-            InputError: It is not there; or too few of several equal ones to know which.
+            InputError: It is not there, or some of several equal devices are missing.
         """
         equal = [one for one in devices if _bare(one) == (self.name, self.host_api)]
         if not equal:
@@ -232,7 +232,7 @@ def portaudio() -> Any:  # noqa: ANN401 - the sounddevice module, which ships no
 
 
 def _refresh(sd: Any) -> None:  # noqa: ANN401 - the sounddevice module
-    """Have PortAudio list the devices anew: it looks when it starts, and only then.
+    """Have PortAudio list the devices again, which it does only when it starts.
 
     Not while a stream is open, or hangs in its driver while it is closed: ending PortAudio would
     close it, too, and hang or crash there.
@@ -264,7 +264,7 @@ def native_stderr_muted() -> Iterator[None]:
     """Keep what C code writes to stderr off the terminal; Python's own stderr still works.
 
     ALSA and PortAudio report absent cards and lost devices there, line upon line, on threads of
-    their own: it would tear the dashboard, and says nothing that our own errors do not.
+    their own: that would damage the dashboard, and adds nothing to our own errors.
     """
     sys.stderr.flush()
     try:

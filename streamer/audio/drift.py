@@ -1,4 +1,4 @@
-"""How far a device's sample clock has drifted from the machine's clock: seconds in a day."""
+"""Corrects times for the drift between a device's sample clock and the clock of the machine."""
 
 import math
 import time
@@ -8,17 +8,17 @@ from typing import NamedTuple
 from streamer.types import SAMPLE_RATE
 
 WINDOW_S = 10.0
-"""Over so much sound the least delayed block is looked for: the others say nothing about clocks."""
+"""Length of a window, in seconds: its least delayed block shows the drift."""
 
 MAX_SLEW = 0.01
-"""The correction changes by no more than this a second, so that time never runs backwards."""
+"""Most that the correction changes, in seconds a second, so that time never runs backwards."""
 
 MAX_KNOTS = 10_000
-"""Windows that are remembered: a day. Rows of what was heard before have long been written."""
+"""Windows that are kept: a day of them. Rows of earlier utterances have long been written."""
 
 
 def uptime() -> float:
-    """Seconds that also pass while the machine sleeps: in Linux, monotonic ones do not."""
+    """Seconds of a clock that also runs during sleep, unlike Linux's monotonic clock."""
     boot = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if boot is None else time.clock_gettime(boot)
 
@@ -35,14 +35,14 @@ class _Knot(NamedTuple):
 
 
 class DriftCorrection:
-    """Seconds to be added to a time by the sample clock to get one by the machine's clock.
+    """Gives the seconds between the sample clock and the machine's clock, to be added to a time.
 
-    Of each window the least delayed block says where the sample clock stands; the correction moves
-    there during the next window. What it is at some time of the stream is settled before that has
-    come, so that all who ask get the same answer.
+    The least delayed block of each window shows the offset of the sample clock, to which the
+    correction moves during the next window. So the correction at a time of the stream is known
+    before that time comes, and every caller gets the same one.
 
-    A window that is not at real-time pace, compared with the one before, changes nothing: a pipe
-    may be faster, and behind a hole the time is an estimate.
+    A window that did not come at real-time pace after the one before changes nothing: a pipe may be
+    faster, and after missing samples the time is an estimate.
 
     Args:
         started: By the machine's clock, `uptime`: when sample 0 was.

@@ -1,4 +1,4 @@
-"""A source of PCM that the caller feeds piece by piece."""
+"""This is a source of PCM that the caller feeds piece by piece."""
 
 import threading
 import time
@@ -10,13 +10,13 @@ from streamer.errors import InputError
 from streamer.types import Block, Pcm, SourceInfo
 
 MAX_WAITING_S = 10.0
-"""How much may wait to be analysed before `FedSource.feed` waits as well."""
+"""Seconds of PCM in the queue, above which `FedSource.feed` waits."""
 
 
 class FedSource:
     """A queue of PCM between the thread that feeds it and the capture thread.
 
-    It is bounded: who feeds faster than the analysis goes waits, and nothing is lost.
+    It is bounded: a caller who feeds faster than the analysis waits, and nothing is lost.
 
     Args:
         sample_rate: In Hz.
@@ -25,7 +25,7 @@ class FedSource:
         name: What it is called in events and errors.
 
     Raises:
-        InputError: Nobody can have recorded such a rate or so many channels.
+        InputError: The rate or the number of channels is not possible.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class FedSource:
         """Take a piece, shape (samples, channels); wait while `MAX_WAITING_S` wait already.
 
         Raises:
-            InputError: Nobody takes it any more: the stream was finished, or has ended.
+            InputError: The stream was finished, or has ended.
         """
         limit = MAX_WAITING_S * self._info.sample_rate
         with self._changed:
@@ -65,7 +65,7 @@ class FedSource:
         return self._info
 
     def read(self) -> Block | None:
-        """At most one block of what waits; an empty one where nothing came within `POLL_S`."""
+        """Take at most one block; an empty one where nothing came within `POLL_S`."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._finished, POLL_S)
             if not self._waiting:

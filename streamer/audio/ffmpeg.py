@@ -1,4 +1,4 @@
-"""Decoding with ffmpeg, if that is installed: m4a, mp4, webm, wma, amr, video, URLs.
+"""Decodes with ffmpeg, if that is installed: m4a, mp4, webm, wma, amr, video, URLs.
 
 It runs as a process of its own and writes WAV to a pipe.
 """
@@ -32,14 +32,14 @@ SUFFIXES = frozenset(
      ".mpg", ".mpeg", ".mp2", ".mts", ".m2ts", ".vob", ".ogv", ".spx", ".ac3", ".eac3", ".ra",
      ".rm", ".rmvb", ".wv", ".ape", ".dsf", ".tta", ".gsm")
 )  # fmt: skip
-"""What a recording's name ends with that needs ffmpeg."""
+"""The suffixes of recordings that need ffmpeg."""
 
 INSTALL = "install it (Debian: apt-get install ffmpeg; macOS: brew install ffmpeg)"
 
 READ_BYTES = 2**16
 POLL_S = 0.1
 START_TIMEOUT_S = 30.0
-"""A recording's header has come by then."""
+"""Seconds in which the header of a recording must have been read."""
 
 NETWORK_TIMEOUT_US = 15_000_000
 KEPT_LINES = 20
@@ -60,11 +60,11 @@ class Ffmpeg:
     """A running ffmpeg that decodes to a pipe.
 
     Args:
-        source: What it is to decode, as it takes it after ``-i``.
-        name: Of that, for people.
-        options: Before ``-i``.
+        source: What to decode: the argument of ``-i``.
+        name: Name of the source in messages.
+        options: Options before ``-i``.
         feed: Where its standard input comes from, if it reads that.
-        head: What comes before that.
+        head: Bytes that go to its standard input before those of ``feed``.
 
     Raises:
         InputError: ffmpeg is not installed.
@@ -175,7 +175,7 @@ class Ffmpeg:
                 pipe.close()
 
     def _listen(self) -> None:
-        """On a thread of its own: what ffmpeg says, line by line."""
+        """Read ffmpeg's messages, line by line. On a thread of its own."""
         assert self._process.stderr is not None  # noqa: S101 - for the type checker
         with suppress(ValueError, OSError):  # closed while we listen
             for raw in self._process.stderr:
@@ -200,7 +200,7 @@ class Ffmpeg:
         self._errors.append(text)
 
     def _pump(self, feed: BinaryIO, head: bytes) -> None:
-        """On a thread of its own: hand over what ffmpeg reads from its standard input."""
+        """Write ffmpeg's standard input. On a thread of its own."""
         assert self._process.stdin is not None  # noqa: S101 - for the type checker
         with suppress(OSError, ValueError), self._process.stdin as sink:
             sink.write(head)

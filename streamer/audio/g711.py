@@ -1,4 +1,4 @@
-"""The telephone's logarithmic 8-bit code (ITU-T G.711), decoded by a table."""
+"""Decodes the logarithmic 8-bit code of telephones (ITU-T G.711) by a table."""
 
 from typing import Literal, TypeAlias
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from streamer.types import Pcm
 
 Law: TypeAlias = Literal["mulaw", "alaw"]
-"""mulaw in America and Japan, alaw elsewhere."""
+"""The two codes: mu-law is used in North America and Japan, A-law elsewhere."""
 
 
 def _mulaw_table() -> Pcm:

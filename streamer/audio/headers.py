@@ -1,7 +1,7 @@
 """Checks the length that a recording's header claims against what the file holds.
 
-A recorder that dies before it writes the length leaves 0 there, or what it last knew; a file that
-was cut holds less than it claims; a WAV file above 4 GB cannot say how long it is.
+A recorder that fails before it writes the length leaves 0 there, or an old value; a file that was
+cut holds less than it claims; the header of a WAV file has no room for a length above 4 GB.
 """
 
 import io
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 UNKNOWN_BYTES = 0x7FFF_0000
-"""A 32-bit length from here on says that whoever wrote it did not know."""
+"""From this 32-bit length on, the writer of the header did not know the real one."""
 
 MAX_HEADER_BYTES = 16 * 2**20
 MAX_RIFF_BYTES = 2**32 - 2**16
@@ -23,7 +23,7 @@ CHUNKS = frozenset(
     b"LIST|JUNK|PAD |FLLR|fact|cue |plst|smpl|inst|bext|iXML|axml|PEAK|id3 |ID3 |afsp|_PMX|chna|"
     b"labl|note|fmt |COMT|MARK|INST|NAME|AUTH|ANNO|(c) |APPL|COMM".split(b"|")
 )
-"""What may follow the samples."""
+"""Ids of chunks that may follow the samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class DataChunk:
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """How a kind of file is built of chunks."""
+    """How the chunks of a file format are arranged."""
 
     first: int  # where the first chunk is
     id_bytes: int
@@ -69,7 +69,7 @@ _LAYOUTS = {
 
 
 def find_data(path: Path) -> DataChunk | None:
-    """Where the samples are and how many are claimed; None for other kinds of files.
+    """Find the samples of a recording, and how many are claimed; None for other kinds of files.
 
     Raises:
         OSError: It cannot be read.

@@ -1,4 +1,4 @@
-"""How loud PCM is, in dBFS: 0 is the largest sample, or a square wave of it; silence is -inf."""
+"""Measures the level of PCM in dBFS: a full-scale square wave has 0, silence has -inf."""
 
 import math
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from streamer.types import SAMPLE_RATE, Pcm
 FULL_SCALE = 32_768
 
 LEVEL_SAMPLES = SAMPLE_RATE // 10
-"""A level is measured over a tenth of a second."""
+"""Samples over which a level is measured: a tenth of a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +29,18 @@ class Level:
 
 
 class LevelMeter:
-    """Measures one channel, a tenth of a second at a time, however the stream is cut."""
+    """Measures the level of one channel in each tenth of a second, for blocks of any length."""
 
     def __init__(self) -> None:
         self._pcm: Pcm = np.zeros(0, np.int16)
 
     @property
     def missing(self) -> int:
-        """How many samples it takes until the next level."""
+        """How many samples are missing until the next level."""
         return LEVEL_SAMPLES - len(self._pcm)
 
     def push(self, pcm: Pcm) -> Level | None:
-        """Take samples, shape (samples,), at most `missing`; the level, once none is missing."""
+        """Take at most `missing` samples, shape (samples,); return a level once complete."""
         pcm = self._pcm = np.concatenate((self._pcm, pcm))
         if len(pcm) < LEVEL_SAMPLES:
             return None

@@ -1,4 +1,4 @@
-"""Recordings that libsndfile reads: WAV, FLAC, Ogg, Opus, MP3, AIFF, AU, CAF, Wave64."""
+"""Decodes recordings with libsndfile: WAV, FLAC, Ogg, Opus, MP3, AIFF, AU, CAF, Wave64."""
 
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,10 @@ from streamer.audio.pcm import FloatPcm
 from streamer.audio.reader import UnreadableError
 
 EXACT_S = 0.05
-"""A header that is so far off is wrong, and nothing is missing."""
+"""Seconds by which the length in a header may differ from that of the file."""
 
 ENCODER_DELAY_S = 0.25
-"""Of formats that add silence of their own."""
+"""The same for formats whose encoders add silence."""
 
 UNKNOWN_SAMPLES = 2**62
 """libsndfile's length of a FLAC file that was written to a pipe."""
@@ -27,7 +27,7 @@ class SndfileReader:
     """Decodes with libsndfile; see `Reader`.
 
     Raises:
-        UnreadableError: It is no such recording.
+        UnreadableError: libsndfile cannot read the file.
     """
 
     def __init__(self, path: Path) -> None:

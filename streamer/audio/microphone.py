@@ -1,4 +1,4 @@
-"""A microphone as a source: opens it, notices its loss, finds it again."""
+"""Reads a microphone: opens it, notices when it is lost, and finds it again."""
 
 import queue
 import threading
@@ -26,23 +26,23 @@ from streamer.text import one_line
 from streamer.types import SAMPLE_RATE, Block, Pcm, SourceInfo
 
 START_TIMEOUT_S = 4.0
-"""A device that was just opened may take this long to deliver its first block."""
+"""Seconds that a device may take to deliver its first block."""
 
 SILENT_WARNING_S = 5.0
-"""A device that delivers nothing but zeros for so long is muted, or not allowed to be heard."""
+"""Seconds of nothing but zeros after which the user is asked whether the microphone is muted."""
 
 MAX_WAITING_S = 30.0
-"""So much may wait for the capture thread; what comes then is lost, and counted."""
+"""Seconds of sound that may wait for the capture thread; more is lost, and counted."""
 
 PACED_BLOCKS = 3
-"""After a pause, what has not come before so many blocks at their usual pace is lost."""
+"""Sound missing after a pause counts as lost once this many blocks came at their usual pace."""
 
 CLOSE_TIMEOUT_S = 2.0
-"""Closing a stream whose device has gone may never return: it is given this long, then left."""
+"""Seconds to wait until a stream is closed: that may never return where the device is gone."""
 
 
 class MicrophoneSource:
-    """An input device, at 16 kHz where it can, else at its own rate.
+    """Reads an input device, at 16 kHz where it supports that, else at its own rate.
 
     After a loss, `open` looks for the same device again (`Identity`), never for another one.
     """

@@ -1,4 +1,4 @@
-"""Several channels mixed to one, unless they would cancel each other."""
+"""Mixes several channels to one, unless they would cancel each other."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,18 +10,18 @@ MEMORY_HOPS = 10
 """Levels are averaged over about a fifth of a second."""
 
 CANCELLED = 0.05
-"""Below this part of the loudest channel's power, the mix has lost what was said (-13 dB)."""
+"""Share of the loudest channel's power below which the channels cancel each other (-13 dB)."""
 
 SOUND_POWER = 4.0
-"""In LSB²: the mean of a channel with any sound at all."""
+"""Least mean power of a channel that is not silent, in LSB²."""
 
 
 class Mixer:
     """Mixes channels; where they are in opposite phase, takes the loudest instead.
 
     A microphone cable with two wires crossed, or a balanced line in a stereo socket, delivers the
-    same sound twice with opposite signs: their mean is silence. What is decided about a sample
-    comes from the hops before its own, so it never depends on how the stream was cut into blocks.
+    same sound twice with opposite signs: their mean is silence. A sample is decided by the hops
+    before its own, so the result does not depend on how the stream was cut into blocks.
 
     Args:
         sample_rate: In Hz.
@@ -33,13 +33,13 @@ class Mixer:
         self._channels = channels
         self._rest = self._hop  # samples until the hop is full
         self._sums = np.zeros(channels + 1)  # of squares, in this hop: each channel, their mean
-        self._power = np.zeros(channels + 1)  # likewise, averaged over hops
+        self._power = np.zeros(channels + 1)  # the same, averaged over hops
         self._taken: int | None = None  # the channel that is taken; None for the mean
         self._told = False
         self._warnings: list[str] = []
 
     def mix(self, pcm: Pcm) -> Pcm:
-        """The next samples, shape (samples, channels), to shape (samples, 1)."""
+        """Mix the next samples, shape (samples, channels), to shape (samples, 1)."""
         if self._channels == 1:
             return pcm
         pieces: list[Pcm] = [np.zeros((0, 1), np.int16)]

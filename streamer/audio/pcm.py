@@ -1,4 +1,4 @@
-"""PCM as it comes from outside: what rates and channel counts are accepted, floats to int16."""
+"""Checks the rate and channel count of PCM from outside, and converts floats to int16."""
 
 from typing import Any, TypeAlias
 
@@ -13,18 +13,18 @@ FloatPcm: TypeAlias = NDArray[np.float32]
 """Shape (samples, channels), full scale 1.0."""
 
 RATES = (1_000, 768_000)
-"""Samples a second that a recording or a pipe may have."""
+"""Lowest and highest sample rate of a recording or a pipe, in Hz."""
 
 MAX_CHANNELS = 64
 
 MAX_OVERSHOOT = 1.5
-"""Encoders overshoot full scale a little. What lies beyond this has another scale."""
+"""Highest peak that an encoder produces; samples above it have another full scale than 1.0."""
 
 MIN_OVERSHOT_PART = 1e-4
-"""Fewer samples than this part beyond `MAX_OVERSHOOT` are faults of their own, and clipped."""
+"""A smaller share of samples above `MAX_OVERSHOOT` is taken for single faults, and clipped."""
 
 MAX_INVALID_RUN_S = 1.0
-"""From so many seconds of nothing but NaN on, a recording has broken off."""
+"""Seconds of nothing but NaN after which a recording counts as broken off."""
 
 
 def check_format(info: SourceInfo) -> SourceInfo:
@@ -102,7 +102,7 @@ class PeakMeter:
 
 
 class FloatConverter:
-    """Float PCM to int16, block by block. A sample that is no number costs that sample alone.
+    """Float PCM to int16, block by block. A sample that is NaN or infinite becomes silence.
 
     Args:
         name: Of where it comes from, for messages.
@@ -131,11 +131,11 @@ class FloatConverter:
         else:
             self.invalid += pcm.size - int(np.count_nonzero(finite))
             pcm = np.where(finite, pcm, np.float32(0))
-            self._follow(np.asarray(finite.any(axis=1)))
+            self._count_invalid(np.asarray(finite.any(axis=1)))
         self._position += len(pcm)
         return _rounded(pcm * np.float32(self._scale))
 
-    def _follow(self, valid: NDArray[np.bool_]) -> None:
+    def _count_invalid(self, valid: NDArray[np.bool_]) -> None:
         """Keep count of the samples without a number in a row; ``valid`` has shape (samples,)."""
         begin = int(valid.argmax()) if valid.any() else len(valid)
         if self._run + begin >= MAX_INVALID_RUN_S * self._rate:

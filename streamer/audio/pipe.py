@@ -1,4 +1,4 @@
-"""A pipe as a source: raw PCM, or a container recognised by its first bytes."""
+"""Reads a pipe as a source: raw PCM, or a container that its first bytes show."""
 
 import os
 import select
@@ -31,7 +31,7 @@ class PipeSource:
         name: What it is called.
 
     Raises:
-        InputError: Nobody can have recorded such a rate or so many channels.
+        InputError: The rate or the number of channels is not possible.
     """
 
     def __init__(

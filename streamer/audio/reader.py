@@ -1,4 +1,4 @@
-"""The protocol of decoders of recordings; libsndfile and ffmpeg implement it."""
+"""Decoders of recordings implement this protocol: libsndfile and ffmpeg."""
 
 from typing import Protocol
 
@@ -10,7 +10,7 @@ class UnreadableError(Exception):
 
 
 class Reader(Protocol):
-    """Decodes a recording, front to back."""
+    """Decodes a recording from beginning to end."""
 
     @property
     def sample_rate(self) -> int:

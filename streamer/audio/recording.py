@@ -1,7 +1,7 @@
 """Reads recordings block by block as int16 PCM, and reports damage.
 
-A recording that gives less than it claims has broken off, which is an error behind its last
-block. Whatever else is amiss costs no more than it must, and is reported as a warning.
+A recording that holds less than it claims has broken off, which is an error after its last block.
+Any other damage is a warning, and as much as possible is read.
 """
 
 import stat
@@ -23,10 +23,10 @@ SUFFIXES = frozenset(
     (".wav", ".wave", ".bwf", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mpga",
      ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64")
 )  # fmt: skip
-"""What a recording's name ends with that libsndfile reads."""
+"""The suffixes of recordings that libsndfile reads."""
 
 SCAN_S = 10.0
-"""How much of a recording is looked at at once."""
+"""Seconds of a recording that are read at once to find its full scale."""
 
 
 class Recording:
@@ -91,7 +91,7 @@ class Recording:
         self._warnings.append(f"{self._name}: {text}")
 
     def _scale(self) -> float:
-        """What float samples have to be multiplied with; reads the whole recording."""
+        """The factor for float samples; reads the whole recording."""
         if not self._reader.floating:
             return 1.0
         meter = PeakMeter()

@@ -1,4 +1,4 @@
-"""The ring between the capture thread, which must never wait, and the segmenter thread."""
+"""The ring buffer carries samples from the capture thread, which never waits, to the segmenter."""
 
 import threading
 from collections import deque
@@ -17,7 +17,7 @@ class Chunk:
     Attributes:
         start: Stream position of the first sample, holes counted in.
         pcm: Shape (samples, channels), a copy.
-        crosstalk: Likewise; True where a sample is another channel's sound.
+        crosstalk: True where a sample is another channel's sound, shape (samples, channels).
         lost: Samples missing just before ``start``: a hole in the stream, or overwritten here.
     """
 
@@ -34,7 +34,7 @@ class _Hole:
 
 
 class RingBuffer:
-    """A preallocated ring of samples for one writer and one reader, each with its crosstalk mark.
+    """A preallocated ring of samples and their crosstalk mask, for one writer and one reader.
 
     A writer that is faster than the reader overwrites the oldest samples; the reader learns how
     many are gone. Both sides only ever hold the lock for a copy of a few kilobytes.
@@ -78,7 +78,7 @@ class RingBuffer:
 
         Args:
             pcm: Shape (samples, channels).
-            crosstalk: Likewise; None for nowhere.
+            crosstalk: Its crosstalk mask, shape (samples, channels); None for nowhere.
             lost: Samples that are missing just before them.
         """
         marks = np.zeros(pcm.shape, np.bool_) if crosstalk is None else crosstalk

@@ -1,4 +1,4 @@
-"""The sources of PulseAudio or PipeWire: PortAudio lists the sound server as a single device."""
+"""Lists the sources of PulseAudio or PipeWire, which PortAudio shows as a single device."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 TIMEOUT_S = 2.0
-"""A sound server that hangs is given so long."""
+"""Seconds to wait for a sound server."""
 
 _SPECIFICATION = re.compile(r"(?P<channels>\d+)ch (?P<rate>\d+)Hz")
 
@@ -24,9 +24,9 @@ class SoundSource:
     Attributes:
         name: As the server calls it.
         description: As a person would.
-        channels: How many it has.
+        channels: How many channels it has.
         sample_rate: In Hz.
-        default: True for the one that is recorded where nobody chooses.
+        default: True for the one that is recorded unless another one is chosen.
     """
 
     name: str

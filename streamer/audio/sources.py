@@ -1,4 +1,4 @@
-"""The protocol of audio sources, and a recording as one. All deliver blocks of int16 PCM."""
+"""Audio sources deliver blocks of int16 PCM: this is their protocol, and the one of recordings."""
 
 import time
 from dataclasses import replace
@@ -12,15 +12,15 @@ from streamer.text import one_line
 from streamer.types import Block, SourceInfo
 
 POLL_S = 0.1
-"""How long a read waits before it comes back with nothing: every thread looks up this often."""
+"""Seconds after which a read returns without samples, so that threads notice a stop."""
 
 MIN_SILENT_S = 1.0
 MIN_SILENT_BLOCKS = 10
-"""A device that delivers nothing for the longer of these two is lost."""
+"""A device is lost when it delivers nothing for the longer of these two times."""
 
 
 class Source(Protocol):
-    """Something that can be listened to. Opened, read and closed on the capture thread."""
+    """A source of sound. It is opened, read and closed on the capture thread."""
 
     def open(self) -> SourceInfo | None:
         """Start delivering; may be called again after `close`, for the same device.
@@ -50,7 +50,7 @@ def empty_block(channels: int) -> Block:
 
 
 class FileSource:
-    """A recording played at real-time pace, through the very same pipeline as a microphone."""
+    """Plays a recording at real-time pace, through the same pipeline as a microphone."""
 
     def __init__(self, path: Path, *, block_s: float, name: str | None = None) -> None:
         self._path = path

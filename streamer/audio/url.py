@@ -1,4 +1,4 @@
-"""A stream or a recording from the network as a source, through ffmpeg."""
+"""Plays a stream or a recording from the network as a source, through ffmpeg."""
 
 import time
 from urllib.parse import urlsplit
@@ -13,10 +13,10 @@ from streamer.types import Block, Pcm, SourceInfo
 
 SCHEMES = frozenset(("http", "https", "rtsp", "rtsps", "rtmp", "rtmps", "rtp", "srt", "udp", "tcp"))
 PROTOCOLS = "http,https,httpproxy,hls,crypto,data,tls,tcp,udp,rtp,srtp,rtsp,rtsps,rtmp,rtmps,srt"
-"""What a stream may lead to: never a file of this machine."""
+"""Protocols that a stream may use; reading files of this machine is not among them."""
 
 TIMEOUT_US = "15000000"
-"""A server that says nothing for 15 s is given up."""
+"""How long to wait for a server, in microseconds: 15 s."""
 
 
 def is_url(text: str) -> bool:
@@ -67,8 +67,8 @@ class UrlSource:
     def read(self) -> Block | None:
         """The next block, once the time for it has come."""
         assert self._ffmpeg is not None  # noqa: S101 - for the type checker
-        assert self._ffmpeg.info is not None  # noqa: S101 - likewise
-        assert self._waiting is not None  # noqa: S101 - likewise
+        assert self._ffmpeg.info is not None  # noqa: S101 - for the type checker
+        assert self._waiting is not None  # noqa: S101 - for the type checker
         rate = self._ffmpeg.info.sample_rate
         size = max(1, round(self._block_s * rate))
         while len(self._waiting) < size and not self._ended:

@@ -46,10 +46,10 @@ class WavStream:
     """Decodes a WAV stream, RIFF, RIFX or RF64: `feed` it, then `take`.
 
     Args:
-        name: Of where it comes from, for messages.
+        name: Name of the input in messages.
 
     Attributes:
-        info: What it is, once its header has come.
+        info: Rate and channels, once the header has come; else None.
     """
 
     def __init__(self, name: str) -> None:
@@ -81,7 +81,7 @@ class WavStream:
             raise InputError(f"{self._name}: {MAX_HEADER_BYTES} bytes of a WAV header, no samples")
 
     def take(self) -> Pcm:
-        """All whole samples that have come, shape (samples, channels); before `info`, none.
+        """Take all complete samples so far, shape (samples, channels); none before `info`.
 
         Raises:
             InputError: Float samples have another full scale than 1.0.
