@@ -1,1 +1,1 @@
-"""From PCM to calibrated probabilities."""
+"""This package turns PCM into calibrated probabilities of the emotions."""

@@ -1,4 +1,4 @@
-"""torchaudio's transforms, also where torchaudio's compiled extension does not load.
+"""Imports torchaudio's transforms even where its compiled extension does not load.
 
 The Linux wheel on PyPI links its extension to CUDA, so that beside a CPU build of torch even
 ``import torchaudio`` raises OSError. The transforms are plain PyTorch and need no extension, and

@@ -1,9 +1,9 @@
-"""A model as a folder: its manifest (`bundle.json`), its weights, and a card for people.
+"""A bundle is a model as a folder: manifest (`bundle.json`), weights, and a card for people.
 
 Nothing in a bundle is ever executed: JSON, safetensors and Markdown.
 
-What comes next (other poolings, other nets) is a new ``kind`` of network or a new
-`manifest.FORMAT`; a bundle that is newer than the program says so instead of being misread.
+Another pooling or another net needs a new ``kind`` of network or a new `manifest.FORMAT`; a bundle
+that is newer than the program is refused instead of being misread.
 """
 
 import hashlib
@@ -32,10 +32,10 @@ CARD = "README.md"
 
 VOICES = "baseline."
 VOICE_ARRAYS = ("weight", "bias", "centre")
-"""The tensors of a `VoiceModel` begin so, and end so."""
+"""The names of the tensors of a `VoiceModel`: this prefix and one of these."""
 
 SPEAKER_ARRAYS = ("projection", "spread")
-"""Likewise those of its `SpeakerModel`."""
+"""The names of the tensors of its `SpeakerModel`, after the same prefix."""
 
 SPEECH_WEIGHT, SPEECH_BIAS = "speech.weight", "speech.bias"
 """The tensors of a `SpeechModel`."""
@@ -49,10 +49,8 @@ class Bundle:
         manifest: What it is.
         network: Ready to classify, in float32.
         card: Its README, for people.
-        voices: What is known about voices in general, as the manifest's ``baseline`` says; None
-            where nothing is.
-        speech: Detects speech among other sounds, as the manifest's ``speech`` says; None where
-            nothing does.
+        voices: The parameters of speaker adaptation; None where the manifest's ``baseline`` is.
+        speech: The speech head; None where the manifest's ``speech`` is.
     """
 
     manifest: Manifest
@@ -66,8 +64,8 @@ def load(folder: Path) -> Bundle:
     """Read a bundle and check every part of it.
 
     Raises:
-        ModelError: It is missing, damaged, foreign or of a newer format; the message names what
-            was got and what was expected.
+        ModelError: It is missing, damaged, of another kind or of a newer format; the message names
+            what was got and what was expected.
     """
     manifest = read_manifest(folder)
     _verify_files(folder, manifest)
@@ -175,7 +173,7 @@ def _build_network(tensors: dict[str, Tensor], manifest: Manifest, path: Path) -
 
 
 def _build_voices(tensors: dict[str, Tensor], manifest: Manifest, path: Path) -> VoiceModel | None:
-    """Take what is known about voices out of ``tensors``, if the manifest speaks of it."""
+    """Take speaker adaptation out of ``tensors``, if the manifest describes it."""
     if manifest.baseline is None:
         return None
     labels, size = len(manifest.labels), manifest.shape.features

@@ -1,4 +1,4 @@
-"""Calibration: the softmax temperature, and the extra one of short pieces of speech."""
+"""Calibration applies the softmax temperature, which is higher for short pieces of speech."""
 
 from typing import Any
 
@@ -7,15 +7,19 @@ import torch
 from numpy.typing import NDArray
 
 FULL_S = 2.0
-"""Pieces at least so long, in seconds, are all taken to prove the same."""
+"""Length in seconds from which on the temperature of a piece of speech no longer falls."""
 
 
 def hesitation(seconds: NDArray[np.floating[Any]] | float, brevity: float) -> NDArray[np.float64]:
     """Extra softmax temperature for short utterances: 1 from `FULL_S` on.
 
     Args:
-        seconds: How long they are, without the silence at their ends; above 0.
-        brevity: 0 trusts a short piece like a long one, 1 half as much where it is half as long.
+        seconds: Lengths without the silence at their ends, above 0, of any shape.
+        brevity: Exponent: with 0, length has no influence; with 1, half the length doubles the
+            temperature.
+
+    Returns:
+        Factors of the temperature, from 1, of the shape of ``seconds``.
     """
     return np.maximum(1.0, FULL_S / np.asarray(seconds, np.float64)) ** brevity
 
@@ -29,6 +33,9 @@ def log_likelihoods(
         logits: Of the linear head, shape (..., labels).
         temperature: Fitted on held-out speakers, see `streamer.training.heads.recipe`.
         log_prior: Logarithm of the prior that the head was trained under, shape (labels,).
+
+    Returns:
+        Log-likelihoods up to a constant, shape (..., labels).
     """
     return logits / temperature - log_prior
 
@@ -43,6 +50,9 @@ def probabilities(
         seconds: Length of the utterance, as for `hesitation`.
         brevity: As for `hesitation`.
         log_prior: Logarithm of the prior of use, shape (labels,).
+
+    Returns:
+        Probabilities that sum to 1, shape (labels,).
     """
     softened = scores / hesitation(seconds, brevity) + log_prior
     return torch.from_numpy(softened).softmax(dim=0).numpy()

@@ -1,4 +1,4 @@
-"""Finds the model bundles that came with streamer, without loading them: imports no torch."""
+"""Finds the model bundles that came with streamer without loading them; imports no torch."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from streamer.errors import ModelError
 MANIFEST, WEIGHTS = "bundle.json", "model.safetensors"
 
 NOT_COMMERCIAL = ("NC", "research", "proprietary", "none stated", "not stated")
-"""What in a licence forbids commercial use, or leaves it open."""
+"""Words in a licence that forbid commercial use or leave it open."""
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 MODEL_FOLDERS = (_PACKAGE / "models", _PACKAGE.parent / "models")
@@ -21,14 +21,14 @@ MODEL_FOLDERS = (_PACKAGE / "models", _PACKAGE.parent / "models")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the manifest of a bundle says, unchecked.
+    """The main facts of a bundle's manifest, unchecked.
 
     Attributes:
         folder: Where it lies.
         name: Name and version, as the CSV has them.
-        labels: The emotions that it tells apart.
+        labels: The emotions that it knows.
         licences: Of what it was trained on, each once.
-        quietness: How often it names an emotion in ordinary speech, as the manifest words it; ""
+        quietness: How often it names an emotion in ordinary speech, as a text of the manifest; ""
             where that was not measured.
     """
 
@@ -58,7 +58,7 @@ def find_bundle(name_or_path: str | Path) -> Path:
         name_or_path: The name of one that came with streamer, or the path of a folder.
 
     Raises:
-        ModelError: There is neither.
+        ModelError: There is no such bundle.
     """
     known = installed()
     if isinstance(name_or_path, str) and name_or_path in known:

@@ -1,6 +1,6 @@
-"""The classifier: PCM in, calibrated probabilities out. The caller keeps the adaptation.
+"""The classifier turns PCM into calibrated probabilities; the caller keeps the adaptation.
 
-Without a `SpeakerAdaptation`, the same samples get the same answer, always.
+Without a `SpeakerAdaptation`, the same samples always get the same prediction.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ from streamer.model.streaming import Embedded, Embedding, StreamingEmbedder
 from streamer.types import SAMPLE_RATE, Excerpt, Prediction
 
 WARM_UP_S = (0.5, 1.0, 3.0, 8.0)
-"""Lengths that are tried before it counts: the first run of each size allocates and plans."""
+"""Lengths in seconds that are classified in advance: torch is slow the first time at each size."""
 
 
 class StreamingClassifier:
@@ -39,7 +39,7 @@ class StreamingClassifier:
 
     Args:
         embed: Embeds the channel's excerpts.
-        classify: Classifies what came of it.
+        classify: Classifies an embedding.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Classifier:
             threads: Threads that torch may use, in the whole process; None leaves that as it is.
 
         Raises:
-            ConfigError: The prior makes no sense.
+            ConfigError: The prior names an unknown emotion or an impossible probability.
             ModelError: There is no such bundle, or it is damaged or newer than this program.
         """
         if threads is not None:
@@ -109,12 +109,12 @@ class Classifier:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The emotions that it tells apart, in the order of the probabilities."""
+        """The emotions that it knows, in the order of the probabilities."""
         return self._manifest.labels
 
     @property
     def name(self) -> str:
-        """What the bundle calls itself, with its version."""
+        """Name and version of the bundle."""
         return f"{self._manifest.name}-{self._manifest.version}"
 
     def warm_up(self) -> None:
@@ -176,8 +176,8 @@ class Classifier:
 
         Args:
             pcm: Mono at `SAMPLE_RATE`, shape (samples,), int16 or float32. Of more than 30 s the
-                first 30 s are classified. Digital silence, or nothing at all, gets a flat answer.
-            adaptation: Of the voice, from `new_adaptation`; None classifies as if nobody knew it.
+                first 30 s are classified. Silence, or an empty array, gets equal probabilities.
+            adaptation: Of the voice, from `new_adaptation`; None classifies without adaptation.
             learn: Let the adaptation learn from this piece, a whole utterance, once it is
                 classified and if it is speech.
 
@@ -211,7 +211,7 @@ class Classifier:
         return Embedded(embedding, len(wave) / SAMPLE_RATE)
 
     def _classify(self, heard: Embedded | None, adaptation: SpeakerAdaptation | None) -> Prediction:
-        """Classify an embedding; silence gets a flat answer."""
+        """Classify an embedding; silence (None) gets equal probabilities."""
         if heard is None:
             return self._prediction(np.full(len(self.labels), 1 / len(self.labels)), uncertain=True)
         fitted = self._manifest.calibration

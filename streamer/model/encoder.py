@@ -1,4 +1,4 @@
-"""The net: the lower part of Whisper's encoder, statistics over time, one linear layer.
+"""The network: the lower part of Whisper's encoder, statistics over time, one linear layer.
 
 Modules are named as the tensors of openai/whisper's checkpoints, so that these load as they are.
 """
@@ -12,22 +12,22 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 FULL_RATE = 1
-"""So many blocks of a new net, from the lowest up, see every state; above, each two become one.
+"""Blocks of a new net, from the lowest up, that see every state; above them, pairs are merged.
 
-Neighbours are much alike (Bolya et al. 2023, "Token merging: your ViT but faster"), and what is
-asked is not which sound it was.
+Neighbouring states are similar (Bolya et al. 2023, "Token merging: your ViT but faster"), and
+emotions do not depend on single sounds.
 """
 
 MIN_VARIANCE = 1e-12
-"""Of a pooled channel: the gradient of a deviation of nothing would be infinite."""
+"""Least variance of a pooled channel: the gradient of a deviation of 0 would be infinite."""
 
 Count = TypeVar("Count", int, Tensor)
 
 LOOK_BACK = 76
-"""States, 1.5 s: so far back sees a state of a piece that goes on where another ended."""
+"""Attention context carried across chunks, in states of 20 ms: 1.5 s."""
 
 LEAD_FRAMES = 2
-"""Of a piece that goes on: frames before it, which its first state's convolutions look back on."""
+"""Frames before a later chunk that the convolutions of its first state need."""
 
 KeysValues: TypeAlias = tuple[Tensor, Tensor]
 """What attention sees of states: keys and values, shape (batch, heads, states, width of a head)."""
@@ -45,7 +45,7 @@ class NetworkShape:
         full_rate: How many of these, from the lowest up, see 50 states a second; those above see
             25, each the mean of two.
         positions: The longest input, in hidden states of 20 ms.
-        labels: How many emotions it tells apart.
+        labels: How many emotions it knows.
     """
 
     mels: int
@@ -81,10 +81,10 @@ class Attention(nn.Module):
         """Shape (batch, positions, width), in and out; and what later positions may see of these.
 
         Args:
-            x: What attends to itself.
+            x: States, shape (batch, positions, width).
             mask: True where a position (row) may see another (column), broadcast to shape
                 (batch, heads, positions, positions); None shows everything to everyone.
-            past: Of the positions before, which are seen as well.
+            past: Keys and values of the positions before, which are seen as well.
         """
         q, k, v = (
             linear(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
@@ -124,9 +124,9 @@ class Past:
     """Attention context carried across chunks: keys and values of earlier states.
 
     Attributes:
-        states: How many there have been, before any two became one.
+        states: How many there have been, before pairs were merged.
         full_rate: As in `NetworkShape`.
-        seen: Of the last of them, in each block.
+        seen: Keys and values of the last of them, for each block.
     """
 
     states: int
@@ -195,15 +195,16 @@ class Encoder(nn.Module):
     def proceed(self, mel: Tensor, past: Past | None) -> tuple[list[Tensor], Past]:
         """Encode the next chunk: the output of every block, and the new context.
 
-        Its states see each other and back, as in block processing (Tsunoo et al. 2019, "Transformer
-        ASR with contextual block processing"); what was made of the piece before stays as it is.
+        Its states see each other and earlier ones, as in block processing (Tsunoo et al. 2019,
+        "Transformer ASR with contextual block processing"); earlier states do not change.
 
         Args:
             mel: Shape (1, mels, frames); after a past, with `LEAD_FRAMES` before the piece.
-            past: What the piece before left behind, an even number of states; None for the first.
+            past: The context that the chunk before returned, an even number of states; None for the
+                first.
 
         Returns:
-            One tensor per block, shape (1, states, width), and what this piece leaves behind.
+            One tensor per block, shape (1, states, width), and the context for the next chunk.
         """
         x = F.gelu(self.conv2(F.gelu(self.conv1(mel)))).transpose(1, 2)
         if past is not None:
@@ -254,7 +255,7 @@ def _merged(x: Tensor, lengths: Tensor | None = None) -> Tensor:
     """The mean of each two positions: (batch, positions, width) -> (batch, halved, width).
 
     Args:
-        x: What becomes half as much.
+        x: States, shape (batch, positions, width).
         lengths: How many positions of each row count; None: all of them. Of an odd number, the
             last one stays alone.
     """
@@ -288,5 +289,5 @@ class EmotionNet(nn.Module):
         return logits
 
     def embed(self, mel: Tensor) -> Tensor:
-        """What the head classifies: shape (batch, mels, frames) -> (batch, 2 * blocks * width)."""
+        """Embed a spectrogram: shape (batch, mels, frames) -> (batch, 2 * blocks * width)."""
         return pool(self.encoder(mel))

@@ -1,4 +1,4 @@
-"""PCM -> log-mel: silence trimmed, the speech brought to one level, Whisper's spectrogram.
+"""Computes log-mel features of PCM: silence trimmed, level normalised, Whisper's spectrogram.
 
 Everything here is relative to the speech's own level, so that neither the gain of a microphone nor
 the length of the silence around an utterance changes what the model hears.
@@ -44,11 +44,11 @@ PARAMETERS: dict[str, float] = {
     "dynamic_range": DYNAMIC_RANGE, "target_rms": TARGET_RMS,
     "trim_range": RANGE, "trim_margin": MARGIN_FRAMES * LEVEL_FRAME,
 }  # fmt: skip
-"""What a model was trained on; a bundle records it, because another model would hear noise."""
+"""The parameters of the features; a bundle records those that its model was trained on."""
 
 
 def as_waveform(pcm: NDArray[np.generic]) -> Waveform:
-    """PCM as float32, without its offset.
+    """Convert PCM to float32, without its offset.
 
     Args:
         pcm: Mono at `SAMPLE_RATE`, shape (samples,), int16 or float32.
@@ -74,7 +74,7 @@ def as_waveform(pcm: NDArray[np.generic]) -> Waveform:
 
 
 def trim_silence(wave: Waveform) -> Waveform:
-    """The speech in ``wave``, with a margin of 100 ms: a view, shape (samples,)."""
+    """Cut ``wave`` to its speech, with a margin of 100 ms: a view, shape (samples,)."""
     begin, end = speech_bounds(wave)
     return wave[begin:end]
 

@@ -1,4 +1,4 @@
-"""The manifest of a bundle, `bundle.json`: what the model is, checked and signed.
+"""The manifest of a bundle, `bundle.json`, says what the model is; it is checked and signed.
 
 It says everything that must travel with the weights: labels, features, the net's size,
 calibration, licences, how it was trained, and the digest of every other file.
@@ -28,10 +28,10 @@ from streamer.model.priors import TOLERANCE
 from streamer.types import EMOTIONS
 
 FORMAT = 7
-"""Raised whenever a bundle could no longer be read by an older program.
+"""Version of the format: it changes when an older program can no longer read a bundle.
 
-7: the priors of training and of use are recorded, and a speaker's neutral voice is what is learned
-of a voice. Older bundles were trained without: this program does not read them.
+7: the priors of training and of use are recorded, and adaptation learns the neutral voice of a
+speaker. Bundles of older formats are not read.
 """
 
 FileName = Annotated[str, StringConstraints(pattern=r"^[\w-][\w.-]*$")]
@@ -66,7 +66,7 @@ class Network(_Part):
 class Calibration(_Part):
     """Logits are divided by ``temperature``; a confidence below ``threshold`` is uncertain.
 
-    Those of short pieces are divided once more, see `hesitation`.
+    The logits of short pieces are divided by a higher temperature, see `hesitation`.
     """
 
     temperature: float = Field(gt=0)
@@ -78,9 +78,9 @@ class Priors(_Part):
     """How common each emotion is, by label.
 
     Attributes:
-        unadapted: Where the unadapted head was trained.
-        adapted: Where the head for known voices was trained; empty without one.
-        natural: Where people live.
+        unadapted: In the training of the unadapted head.
+        adapted: In the training of the head for known voices; empty without one.
+        natural: In everyday speech.
     """
 
     unadapted: dict[str, Probability]
@@ -107,14 +107,14 @@ class Speech(_Part):
 
 
 class Mood(_Part):
-    """Which emotions are good to hear and which are not; the others count for neither."""
+    """Which emotions are positive and which negative; the others are neither."""
 
     positive: tuple[str, ...]
     negative: tuple[str, ...]
 
 
 class DataSource(_Part):
-    """Something that went into the weights."""
+    """A source of training data."""
 
     name: str
     licence: str
@@ -126,18 +126,18 @@ class Manifest(_Part):
 
     Attributes:
         format: `FORMAT` of the program that wrote it.
-        name: How the CSV calls the model.
-        version: Its own, counted by whoever trains it.
-        labels: The emotions that it tells apart, in the order of `EMOTIONS`.
-        features: `streamer.model.features.PARAMETERS` as it was trained on.
+        name: The name of the model, as the CSV has it.
+        version: Its version number.
+        labels: The emotions that it knows, in the order of `EMOTIONS`.
+        features: `streamer.model.features.PARAMETERS` of its training.
         network: Which net, and how large.
         calibration: From logits to probabilities, and from these to "uncertain".
-        priors: How common each emotion is: where it was trained, and where people live.
+        priors: How common each emotion is, in training and in everyday speech.
         baseline: How voices are learned; None where they are not.
-        speech: What is too little like speech; None where everything is taken for speech.
+        speech: The threshold of the speech head; None where everything is taken for speech.
         mood: The grouping behind `Prediction.mood`.
-        sources: What went into the weights, each with its licence.
-        training: How it was trained, for people and for a repetition.
+        sources: Its training data, each with its licence.
+        training: How it was trained, for people and to repeat it.
         files: SHA-256 of the weights. The card is prose, and may be edited.
         digest: SHA-256 of all of the above, see `signature`.
     """
@@ -177,7 +177,7 @@ class Manifest(_Part):
 
     @property
     def shape(self) -> NetworkShape:
-        """How large the net is, as the net wants to know it."""
+        """The size of the net."""
         network = self.network
         return NetworkShape(
             mels=network.mels, width=network.width, heads=network.heads, blocks=network.blocks,
@@ -206,7 +206,11 @@ def signature(content: Mapping[str, object]) -> str:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read and check the manifest of a bundle. Raises ModelError where it is not as it must be."""
+    """Read and check the manifest of a bundle.
+
+    Raises:
+        ModelError: It is missing, or not valid.
+    """
     path = folder / MANIFEST
     if not folder.is_dir():
         raise ModelError(f"{folder}: there is no such folder, expected a model bundle")

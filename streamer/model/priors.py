@@ -1,4 +1,4 @@
-"""Class priors: how common each emotion is, where a model was trained and where it is used.
+"""Class priors say how common each emotion is, in training and where the model is used.
 
 Training sees emotions about evenly; most of what people say is neutral. Probabilities under one
 prior become those under another by the ratio of the two (Saerens, Latinne & Decaestecker 2002,
@@ -15,14 +15,14 @@ from streamer.errors import ConfigError
 from streamer.types import EMOTIONS
 
 Prior: TypeAlias = Literal["natural", "even"] | Mapping[Any, float]
-"""``natural``: as the model's bundle says that people speak; ``even``: all emotions alike; or the
-probabilities of some emotions, of which the others share evenly what is left."""
+"""``natural``: that of the model's bundle, for everyday speech; ``even``: all emotions alike; or
+probabilities of some emotions, while the others share the rest evenly."""
 
 MIN_PROBABILITY = 1e-4
-"""Of an emotion that is said to never occur: its logarithm stays finite."""
+"""Least probability of an emotion, so that its logarithm is finite."""
 
 TOLERANCE = 1e-3
-"""By which a sum may miss 1: probabilities are written with a few digits."""
+"""How far a sum may be from 1: probabilities are written with a few digits."""
 
 LogPrior: TypeAlias = NDArray[np.float64]
 """Logarithms of the probabilities of the labels, shape (labels,)."""
@@ -31,15 +31,15 @@ LogPrior: TypeAlias = NDArray[np.float64]
 def log_prior(
     prior: Prior, labels: Sequence[str], natural: Mapping[str, float] | None = None
 ) -> LogPrior:
-    """The logarithm of a prior over the labels of a model.
+    """Compute the logarithm of a prior over the labels of a model.
 
     Args:
-        prior: Which.
+        prior: The prior.
         labels: The emotions that the model knows.
-        natural: What the model's bundle takes for natural; None takes the even prior for it.
+        natural: The natural prior of the model's bundle; None stands for the even one.
 
     Raises:
-        ConfigError: An emotion or a probability makes no sense.
+        ConfigError: An emotion is unknown, or a probability not possible.
     """
     if prior == "natural":
         prior = natural or "even"
@@ -61,7 +61,7 @@ def check_prior(prior: Mapping[str, float]) -> None:
     """Check that these are probabilities of emotions.
 
     Raises:
-        ConfigError: An emotion is unknown, or the probabilities are no such.
+        ConfigError: An emotion is unknown, or the probabilities are not from 0 to 1 in all.
     """
     for emotion, probability in prior.items():
         if emotion not in EMOTIONS:

@@ -1,4 +1,4 @@
-"""The protocols of models as the pipeline uses them, so that tests need no torch."""
+"""The pipeline uses models through these protocols, so that its tests need no torch."""
 
 from typing import Protocol
 
@@ -41,4 +41,4 @@ class Model(SegmentClassifier, Protocol):
         """The emotions that it knows."""
 
     def warm_up(self) -> None:
-        """Get everything that is slow the first time out of the way."""
+        """Do everything in advance that is slow the first time."""

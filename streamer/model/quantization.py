@@ -1,4 +1,4 @@
-"""Eight-bit integers in place of float32, where the processor multiplies these faster.
+"""Uses 8-bit integers in place of float32 where the processor multiplies them faster.
 
 The weights of the blocks' linear layers are rounded once, each output channel on a scale of its
 own; what comes in, each time, on a scale of its own (dynamic quantisation, Jacob et al. 2018,

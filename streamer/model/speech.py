@@ -1,4 +1,4 @@
-"""The speech head: separates speech from music, coughs and noise that pass the VAD."""
+"""The speech head separates speech from music, coughs and noise that pass the VAD."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ class SpeechModel:
     threshold: float
 
     def __call__(self, embedding: NDArray[np.float32]) -> NDArray[np.float64]:
-        """How likely it is speech, from 0 to 1: shape (...,).
+        """Compute the probability of speech, from 0 to 1: shape (...,).
 
         Args:
             embedding: Shape (..., features).

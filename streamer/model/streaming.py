@@ -1,9 +1,9 @@
-"""Streaming embedding: an open utterance is embedded repeatedly, its past encoded once.
+"""Embeds an open utterance repeatedly while its earlier part is encoded only once.
 
-At first, every embedding is what the whole utterance so far would get. After that, whole seconds
-are encoded for good, once a little of what follows is heard, too: so their last states look ahead,
-as those of a whole utterance do (Tsunoo et al. 2019, "Transformer ASR with contextual block
-processing"). Only what follows is encoded anew.
+At first, every embedding is that of the whole utterance so far. Later, each whole second is encoded
+for good as soon as a little more has been recorded, so that its last states look ahead as in a
+whole utterance (Tsunoo et al. 2019, "Transformer ASR with contextual block processing"). Only the
+samples after it are encoded again.
 """
 
 import math
@@ -27,7 +27,7 @@ EDGE_FRAMES = 2  # before a piece: the spectrogram's windows reach so far back
 CONTEXT = (LEAD_FRAMES + EDGE_FRAMES) * HOP  # samples before a piece that it needs: 40 ms
 
 Embedding: TypeAlias = NDArray[np.float32]
-"""What the network makes of a piece of speech, before it is classified: shape (features,)."""
+"""The network's output for a piece of speech, which the heads classify: shape (features,)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +35,7 @@ class Embedded:
     """The embedding of a piece of speech, with its length.
 
     Attributes:
-        embedding: Of its states.
+        embedding: Mean and deviation of its states.
         seconds: Its length, without the silence at its ends.
     """
 
@@ -50,8 +50,8 @@ class _Sums:
     Attributes:
         samples: Length of the piece.
         counts: How many states came out of each block, shape (blocks, 1).
-        sums: Of each block's states, shape (blocks, width).
-        squares: Of their squares, likewise.
+        sums: Sums of each block's states, shape (blocks, width).
+        squares: Sums of their squares, shape (blocks, width).
     """
 
     samples: int
@@ -76,10 +76,10 @@ class _Encoded:
 
     Attributes:
         utterance: Its number.
-        next: Where what is not encoded begins, in samples of the stream.
-        pieces: What is still within the excerpts, with where it ends.
-        past: What was left behind; None before the first piece.
-        loudest: log10 of power, of all cells so far.
+        next: Where the part that is not encoded begins, in samples of the stream.
+        pieces: Pieces that are still within the excerpts: the sample where each ends, and sums.
+        past: The attention context; None before the first piece.
+        loudest: The largest log10 of power of all cells so far.
     """
 
     utterance: int
@@ -129,7 +129,7 @@ class StreamingEmbedder:
         return encoded.next - CONTEXT >= origin and new <= room
 
     def _proceed(self, wave: Waveform, origin: int) -> list[_Sums]:
-        """Encode what is new, and whole pieces of it for good."""
+        """Encode the new samples, and whole pieces of them for good."""
         encoded = self._encoded
         begin = encoded.next - origin
         if encoded.past is None:

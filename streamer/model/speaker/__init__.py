@@ -1,1 +1,1 @@
-"""Speakers: adaptation, clustering, enrolment."""
+"""This package adapts to speakers, tells them apart, and keeps enrolled ones."""

@@ -1,16 +1,16 @@
-"""Speaker adaptation: emotion is measured from the speaker's own neutral voice.
+"""Speaker adaptation measures emotion relative to the speaker's own neutral voice.
 
-A voice shifts what the model hears, whatever the mood. Most of what a voice says is neutral, so
-what is learned of it is how it sounds when it is neutral. Each past utterance weighs by how likely
-it is neutral or calm, according to the unadapted head under the natural prior; below `MIN_NEUTRAL`
-it does not count. So the voice of somebody who is angry from the first word to the last is not
-learned, and their anger is not taken for their voice. The weighted mean, shrunk towards the mean
-neutral voice of the training speakers, is taken off, and a second head, fitted to features without
-their speaker's neutral mean, classifies what is left.
+Each voice shifts the features, whatever the mood. Most speech is neutral, so the program learns how
+a voice sounds when it is neutral. The weight of a past utterance is the probability that it is
+neutral or calm, according to the unadapted head under the natural prior; below `MIN_NEUTRAL` it is
+0. So nothing is learned of somebody who is angry from the first word to the last, and their anger
+is not taken for their voice. The weighted mean, shrunk towards the mean neutral voice of the
+training speakers, is subtracted. A second head, fitted to features without the neutral mean of
+their speaker, classifies the difference.
 
-Both heads are linear, so that all of this happens in the few dimensions of their logits. Between
-the heads, scores are mixed by how much of the voice is known, and by how likely it is that this
-voice speaks: several people may speak on a channel (`streamer/model/speaker/clustering.py`).
+Both heads are linear, so all of this is computed in the few dimensions of their logits. The scores
+of the two heads are mixed by how much of the voice is known, and by the probability that this voice
+speaks: several people may speak on a channel (`streamer/model/speaker/clustering.py`).
 """
 
 from collections import deque
@@ -35,12 +35,12 @@ MIN_NEUTRAL = 0.3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Observation:
-    """A past utterance, as far as adaptation needs it.
+    """What adaptation keeps of a past utterance.
 
     Attributes:
         neutral: How much it counts for the neutral voice, from 0 to 1.
         adapted: Logits of the adapted head, shape (labels,).
-        mark: Where it lies among the voices, shape (directions,).
+        mark: Its place in the space of voices, shape (directions,).
     """
 
     neutral: float
@@ -53,11 +53,11 @@ class VoiceModel:
     """The parameters of speaker adaptation; they travel in the bundle.
 
     Attributes:
-        weight: Of the adapted head, shape (labels, features).
-        bias: Likewise, shape (labels,).
+        weight: Weights of the adapted head, shape (labels, features).
+        bias: Bias of the adapted head, shape (labels,).
         centre: Logits of the adapted head for the mean neutral voice, shape (labels,).
-        log_prior: Logarithm of the prior that the adapted head has in effect, likewise.
-        prior: So many neutral utterances of the mean voice are added to those of a voice.
+        log_prior: Logarithm of the prior that the adapted head has in effect, shape (labels,).
+        prior: How many neutral utterances of the mean voice are added to those of a voice.
         temperature: Divides the logits of the adapted head.
         speakers: Tells voices apart.
     """
@@ -71,7 +71,7 @@ class VoiceModel:
     speakers: SpeakerModel
 
     def logits(self, embedding: NDArray[np.float32]) -> Scores:
-        """Logits of the adapted head, the voice still in them: shape (..., labels).
+        """Logits of the adapted head, before the voice is subtracted: shape (..., labels).
 
         Args:
             embedding: Shape (..., features).
@@ -84,7 +84,7 @@ class VoiceModel:
         return Observation(neutral, self.logits(embedding), self.speakers.mark(embedding))
 
     def trust(self, neutral: NDArray[np.float64]) -> NDArray[np.float64]:
-        """How far a voice is known from so much neutral speech: from 0 to 1.
+        """How well a voice is known after some neutral speech, from 0 to 1.
 
         Args:
             neutral: Sum of the weights of its utterances.
@@ -92,7 +92,7 @@ class VoiceModel:
         return np.asarray(neutral / (neutral + self.prior))
 
     def offset(self, logits: Scores, neutral: NDArray[np.float64]) -> Scores:
-        """The neutral voice behind some utterances, as its shift of the adapted logits.
+        """Estimate the neutral voice of some utterances, as its shift of the adapted logits.
 
         Args:
             logits: Of the adapted head, shape (..., utterances, labels).
@@ -108,12 +108,12 @@ class VoiceModel:
     def mix(
         self, unadapted: Scores, logits: Scores, offset: Scores, trust: NDArray[np.float64]
     ) -> Scores:
-        """Scores of a voice that is known as far as ``trust`` says.
+        """Mix the scores of both heads, for a voice that is known as far as ``trust`` says.
 
         Args:
             unadapted: Scores of the unadapted head, shape (..., labels).
-            logits: Of the adapted head, likewise.
-            offset: From `offset`, likewise.
+            logits: Of the adapted head, shape (..., labels).
+            offset: From `offset`, shape (..., labels).
             trust: From 0 to 1, shape (...).
         """
         adapted = (logits - offset) / self.temperature - self.log_prior
@@ -143,7 +143,7 @@ class SpeakerAdaptation:
 
     Args:
         model: What is known about voices in general.
-        enrolled: Utterances of a voice that is known from the start, also after a reset.
+        enrolled: Utterances of a voice that is known from the start, and after a reset.
     """
 
     def __init__(self, model: VoiceModel, enrolled: Sequence[Observation] = ()) -> None:
@@ -159,14 +159,14 @@ class SpeakerAdaptation:
     def adapt(self, embedding: NDArray[np.float32], unadapted: Scores) -> Scores:
         """Adapt the scores of a piece of speech to its voice, as far as that is known.
 
-        Nothing is learned from it: a part of an utterance may be classified, too.
+        It learns nothing from it, so it may be part of an utterance.
 
         Args:
             embedding: Of the piece, shape (features,).
             unadapted: Scores of the unadapted head, shape (labels,).
 
         Returns:
-            Shape (labels,); of a voice that was never heard, ``unadapted``.
+            Shape (labels,); for an unknown voice, ``unadapted``.
         """
         place, probability = self._register.match(self._model.speakers.mark(embedding)[None])
         offset, neutral = self._anchors[int(place[0])]

@@ -1,11 +1,11 @@
-"""Speaker clustering: assigns each utterance to a known voice or a new one.
+"""Speaker clustering assigns each utterance to a known voice or to a new one.
 
-What the encoder hears is projected onto the few directions in which voices differ most, compared
-with how much one voice varies in all its moods (linear discriminant analysis). There a voice
-scatters around its own mean by 1, and the means of voices by `SpeakerModel.spread`, which gives
-the odds that two utterances are of one voice (Brümmer & de Villiers 2010, "The speaker
-partitioning problem"). They are those of the difference alone: what all voices on a channel share,
-its room and its microphone, says nothing about who speaks.
+Embeddings are projected onto the few directions in which voices differ most, compared with how much
+one voice varies in all its moods (linear discriminant analysis). There, the variance of a voice
+around its own mean is 1, and that of the means of voices is `SpeakerModel.spread`; this gives the
+odds that two utterances are of one voice (Brümmer & de Villiers 2010, "The speaker partitioning
+problem"). Only the difference of two utterances is used, because what all voices on a channel
+share, its room and its microphone, says nothing about who speaks.
 """
 
 from dataclasses import dataclass
@@ -16,21 +16,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 Mark: TypeAlias = NDArray[np.float64]
-"""Where an utterance lies among the voices; the last axis has one number per direction."""
+"""The place of an utterance in the space of voices: one number per direction in the last axis."""
 
 VOICES = 4
-"""So many are kept apart on a channel; the one that was silent for longest makes room."""
+"""Voices that are kept per channel; a new one replaces that which was silent for longest."""
 
 SECOND_ODDS = 3.0
-"""Log odds from which two voices are believed in: no recording of one voice, of 89, has them."""
+"""Log odds from which a recording has two voices; of 89 recordings of one voice, none has them."""
 
 MIN_UTTERANCES = 2
-"""A voice that is heard only once may be the same one, laughing."""
+"""Least utterances of a second voice: a single one may be the same voice, laughing."""
 
 MAX_ROUNDS = 10
 
 MEMORY = 32
-"""Utterances that a voice is known from: what it sounded like before fades."""
+"""Utterances of a voice that are kept; older ones are forgotten."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +66,7 @@ class SpeakerModel:
 
         Args:
             mark: Shape (..., directions).
-            mean: Of the voice's marks, likewise.
+            mean: Mean of the voice's marks, shape (..., directions).
             count: How many these are, shape (...).
         """
         same = 1 + 1 / np.maximum(count, 1)[..., None]
@@ -79,10 +79,10 @@ class SpeakerModel:
 def second_voice(model: SpeakerModel, marks: Mark) -> NDArray[np.bool_]:
     """Which utterances are of a second voice, where there surely is one.
 
-    Of all partings in two that are found from pairs of utterances (k-means), the likeliest is
-    taken, and believed where two voices are `SECOND_ODDS` likelier than one. In recordings of one
-    voice that is never so; of recordings of two it finds about half, those in which a woman and a
-    man speak rather than others.
+    Utterances are divided in two by k-means, starting from each pair of them. The likeliest
+    division counts if the log odds of two voices against one are at least `SECOND_ODDS`. None of
+    89 recordings of one voice has such odds, and about half of those of two voices, mostly of a
+    woman and a man.
 
     Args:
         model: Tells voices apart.
@@ -107,7 +107,7 @@ def second_voice(model: SpeakerModel, marks: Mark) -> NDArray[np.bool_]:
 
 
 def _parted(marks: Mark, centres: Mark) -> NDArray[np.bool_]:
-    """Two groups, each nearer to its own mean than to the other's; True for the second."""
+    """Divide marks into two groups by k-means; True for the second."""
     second = np.zeros(len(marks), bool)
     for _ in range(MAX_ROUNDS):
         away = np.square(marks[:, None] - centres).sum(axis=-1)
@@ -123,7 +123,7 @@ class Register:
 
     Args:
         model: Tells them apart.
-        sessions: How many there are; they know nothing of each other.
+        sessions: How many sessions there are; each has voices of its own.
     """
 
     def __init__(self, model: SpeakerModel, sessions: int = 1) -> None:

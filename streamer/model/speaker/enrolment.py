@@ -1,6 +1,7 @@
-"""Enrolled voices: the observations of each speaker, in a file of their own.
+"""Enrolled voices are kept in files: the observations of a speaker, made by one model.
 
-It holds no audio, only what the model made of some utterances; so it is of use to that model alone.
+A file holds no audio, only what the model computed from some utterances, so only that model can use
+it.
 """
 
 import os
@@ -22,7 +23,7 @@ from streamer.types import SAMPLE_RATE, Pcm
 NAME = r"\w[\w .-]*"
 
 MIN_S = 3.0
-"""Seconds of speech: less describes the words rather than the voice."""
+"""Least seconds of speech: less of it describes the words rather than the voice."""
 
 Numbers = tuple[Annotated[float, Field(allow_inf_nan=False)], ...]
 
@@ -39,10 +40,10 @@ class EnrollingModel(Protocol):
         """SHA-256 of its weights."""
 
     def hear(self, pcm: Pcm, /) -> Observation | None:
-        """What it keeps of an utterance; None where it learns no voices."""
+        """Observe an utterance, shape (samples,); None where it learns no voices."""
 
     def second_voice(self, heard: Sequence[Observation], /) -> NDArray[np.bool_]:
-        """Which utterances are of a second voice, where there surely is one."""
+        """Which utterances are of a second voice, if there surely is one; shape (utterances,)."""
 
 
 class _Part(BaseModel):
@@ -66,7 +67,7 @@ class Enrolment(_Part):
         model: Name of the model that heard it.
         weights: SHA-256 of that model's weights.
         seconds: How much speech it is known from.
-        utterances: What the model made of them.
+        utterances: The observations.
     """
 
     format: Literal[2] = 2
@@ -101,12 +102,12 @@ def enrol(
         speaker: Who speaks.
         speech: Utterances of nobody else at 16 kHz, shape (samples,) each.
         model: Learns it.
-        one_voice: Believe that it is one voice.
+        one_voice: Do not check that it is one voice.
 
     Raises:
         InputError: There seem to be several voices.
         ModelError: The model learns no voices.
-        NoSpeechError: It is less than `MIN_S`.
+        NoSpeechError: There is less speech than `MIN_S`.
     """
     seconds = sum(map(len, speech)) / SAMPLE_RATE
     if seconds < MIN_S:
