@@ -1,1 +1,1 @@
-"""What follows from classified utterances: running mood and alerts."""
+"""This package computes running moods, alerts and call figures from classified utterances."""

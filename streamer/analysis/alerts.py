@@ -1,8 +1,8 @@
-"""Alert rules: utterances in, alerts out, as a pure state machine.
+"""Alert rules decide which utterances raise an alert, as a pure state machine.
 
-Every rule watches every channel that it is about on its own. It is *raised* by the utterance with
-which its condition comes to hold (and has held for ``for_s``), *cleared* by enough utterances that
-disagree, and not raised anew before it is cleared and has cooled down.
+Every rule has a state for each channel that it watches. The utterance with which its condition
+begins to hold (and has held for ``for_s``) *raises* an alert. Enough utterances that do not match
+*clear* it. It is not raised again before it is cleared and has cooled down.
 """
 
 from collections import deque
@@ -54,12 +54,12 @@ def check_rules(rules: Iterable[AlertRule], labels: Sequence[str], model: str) -
     """Check that the model knows the emotions that the rules wait for.
 
     Args:
-        rules: They wait for emotions.
+        rules: The alert rules.
         labels: The emotions that the model knows.
         model: Its name.
 
     Raises:
-        ConfigError: A rule waits for an emotion that the model never hears.
+        ConfigError: A rule waits for an emotion that the model does not know.
     """
     for rule in rules:
         if unknown := [emotion for emotion in rule.emotions if emotion not in labels]:

@@ -1,4 +1,4 @@
-"""Calls: where one ends and the next begins, and who speaks how much in one."""
+"""Calls: this module finds where one ends and the next begins, and computes their figures."""
 
 import math
 from collections import Counter
@@ -10,7 +10,7 @@ from streamer.events import CallStarted
 from streamer.types import SAMPLE_RATE
 
 MAX_PAUSE_S = 2.0
-"""A monologue has no longer pauses."""
+"""The longest pause within a monologue, in seconds."""
 
 
 class CallBoundaries:
@@ -60,7 +60,7 @@ class CallBoundaries:
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """An utterance, as far as the figures of a call are about it.
+    """What the figures of a call need to know of an utterance.
 
     Attributes:
         channel: The channel's name.
@@ -79,7 +79,7 @@ class Spoken:
 
 @dataclass(frozen=True, slots=True)
 class ChannelFigures:
-    """What one channel of a call comes to.
+    """The figures of one channel of a call.
 
     Attributes:
         talk_s: How long somebody speaks on it, in seconds.
@@ -87,7 +87,7 @@ class ChannelFigures:
         longest_s: Its longest monologue, in seconds.
         first_alert_s: From the first word of the call to its first alert; None without one.
         mood_start: Mean mood of the first quarter of its speech; None where there is none.
-        mood_end: Likewise of the last quarter.
+        mood_end: Mean mood of the last quarter; None where there is none.
     """
 
     talk_s: float
@@ -100,13 +100,13 @@ class ChannelFigures:
 
 @dataclass(frozen=True, slots=True)
 class CallFigures:
-    """What a call comes to, from its first word to its last.
+    """The figures of a call, from its first word to its last.
 
     Attributes:
         length_s: From the first word to the last, in seconds.
         silence_s: How long nobody speaks.
         overlap_s: How long several channels speak at once.
-        channels: By name.
+        channels: The figures of each channel, by its name.
     """
 
     length_s: float
@@ -115,7 +115,7 @@ class CallFigures:
     channels: Mapping[str, ChannelFigures]
 
     def talk_share(self, channel: str) -> float | None:
-        """Part of all channels' speech that is a channel's own; None where nobody speaks."""
+        """A channel's share of the speech of all channels, 0 to 1; None where nobody speaks."""
         total = sum(one.talk_s for one in self.channels.values())
         return self.channels[channel].talk_s / total if total else None
 
@@ -161,7 +161,7 @@ def call_figures(
 
 
 def joined(calls: Sequence[CallFigures]) -> CallFigures:
-    """The figures of several calls of one stream together; silence between calls is none.
+    """Combine the figures of several calls of one stream; the time between them does not count.
 
     Times and interruptions are added up, of monologues the longest counts, the alert is that of
     the first call with one, the mood at the start that of the first call with one, and at the end
@@ -194,7 +194,7 @@ def _first(values: Iterable[float | None]) -> float | None:
 
 
 def _merged(utterances: Sequence[Spoken]) -> list[tuple[float, float]]:
-    """Where somebody speaks on a channel: stretches that do not touch each other, by start."""
+    """Where somebody speaks on a channel: spans that do not touch each other, by start."""
     spans: list[tuple[float, float]] = []
     for one in utterances:
         if spans and one.start_s <= spans[-1][1]:
@@ -205,7 +205,7 @@ def _merged(utterances: Sequence[Spoken]) -> list[tuple[float, float]]:
 
 
 def _time_by_count(channels: Iterable[Sequence[tuple[float, float]]]) -> Counter[int]:
-    """For how many seconds so many channels speak at once, between the first word and the last."""
+    """Seconds between first and last word, by the number of channels that speak at once."""
     edges = sorted(
         (at, step)
         for spans in channels

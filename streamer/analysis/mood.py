@@ -1,8 +1,8 @@
-"""Mood over time: per channel a running mean with its trend, and the share of each emotion.
+"""Mood over time: a running mean with its trend for each channel, and the share of each emotion.
 
-Everything is weighted by *speaking time*: pauses change nothing, and what is said at length says
-more. The running mood is an exponentially weighted mean of the utterances' moods, each with its
-length times its confidence as weight, which halves with every half-life of speech that follows.
+All of it is weighted by *speaking time*: pauses change nothing, and long utterances count more.
+The running mood is an exponentially weighted mean of the moods of the utterances. The weight of an
+utterance is its length times its confidence; it halves with every half-life of later speech.
 """
 
 from collections import Counter
@@ -40,7 +40,7 @@ class RunningMood:
     """The running mood of one channel.
 
     Args:
-        half_life_s: Speaking time in which an utterance loses half its say.
+        half_life_s: Speaking time in which the weight of an utterance halves.
     """
 
     def __init__(self, half_life_s: float) -> None:
@@ -91,10 +91,10 @@ class ChannelStats:
 
     @property
     def mood(self) -> float | None:
-        """The mean over the whole session, weighted by length and confidence; None if unheard."""
+        """Mean of the session, weighted by length and confidence; None without speech."""
         return self._mood_sum / self._mood_weight if self._mood_weight else None
 
     def shares(self) -> dict[str, float]:
-        """Parts of the speaking time, the largest first; what is not certain is `UNCERTAIN`."""
+        """Shares of the speaking time, largest first; what is not certain is `UNCERTAIN`."""
         speech = self._samples.total()
         return {name: n / speech for name, n in self._samples.most_common() if n}

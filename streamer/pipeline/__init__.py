@@ -1,1 +1,1 @@
-"""From PCM to classified utterances, live and offline."""
+"""This package turns PCM into classified utterances, live and offline."""

@@ -1,4 +1,4 @@
-"""The capture thread: reads the source, fills the ring, and reopens a device that was lost."""
+"""The capture thread reads the source, fills the ring, and reopens a device that was lost."""
 
 import threading
 import time
@@ -15,17 +15,17 @@ from streamer.pipeline.frontend import AnalysedAudio, Frontend
 from streamer.types import SAMPLE_RATE, Block, SourceInfo, State
 
 REOPEN_S = (0.25, 5.0)
-"""A lost device is tried again after the first of these, doubling up to the second."""
+"""Seconds until the first attempt to reopen a lost device, and the longest pause between two."""
 
 MAX_BEHIND_S = 2.0
-"""From when on a capture thread that is behind is reported."""
+"""Seconds behind the source from which on this thread reports it."""
 
 CROSSTALK_CURE = "; audio.crosstalk: false takes less of it"
 
 
 @dataclass(frozen=True, slots=True)
 class _Clock:
-    """When a stream position was captured, computed from the newest block."""
+    """Computes when a stream position was captured, from the newest block."""
 
     position: int
     time: float
@@ -38,7 +38,7 @@ class Capture:
     """Moves what a source delivers into the ring. Its methods run on the capture thread.
 
     Args:
-        source: What to listen to; opened and closed here.
+        source: The source of sound; opened and closed here.
         ring: Written to.
         config: For resampling and crosstalk.
         report: Takes events; never waits.
@@ -83,7 +83,7 @@ class Capture:
 
     def run(self) -> None:
         """Wait until `ready`, then capture until the source ends or `stop` is set."""
-        try:  # whoever feeds the source must get an answer, too, when there will never be a model
+        try:  # whoever feeds the source must not wait for ever for a model that cannot be loaded
             while not self.ready.wait(POLL_S):
                 if self._stop.is_set():
                     return

@@ -47,11 +47,11 @@ def classify(
 
 
 def new_adaptations(classifier: SegmentClassifier, config: Config) -> dict[str, SpeakerAdaptation]:
-    """An adaptation per channel; none where the model has none, or the configuration wants none.
+    """Create an adaptation per channel; none without voices in the model, or if switched off.
 
     Raises:
-        ConfigError: A speaker was not enrolled, or is said to be on a channel that there is not.
-        InputError: What is known of a speaker cannot be read.
+        ConfigError: A speaker was not enrolled, or is assigned to an unknown channel.
+        InputError: The file of an enrolled speaker cannot be read.
         ModelError: A speaker was enrolled with another model.
     """
     if not config.baseline.enabled:
@@ -62,11 +62,11 @@ def new_adaptations(classifier: SegmentClassifier, config: Config) -> dict[str, 
 
 
 def enrolled(config: Config) -> dict[str, Enrolment]:
-    """The voices that are known from the start, by channel.
+    """Load the voices that are known from the start, by channel.
 
     Raises:
-        ConfigError: A speaker was not enrolled, or is said to be on a channel that there is not.
-        InputError: What is known of a speaker cannot be read.
+        ConfigError: A speaker was not enrolled, or is assigned to an unknown channel.
+        InputError: The file of an enrolled speaker cannot be read.
     """
     if not config.baseline.enabled:
         return {}
@@ -74,7 +74,7 @@ def enrolled(config: Config) -> dict[str, Enrolment]:
 
 
 def _speakers(config: Config) -> dict[str, str]:
-    """Who is enrolled on which channel."""
+    """The name of the enrolled speaker of each channel."""
     channels = config.audio.streams
     speakers = {}
     for entry in config.baseline.speakers:

@@ -1,4 +1,4 @@
-"""The bounded event queue to the main thread; superseded events are dropped first."""
+"""The bounded event queue to the main thread drops superseded events first."""
 
 import queue
 import threading
@@ -7,10 +7,10 @@ from collections import deque
 from streamer.events import Counters, Event, LevelMeasured, PartialResult
 
 MAX_EVENTS = 1000
-"""Events that may wait; a main thread that draws takes hundreds a second."""
+"""How many events may wait; the main thread takes hundreds a second."""
 
 SUPERSEDED = (LevelMeasured, PartialResult, Counters)
-"""A newer one of these, of the same channel, says all that an older one says."""
+"""Kinds of events of which a newer one of the same channel replaces an older one."""
 
 
 class EventQueue:
@@ -26,7 +26,7 @@ class EventQueue:
         self._events: deque[Event] = deque()
         self._closed = False
         self.dropped = 0
-        """Events that were neither superseded nor taken."""
+        """How many events were dropped without being superseded."""
 
     def put(self, event: Event) -> None:
         """Add an event; nothing happens once the queue is closed. On any thread."""

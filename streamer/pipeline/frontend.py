@@ -1,4 +1,4 @@
-"""The audio front end: resamples a source's blocks, then marks crosstalk."""
+"""The audio front end resamples the blocks of a source, then marks crosstalk."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ class AnalysedAudio:
 
     Attributes:
         pcm: Shape (samples, channels).
-        crosstalk: Likewise; True where a sample is another channel's sound.
+        crosstalk: True where a sample is another channel's sound, shape (samples, channels).
     """
 
     pcm: Pcm
@@ -27,8 +27,8 @@ class AnalysedAudio:
 class Frontend:
     """Resamples what a source delivers, and marks crosstalk.
 
-    The only place that hears a channel which is switched off: for as long as a block takes, to
-    tell its crosstalk from what is said in the others.
+    No other part of the program gets the sound of a channel that is not analysed. Here it is used
+    for one block at a time, to find its crosstalk in the other channels.
 
     Args:
         info: The source.
@@ -57,7 +57,7 @@ class Frontend:
         return self._marked(self._converter.convert(pcm))
 
     def flush(self) -> AnalysedAudio:
-        """What filters still hold; the next block comes after a hole in the stream."""
+        """Return what the filters still hold; samples are missing before the next block."""
         rest = self._marked(self._converter.flush())
         if self._gate is not None:
             self._gate.reset()

@@ -1,4 +1,4 @@
-"""The queue to the inference worker: all utterances, and each channel's newest excerpt."""
+"""The queue to the inference worker holds all utterances and the newest excerpt per channel."""
 
 import threading
 from collections import deque
@@ -10,11 +10,11 @@ from streamer.events import CallStarted
 from streamer.types import Excerpt, Segment
 
 MAX_SEGMENTS = 64
-"""Whole utterances that may wait, 12 s each: 25 MB at most."""
+"""Most utterances that wait, of up to 12 s each (25 MB); of more, the oldest is not classified."""
 
 
 Channel = TypeVar("Channel")
-"""What tells channels apart: a name, or all that the worker knows of a channel."""
+"""Identifies a channel: its name, or the worker's state of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,8 @@ class Task(Generic[Channel]):
 
     Attributes:
         channel: Where it comes from.
-        piece: What is to be classified; or what happens between what was said before and after.
-        classify: False where too much waits: its row is owed, its prediction no more.
+        piece: What is to be classified; or a change that applies to what follows.
+        classify: False where the worker is late: the utterance gets a row without a prediction.
     """
 
     channel: Channel
@@ -46,11 +46,11 @@ class Task(Generic[Channel]):
 class InferenceQueue(Generic[Channel]):
     """The worker's queue, filled by segmenter threads.
 
-    Utterances go before excerpts for partial results. An excerpt takes the place of an older one
-    of its channel, also in the line of the channels, and goes when its utterance has ended.
+    Utterances come before excerpts for partial results. An excerpt replaces an older one of its
+    channel, at the same place in the queue, and is dropped when its utterance has ended.
     The reset of a voice and the beginning of a call keep their place among the utterances.
-    Utterances are never dropped: when more than `MAX_SEGMENTS` wait, the oldest is handed out to
-    be written down without a prediction.
+    Utterances are never dropped: when more than `MAX_SEGMENTS` wait because the worker is late,
+    the oldest is handed out with ``classify=False``, and gets a row without a prediction.
     """
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class InferenceQueue(Generic[Channel]):
             self._changed.notify_all()
 
     def wait_for_room(self, timeout: float) -> bool:
-        """Wait until an utterance more may wait; False when the time is up.
+        """Wait until there is room for an utterance; False when the time is up.
 
         On a segmenter thread, for sources that can wait: a recording, a pipe.
         """
@@ -116,8 +116,8 @@ class InferenceQueue(Generic[Channel]):
     def abandon(self) -> list[Task[Channel]]:
         """Close the queue and take out all but excerpts, what is being classified first.
 
-        On the main thread, when a stop can wait no longer or the worker failed: their rows are
-        owed.
+        On the main thread, when a stop can wait no longer or the worker failed: each utterance
+        still gets a row.
         """
         with self._changed:
             current = [] if self._current is None else [self._current]

@@ -1,4 +1,4 @@
-"""The live pipeline: starts and connects its threads; the segmenter thread runs here.
+"""The live pipeline starts and connects its threads; the segmenter thread runs here.
 
 source -> capture thread -> ring -> segmenter thread -> inference queue -> worker -> results
 
@@ -48,18 +48,18 @@ from streamer.types import (
 )
 
 CAPTURE_TIMEOUT_S = 5.0
-"""How long a stop waits for the capture thread: one that hangs in a driver is left behind."""
+"""Seconds that a stop waits for the capture thread, which may hang in a driver."""
 
 STOP_TIMEOUT_S = 10.0
-"""How long a stop waits for what is still to be classified."""
+"""Seconds that a stop waits for utterances that are still to be classified."""
 
 SETTLE_S = 1.0
-"""How long the segmenter gets to hand over what it holds when a stop can wait no longer."""
+"""Seconds that the segmenter has left for its open utterances when that time is up."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Unrecorded:
-    """Results that go nowhere but to the main thread."""
+    """Passes results to the main thread without recording them."""
 
     events: EventQueue
 
@@ -85,8 +85,8 @@ class Pipeline:
         events: What happens, for the main thread. After the last one comes None.
 
     Raises:
-        ConfigError: A speaker was not enrolled, or is said to be on a channel that there is not.
-        InputError: What is known of a speaker cannot be read.
+        ConfigError: A speaker was not enrolled, or is assigned to an unknown channel.
+        InputError: The file of an enrolled speaker cannot be read.
     """
 
     def __init__(self, source: Source, load: Callable[[], Model], config: Config) -> None:
@@ -156,12 +156,12 @@ class Pipeline:
     ) -> None:
         """Wait for the threads to end; one that hangs is left behind.
 
-        What is not classified by then is handed out without a prediction: no row is lost,
-        whatever the worker is doing.
+        Utterances that are not classified by then get a row without a prediction, so that no row
+        is lost even if the worker hangs.
 
         Args:
             timeout_s: How long to wait.
-            hurried: Asked often; True where nobody wants to wait any longer.
+            hurried: Called often; True ends the wait at once.
         """
         capture, segmenter, worker = self._threads
         begin = time.monotonic()
@@ -176,7 +176,7 @@ class Pipeline:
         self._results.close()
 
     def pause(self, *, paused: bool) -> None:
-        """Stop or go on listening; the device stays open, what it hears meanwhile is dropped."""
+        """Pause or continue; the device stays open, and its sound is dropped meanwhile."""
         if paused:
             self._paused.set()
         else:
@@ -194,7 +194,7 @@ class Pipeline:
         self._call_wanted.set()
 
     def _guarded(self, run: Callable[[], None], ends: Callable[[], None]) -> None:
-        """Run a thread; whatever ends it, tell the main thread and the next thread."""
+        """Run a thread; however it ends, tell the main thread and the next thread."""
         try:
             run()
         except BaseException as error:  # noqa: BLE001 - no thread dies quietly
@@ -216,7 +216,7 @@ class Pipeline:
     def _segment(self) -> None:
         """Cut what the ring holds into utterances, and notice when nothing comes any more.
 
-        The watch over the device is kept here, since the capture thread may hang in its driver.
+        A silent device is noticed here, since the capture thread may hang in its driver.
         """
         limit = max(MIN_SILENT_S, MIN_SILENT_BLOCKS * self._config.audio.block_ms / 1000)
         if (reason := fallback_reason(self._config.vad)) is not None:

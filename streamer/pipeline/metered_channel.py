@@ -1,4 +1,4 @@
-"""A channel with its level meter, as the segmenter thread listens to it."""
+"""A `MeteredChannel` is a channel with its level meter, for the segmenter thread."""
 
 from collections.abc import Iterator
 

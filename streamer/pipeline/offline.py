@@ -18,10 +18,10 @@ from streamer.segmentation.channel import Channel, speech_of
 from streamer.types import SAMPLE_RATE, EndReason, Pcm, Segment, SpeechStart, Utterance
 
 BLOCK_S = 1.0
-"""How much of a recording is read at once: memory stays flat however long it is."""
+"""Seconds of a recording that are read at once: memory does not grow with its length."""
 
 
-def utterances(  # noqa: PLR0913 - who calls it may want to hear of each of these
+def utterances(  # noqa: PLR0913 - callbacks that a caller may want
     path: Path,
     classifier: SegmentClassifier,
     config: Config,
@@ -98,7 +98,7 @@ def has_speech(pcm: Pcm, config: Config) -> bool:
 def whole(
     path: Path, seconds: float, *, warn: Callable[[str], None] = lambda _: None
 ) -> Pcm | None:
-    """A recording as one stream at 16 kHz, shape (samples,); None where it is longer than that.
+    """Read a recording of at most ``seconds`` as one stream at 16 kHz, shape (samples,), else None.
 
     Args:
         path: As for `utterances`.
@@ -117,7 +117,7 @@ def whole(
 
 
 def mixed(path: Path) -> Pcm:
-    """A recording of any length as one stream at 16 kHz, shape (samples,).
+    """Read a recording of any length as one stream at 16 kHz, shape (samples,).
 
     Raises:
         InputError: It cannot be read.

@@ -1,8 +1,8 @@
-"""Recording: applies alert rules, writes rows to disk, then reports the events.
+"""The recorder applies alert rules, writes rows to disk, then reports the events.
 
-Two threads, so that a disk that hangs keeps no alert from anybody: the recorder thread applies the
-rules, the log thread writes. What is on disk is shown in order; an alert whose row has waited for
-the disk for `MAX_ALERT_WAIT_S` is shown before, and says that it is not on disk yet.
+It has two threads, so that a disk that hangs delays no alert for long: the recorder thread applies
+the rules, the log thread writes. Events are shown in order once their rows are on disk; an alert
+whose row has waited for `MAX_ALERT_WAIT_S` is shown earlier, and says that it is not on disk yet.
 """
 
 import queue
@@ -36,10 +36,10 @@ MAX_WAITING = 10_000
 """Utterances and marks that may wait for the disk: 10 MB, and hours of a busy desk."""
 
 MAX_ALERT_WAIT_S = 2.0
-"""So long an alert waits for its row to be on disk; then it is shown all the same."""
+"""Seconds that an alert waits until its row is on disk; then it is shown without."""
 
 POLL_S = 0.1
-"""How often the sinks may try again what could not be written."""
+"""Seconds between two attempts of the sinks to write what could not be written."""
 
 Row: TypeAlias = Utterance | Mark
 Input: TypeAlias = Row | CallStarted | ModelLoaded | SourceOpened | Counters | None
@@ -75,7 +75,7 @@ class RecordedStream:
         self._alert_engine = AlertEngine(config)
         self._call_starts: list[int] = []  # positions, of all calls but the first
         self.summary = Summary(config.audio.streams)
-        """What it has come to so far; complete when the recorder has stopped."""
+        """Statistics of the stream so far; complete when the recorder has stopped."""
         self.session: Session | None = None
         """Set before the first row comes out of ``events``."""
 
@@ -103,8 +103,8 @@ class RecordedStream:
 
     # --- recorder thread ------------------------------------------------------------------------
 
-    def follow(self, event: Input) -> list[Event]:
-        """What follows from an event, the row itself first; what may be seen when it is on disk."""
+    def apply(self, event: Input) -> list[Event]:
+        """Apply mood and rules to an event; return the events to show once its row is on disk."""
         match event:
             case ModelLoaded():
                 self._model = event
@@ -144,7 +144,7 @@ class RecordedStream:
     # --- log thread; `show` on the recorder thread, too, never at the same time -----------------
 
     def write(self, step: "_Step", logs: Sink, others: Sink) -> None:
-        """Give the logs what follows from an event; a session begins in all sinks."""
+        """Write the events of a step to the logs; a session begins in all sinks."""
         if self.session is None:
             return
         if isinstance(step.input, SourceOpened):
@@ -154,26 +154,26 @@ class RecordedStream:
             logs.write(each, self.session)
 
     def show(self, events: Sequence[Event], others: Sink) -> None:
-        """Let everybody see something."""
+        """Show events: pass them to the other sinks and to the queue of events."""
         for event in events:
             if self.session is not None:
                 others.write(event, self.session)
             self._events.put(event)
 
     def end(self) -> None:
-        """No more comes: what was shown is the last."""
+        """End the queue of events: everything was shown."""
         self._events.close()
 
 
 @dataclass(slots=True, eq=False)
 class _Step:
-    """An event of a stream, and what follows from it.
+    """An event of a stream, and the events that follow from it.
 
     Attributes:
-        stream: Whose.
+        stream: The stream.
         input: The event.
-        events: What follows, in order.
-        since: When that was known, in monotonic seconds.
+        events: The events that follow, in order.
+        since: When it was added, in monotonic seconds.
         warned: True once its alerts were shown, before it was on disk.
         shown: True once all of it was shown.
     """
@@ -187,21 +187,21 @@ class _Step:
 
     @property
     def rows(self) -> list[Row]:
-        """Those that are rows."""
+        """Those events that are rows."""
         return [event for event in self.events if isinstance(event, Utterance | Mark)]
 
 
 class Recorder:
     """Writes the results of all streams, in order, on threads of its own.
 
-    All that waits is written to the logs with one flush; only then may others see it. At most
+    Everything that waits is written to the logs with one flush, and shown only after that. At most
     `MAX_WAITING` results wait for a disk that is slow; beyond that they are lost, which is counted
     and reported.
 
     Args:
         logs: The sinks that make results durable.
         others: Sinks that get results when they are durable.
-        failed: Called with an exception on one of the threads, which goes on with what follows.
+        failed: Called with an exception on one of the threads, which continues.
     """
 
     def __init__(
@@ -219,7 +219,7 @@ class Recorder:
         self._steps: deque[_Step] = deque()  # for the log thread
         self._writing: list[_Step] = []  # what the log thread has begun
         self._stopping = False
-        self._followed = False  # nothing is added to the steps any more
+        self._applied_all = False  # nothing is added to the steps any more
         self._showing = threading.Lock()
         self._next_look = 0.0  # monotonic: for alerts that wait; the recorder thread's
         self._busy_since: float | None = None  # monotonic: since when the log thread is at it
@@ -269,8 +269,8 @@ class Recorder:
         """Write what waits, close the sinks and end the threads.
 
         Returns:
-            None where that was done in time. Otherwise the disk does not answer: the results that
-            were not even begun to be written; what the sinks hold may or may not be on disk.
+            None where all was written in time. Otherwise the disk does not answer, and these are
+            the results that were not passed to the sinks; what was may or may not be on disk.
         """
         with self._changed:
             self._stopping = True
@@ -293,16 +293,16 @@ class Recorder:
                 self._changed.wait_for(lambda: self._inputs or self._stopping, POLL_S)
                 item = self._inputs[0] if self._inputs else None
             if item is not None:
-                self._follow(*item)
+                self._apply(*item)
             self._show_alerts_that_wait()
         with self._changed:
-            self._followed = True
+            self._applied_all = True
             self._changed.notify_all()
 
-    def _follow(self, stream: RecordedStream, event: Input) -> None:
+    def _apply(self, stream: RecordedStream, event: Input) -> None:
         events: list[Event] = [event] if isinstance(event, Utterance | Mark) else []
         try:
-            events = stream.follow(event)
+            events = stream.apply(event)
         except Exception as error:  # noqa: BLE001 - reported; the row is written all the same
             self._failed(ThreadFailed("recorder", error))
         with self._changed:
@@ -331,9 +331,9 @@ class Recorder:
     # --- log thread -----------------------------------------------------------------------------
 
     def _run_log(self) -> None:
-        while not (self._followed and not self._steps):
+        while not (self._applied_all and not self._steps):
             with self._changed:
-                self._changed.wait_for(lambda: self._steps or self._followed, POLL_S)
+                self._changed.wait_for(lambda: self._steps or self._applied_all, POLL_S)
             self._guarded(self._write if self._steps else self._sinks.poll)
         self._guarded(self._sinks.close)
 
@@ -347,7 +347,7 @@ class Recorder:
             self._busy_since = None
 
     def _write(self) -> None:
-        """Write what waits to the logs, flush them, then let it be seen."""
+        """Write what waits to the logs, flush them, then show it."""
         try:
             while (step := self._next_step()) is not None:
                 self._writing.append(step)
@@ -366,7 +366,7 @@ class Recorder:
                 self._writing = []
 
     def _show(self, step: _Step) -> None:
-        """Let everybody see what is on disk now, without alerts that they have seen."""
+        """Show what is on disk now, without alerts that were shown before."""
         with self._showing:
             step.shown = True
             seen = Alert if step.warned else ()

@@ -1,4 +1,4 @@
-"""The inference worker: one thread that classifies for any number of channels."""
+"""The inference worker is the one thread that classifies, for any number of channels."""
 
 import time
 from collections.abc import Callable
@@ -15,16 +15,16 @@ from streamer.types import Excerpt, Segment, Utterance
 
 
 class Results(Protocol):
-    """The protocol of what takes a stream's results, such as `RecordedStream`."""
+    """The protocol of a receiver of a stream's results, such as `RecordedStream`."""
 
     def put(self, event: Event) -> None:
         """Take an event; never waits."""
 
     def keep(self, channel: str, segment: Segment) -> None:
-        """Take the sound of an utterance that follows; never waits."""
+        """Take the sound of the next utterance; never waits."""
 
     def close(self) -> None:
-        """Nothing more comes."""
+        """Mark the end: no more results come."""
 
 
 class ClassifiedChannel:
@@ -33,8 +33,8 @@ class ClassifiedChannel:
     Args:
         name: As it is shown and logged.
         results: Gets its results, on the worker.
-        captured_at: When the sample before a position was captured, by `time.monotonic`.
-        new_adaptation: Makes what is known of its speaker, on the worker; None without adaptation.
+        captured_at: Returns when the sample before a position was captured, by `time.monotonic`.
+        new_adaptation: Creates its speaker adaptation, on the worker; None without adaptation.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class ClassifiedChannel:
         """Classify a piece. On the worker.
 
         Returns:
-            What hands out the result; never waits.
+            A function that hands out the result and never waits.
         """
         if self._streaming is None:
             self.open(classifier)
@@ -85,7 +85,7 @@ class ClassifiedChannel:
                 return self._report_voice
 
     def hand_out_unclassified(self, task: "Task[ClassifiedChannel]") -> None:
-        """Do what a task stands for without the worker, which may hang. On the main thread."""
+        """Finish a task without a prediction, when the worker hangs. On the main thread."""
         match task.piece:
             case Segment():
                 self._utterance(task.piece, None)()
@@ -131,7 +131,7 @@ class ClassifiedChannel:
 
 
 class InferenceWorker:
-    """Classifies what waits in the queue, on whatever thread calls `run`.
+    """Classifies what waits in the queue, on the thread that calls `run`.
 
     Args:
         load: Loads the model.

@@ -1,1 +1,1 @@
-"""Voice activity detection, and the division of a stream into utterances."""
+"""This package detects voice activity and divides a stream into utterances."""

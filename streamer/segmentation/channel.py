@@ -1,4 +1,4 @@
-"""One channel: its voice activity, and the utterances in it."""
+"""A `Channel` finds the utterances of one channel: it joins the detector and the segmenter."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,11 +42,12 @@ class Channel:
         return self._segmenter.is_open
 
     def push(self, pcm: Pcm, crosstalk: NDArray[np.bool_] | None = None) -> list[SegmenterEvent]:
-        """What follows from the next samples, in order.
+        """Take the next samples; return the events that follow, in order.
 
         Args:
             pcm: Shape (samples,).
-            crosstalk: Likewise, True where it is another channel's sound; None for nowhere.
+            crosstalk: True where a sample is another channel's sound, shape (samples,); None for
+                nowhere.
         """
         self._vad.expect(np.zeros(len(pcm), np.bool_) if crosstalk is None else crosstalk)
         return self._segmenter.push(pcm)

@@ -1,4 +1,4 @@
-"""Voice-activity detection that ignores crosstalk from other channels."""
+"""This voice-activity detector ignores crosstalk from other channels."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ class CrosstalkMaskedVad:
     """A voice-activity detector that ignores crosstalk.
 
     Args:
-        detector: Asked about every frame, since it has to know the noise.
+        detector: Called with every frame, crosstalk included, because it adapts to the noise.
     """
 
     def __init__(self, detector: Callable[[Pcm], bool]) -> None:

@@ -1,7 +1,7 @@
-"""The segmenter: frames in, utterances out, as a pure state machine.
+"""The segmenter turns frames into utterances, as a pure state machine.
 
-Everything happens on whole frames counted from the start of the stream (or from the last gap), so
-what comes out never depends on how the stream was cut into blocks.
+It works on whole frames counted from the start of the stream (or from the last gap), so that the
+result does not depend on how the stream was cut into blocks.
 """
 
 from collections.abc import Callable
@@ -16,8 +16,8 @@ from streamer.types import SAMPLE_RATE, EndReason, Excerpt, Pcm, Segment, Speech
 SegmenterEvent: TypeAlias = SpeechStart | Excerpt | Segment
 
 OPENING_DENSITY = 0.6
-"""How much of the time in which ``min_speech`` gathers has to be speech: stray frames of a clatter
-add up to nothing, the stop consonants of a word do no harm."""
+"""Share of the frames that must be speech while ``min_speech_ms`` of it is collected: single frames
+of noise do not open an utterance, and the stop consonants of a word do not prevent it."""
 
 CUT_RANGE = (0.75, 0.95)
 """Where too long an utterance may be cut, as parts of the maximum length. It ends early, so that
@@ -26,7 +26,7 @@ what is carried over is long enough to be classified."""
 NEVER_MS = 10**12
 
 CUT_PAUSE_S = 0.1
-"""The quietest stretch of this length is where it is cut, through the middle."""
+"""A long utterance is cut in the middle of its quietest stretch of this length, in seconds."""
 
 
 @dataclass(slots=True)
@@ -109,7 +109,7 @@ class Segmenter:
             pcm: int16, shape (samples,), any length; copied.
 
         Returns:
-            What came of it, in order. Every array in it is a read-only copy.
+            The events, in order. Every array in it is a read-only copy.
 
         Raises:
             TypeError: ``pcm`` is not int16.

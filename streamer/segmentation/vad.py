@@ -1,4 +1,4 @@
-"""Voice-activity detection: webrtcvad as a cheap gate, then Silero's network.
+"""Voice-activity detection says which frames are speech: webrtcvad is a cheap gate before Silero.
 
 Silero (https://github.com/snakers4/silero-vad) is run by onnxruntime, at about a hundred times the
 cost of webrtcvad, and only where webrtcvad or Silero's own last verdict says that there may be
@@ -42,16 +42,16 @@ ONSET_PROBABILITY, OFFSET_PROBABILITY = 0.5, 0.35
 GATE_MODE = 0
 """webrtcvad's aggressiveness as a gate: it rejects the least."""
 GATE_GAIN = 8
-"""What is quieter by more than this is raised so much for the gate: webrtcvad has an absolute
-threshold, below which it misses the beginnings of faint words that Silero finds."""
+"""Samples that then stay within full scale are multiplied by this for the gate: webrtcvad has an
+absolute threshold, below which it misses the beginnings of faint words that Silero finds."""
 GAIN = np.int16(GATE_GAIN)
 GATE_HANGOVER_SAMPLES = 8 * CHUNK_SAMPLES
 """The gate stays open for so long after webrtcvad's last speech; more than a chunk, so that every
 chunk with a frame of speech in it goes to the network."""
 WARM_UP_CHUNKS = 2
-"""When the gate opens, the network goes on from its last state so many chunks before the present
-one. Against the network on every chunk, 0.2 % of the frames of speech are missed so on clips that
-no figure is reported on; 3 to 6 % if it started from an empty state."""
+"""When the gate opens, the network continues from its last state this many chunks earlier. Compared
+with the network on every chunk, this misses 0.2 % of the frames of speech (measured on clips that
+no reported figure is of); an empty state would miss 3 to 6 %."""
 
 CURE = "pip install onnxruntime silero-vad"
 
@@ -64,9 +64,9 @@ class VadEngine(Protocol):
 
 
 class VoiceActivityDetector:
-    """Say of each frame of one channel whether somebody speaks in it.
+    """Says of each frame of one channel whether somebody speaks in it.
 
-    It remembers what came before: give it every frame, in order, and one detector to each channel.
+    It keeps a state: each channel needs its own detector, and every frame, in order.
     The engine is loaded with the first frame, on whichever thread that is.
 
     Args:
@@ -81,7 +81,7 @@ class VoiceActivityDetector:
         self._expected: deque[bool] = deque()
 
     def expect(self, frames: Pcm) -> None:
-        """Classify frames that come next all at once, which takes a third of the time.
+        """Classify the next frames in advance, all at once, which takes a third of the time.
 
         Args:
             frames: int16, shape (frames, frame_samples), at 16 kHz.
@@ -133,7 +133,7 @@ def _engine(config: VadConfig) -> VadEngine:
 
 @cache
 def network_error() -> str | None:
-    """What keeps the network from being loaded, and the cure; None where nothing does."""
+    """Why the network cannot be loaded, and the cure; None where it can."""
     try:
         network()
     except PackageNotFoundError:
@@ -150,7 +150,7 @@ def network_error() -> str | None:
 
 @cache
 def network() -> "onnxruntime.InferenceSession":
-    """The network: one for all channels, since each detector keeps its own state."""
+    """Load the network, one for all channels: each detector keeps its own state."""
     import onnxruntime  # noqa: PLC0415 - slow to import, and there may be none
 
     onnxruntime.disable_telemetry_events()  # there are some in the builds for Windows
