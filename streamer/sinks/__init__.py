@@ -1,1 +1,1 @@
-"""Where results go: CSV, lines, saved audio, summaries, notifications."""
+"""Sinks write results: CSV, lines, saved audio, summaries, notifications."""

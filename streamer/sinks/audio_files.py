@@ -1,4 +1,4 @@
-"""Utterances kept as FLAC, on request: a disk that is slow or full costs recordings, never rows."""
+"""Saves utterances as FLAC on request; a slow or full disk costs recordings, never rows."""
 
 import hashlib
 import io
@@ -21,17 +21,17 @@ from streamer.sinks.row import Session
 from streamer.types import SAMPLE_RATE, Pcm, Segment, Utterance
 
 MAX_PART = 80
-"""Letters of a channel's name, made safe, that a file's name has room for."""
+"""Most letters of a session or channel in the name of a file."""
 
 MAX_WAITING = 64
 """Utterances that may wait for the disk, 12 s each: 25 MB at most."""
 
 EXIT_WAIT_S = 10.0
-"""How long the end waits for what is not on disk yet: a network drive may never answer."""
+"""Seconds that the end waits until all audio is on disk: a network drive may never answer."""
 
 
 def file_name(session: str, channel: str, number: int) -> str:
-    """What the recording of an utterance is called: its row's id, safe on every file system.
+    """Name the file of an utterance after its row, safe on every file system.
 
     Letters that are special anywhere are percent-encoded, so that no two channels share a name.
     """
@@ -44,7 +44,7 @@ class AudioFolder:
     A copy in another process counts for itself: `count` adds that up.
 
     Args:
-        path: Made where it does not exist, for its owner alone.
+        path: The folder; it is created for its owner alone where it does not exist.
 
     Raises:
         ConfigError: No file can be made there.
@@ -106,7 +106,7 @@ class AudioFolder:
                 self._why = ""
 
     def lose(self, name: str, why: str) -> None:
-        """Note that an utterance is not saved; said once, until one is saved again."""
+        """Count an utterance that is not saved; warn once, until one is saved again."""
         with self._lock:
             self._lost += 1
             known, self._why = self._why == why, why
@@ -127,13 +127,13 @@ class AudioFolder:
 
 
 class AudioSink(BaseSink):
-    """Saves utterances on a thread of its own: whoever listens never waits for the disk.
+    """Saves utterances on a thread of its own, so that the live threads never wait for the disk.
 
     The sound of an utterance comes first (`keep`), on the worker; it waits for the utterance to be
     recorded (`write`), then for the disk. Together at most `MAX_WAITING` wait.
 
     Args:
-        folder: Where to.
+        folder: Where to save them.
     """
 
     def __init__(self, folder: AudioFolder) -> None:

@@ -1,4 +1,4 @@
-"""Where events go: one protocol for rows, lines, saved audio, a summary and notifications."""
+"""The `Sink` protocol: rows, lines, saved audio, summaries and notifications take events by it."""
 
 import queue
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class Sink(Protocol):
         """Take an event. It need not be durable before `flush`."""
 
     def flush(self) -> None:
-        """Make durable what was written; what cannot be now is kept, and reported."""
+        """Make durable what was written; keep and report what cannot be written now."""
 
     def poll(self) -> None:
         """Try again what could not be written before. Called often, also when nothing happens."""
@@ -44,7 +44,7 @@ class Sink(Protocol):
 
 
 class BaseSink:
-    """A sink that does nothing: for those that have no use for all of the protocol."""
+    """A sink that does nothing: the base of sinks that need only part of the protocol."""
 
     def __init__(self) -> None:
         self._warnings: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -87,7 +87,11 @@ class FanOut:
         self._sinks = tuple(sinks)
 
     def begin(self, session: Session) -> None:
-        """Begin a session in each of them. Raises OutputError as they do."""
+        """Begin a session in each of them.
+
+        Raises:
+            OutputError: The results of one of them can never be written.
+        """
         for sink in self._sinks:
             sink.begin(session)
 

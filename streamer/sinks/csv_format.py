@@ -1,4 +1,4 @@
-"""How a CSV looks: its separators, and cells that no spreadsheet takes for a formula."""
+"""A CSV format defines separators, and cells that no spreadsheet takes for a formula."""
 
 import csv
 import io
@@ -10,12 +10,12 @@ from streamer.sinks.row import Value
 from streamer.text import printable
 
 UTF8_BOM = b"\xef\xbb\xbf"
-"""What a spreadsheet puts before the header, and looks for to know UTF-8."""
+"""Bytes before the header by which a spreadsheet recognises UTF-8."""
 
 _FORMULA = re.compile(r"""(?:\A|(?<=[;,\t]))(?=[\s'"]*[=+\-@\t\r\n＝＋－＠])""")  # noqa: RUF001 - wide ones
 """Where a spreadsheet may see a formula begin: a cell, or what it may take for the next cell."""
 
-_HARMLESS = re.compile(r"""(?:\A|(?<=[;,\t]))'(?=[\s'"]*[=+\-@\t\r\n＝＋－＠])""")  # noqa: RUF001 - likewise
+_HARMLESS = re.compile(r"""(?:\A|(?<=[;,\t]))'(?=[\s'"]*[=+\-@\t\r\n＝＋－＠])""")  # noqa: RUF001 - wide ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,11 @@ class CsvFormat:
         return text.getvalue().encode(errors="replace")
 
     def header(self, columns: Sequence[str]) -> bytes:
-        """What a new file begins with."""
+        """The beginning of a new file: the header, and a byte-order mark where wanted."""
         return (UTF8_BOM if self.bom else b"") + self.line(columns)
 
     def cells(self, line: bytes) -> list[str]:
-        """What stands in a line; nothing where it is no CSV."""
+        """The cells of a line; none where it is not CSV."""
         text = line.decode(errors="replace").rstrip("\r")
         try:
             return next(csv.reader([text], delimiter=self.delimiter), [])
@@ -51,7 +51,7 @@ class CsvFormat:
             return []
 
     def cell(self, value: Value) -> str:
-        """A value as text on one line: a line break within a cell is a torn row to many readers."""
+        """A value as text on one line: many readers take a line break in a cell for a new row."""
         match value:
             case None:
                 return ""
@@ -78,5 +78,5 @@ def harmless(text: str) -> str:
 
 
 def restored(text: str) -> str:
-    """What `harmless` was given."""
+    """The text that `harmless` was given."""
     return _HARMLESS.sub("", text)

@@ -1,4 +1,4 @@
-"""Rows of the CSV on standard output, for the next program in a pipe."""
+"""Writes the rows of the CSV to standard output, for the next program in a pipe."""
 
 from typing import TextIO
 
@@ -14,8 +14,8 @@ class CsvLines(LineSink):
     """Writes a header, then a row for each utterance and each mark.
 
     Args:
-        file: Where to; None for standard output.
-        waits: Wait for whoever reads them.
+        file: Where to write; None for standard output.
+        waits: Wait for the reader of the lines.
         excel: As for `CsvSink`.
     """
 

@@ -1,4 +1,4 @@
-"""The CSV log: a row is on disk before it is on screen, whatever happens to process and file."""
+"""The CSV log appends rows durably: a row is on disk before it is on screen."""
 
 import codecs
 import errno
@@ -21,21 +21,21 @@ except ImportError:  # Windows: one process per file
     fcntl = None  # type: ignore[assignment]
 
 MAX_ROW_BYTES = 65_536
-"""Bytes at the end of a file in which an unfinished row is looked for."""
+"""Bytes at the end of a file that are searched for an unfinished row."""
 
 LOCK_S = 5.0
-"""How long another process may keep the file to itself before that counts as a failure."""
+"""Seconds for which another process may lock the file before that counts as a failure."""
 
 LOCK_POLL_S = 0.0005
 
 MAX_QUOTE = 400
-"""Letters of a foreign header that are shown."""
+"""How many letters of an unexpected header a message shows."""
 
 ANOTHER_FILE = "rename that file, or choose another with --csv"
-"""What helps where rows cannot be appended to a file as it is."""
+"""The advice where rows cannot be appended to a file."""
 
 OWNER_ONLY = 0o600
-"""The mode of a new file: it holds personal data. One that is there keeps its own."""
+"""The mode of a new file, which holds personal data. An existing one keeps its mode."""
 
 MAX_ROWS = 100_000
 """Rows that may wait in memory for a disk that is full: 30 MB, and days of a busy desk."""
@@ -44,10 +44,10 @@ MAX_ROWS = 100_000
 class CsvLog:
     """Appends rows to a CSV file (RFC 4180, UTF-8), each with one write, all of a flush synced.
 
-    A row that an earlier run could not finish (power loss, a full disk) is taken off the end when
-    the file is opened. A file that is deleted, moved, replaced or emptied under our hands is made
-    anew, or gone on with, at the same path. `notices` tells of both. Rows that cannot be written
-    now wait in memory, `MAX_ROWS` of them at most, and are written, in order, with a later one.
+    A row that an earlier run could not finish (power loss, a full disk) is removed from the end
+    when the file is opened. If the file is deleted, moved, replaced or emptied meanwhile, rows go
+    on in a new one, or in the one that is there, at the same path. `notices` reports both. Rows
+    that cannot be written now wait in memory, at most `MAX_ROWS`, and are written with a later one.
     Several processes may append to one file.
 
     Args:
@@ -70,7 +70,7 @@ class CsvLog:
     ) -> None:
         self.path = path
         self.lost = 0
-        """Rows that are in no file, since too many waited for the disk."""
+        """How many rows are in no file, because too many waited for the disk."""
         self._columns = list(columns)
         self._sync = sync
         self._form = form
@@ -85,12 +85,12 @@ class CsvLog:
         return len(self._waiting)
 
     def notices(self) -> list[str]:
-        """What became of the file since the last call, a line each."""
+        """Return what happened to the file since the last call, a line each."""
         notices, self._notices = self._notices, []
         return notices
 
     def unwritten(self) -> list[str]:
-        """The rows that wait, as lines of CSV, below a header; nothing where none does."""
+        """The rows that wait, as lines of CSV below a header; empty without any."""
         lines = [self._form.line(self._columns), *self._waiting] if self._waiting else []
         return [line.decode().rstrip("\n") for line in lines]
 
@@ -113,7 +113,7 @@ class CsvLog:
             OutputError: Some of it is not on disk; it waits for the next attempt.
         """
         while self._waiting:
-            self._follow()
+            self._reopen_if_moved()
             with locked(self._file, self.path):
                 if self._is_elsewhere():
                     continue  # replaced while the lock was waited for
@@ -136,7 +136,11 @@ class CsvLog:
                 raise self._error(error) from error
 
     def close(self) -> None:
-        """Write, sync and close. Raises OutputError where rows are left that cannot be written."""
+        """Write, sync and close.
+
+        Raises:
+            OutputError: Some rows cannot be written.
+        """
         try:
             self.flush()
             self.sync()
@@ -155,7 +159,7 @@ class CsvLog:
         self.close()
 
     def _open(self) -> int:
-        """The file's number; the file is there, ours, and ends with a whole row."""
+        """Open the file, with a header and a complete last row; return its descriptor."""
         if self.path.is_dir():
             raise OutputError(f"{self.path}: is a folder, expected a CSV file or a new name")
         is_new = not self.path.exists()
@@ -184,8 +188,8 @@ class CsvLog:
         except OSError:
             return True
 
-    def _follow(self) -> None:
-        """Go on at the path where the file is no longer there: what is written to it is lost."""
+    def _reopen_if_moved(self) -> None:
+        """Open the path again if the file was moved, deleted or replaced."""
         ours = os.fstat(self._file)
         try:
             there = self.path.stat()
@@ -211,7 +215,7 @@ class CsvLog:
         self._notices.append(f"{self.path}: {text}")
 
     def _prepare(self, file: int) -> None:
-        """Write or check the header, and mend what an earlier run left unfinished."""
+        """Write or check the header, and remove an unfinished last row."""
         with locked(file, self.path):
             if os.fstat(file).st_size == 0:
                 self._append(file, [self._form.header(self._columns)])
@@ -317,7 +321,7 @@ def _problem(head: bytes, columns: Sequence[str], form: CsvFormat) -> str:
 
 
 def _write_whole(file: int, lines: Sequence[bytes]) -> tuple[int, OSError | None]:
-    """Append lines until one does not fit; how many did, and why no more."""
+    """Append lines until one fails; return how many were written, and the error."""
     end = os.fstat(file).st_size
     for count, line in enumerate(lines):
         try:
@@ -333,7 +337,7 @@ def _write_whole(file: int, lines: Sequence[bytes]) -> tuple[int, OSError | None
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the name of a new file durable: syncing the file alone does not, everywhere."""
+    """Make the name of a new file durable, which syncing the file alone does not everywhere."""
     if not hasattr(os, "O_DIRECTORY"):  # Windows
         return
     file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -348,7 +352,7 @@ def _sync_folder(folder: Path) -> None:
 
 @contextmanager
 def locked(file: int, path: Path) -> Iterator[None]:
-    """Keep others that append to the same file out; never wait for them for long.
+    """Lock a file against other programs that append to it, without waiting for long.
 
     Raises:
         OutputError: Another program keeps it locked.
@@ -368,7 +372,7 @@ def locked(file: int, path: Path) -> Iterator[None]:
 
 
 def _lock(file: int) -> bool:
-    """Whether the file is ours alone now, or cannot be locked at all."""
+    """Whether the file is locked now, or cannot be locked at all."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

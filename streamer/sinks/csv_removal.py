@@ -1,4 +1,4 @@
-"""Removes rows from a CSV log that others append to: what is no longer to be kept."""
+"""Removes rows from a CSV log that others append to, when they must be deleted."""
 
 import contextlib
 import os
@@ -14,16 +14,16 @@ from streamer.sinks.csv_log import locked
 def remove_rows(path: Path, unwanted: Callable[[Mapping[str, str]], bool]) -> int:
     """Remove rows; the others stay as they are, byte for byte. Blocks: reads the whole file.
 
-    The file is replaced by one without them while it is locked: whoever appends to it goes on in
-    the new one, and a power cut leaves the one or the other. Its old content is not overwritten on
-    the disk.
+    The file is locked and replaced by one without them: programs that append to it continue in the
+    new one, and after a power cut there is the one or the other. The old content is not
+    overwritten on the disk.
 
     Args:
-        path: The file; nothing is done where there is none.
-        unwanted: Tells a row, by column, that is to go.
+        path: The file; it may be missing.
+        unwanted: Returns True for a row, by column, that is to be removed.
 
     Returns:
-        How many rows went.
+        How many rows were removed.
 
     Raises:
         OutputError: It cannot be read or replaced; then nothing has changed.

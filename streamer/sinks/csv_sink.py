@@ -1,4 +1,4 @@
-"""Rows and marks in a CSV log."""
+"""The CSV sink writes utterances and marks as rows of a CSV log."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ class CsvSink(BaseSink):
     Args:
         path: Appended to; opened when the first session begins, since the model's labels are
             columns.
-        excel: Write what Excel opens right where the decimal sign is a comma.
+        excel: Write the format that Excel reads where the decimal sign is a comma.
     """
 
     def __init__(self, path: Path, *, excel: bool = False) -> None:
@@ -36,7 +36,7 @@ class CsvSink(BaseSink):
 
     @property
     def lost(self) -> int:
-        """Rows that are in no file, since too many waited for the disk."""
+        """How many rows are in no file, because too many waited for the disk."""
         return self._log.lost if self._log is not None else 0
 
     def begin(self, session: Session) -> None:
@@ -84,11 +84,11 @@ class CsvSink(BaseSink):
             self._failed = self._log.close()
 
     def unwritten(self, left: Iterable[tuple[Event, Session]] | None = None) -> list[str]:
-        """What could not be written, as lines of CSV below a header, after a line that says why.
+        """Rows that could not be written, as lines of CSV: a line with the reason, a header, rows.
 
         Args:
-            left: None after `close`. Otherwise the disk does not answer, and this was not even
-                begun to be written.
+            left: None after `close`. Otherwise the disk does not answer, and these are the results
+                that were not passed to the sink.
         """
         if left is None:
             return self._failed
@@ -103,10 +103,10 @@ class CsvSink(BaseSink):
 
 
 def check_log(path: Path, *, excel: bool = False) -> None:
-    """Check that a file is a log of this version, of whatever emotions, or not there yet.
+    """Check that a file is a log of this version, with any emotions, or does not exist.
 
     Raises:
-        OutputError: It is neither.
+        OutputError: It is another file.
     """
 
     def expected(names: Sequence[str]) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""Plain lines and JSON lines of events, for pipes and files."""
+"""Writes events as plain lines or as lines of JSON, for pipes and files."""
 
 import json
 import math
@@ -28,7 +28,7 @@ def plain(utterance: Utterance) -> str:
     """An utterance in one line for people."""
     heard = utterance.prediction
     if heard is None:
-        verdict = "unclassified: too much waits"
+        verdict = "unclassified: the analysis is late"
     elif not heard.is_speech:
         verdict = "no speech"
     else:
@@ -45,11 +45,11 @@ class LineSink(BaseSink):
     """The base of plain lines and lines of JSON.
 
     Args:
-        file: Where to; None for standard output.
-        waits: Wait for whoever reads them.
+        file: Where to write; None for standard output.
+        waits: Wait for the reader of the lines.
 
     Attributes:
-        writer: How far they have come.
+        writer: Writes the lines without blocking.
     """
 
     def __init__(self, file: TextIO | None = None, *, waits: bool = False) -> None:
@@ -64,7 +64,7 @@ class LineSink(BaseSink):
         self.writer.flush()
 
     def drain_warnings(self) -> list[str]:
-        """What happened to the reader since the last call, a line each."""
+        """Return warnings about the reader since the last call, a line each."""
         return self.writer.drain_warnings()
 
 

@@ -1,9 +1,9 @@
-"""Reads the CSV log, of any version: sessions and their utterances.
+"""Reads the CSV log of any version as sessions and their utterances.
 
 A session of several calls is read as one `LoggedSession` for each. Rows of earlier versions, which
-have no column for it, are of one call.
+have no column for calls, are of one call.
 
-What cannot be understood is skipped and accounted for, line by line; the rest is read.
+Lines that cannot be read are skipped and reported one by one; the rest is read.
 """
 
 import math
@@ -38,7 +38,7 @@ TRUTHS = {
     True: ("true", "1", "wahr", "vrai", "verdadero", "verdadeiro", "vero", "waar", "prawda"),
     False: (*("false", "0", "", "falsch", "faux", "falso", "onwaar", "fałsz"),),
 }
-"""How spreadsheets write true and false in the languages that they are used in."""
+"""True and false as spreadsheets write them in several languages."""
 
 CURE = "a spreadsheet has rewritten it: write logs that are opened in one with --excel"
 
@@ -49,10 +49,10 @@ MAX_NUMBER = 1e9
 """Utterances in a session: no stream has more."""
 
 MAX_QUOTE = 40
-"""Letters of a cell that are shown where it is complained about."""
+"""How many letters of a cell an error shows."""
 
 _DATE = re.compile(r"\d+[-./ ]+(\d+[-./]|[^\W\d])")
-"""What a spreadsheet makes of a number that it takes for a day: 12.03.26, 5. Mrz."""
+"""A date that a spreadsheet has made of a number: 12.03.26, 5. Mrz."""
 
 _Row: TypeAlias = Mapping[str, str]
 """The cells of a line by column."""
@@ -75,9 +75,9 @@ class LoggedUtterance:
         probabilities: By emotion, of those that the model knows.
         mood: From -1 to 1; None where it was not classified.
         uncertain: True where the model says not to rely on it.
-        label: What somebody who listened says it is; None where nobody did.
+        label: The emotion that a listener wrote into the log; None without one.
         alert: The rules by which it raised an alert; empty for none.
-        note: What somebody wrote down there; empty for nothing.
+        note: The note that somebody wrote; empty for none.
         level_dbfs: RMS level of the speech; None where it is not known.
         end_reason: Why it ended; empty where it is not known.
         speaker: Who speaks, where somebody wrote that down; else empty.
@@ -113,7 +113,7 @@ class LoggedUtterance:
 
     @property
     def verdict(self) -> str:
-        """What it counts as: what somebody heard, else a certain emotion, else why there is none.
+        """What it counts as: a listener's label, else a certain emotion, else why there is none.
 
         One of `EMOTIONS`, `UNCERTAIN`, `UNCLASSIFIED` or `NO_SPEECH`.
         """

@@ -1,4 +1,4 @@
-"""The figures of a call that stands in a log."""
+"""Computes the figures of a call from a log."""
 
 from streamer.analysis.calls import CallFigures, Spoken, call_figures
 from streamer.sinks.log_reader import LoggedSession

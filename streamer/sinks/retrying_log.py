@@ -1,4 +1,4 @@
-"""A CSV log that never gives up: what cannot be written now waits and is tried again."""
+"""A CSV log that keeps rows which cannot be written now, and tries again."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,15 +14,15 @@ RETRY_S = 2.0
 
 
 class RetryingLog:
-    """A `CsvLog` that never gives up: what cannot be written waits, is tried again, and is said.
+    """A `CsvLog` that keeps and reports rows which cannot be written now, and tries again.
 
     Args:
         path: As for `CsvLog`, with the same errors.
-        columns: Likewise.
+        columns: As for `CsvLog`.
         report: Called with a line when rows cannot be written, when they can be again, and when the
             file was moved or replaced.
         sync: As for `CsvLog`.
-        form: Likewise.
+        form: As for `CsvLog`.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class RetryingLog:
 
     @property
     def lost(self) -> int:
-        """Rows that are in no file, since too many waited for the disk."""
+        """How many rows are in no file, because too many waited for the disk."""
         return self._log.lost
 
     @property
@@ -88,15 +88,15 @@ class RetryingLog:
             self._report(str(error))
 
     def unwritten(self) -> list[str]:
-        """The rows that wait, as lines of CSV, below a header; nothing where none does."""
+        """The rows that wait, as lines of CSV below a header; empty without any."""
         return self._log.unwritten()
 
     def close(self) -> list[str]:
         """Write what waits and close the file.
 
         Returns:
-            Why some of it could not be written, then that as lines of CSV, below a header; nothing
-            where all is on disk.
+            The reason why some rows could not be written, then these as lines of CSV below a
+            header; empty where all is on disk.
         """
         try:
             self._log.close()

@@ -1,4 +1,4 @@
-"""One utterance as a row: the columns, their order and how each value is written."""
+"""A row describes one utterance: this module defines the columns, their order and their values."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Value: TypeAlias = str | int | float | bool | None
 
 
 MARK = "mark"
-"""Stands as the end reason of a row that is no utterance, but a mark."""
+"""The end reason of the row of a mark, which is no utterance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Session:
         model: The bundle's name.
         labels: The emotions that it knows.
         epoch: Wall-clock time of sample 0, in seconds since 1970; None for a recording that is
-            not played, whose time of day nobody knows.
+            not played, because its time of day is not known.
         drift: As in `SourceOpened`.
     """
 
@@ -90,9 +90,9 @@ def row(utterance: Utterance, session: Session) -> dict[str, Value]:
 def mark_row(mark: Mark, session: Session) -> dict[str, Value]:
     """The values of a mark's row, by column.
 
-    It is a row of its own, so that it is on disk at once and needs no utterance to stand in. It
-    has no length, no prediction and the number 0, and is uncertain: whoever counts or averages
-    finds nothing in it, and each column has one type in all rows.
+    It is a row of its own, so that it is on disk at once. It has no length, no prediction and the
+    number 0, and is uncertain, so that it does not change counts or means, and each column has one
+    type in all rows.
     """
     return {
         **dict.fromkeys(columns(session.labels)),
@@ -112,9 +112,9 @@ def mark_row(mark: Mark, session: Session) -> dict[str, Value]:
 
 
 def verdict(heard: Prediction | None, labels: Sequence[str]) -> dict[str, Value]:
-    """What was heard, by column; without a prediction, empty cells and uncertain.
+    """The columns of a prediction; without one, empty cells and ``uncertain``.
 
-    Where nobody speaks there is no mood: whoever averages the column does not count it in.
+    Where nobody speaks the mood is empty, so that a mean of the column does not include it.
     """
     if heard is None:
         return dict.fromkeys(("emotion", "confidence", *labels, "mood")) | {"uncertain": True}
@@ -147,7 +147,7 @@ def alert_cells(alert: Alert) -> dict[str, Value]:
 
 
 def wall_clock(session: Session, seconds: float) -> str | None:
-    """Time of day so long after the start of the stream, in ISO 8601; None where nobody knows."""
+    """Time of day at a time of the stream, in ISO 8601; None where it is not known."""
     if session.epoch is None:
         return None
     corrected = seconds if session.drift is None else seconds + session.drift(seconds)

@@ -1,4 +1,4 @@
-"""A CSV file as somebody has saved it: by streamer, or by a spreadsheet in any language.
+"""Reads a CSV file as streamer, or a spreadsheet in any language, has saved it.
 
 Spreadsheets write with the separator of their language, in UTF-8, UTF-16 or an older code page,
 put ``sep=;`` before the header, break lines within cells and leave out empty cells at the end.
@@ -13,12 +13,12 @@ from dataclasses import dataclass
 DELIMITERS = (",", ";", "\t")
 
 MAX_CELL_LINES = 20
-"""Lines that a cell somebody wrote into may have."""
+"""Most lines of one cell."""
 
 
 @dataclass(frozen=True, slots=True)
 class SavedTable:
-    """What a file holds.
+    """The content of a file.
 
     Attributes:
         header: The names of its columns.
@@ -35,12 +35,11 @@ class SavedTable:
     def records(self, min_cells: int) -> Iterator[tuple[int, list[str]]]:
         """The cells of each line that is not empty, with the line's number in the file.
 
-        The log keeps to one line per row; only a spreadsheet breaks lines within a cell. Lines are
-        put together where they make up a whole row, so that a torn one swallows none of those
-        after it.
+        The log has one line per row; only a spreadsheet breaks lines within a cell. Lines are
+        joined only where they form a whole row, so that a torn one does not take others with it.
 
         Args:
-            min_cells: With so many a row is whole: what it lacks are empty cells.
+            min_cells: Least number of cells of a whole row; cells missing after them are empty.
         """
         width = len(self.header)
         index = 0
@@ -70,7 +69,7 @@ def parse(content: bytes, is_header: Callable[[Sequence[str]], int]) -> SavedTab
 
     Args:
         content: All of it.
-        is_header: How many known columns there are among some names.
+        is_header: Returns how many of some names are known columns.
 
     Returns:
         The table; None where there is nothing in the file.
@@ -115,7 +114,7 @@ def _decoded_line(line: bytes) -> str:
 
 
 def _told_delimiter(line: str) -> str | None:
-    """What a line like ``sep=;`` says stands between cells."""
+    """The delimiter that a line like ``sep=;`` names; None for another line."""
     text = line.strip('"')
     found = text[4:5] if text[:4].lower() == "sep=" else ""
     return found or None

@@ -1,4 +1,4 @@
-"""What a session comes to: a few lines for people, a row per channel for a table."""
+"""The summary of a session: a few lines for people, a row per channel for a table."""
 
 from collections.abc import Iterable, Sequence
 
@@ -12,7 +12,7 @@ FIGURES = (
     "talk_share", "silence_s", "overlap_s", "interruptions", "longest_monologue_s",
     "first_alert_s", "mood_start", "mood_end",
 )  # fmt: skip
-"""Columns for what the calls come to; `streamer.analysis.calls` defines them."""
+"""Columns of the call figures, which `streamer.analysis.calls` defines."""
 
 
 class Summary:

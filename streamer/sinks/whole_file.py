@@ -1,4 +1,4 @@
-"""A file that is there whole or not at all: it is written beside its place, then renamed."""
+"""Writes a file completely or not at all: beside its place first, then renamed."""
 
 import stat
 import tempfile
@@ -11,9 +11,9 @@ from streamer.errors import OutputError
 
 @contextmanager
 def whole_file(out: Path) -> Iterator[Path]:
-    """A new, empty file to write to, which takes the place of ``out`` where nothing goes wrong.
+    """Give a new, empty file to write to; it replaces ``out`` if no exception is raised.
 
-    What is there stays until then, and gives the new file its permissions.
+    An existing file stays until then, and the new one gets its permissions.
 
     Raises:
         OutputError: It cannot be written.

@@ -1,4 +1,4 @@
-"""Lines for a reader who may stop reading, or go away: neither holds up anything else."""
+"""Writes lines to a reader who may be slow or go away, without blocking."""
 
 import os
 import select
@@ -7,7 +7,7 @@ import time
 from typing import TextIO
 
 MAX_BUFFER = 1_048_576
-"""Bytes that wait for a reader who does not read; beyond that, lines are dropped."""
+"""Bytes that wait for a slow reader; beyond that, lines are dropped."""
 
 PIPE_BUF = 4096
 """Bytes that a pipe takes without waiting where `select` finds it ready (PIPE_BUF on Linux)."""
@@ -19,12 +19,12 @@ class NonBlockingWriter:
     """Non-blocking line writer for stdout and pipes.
 
     Buffers up to `MAX_BUFFER` bytes for a slow reader, then drops and counts lines; what waits is
-    tried again with the next line or `flush`. A closed reader never raises. A command that works
-    through recordings can wait instead: like any filter, it goes on when its reader does.
+    tried again with the next line or `flush`. A closed reader never raises. A command that analyses
+    recordings can wait for its reader instead, as any filter does.
 
     Args:
         file: Written to.
-        waits: Wait for the reader, however long that takes.
+        waits: Wait for the reader instead, without a limit.
     """
 
     def __init__(self, file: TextIO, *, waits: bool = False) -> None:
@@ -70,7 +70,7 @@ class NonBlockingWriter:
             self._dropped = 0
 
     def finish(self, timeout_s: float) -> None:
-        """Give the reader so long to take what waits."""
+        """Wait until the reader has taken what waits, for at most ``timeout_s`` seconds."""
         gives_up_at = time.monotonic() + timeout_s
         self.flush()
         while self._waiting and time.monotonic() < gives_up_at:
@@ -78,7 +78,7 @@ class NonBlockingWriter:
             self.flush()
 
     def drain_warnings(self) -> list[str]:
-        """What happened to the reader since the last call, a line each."""
+        """Return warnings about the reader since the last call, a line each."""
         warnings, self._warnings = self._warnings, []
         return warnings
 

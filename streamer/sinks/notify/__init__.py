@@ -1,1 +1,1 @@
-"""Alert delivery to webhooks and programs."""
+"""Delivers alerts to webhooks and programs."""

@@ -1,4 +1,4 @@
-"""A program that is run for each alert. Blocks: called on a delivery thread only."""
+"""Runs a program for each alert. It blocks, so only a delivery thread calls it."""
 
 import os
 import signal

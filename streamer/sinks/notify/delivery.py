@@ -1,7 +1,7 @@
 """Delivers alerts: each receiver has a queue and a thread of its own.
 
-A receiver that does not answer is tried again, ever less often, and given up on in the end. What
-became of it is noted for the main thread: nothing is given up quietly.
+An alert that a receiver does not take is sent again, with growing pauses, until its time is up. The
+main thread reports each alert that was not delivered.
 """
 
 import queue
@@ -20,13 +20,13 @@ from streamer.sinks.row import Session, Value, alert_cells, wall_clock
 from streamer.types import SAMPLE_RATE
 
 MAX_WAITING = 100
-"""Alerts per receiver that may wait; more would be old news."""
+"""How many alerts may wait for a receiver; later ones are not delivered, which is reported."""
 
 BACK_OFF_S = (1.0, 60.0)
-"""A receiver is tried again after the first of these, doubling up to the second."""
+"""Seconds until the second attempt, and the longest pause between two attempts."""
 
 LAST_BACK_OFF_S = 1.0
-"""And no longer than this apart while the program waits to end."""
+"""The longest pause between two attempts while the program waits to end, in seconds."""
 
 
 class Receiver(Protocol):
@@ -34,10 +34,10 @@ class Receiver(Protocol):
 
     @property
     def name(self) -> str:
-        """For people; nothing secret in it."""
+        """Name for people, without secrets."""
 
     def deliver(self, message: Mapping[str, Value]) -> str:
-        """Hand over a message once; returns what became of it, for people.
+        """Deliver a message once; return the result in words, for people.
 
         Raises:
             DeliveryError: It did not arrive.
@@ -95,7 +95,7 @@ class Delivery:
         self._queue.put(None)
 
     def join(self, timeout_s: float) -> None:
-        """Wait for what is not delivered yet; what is not by then is given up."""
+        """Wait until all is delivered; what is not in time is given up."""
         self._thread.join(max(0.0, timeout_s))
         self._abandoned.set()
         with self._lock:
@@ -116,7 +116,7 @@ class Delivery:
                 self._warn(message, failure)
 
     def _try(self, message: Mapping[str, Value]) -> str | None:
-        """Deliver a message, again and again where that may help; returns why it did not."""
+        """Deliver a message, repeatedly where that may help; return why it failed, None if not."""
         pause, longest = self._back_off_s
         give_up_at = time.monotonic() + self._retry_s
         while True:

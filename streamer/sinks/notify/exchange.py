@@ -1,4 +1,4 @@
-"""One HTTP request with a limit on all of it: looking the host up, connecting, and the answer."""
+"""Sends one HTTP request with a limit on all of it: name look-up, connection and answer."""
 
 import threading
 import urllib.error
@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 def exchange(request: urllib.request.Request, timeout_s: float) -> tuple[int, str, Message]:
     """Send a request, without following redirects, and read the head of the answer.
 
-    A socket's own timeout starts anew with each byte, so that an answer that drips would never
-    end: the request has a thread of its own, whose connection is cut when the time is up.
+    The timeout of a socket starts again with each byte, so a slow answer could take for ever.
+    Therefore the request runs on a thread of its own, and its connection is cut when time is up.
 
     Args:
         request: What to send. Certificates are verified, proxies taken from the environment.
@@ -28,8 +28,8 @@ def exchange(request: urllib.request.Request, timeout_s: float) -> tuple[int, st
     Raises:
         TimeoutError: There was no answer in time.
         OSError: The host cannot be reached (also as ``urllib.error.URLError``).
-        HTTPException: What came is no HTTP.
-        ValueError: The address cannot be one.
+        HTTPException: The answer is not HTTP.
+        ValueError: The address is not valid.
     """
     attempt = _Attempt(request, timeout_s)
     attempt.start()
@@ -40,7 +40,7 @@ def proxy_of(url: str) -> tuple[str, int] | None:
     """Host and port of the proxy that the environment names for an address; None without one.
 
     Raises:
-        ValueError: The proxy's own address cannot be one.
+        ValueError: The address of the proxy is not valid.
     """
     parts = urlsplit(url)
     proxy = urllib.request.getproxies().get(parts.scheme)

@@ -1,4 +1,4 @@
-"""One HTTP POST of JSON, signed. Blocks: called on a delivery thread only."""
+"""Sends an HTTP POST of signed JSON. It blocks, so only a delivery thread calls it."""
 
 import hashlib
 import hmac
@@ -36,11 +36,11 @@ WORTH_RETRYING = frozenset(
 class Webhook:
     """Sends messages to an address.
 
-    Certificates are verified, redirects not followed (they would carry the message where nobody
-    asked for it), proxies taken from the environment.
+    Certificates are verified, redirects are not followed (they would send the message to an address
+    that the user did not name), and proxies are taken from the environment.
 
     Args:
-        url: Where to; only its host is ever shown, the rest may be a key.
+        url: The address; messages show only its host, because the rest may be a key.
         secret: Signs each message; None for no signature.
         timeout_s: For all of an attempt.
     """
@@ -60,7 +60,7 @@ class Webhook:
         """Post a message once, with ``sent_at``, the time of this attempt, beside its own keys.
 
         Raises:
-            DeliveryError: Nobody answered, or not with a status of 200 to 299.
+            DeliveryError: There was no answer, or its status was not 200 to 299.
         """
         sent_at = datetime.now(UTC).isoformat(timespec="seconds")
         body = json.dumps({**message, "sent_at": sent_at}).encode()
@@ -102,5 +102,5 @@ def _seconds(retry_after: str | None) -> float | None:
 
 
 def signature(body: bytes, secret: str) -> str:
-    """What the header `SIGNATURE` says of a body."""
+    """The value of the header `SIGNATURE` for a body."""
     return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
