@@ -1,8 +1,7 @@
-"""Says which emotion is heard, and how sure it is, while somebody speaks.
+"""streamer says which emotion is heard in speech, and how sure it is, while somebody speaks.
 
-Public are the names of this module, `streamer.events`, `streamer.types` (results) and
-`streamer.errors`.
-Everything else is internal and may change with any version.
+The public names are those of this module, `streamer.events`, `streamer.types` (results) and
+`streamer.errors`. Everything else is internal and may change with any version.
 """
 
 from importlib import import_module

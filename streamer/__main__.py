@@ -1,4 +1,4 @@
-"""``python -m streamer``: the same as ``streamer``."""
+"""``python -m streamer`` runs the command ``streamer``."""
 
 import sys
 

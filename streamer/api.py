@@ -1,4 +1,4 @@
-"""The Python API: a recording or PCM in, an emotion or its probabilities out."""
+"""The Python API predicts the emotion, or the probabilities of all, of a recording or of PCM."""
 
 import warnings
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ Audio: TypeAlias = str | PathLike[str] | NDArray[np.float32] | NDArray[np.int16]
 """The path of a recording, or PCM of shape (samples,) or (samples, channels)."""
 
 WHOLE_S = 30.0
-"""Up to this long, `Predictor.predict` takes a recording for one utterance."""
+"""Seconds up to which `Predictor.predict` treats a recording as one utterance."""
 
 
 class Predictor:
@@ -41,12 +41,12 @@ class Predictor:
     Args:
         model: A bundle in models/ (``default``, ``open``), or the path of one.
         prior: How common the emotions are: ``even``, ``natural`` (as where people live) or
-            probabilities of some. Somebody who picked a clip wants to know which emotion it has,
-            not whether it has one: hence ``even``.
+            probabilities of some. The default is ``even``, because a chosen clip usually has an
+            emotion: the question is which.
         config: For the splitting into utterances; None for the defaults.
 
     Raises:
-        ConfigError: The prior makes no sense.
+        ConfigError: The prior names an unknown emotion or an impossible probability.
         ModelError: There is no such bundle, or it is damaged.
     """
 
@@ -100,7 +100,7 @@ class Predictor:
             InputError: The recording cannot be read.
             NoSpeechError: There is no speech in it.
             TypeError: It is neither a path nor an array of float or int16.
-            ValueError: The PCM's shape, full scale or rate makes no sense.
+            ValueError: The PCM's shape, full scale or rate is not as described above.
         """
         probabilities = self._probabilities(audio, sample_rate)
         if return_all:
@@ -108,7 +108,7 @@ class Predictor:
         return self.labels[int(probabilities.argmax())]
 
     def predict_proba(self, audio: Audio, *, sample_rate: int | None = None) -> NDArray[np.float64]:
-        """The probabilities of all emotions, as ``predict(audio, return_all=True)``.
+        """Predict the probabilities of all emotions, as ``predict(audio, return_all=True)``.
 
         Args:
             audio: As for `predict`.
@@ -123,7 +123,7 @@ class Predictor:
         return self._probabilities(audio, sample_rate)
 
     def dataframe(self, audio: Audio, *, sample_rate: int | None = None) -> "pandas.DataFrame":
-        """The utterances of a recording as a table: a row each, with the columns of the CSV.
+        """Return the utterances of a recording as a table: a row each, with the columns of the CSV.
 
         Args:
             audio: As for `predict`.

@@ -1,4 +1,4 @@
-"""The exceptions, each with the exit code of the command line."""
+"""These are the exceptions of streamer; each has the exit code of the command line."""
 
 
 class StreamerError(Exception):
@@ -12,11 +12,12 @@ class OutputError(StreamerError):
 
 
 class DeliveryError(StreamerError):
-    """Nobody took an alert.
+    """An alert could not be delivered.
 
     Attributes:
-        worth_retrying: True where that may change.
-        retry_after_s: How long the receiver asks to be left alone before; None if it did not say.
+        worth_retrying: True where a later attempt may succeed.
+        retry_after_s: Seconds the receiver asks to wait before the next attempt; None if it does
+            not say.
     """
 
     def __init__(
@@ -28,7 +29,7 @@ class DeliveryError(StreamerError):
 
 
 class ConfigError(StreamerError):
-    """A flag, an environment variable or a configuration file says what is not allowed."""
+    """A flag, an environment variable or a configuration file has a value that is not allowed."""
 
     exit_code = 2
 
@@ -40,7 +41,7 @@ class InputError(StreamerError):
 
 
 class InputWarning(UserWarning):
-    """Something is amiss with a recording, and it was read all the same."""
+    """A recording has a fault, but was read."""
 
 
 class DeviceLostError(InputError):
@@ -52,6 +53,6 @@ class NoSpeechError(InputError):
 
 
 class ModelError(StreamerError):
-    """A model bundle is missing, damaged, foreign or of a newer format."""
+    """A model bundle is missing, damaged, of another kind or of a newer format."""
 
     exit_code = 4

@@ -1,4 +1,4 @@
-"""Events: what happens in a stream, as frozen values that the pipeline reports.
+"""Events say what happens in a stream: the pipeline reports them as frozen dataclasses.
 
 Utterances and marks, which are rows as well, are defined in `streamer.types`.
 """
@@ -17,8 +17,8 @@ class SourceOpened:
     Attributes:
         info: What it is.
         epoch: Wall-clock time of sample 0, in seconds since 1970.
-        drift: What has to be added at a time of the stream (both in seconds), because the
-            device's clock is not the machine's; None for nothing.
+        drift: Returns the seconds to add to a time of the stream, in seconds, because the
+            device's clock and the machine's differ; None where there is nothing to add.
     """
 
     info: SourceInfo
@@ -134,8 +134,8 @@ class MoodChanged:
     Attributes:
         channel: The channel's name.
         number: Running number of the utterance in its channel, from 1.
-        mood: From -1 to 1: what was heard lately, weighted by length and confidence.
-        trend: How far that is above what was heard for longer; below 0 it gets worse.
+        mood: Mean mood of the recent speech, from -1 to 1, weighted by length and confidence.
+        trend: This mood less that of a longer time; below 0, the mood gets worse.
     """
 
     channel: str

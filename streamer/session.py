@@ -1,4 +1,4 @@
-"""One live session on the main thread: starts it, draws it, reads keys, and ends it."""
+"""A live session on the main thread starts the pipeline, draws, reads keys, and ends it."""
 
 import queue
 import signal
@@ -25,16 +25,16 @@ from streamer.sinks.writer import NonBlockingWriter
 from streamer.types import Mark, State
 
 TURN_S = 0.025
-"""How long to wait for an event before looking at keys, clock and screen again."""
+"""Seconds to wait for an event before keys, clock and screen are checked again."""
 
 RECORD_TIMEOUT_S = 5.0
-"""How long the end waits for a disk that does not answer."""
+"""Seconds that the end of a session waits for a disk that does not answer."""
 
 STALLED_S = 3.0
-"""From when on a disk that does not answer is reported."""
+"""Seconds after which a disk that does not answer is reported."""
 
 LAST_LINES_S = 1.0
-"""How long a reader of the lines who does not read is waited for at the end."""
+"""Seconds that the end of a session waits for a slow reader of the lines."""
 
 
 class LiveSession:
@@ -54,7 +54,7 @@ class LiveSession:
         stays: Leave the dashboard up when the input has ended by itself, until somebody quits.
     """
 
-    def __init__(  # noqa: PLR0913 - where it listens, and each place where something is to be seen
+    def __init__(  # noqa: PLR0913 - the pipeline and every output
         self,
         pipeline: Pipeline,
         config: Config,
@@ -139,7 +139,7 @@ class LiveSession:
             self._pipeline.stop()
 
     def start_call(self) -> None:
-        """Begin another call: nothing of the one before colours it. Returns at once."""
+        """Begin another call, on which the one before has no influence. Returns at once."""
         self._pipeline.start_call()
 
     def _turn(self) -> bool:
@@ -163,12 +163,12 @@ class LiveSession:
         return not self._hurried and not hopeless and self._time_left() > 0
 
     def _time_left(self) -> float:
-        """How long the stop still waits for what is to be classified."""
+        """Seconds that the stop still waits for utterances that are to be classified."""
         begin = time.monotonic() if self._stopped_at is None else self._stopped_at
         return begin + STOP_TIMEOUT_S - time.monotonic()
 
     def _poll(self) -> None:
-        """Report what went wrong outside, and write lines that wait for their reader."""
+        """Report the warnings of the sinks, and write lines that wait for their reader."""
         self._report_stall()
         for warning in self._recorder.drain_warnings():
             self._warn(warning)
@@ -223,7 +223,7 @@ class LiveSession:
         if self._opened:
             self._stream.put(mark)
         elif self._dashboard is not None:
-            self._dashboard.add(Notice("nothing is heard yet: there is nothing to mark"))
+            self._dashboard.add(Notice("nothing has been recorded yet: there is nothing to mark"))
 
     def _warn(self, text: str) -> None:
         """Report a warning on screen and in the log."""
@@ -233,7 +233,7 @@ class LiveSession:
             self._errors.write(f"streamer: {text}\n")
 
     def _record_rest(self) -> None:
-        """Have every row written that is owed, classified or not; nothing interrupts this."""
+        """Write every row that is still missing, classified or not; nothing interrupts this."""
         self._pipeline.stop()
         self._pipeline.join(max(0.0, self._time_left()), hurried=lambda: self._hurried)
         if self._dashboard is not None:
@@ -245,7 +245,7 @@ class LiveSession:
             self.unwritten = self._csv.unwritten(rows)
 
     def _end(self) -> None:
-        """Wait for what is still to be read, saved or delivered."""
+        """Wait until lines are read, audio is saved and alerts are delivered."""
         with ExitStack() as stack:  # each of these is tried, whatever becomes of the others
             stack.callback(self._poll)
             stack.callback(self._deliver_rest)
@@ -279,7 +279,7 @@ class LiveSession:
         self._lines.writer.finish(LAST_LINES_S)
 
     def _show_rest(self) -> None:
-        """Show what was recorded when nobody looked any more."""
+        """Show what was recorded after the last frame."""
         try:
             while (event := self._pipeline.events.get(timeout=0)) is not None:
                 self._show(event)
@@ -308,10 +308,10 @@ class LiveSession:
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """Stop cleanly on the first signal; on the second of a person wait for nothing but rows.
+        """Stop cleanly on the first signal; on a second Ctrl-C, wait for nothing but rows.
 
-        Nothing is raised then, so that the rows that are owed are written. Only the third breaks
-        off, and not even that while they are.
+        The second one raises nothing, so that the missing rows are written. Only the third one
+        interrupts, and not while rows are being written.
         """
 
         def on_signal(number: int, _frame: object) -> None:

@@ -1,4 +1,4 @@
-"""Live events for a Python program: from a microphone, a recording, or PCM that it feeds."""
+"""`listen` gives a Python program live events: of a microphone, a recording, or PCM it feeds."""
 
 import asyncio
 import queue
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from streamer.model.classifier import Classifier
 
 POLL_S = 0.1
-"""How often a wait for an event looks up, so that Ctrl-C is not kept waiting."""
+"""Seconds between two checks for Ctrl-C while waiting for an event."""
 
 Fed: TypeAlias = bytes | bytearray | memoryview | NDArray[Any]
 """Raw signed 16-bit little-endian PCM, channels interleaved; or an int16 or float array."""
@@ -61,7 +61,7 @@ def listen(  # noqa: PLR0913 - one of three sources, and what to do with it
 
     Raises:
         ConfigError: An enrolled speaker or a rule of ``config`` does not fit the channels.
-        InputError: The sample rate is none.
+        InputError: ``sample_rate`` is not a possible rate.
         ValueError: More than one of ``recording``, ``device`` and ``sample_rate`` was given.
     """
     if sum(given is not None for given in (recording, device, sample_rate)) > 1:
@@ -114,7 +114,7 @@ class Stream:
     def feed(self, pcm: Fed) -> None:
         """Hand over the next piece of PCM, of any length.
 
-        Waits while ten seconds wait already, so that nothing is lost. In a coroutine, call
+        Waits while ten seconds are in the queue, so that nothing is lost. In a coroutine, call
         ``await asyncio.to_thread(stream.feed, pcm)``.
 
         Args:
@@ -123,7 +123,7 @@ class Stream:
 
         Raises:
             InputError: The stream has ended, or a sample is no number.
-            RuntimeError: This stream listens to something else, or ``with`` was not entered.
+            RuntimeError: This stream is not one that is fed, or ``with`` was not entered.
             TypeError: The samples are neither int16 nor float.
             ValueError: The shape does not fit the channels.
         """

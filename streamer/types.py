@@ -1,4 +1,4 @@
-"""Values that travel through the program: PCM, utterances, predictions, marks. All are frozen.
+"""These are the frozen values that the modules exchange: PCM, utterances, predictions, marks.
 
 Positions (``start``, ``end``, ...) count samples at `SAMPLE_RATE` from the start of the stream.
 Wall-clock time is attached once, at the edge, when a row is written.
@@ -18,10 +18,10 @@ EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "s
 """The whole vocabulary, in RAVDESS order. A model may know fewer; its bundle says which."""
 
 NO_SPEECH = "no_speech"
-"""Stands in the place of an emotion where nobody speaks: noise, music, a cough."""
+"""Replaces the emotion of an utterance that is no speech: noise, music, a cough."""
 
 UNCERTAIN = "uncertain"
-"""Stands there in sums, where the confidence is too low."""
+"""Replaces the emotion in statistics where the confidence is too low."""
 
 Pcm: TypeAlias = NDArray[np.int16]
 """16-bit PCM: shape (samples,) for one channel, (samples, channels) for several."""
@@ -58,7 +58,7 @@ class SourceInfo:
         name: As a person would call it: the device's name, the recording's path.
         sample_rate: In Hz, as delivered; everything behind the resampler is at `SAMPLE_RATE`.
         channels: How many channels it delivers.
-        live: True for a device, which can be lost and cannot wait for us.
+        live: True for a device, which can be lost and does not wait for its reader.
     """
 
     name: str
@@ -76,7 +76,7 @@ class Block:
         lost: Samples (per channel, at the source's rate) missing before this block, an estimate.
         overrun: True where the device says that it was not read fast enough.
         time: `time.monotonic()` at which the last sample was there to be read.
-        warnings: What is amiss with the source, for people.
+        warnings: Faults of the source, for people.
     """
 
     pcm: Pcm
@@ -144,9 +144,9 @@ class Prediction:
         probabilities: Calibrated, one per label, summing to 1.
         mood: P(positive) - P(negative), from -1 to 1, grouped as the bundle says.
         uncertain: True where the confidence is below the bundle's threshold, or nobody speaks.
-        speech: How likely it is speech at all, from 0 to 1.
+        speech: The probability that it is speech, from 0 to 1.
         is_speech: False where ``speech`` is below the bundle's threshold: then the probabilities
-            and the mood say nothing.
+            and the mood have no meaning.
     """
 
     labels: tuple[str, ...]
@@ -219,7 +219,7 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Somebody who listens has pressed a key: "something happened here".
+    """A moment that the user has marked by a key.
 
     Attributes:
         number: Running number in the session, from 1.

@@ -1,4 +1,4 @@
-"""The configuration: its schema, and where its values come from."""
+"""This package describes the configuration (schema) and reads it (loader)."""
 
 from streamer.config.alert_rules import AlertRule, AlertsConfig
 from streamer.config.loader import LoadedConfig, Setting, load

@@ -1,4 +1,4 @@
-"""The configuration of alerts: rules, defaults, receivers."""
+"""The configuration of alerts: this module defines its rules, defaults and receivers."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -74,7 +74,7 @@ class AlertRule(Section):
         return self
 
     def watches(self, channel: str, channels: Iterable[str]) -> bool:
-        """Whether it is about a channel, one of ``channels``.
+        """Whether the rule watches a channel, one of ``channels``.
 
         Without a channel of its own, a rule watches the customer where there is one, else all
         channels but the agent's.
@@ -104,14 +104,14 @@ SENSITIVITIES: Mapping[Sensitivity, Mapping[str, float]] = MappingProxyType(
 def default_rules(
     streams: Sequence[str], sensitivity: Sensitivity = "normal"
 ) -> tuple[AlertRule, ...]:
-    """The rules of somebody who wrote none: about anger, named by whom they watch.
+    """Return the default rules, for a configuration without any: they watch for anger.
 
     Args:
         streams: The channels that are analysed.
         sensitivity: How readily they raise an alert.
 
     Returns:
-        One rule; none where the agent is the only one to be watched.
+        One rule, named after the channel that it watches; none where only the agent is analysed.
     """
     asked = SENSITIVITIES[sensitivity]
     if CUSTOMER in streams:

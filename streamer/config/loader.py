@@ -30,7 +30,7 @@ ALERT_PREFIX = "STREAMER_ALERT_"
 FILE_NAME = "config.yaml"
 
 MAX_QUOTE = 100
-"""Characters of a wrong value that a message shows."""
+"""How many characters of a wrong value a message shows."""
 
 SECRETS = ("alerts.webhook_secret",)
 """Keys whose values are never shown."""
@@ -57,7 +57,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class LoadedConfig:
-    """A valid configuration.
+    """A valid configuration, and where its values came from.
 
     Attributes:
         config: All values.

@@ -1,4 +1,4 @@
-"""The sections and keys of the configuration: types, bounds, defaults, and what they mean."""
+"""The configuration schema defines the sections and keys: types, bounds, defaults, meaning."""
 
 from typing import Literal, Self
 

@@ -1,4 +1,4 @@
-"""The base of the configuration's sections, and the emotions in them."""
+"""This is the base class of the sections of the configuration."""
 
 from typing import Literal
 

@@ -1,7 +1,7 @@
-"""Reads a configuration file: YAML of which texts stay texts and keys are unique.
+"""Reads a configuration file: YAML in which texts stay texts and keys are unique.
 
 PyYAML follows YAML 1.1, in which ``010`` is 8, ``1:30`` is 90 and ``on`` is true. Here, as in the
-core schema of YAML 1.2, only ``true`` and ``false``, decimal numbers and ``null`` are no texts.
+core schema of YAML 1.2, everything but ``true``, ``false``, decimal numbers and ``null`` is a text.
 """
 
 import re
@@ -14,7 +14,7 @@ from streamer.errors import ConfigError
 NOT_YAML = (
     yaml.YAMLError, AttributeError, LookupError, RecursionError, TypeError, ValueError,
 )  # fmt: skip
-"""What the parser raises: also for a number of 5000 digits, or a thousand brackets."""
+"""What the parser raises, also for a number of 5000 digits or a thousand brackets."""
 
 BOOL, INT, FLOAT, NULL = (f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int", "float", "null"))
 PATTERNS = {
@@ -37,7 +37,7 @@ def read_yaml(path: Path) -> object:
     """What a file holds: mappings, lists, texts, numbers, true, false and None.
 
     Raises:
-        ConfigError: It cannot be read, is no YAML, gives a key twice, or a key without a value.
+        ConfigError: It cannot be read, is not YAML, has a key twice, or has a key without a value.
             No value is quoted: it may be a secret.
     """
     try:
