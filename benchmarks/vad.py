@@ -28,9 +28,11 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import Progress
 
+from streamer.audio.level import FULL_SCALE
 from streamer.config import PartialResultsConfig, SegmenterConfig, VadConfig
 from streamer.segmentation.segmenter import Segmenter
-from streamer.segmentation.vad import GatedSilero, VoiceActivityDetector, network
+from streamer.segmentation.silero import CHUNK_SAMPLES, Hysteresis, SileroStream, network
+from streamer.segmentation.vad import VoiceActivityDetector
 from streamer.types import SAMPLE_RATE, EndReason, Pcm, Segment
 
 EXAMPLE = """example:
@@ -67,17 +69,20 @@ def webrtc_alone() -> Detector:
     return lambda frame: bool(vad.is_speech(frame.tobytes(), SAMPLE_RATE))
 
 
-class _Ungated(GatedSilero):
-    """The network on every chunk."""
-
-    def _may_be_speech(self, frames: Pcm) -> list[bool]:
-        return [True] * len(frames)
-
-
 def silero() -> Detector:
-    """Silero without the gate."""
-    engine = _Ungated(network())
-    return lambda frame: engine(frame[np.newaxis])[0]
+    """The network on every chunk, at the sound's own speed."""
+    stream, verdict = SileroStream(network()), Hysteresis()
+    pending = np.zeros(0, np.float32)
+
+    def is_speech(frame: Pcm) -> bool:
+        nonlocal pending
+        pending = np.concatenate((pending, frame.astype(np.float32) / FULL_SCALE))
+        if len(pending) >= CHUNK_SAMPLES:
+            verdict(stream(pending[np.newaxis, :CHUNK_SAMPLES])[0])
+            pending = pending[CHUNK_SAMPLES:]
+        return verdict.speech
+
+    return is_speech
 
 
 DETECTORS: dict[str, Callable[[], Detector]] = {

@@ -2,6 +2,7 @@ import csv
 import subprocess
 import sys
 from importlib.metadata import distribution
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -12,11 +13,13 @@ from numpy.typing import NDArray
 from voices import VOICES
 
 from streamer.config import PartialResultsConfig, SegmenterConfig, VadConfig
-from streamer.segmentation import vad
+from streamer.pipeline import offline
+from streamer.segmentation import silero, vad
 from streamer.segmentation.segmenter import Segmenter
 from streamer.segmentation.vad import VoiceActivityDetector
 from streamer.types import SAMPLE_RATE, EndReason, Pcm, Segment
 
+DATA = Path(__file__).parents[3] / "shared" / "data"
 FRAME_MS = (10, 20, 30)
 
 
@@ -291,6 +294,33 @@ def test_whisper(demo: NDArray[np.float64], truth: list[tuple[float, float]]):
     assert sum(b - a for a, b in found) > 0.7 * sum(end - start for start, end in truth)
 
 
+@pytest.mark.parametrize(
+    "clip",
+    [
+        "ased/s4-05-02-02-54.opus",
+        "banglaser/03-01-03-02-03-02-06.opus",
+        "ravdess/03-01-05-02-01-02-18.opus",
+    ],
+)
+def test_high_voices(clip: str):
+    """Somebody who weeps, shouts or rages is found, though the network was made for talk."""
+    if not (path := DATA / clip).is_file():
+        pytest.skip(f"no recordings in {DATA}")
+    assert utterances(offline.mixed(path))
+
+
+@pytest.mark.parametrize("gap_chunks", [0, 1, 7])
+def test_slowed_stream_goes_on(demo: NDArray[np.float64], gap_chunks: int):
+    """After chunks that were skipped, the slowed sound is about as likely to be speech."""
+    chunks = to_pcm(demo[2 * SAMPLE_RATE :]).astype(np.float32)[: 60 * 512].reshape(-1, 512) / 32768
+    always, sometimes = (silero.SlowedSileroStream(silero.network()) for _ in range(2))
+    expected = [always(chunk) > 0.5 for chunk in chunks]
+    for chunk in chunks[20 : 20 + gap_chunks]:
+        sometimes.skip(chunk)
+    got = [sometimes(chunk) > 0.5 for chunk in chunks[20 + gap_chunks :]]
+    assert np.mean(np.array(got) != expected[20 + gap_chunks :]) < 0.1
+
+
 def test_offset(demo: NDArray[np.float64]):
     """A converter's offset changes nothing."""
     late = np.abs(lateness(utterances(to_pcm(demo + 0.1)), utterances(to_pcm(demo))))
@@ -317,11 +347,11 @@ def test_deterministic(demo: NDArray[np.float64]):
     assert [a for a, _ in pairs] == verdicts(pcm).tolist()
 
 
-class Recorded(vad.GatedSilero):
+class Recorded(silero.SileroStream):
     """The real one; remembers what the network was given and what it answered."""
 
     def __init__(self) -> None:
-        super().__init__(vad.network())
+        super().__init__(silero.network())
         self.given: list[NDArray[np.float32]] = []
         self.answers: list[float] = []
 
@@ -332,6 +362,13 @@ class Recorded(vad.GatedSilero):
         self.given += list(np.concatenate((before, chunks), axis=1))
         self.answers += answers
         return answers
+
+
+def recorded() -> tuple[vad.GatedSilero, Recorded]:
+    """The engine, and what its network is asked about the sound at its own speed."""
+    engine = vad.GatedSilero(silero.network())
+    engine._plain = stream = Recorded()
+    return engine, stream
 
 
 def stepwise() -> onnxruntime.InferenceSession:
@@ -362,15 +399,15 @@ def test_frames_at_once(demo: NDArray[np.float64], frame_ms: int, frames: int):
 def test_chunks(demo: NDArray[np.float64], frame_ms: int):
     """The network gets each 32 ms as soon as they are complete, with the 4 ms before them."""
     pcm = to_pcm(demo[2 * SAMPLE_RATE : 4 * SAMPLE_RATE])  # speech: the gate is open
-    engine = Recorded()
+    engine, stream = recorded()
     size = frame_ms * SAMPLE_RATE // 1000
     for end in range(size, len(pcm) + 1, size):
         engine(pcm[np.newaxis, end - size : end])
-        assert len(engine.given) == end // 512
+        assert len(stream.given) == end // 512
     padded = np.concatenate((np.zeros(64), pcm / 32768)).astype(np.float32)
     one_by_one = stepwise()
     state = np.zeros((2, 1, 128), np.float32)
-    for number, (given, answer) in enumerate(zip(engine.given, engine.answers, strict=True)):
+    for number, (given, answer) in enumerate(zip(stream.given, stream.answers, strict=True)):
         expected = padded[number * 512 : number * 512 + 576]
         assert np.array_equal(given, expected)
         feed = {"input": expected[np.newaxis], "state": state, "sr": np.array(SAMPLE_RATE)}
@@ -387,19 +424,19 @@ def test_gate(demo: NDArray[np.float64], gain_db: float, monkeypatch: pytest.Mon
         vad.GatedSilero, "_may_be_speech", lambda _self, frames: [True] * len(frames)
     )
     always = verdicts(pcm)
-    assert (gated != always).mean() < 0.01
+    assert (gated != always).mean() < 0.015
 
 
 def test_silence_is_cheap(demo: NDArray[np.float64]):
     """In a quiet room the network is not asked; after it, words are found from the start on."""
-    engine = Recorded()
+    engine, stream = recorded()
     room = to_pcm(white(20), -65)
     for frame in room.reshape(-1, 1, 320):
         engine(frame)
-    assert len(engine.given) < 0.02 * len(room) / 512
-    before = len(engine.given)
+    assert len(stream.given) < 0.02 * len(room) / 512
+    before = len(stream.given)
     engine_says = [engine(frame)[0] for frame in to_pcm(demo[20800:36800]).reshape(-1, 1, 320)]
-    assert len(engine.given) - before >= len(engine_says) * 320 // 512
+    assert len(stream.given) - before >= len(engine_says) * 320 // 512
     assert engine_says.index(True) * 20 <= 150
 
 
@@ -435,8 +472,8 @@ def python(code: str) -> str:
     ("absent", "told"),
     [
         ("sys.modules['onnxruntime'] = None", "onnxruntime"),
-        ("vad.NETWORK_FILE = 'silero_vad/data/absent.onnx'", "absent.onnx"),
-        ("vad.SILERO = 'no-such-package'", "no-such-package is not installed"),
+        ("silero.NETWORK_FILE = 'silero_vad/data/absent.onnx'", "absent.onnx"),
+        ("silero.SILERO = 'no-such-package'", "no-such-package is not installed"),
     ],
 )
 def test_fallback(absent: str, told: str):
@@ -444,7 +481,7 @@ def test_fallback(absent: str, told: str):
     said = python(f"""
 import sys
 from streamer.config import VadConfig
-from streamer.segmentation import vad
+from streamer.segmentation import silero, vad
 import numpy as np
 {absent}
 print(vad.fallback_reason(VadConfig()))
