@@ -31,9 +31,9 @@ ONSET_PROBABILITY, OFFSET_PROBABILITY = 0.5, 0.35
 """Speech begins at the first of these and goes on down to the second: Silero's own defaults."""
 
 WARM_UP_CHUNKS = 2
-"""After skipped chunks, the network continues from its last state this many chunks earlier. Compared
-with the network on every chunk, this misses 0.2 % of the frames of speech (measured on clips that
-no reported figure is of); an empty state would miss 3 to 6 %."""
+"""After skipped chunks, the network continues from its last state this many chunks earlier.
+Compared with the network on every chunk, this misses 0.2 % of the frames of speech (measured on clips
+that no reported figure is of); an empty state would miss 3 to 6 %."""
 
 SLOWED_SAMPLES = 768
 """What a chunk becomes at two thirds of its speed. Voices are a fifth lower then: the network was
