@@ -32,12 +32,12 @@ ONSET_PROBABILITY, OFFSET_PROBABILITY = 0.5, 0.35
 
 WARM_UP_CHUNKS = 2
 """After skipped chunks, the network continues from its last state this many chunks earlier.
-Compared with the network on every chunk, this misses 0.2 % of the frames of speech (measured on clips
-that no reported figure is of); an empty state would miss 3 to 6 %."""
+Compared with the network on every chunk, this misses 0.2 % of the frames of speech (measured on
+clips that no reported figure is of); an empty state would miss 3 to 6 %."""
 
 SLOWED_SAMPLES = 768
-"""What a chunk becomes at two thirds of its speed. Voices are a fifth lower then: the network was
-made for voices that talk, and misses high ones that shout, weep or fear (``docs/experiments``)."""
+"""What a chunk becomes at two thirds of its speed, which takes a third off its pitch. The network
+was made for people who talk, and misses high voices that shout or weep (``docs/experiments``)."""
 
 FAINT_PROBABILITY = 0.02
 """What the network thinks less likely to be speech is not tried again at the lower speed: pauses
