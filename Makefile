@@ -1,6 +1,6 @@
 # make run    sets up everything and listens; make run ARGS="--duration 20 --csv out.csv"
 # make test   sets up everything and passes the tests
-.PHONY: serve-load serve-soak help setup setup-test run test test-portable test-docs lint docs tables lock screenshots clean bench load soak calls kill
+.PHONY: serve-load serve-soak help setup setup-test run test test-portable test-ray test-docs lint docs tables lock screenshots clean bench load soak calls kill
 
 bin := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 
@@ -25,6 +25,10 @@ test: setup-test ## set up everything, check the code and run the tests: make te
 
 test-portable: setup-test ## what needs no sound server and no POSIX terminal: the tests for macOS and Windows
 	OMP_NUM_THREADS=1 $(bin)/pytest tests/analysis tests/model tests/segmentation tests/docs $(ARGS)
+
+test-ray: setup-test ## streamer bulk on a Ray cluster of two nodes; installs Ray, 80 MB, which no other test needs
+	$(bin)/python -m pip install --quiet --editable ".[ray]"
+	OMP_NUM_THREADS=1 $(bin)/pytest tests/bulk/test_ray.py $(ARGS)
 
 test-docs: ## the examples, commands and links of the documents
 	OMP_NUM_THREADS=1 $(bin)/pytest --quiet tests/docs $(ARGS)

@@ -1,9 +1,9 @@
-"""Recordings by the folder, on this machine: planned first, then analysed, each exactly once."""
+"""Recordings by the folder: planned first, then analysed, here or elsewhere, each exactly once."""
 
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
@@ -32,6 +32,9 @@ PROCESS_BYTES = 16_000_000
 MAX_REASONS = 1000
 """Different reasons for failures that are counted."""
 
+Engine: TypeAlias = Callable[[Analysis, Iterator[Task]], Generator[Analysed]]
+"""Analyses recordings, each once, in any order."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
@@ -47,6 +50,7 @@ class Request:
             they are made of.
         shard: Only recordings of this part.
         jobs: How many processes; None for as many as there are cores and work for.
+        engine: Analyses them instead of processes of this machine.
         again: Analyse also what is done.
         retry_failed: Analyse also what could not be read.
     """
@@ -59,6 +63,7 @@ class Request:
     tables: Sequence[Table] = ()
     shard: Shard = ALL
     jobs: int | None = None
+    engine: Engine | None = None
     again: bool = False
     retry_failed: bool = False
 
@@ -245,6 +250,8 @@ class _Run:
         return made
 
     def _analysed(self, planned: plan.Plan) -> Generator[Analysed]:
+        if self._request.engine is not None:
+            return self._request.engine(self._analysis, planned.tasks())
         jobs = self._request.jobs or min(
             os.cpu_count() or 1, 1 + planned.size // PROCESS_BYTES, planned.count
         )

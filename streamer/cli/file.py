@@ -4,6 +4,7 @@ from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from streamer.cli.archive import add_archive, part, source, tables
 from streamer.cli.logs import stderr_held_back
 from streamer.cli.options import (
     BOTH,
@@ -18,7 +19,7 @@ from streamer.cli.options import (
     model_loader,
     warn_of_licence,
 )
-from streamer.cli.parser import CommandParser, Namespace, names, positive_int, user_path
+from streamer.cli.parser import CommandParser, Namespace, positive_int, user_path
 from streamer.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from streamer.bulk.recording import Analysis
     from streamer.config import Config
     from streamer.sinks.audio_files import AudioFolder
-
-SHAPES = ("csv", "jsonl", "parquet")
-MAX_SHARDS = 99_999
 
 NAME = "file"
 SUMMARY = "analyse recordings and folders of them, as fast as the machine allows"
@@ -45,15 +43,7 @@ def add_arguments(parser: CommandParser) -> None:
         type=positive_int,
         help="processes (default: one per core, and one alone where there is little to do)",
     )
-    parser.add_argument(
-        "--channels",
-        metavar="NAMES",
-        type=names,
-        help="independent channels, as agent,customer (default for stereo: left,right)",
-    )
-    parser.add_argument(
-        "--mono", action="store_true", help="mix a stereo recording to one channel instead"
-    )
+    add_archive(parser)
     parser.add_argument(
         "--summary",
         metavar="PATH",
@@ -67,15 +57,6 @@ def add_arguments(parser: CommandParser) -> None:
         help="instead of a CSV, write tables there: utterances-… and calls-…, a part a shard",
     )
     parser.add_argument(
-        "--format", choices=SHAPES, default="csv", help="of these tables (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--shard",
-        metavar="K/N",
-        type=shard,
-        help="only the K-th of N parts of the recordings; each recording is always in the same one",
-    )
-    parser.add_argument(
         "--export",
         metavar="FORMAT=DIR",
         action="append",
@@ -83,27 +64,9 @@ def add_arguments(parser: CommandParser) -> None:
         type=export_to,
         help="then write the CSV in another format there, as 'streamer export' does; repeatable",
     )
-    parser.add_argument(
-        "--again",
-        action="store_true",
-        help="analyse also what has rows already (default: only what is new, or was changed)",
-    )
-    parser.add_argument(
-        "--retry-failed",
-        action="store_true",
-        help="try recordings again of which nothing could be read",
-    )
     add_call_gap(parser)
     add_output(parser)
     add_model(parser)
-
-
-def shard(text: str) -> tuple[int, int]:
-    """A value such as 3/16. Raises ArgumentTypeError for anything else."""
-    number, _, count = text.partition("/")
-    if number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count) <= MAX_SHARDS:
-        return int(number), int(count)
-    raise ArgumentTypeError(f"got {text!r}, expected a part such as 3/16: from 1/16 to 16/16")
 
 
 def export_to(text: str) -> tuple[str, Path]:
@@ -146,30 +109,24 @@ def _request(args: Namespace, config: "Config", audio: "AudioFolder | None") -> 
         InputError: A path makes no sense.
         ModelError: There is no such model.
     """
-    from streamer.audio.inputs import recording_path
     from streamer.bulk.local import Request
-    from streamer.bulk.parts import Table
-    from streamer.bulk.plan import Shard
-    from streamer.bulk.remote import is_remote
 
     if args.out and (args.csv or args.no_csv or args.summary):
         raise ConfigError("--out: writes tables of its own; leave out --csv, --no-csv, --summary")
     if args.export and not args.out and (not config.output.csv or is_stdout(csv_path(config))):
         raise ConfigError("--export: is made of the CSV; leave out --no-csv and --csv -")
-    part = Shard(*args.shard) if args.shard else Shard()
-    tables = [
-        Table(args.out, name, args.format, part) for name in ("utterances", "calls") if args.out
-    ]
+    shard = part(args.shard)
+    made = tables(args.out, args.format, shard) if args.out else ()
     csv = csv_path(config)
-    csv, summary = [t.work for t in tables] or (None if is_stdout(csv) else csv, args.summary)
+    csv, summary = [table.work for table in made] or (None if is_stdout(csv) else csv, args.summary)
     return Request(
-        paths=[path if is_remote(path) else str(recording_path(path)) for path in args.paths],
+        paths=[source(path) for path in args.paths],
         analysis=analysis(config, split=not args.mono, audio=audio),
         csv=csv,
         summary=summary,
-        excel=config.output.excel and not tables,
-        tables=tables,
-        shard=part,
+        excel=config.output.excel and not made,
+        tables=made,
+        shard=shard,
         jobs=args.jobs,
         again=args.again,
         retry_failed=args.retry_failed,

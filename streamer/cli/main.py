@@ -12,6 +12,7 @@ from streamer.cli import (
     adapt,
     average,
     bench,
+    bulk,
     card,
     check,
     config,
@@ -53,7 +54,7 @@ class CommandModule(Protocol):
 
 
 GROUPS: dict[str, tuple[CommandModule, ...]] = {
-    "listen and analyse": (run, file, serve, wallboard, report, export),
+    "listen and analyse": (run, file, bulk, serve, wallboard, report, export),
     "set up": (devices, check, config, models, enrol),
     "build models": (train, finetune, average, evaluate, card, adapt, bench),
 }

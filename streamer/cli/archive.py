@@ -1,0 +1,76 @@
+"""What `streamer file` and `streamer bulk` have in common: which recordings, which tables."""
+
+from argparse import ArgumentTypeError
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from streamer.cli.parser import CommandParser, names
+
+if TYPE_CHECKING:
+    from streamer.bulk.parts import Shape, Table
+    from streamer.bulk.plan import Shard
+
+SHAPES = ("csv", "jsonl", "parquet")
+MAX_SHARDS = 99_999
+
+
+def add_archive(parser: CommandParser) -> None:
+    """Add the options of both."""
+    parser.add_argument(
+        "--channels",
+        metavar="NAMES",
+        type=names,
+        help="independent channels, as agent,customer (default for stereo: left,right)",
+    )
+    parser.add_argument(
+        "--mono", action="store_true", help="mix a stereo recording to one channel instead"
+    )
+    parser.add_argument(
+        "--format", choices=SHAPES, default="csv", help="of the tables (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--shard",
+        metavar="K/N",
+        type=_shard,
+        help="only the K-th of N parts of the recordings; each recording is always in the same one",
+    )
+    parser.add_argument(
+        "--again",
+        action="store_true",
+        help="analyse also what has rows already (default: only what is new, or was changed)",
+    )
+    parser.add_argument(
+        "--retry-failed",
+        action="store_true",
+        help="try recordings again of which nothing could be read",
+    )
+
+
+def source(path: str) -> str:
+    """A path or URL as it is given to the plan. Raises InputError where it makes no sense."""
+    from streamer.audio.inputs import recording_path
+    from streamer.bulk.remote import is_remote
+
+    return path if is_remote(path) else str(recording_path(path))
+
+
+def part(given: tuple[int, int] | None) -> "Shard":
+    """The shard of ``--shard``; all without it."""
+    from streamer.bulk.plan import Shard
+
+    return Shard(*given) if given else Shard()
+
+
+def tables(out: Path, shape: "Shape", shard: "Shard") -> "tuple[Table, Table]":
+    """The tables of ``--out``: of utterances and of calls."""
+    from streamer.bulk.parts import Table
+
+    return Table(out, "utterances", shape, shard), Table(out, "calls", shape, shard)
+
+
+def _shard(text: str) -> tuple[int, int]:
+    """A value such as 3/16. Raises ArgumentTypeError for anything else."""
+    number, _, count = text.partition("/")
+    if number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count) <= MAX_SHARDS:
+        return int(number), int(count)
+    raise ArgumentTypeError(f"got {text!r}, expected a part such as 3/16: from 1/16 to 16/16")
