@@ -1,1 +1,1 @@
-"""The command line: arguments, printing and exit codes."""
+"""The command line: it reads arguments, calls use cases, prints, and returns exit codes."""

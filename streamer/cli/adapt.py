@@ -20,17 +20,24 @@ def add_arguments(parser: CommandParser) -> None:
         help="logs with the columns label and, where known, speaker filled in",
     )
     parser.add_argument(
-        "--audio", metavar="DIR", type=user_path, required=True, help="saved by --save-audio"
+        "--audio",
+        metavar="DIR",
+        type=user_path,
+        required=True,
+        help="the folder that --save-audio wrote",
     )
     parser.add_argument(
         "--out",
         metavar="DIR",
         type=user_path,
         required=True,
-        help="the new bundle; one there is replaced",
+        help="folder of the new bundle; an existing one is replaced",
     )
     parser.add_argument(
-        "--version", metavar="V", default="1", help="of the new model (default: %(default)s)"
+        "--version",
+        metavar="V",
+        default="1",
+        help="version of the new model (default: %(default)s)",
     )
     add_model(parser)
 

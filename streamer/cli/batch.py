@@ -1,4 +1,4 @@
-"""What ``streamer file`` shows: a bar or lines of progress, a line for each recording, the end."""
+"""Shows the progress of ``streamer file``, a line for each recording, and the totals."""
 
 import sys
 import time
@@ -17,14 +17,14 @@ from streamer.sinks.row import Session
 from streamer.sinks.summary import Summary
 
 LINE_S = 60.0
-"""Off a terminal, progress is said so often."""
+"""Seconds between two lines of progress where there is no terminal."""
 
 MAX_REASONS = 10
 """Reasons for failures that are listed at the end."""
 
 
 class RecordingLines(LineSink):
-    """Writes what each recording came to in a line for people."""
+    """Writes the summary of each recording in a line for people."""
 
     def end(self, session: Session, summary: Summary) -> None:
         """Write the line."""
@@ -42,8 +42,8 @@ class Display:
     """Shows what a run reports, on stdout and stderr; a context manager.
 
     Args:
-        lines: Writes to stdout what comes of each recording.
-        needed: True where nothing is left to do once nobody reads stdout any more.
+        lines: Writes the results of each recording to stdout.
+        needed: True where the run has no other output, so that it ends with the reader.
     """
 
     def __init__(self, lines: LineSink, *, needed: bool) -> None:
@@ -81,7 +81,7 @@ class Display:
         """Show what happened.
 
         Raises:
-            BrokenPipeError: Nobody reads stdout any more, and nothing else is wanted.
+            BrokenPipeError: The reader of stdout has gone, and there is no other output.
         """
         match report:
             case local.Said(text):
@@ -98,7 +98,7 @@ class Display:
                 self._finish(report)
 
     def sum_up(self, request: local.Request, result: local.Result) -> None:
-        """Say what became of all of it."""
+        """Print the totals: what was analysed, and what failed and why."""
         planned = result.planned
         failed = result.failures.total()
         if planned.found + failed > 1 and planned.to_do:

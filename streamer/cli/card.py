@@ -1,4 +1,4 @@
-"""``streamer card``: write a model's card from what was measured."""
+"""``streamer card``: write a model's card from its measured figures."""
 
 from streamer.cli.options import read_text
 from streamer.cli.parser import CommandParser, Namespace, user_path

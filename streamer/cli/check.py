@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from streamer.diagnostics.check import Finding
 
 NAME = "check"
-SUMMARY = "say whether this machine is ready"
+SUMMARY = "check whether this machine is ready"
 EXAMPLE = "streamer check"
 
 
@@ -24,7 +24,7 @@ def add_arguments(parser: CommandParser) -> None:
         help="input device to be checked (default: the configured one)",
     )
     parser.add_argument(
-        "--alert", metavar="NAME", help="only send a test alert of this rule, and say what happens"
+        "--alert", metavar="NAME", help="only send a test alert of this rule, and print the answers"
     )
     add_model(parser)
 

@@ -17,14 +17,14 @@ SUMMARY = "learn a voice from a few seconds of ordinary speech"
 EXAMPLE = "streamer enrol anna"
 
 MAX_S = 600.0
-"""A longer recording is hardly one voice, and more than speaker adaptation remembers."""
+"""Longest recording in seconds: speaker adaptation would not keep more of it."""
 
 
 def add_arguments(parser: CommandParser) -> None:
     """Add the command's arguments to its parser."""
     add_config(parser)
     parser.add_argument(
-        "name", metavar="NAME", nargs="?", help="whose voice it is, for 'run --speaker NAME'"
+        "name", metavar="NAME", nargs="?", help="name of the speaker, for 'run --speaker NAME'"
     )
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument("--list", action="store_true", help="list who is enrolled, and end")
@@ -35,18 +35,18 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--one-voice",
         action="store_true",
-        help="enrol it also where there seem to be several voices",
+        help="enrol the voice even if there seem to be several",
     )
     parser.add_argument(
         "--device", metavar="INDEX|NAME", help="input device (default: the configured one)"
     )
-    parser.add_argument("--input", metavar="FILE", help="a recording of the voice, and nobody else")
+    parser.add_argument("--input", metavar="FILE", help="a recording of this voice alone")
     parser.add_argument(
         "--duration",
         metavar="S",
         type=positive_float,
         default=20.0,
-        help="how many seconds to listen (default: 20)",
+        help="how many seconds to record (default: 20)",
     )
     add_model(parser)
 
@@ -81,7 +81,7 @@ def _ask_to_replace(name: str) -> None:
     """Ask whether an enrolled voice is to be replaced.
 
     Raises:
-        ConfigError: No, or nobody is there to be asked.
+        ConfigError: The answer is no, or there is no terminal to ask on.
     """
     if not sys.stdin.isatty():
         raise ConfigError(f"{name!r} is enrolled already: --replace replaces the voice")
@@ -90,7 +90,7 @@ def _ask_to_replace(name: str) -> None:
 
 
 def read(path: Path) -> "Pcm":
-    """A recording of one voice as one stream, shape (samples,).
+    """Read a recording of one voice as one stream, shape (samples,).
 
     Raises:
         InputError: It cannot be read, or is longer than `MAX_S`.

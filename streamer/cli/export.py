@@ -1,4 +1,4 @@
-"""``streamer export``: logged sessions in the formats of other programs."""
+"""``streamer export``: write logged sessions in the formats of other programs."""
 
 import sys
 from pathlib import Path
@@ -12,7 +12,7 @@ EXAMPLE = "streamer export calls.csv --to textgrid --out labels/"
 FORMATS = ("srt", "vtt", "textgrid", "elan", "audacity", "rttm", "parquet", "calls")
 
 MAX_SHOWN = 5
-"""Lines of the log that were skipped and are named on stderr."""
+"""How many skipped lines of a log are printed on stderr."""
 
 
 def add_arguments(parser: CommandParser) -> None:

@@ -36,7 +36,9 @@ EXAMPLE = "streamer file calls/ --csv calls.csv --jobs 2"
 def add_arguments(parser: CommandParser) -> None:
     """Add the command's arguments to its parser."""
     add_config(parser)
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="a recording, or a folder of them")
+    parser.add_argument(
+        "paths", nargs="+", metavar="PATH", help="a recording, a folder of them, or a URL"
+    )
     parser.add_argument(
         "--jobs",
         metavar="N",
@@ -54,7 +56,7 @@ def add_arguments(parser: CommandParser) -> None:
         "--out",
         metavar="DIR",
         type=user_path,
-        help="instead of a CSV, write tables there: utterances-… and calls-…, a part a shard",
+        help="write tables into this folder instead of a CSV: utterances-… and calls-…, in parts",
     )
     parser.add_argument(
         "--export",
@@ -62,7 +64,7 @@ def add_arguments(parser: CommandParser) -> None:
         action="append",
         default=[],
         type=export_to,
-        help="then write the CSV in another format there, as 'streamer export' does; repeatable",
+        help="also write the CSV in another format, as 'streamer export' does; may be repeated",
     )
     add_call_gap(parser)
     add_output(parser)
@@ -70,7 +72,11 @@ def add_arguments(parser: CommandParser) -> None:
 
 
 def export_to(text: str) -> tuple[str, Path]:
-    """A value such as srt=subtitles/. Raises ArgumentTypeError for anything else."""
+    """Parse a format and a folder such as srt=subtitles/.
+
+    Raises:
+        ArgumentTypeError: It is something else.
+    """
     from streamer.cli.export import FORMATS
 
     name, _, folder = text.partition("=")
@@ -95,18 +101,18 @@ def execute(args: Namespace) -> int:
     request = _request(args, config, audio)
     check_before_loading(config, None if request.tables else request.csv)
     warn_of_licence(config)
-    # What decoders complain of on stderr, our own errors say.
+    # Our own errors say what decoders write to stderr.
     with stderr_held_back(), native_stderr_muted():
         code = analyse(request, json=args.json, rows=is_stdout(csv))
     return max(code, _export(args, request))
 
 
 def _request(args: Namespace, config: "Config", audio: "AudioFolder | None") -> "Request":
-    """What is to be done.
+    """Make the request for a batch from the arguments.
 
     Raises:
         ConfigError: Options exclude each other.
-        InputError: A path makes no sense.
+        InputError: A path is not valid.
         ModelError: There is no such model.
     """
     from streamer.bulk.local import Request
@@ -134,7 +140,7 @@ def _request(args: Namespace, config: "Config", audio: "AudioFolder | None") -> 
 
 
 def analysis(config: "Config", *, split: bool, audio: "AudioFolder | None" = None) -> "Analysis":
-    """How recordings are analysed.
+    """Choose how recordings are analysed.
 
     Raises:
         ModelError: There is no such model.
@@ -168,9 +174,9 @@ def analyse(request: "Request", *, json: bool = False, rows: bool = False) -> in
     """Analyse recordings, show what happens, and return the exit code.
 
     Args:
-        request: What is to be done.
+        request: Recordings, analysis and output.
         json: Write a line of JSON per utterance to stdout instead of a line per recording.
-        rows: Likewise the rows of the CSV.
+        rows: Write the rows of the CSV to stdout instead.
     """
     from streamer.bulk import local
     from streamer.cli.batch import Display, say_all, stdout_lines

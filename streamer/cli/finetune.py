@@ -56,7 +56,7 @@ def add_arguments(parser: CommandParser) -> None:
         metavar="N",
         type=whole_number,
         default=0,
-        help="of the random numbers (default: %(default)s)",
+        help="seed of the random numbers (default: %(default)s)",
     )
     parser.add_argument(
         "--out", metavar="FILE", type=user_path, required=True, help="the new encoder, safetensors"

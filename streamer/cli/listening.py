@@ -1,4 +1,4 @@
-"""What the commands that serve a network have in common: the address, tokens, TLS."""
+"""Reads the options of commands that serve a network: address, tokens, TLS."""
 
 import argparse
 import socket
@@ -33,7 +33,7 @@ def add_access(parser: CommandParser) -> argparse._ArgumentGroup:
         "--token-file",
         metavar="FILE",
         type=user_path,
-        help="tokens, one a line, of which each request has to show one; a line may begin with "
+        help="tokens, one a line, of which each request must have one; a line may begin with "
         "what its token allows: media, view, acknowledge, delete (default: everything)",
     )
     access.add_argument(
@@ -41,7 +41,9 @@ def add_access(parser: CommandParser) -> argparse._ArgumentGroup:
     )
     access.add_argument("--tls-key", metavar="FILE", type=user_path, help="its private key")
     access.add_argument(
-        "--behind-proxy", action="store_true", help="a proxy that is trusted speaks TLS"
+        "--behind-proxy",
+        action="store_true",
+        help="a trusted proxy in front of the server does TLS",
     )
     return access
 
@@ -52,24 +54,37 @@ def add_redis_password(parser: CommandParser | argparse._ArgumentGroup) -> None:
         "--redis-password-file",
         metavar="FILE",
         type=user_path,
-        help="Redis's password, which anybody on this machine would see in the address",
+        help="file with the password of Redis, which would be visible in the address",
     )
 
 
 def redis_password(args: Namespace) -> str | None:
-    """Redis's password, where one was named. Raises ConfigError where it cannot be read."""
+    """Read the password of Redis, if a file of it was named.
+
+    Raises:
+        ConfigError: It cannot be read.
+    """
     path = args.redis_password_file
     return read_text(path).strip() if path is not None else None
 
 
 def check_installed() -> None:
-    """Raise ConfigError where what a server needs is not installed."""
+    """Check that the packages that a server needs are installed.
+
+    Raises:
+        ConfigError: Some are not.
+    """
     if missing := [name for name in NEEDED if find_spec(name) is None]:
-        raise ConfigError(f"this needs {', '.join(missing)}: pip install 'streamer-emotion[serve]'")
+        packages = " ".join(name.replace("_", "-") for name in missing)
+        raise ConfigError(f"this needs packages that are not installed: pip install {packages}")
 
 
 def tokens(args: Namespace) -> "tuple[Token, ...]":
-    """The tokens that were named. Raises ConfigError where they cannot be used."""
+    """Read the tokens from the file that was named.
+
+    Raises:
+        ConfigError: They cannot be used.
+    """
     from streamer.server.access import read_tokens
 
     path = args.token_file
@@ -77,10 +92,10 @@ def tokens(args: Namespace) -> "tuple[Token, ...]":
 
 
 def listener(args: Namespace) -> socket.socket:
-    """The address, bound.
+    """Bind the address.
 
     Raises:
-        ConfigError: It cannot be, or others reach it and what that needs is missing.
+        ConfigError: It cannot be bound; or other machines reach it, and a token or TLS is missing.
     """
     from streamer.server.access import LOOPBACK
 
@@ -91,7 +106,11 @@ def listener(args: Namespace) -> socket.socket:
 
 
 def loopback_listener(option: str, address: str) -> socket.socket:
-    """An address of this machine alone, bound. Raises ConfigError where it is none."""
+    """Bind an address that only this machine reaches.
+
+    Raises:
+        ConfigError: Other machines reach it, or it cannot be bound.
+    """
     from streamer.server.access import LOOPBACK
 
     host, port = split_address(option, address)
@@ -124,7 +143,11 @@ def tls_files(args: Namespace) -> tuple[str, str] | None:
 
 
 def split_address(option: str, text: str) -> tuple[str, int]:
-    """Host and port. Raises ConfigError, naming the option, where it is something else."""
+    """Split an address into host and port.
+
+    Raises:
+        ConfigError: It is something else; the message names the option.
+    """
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65_535:  # noqa: PLR2004 - the highest port
         raise ConfigError(f"{option}: got {text!r}, expected HOST:PORT, as 127.0.0.1:8765")
@@ -132,7 +155,7 @@ def split_address(option: str, text: str) -> tuple[str, int]:
 
 
 def _check_open(args: Namespace) -> None:
-    """What an address that others reach needs."""
+    """Check that an address that other machines reach has tokens and TLS."""
     if args.token_file is None:
         raise ConfigError(f"--listen {args.listen}: others reach that: it needs --token-file")
     if args.tls_cert is None and not args.behind_proxy:
@@ -143,7 +166,11 @@ def _check_open(args: Namespace) -> None:
 
 
 def bind(option: str, host: str, port: int) -> socket.socket:
-    """A listening socket. Raises ConfigError, naming the option, where there can be none."""
+    """Bind a listening socket.
+
+    Raises:
+        ConfigError: It cannot be bound; the message names the option.
+    """
     from streamer.server.sockets import listen_on
 
     try:

@@ -1,4 +1,4 @@
-"""Sets up logging for the run of a command: messages on stderr, all of them in a file if asked for.
+"""Sets up logging for a command: to stderr, and to a file if asked for.
 
 Modules log with ``logging.getLogger(__name__)``. Warnings and errors appear on stderr; ``-v`` adds
 what the program is doing, ``-vv`` everything. The file rotates: it can be written for weeks.
@@ -21,7 +21,7 @@ from streamer.text import printable
 
 ROOT = "streamer"
 WEB_SERVER = "uvicorn"
-"""What the web server of `serve` says itself, from warnings on."""
+"""The logger of the web server of `serve`; its warnings are logged, too."""
 
 MAX_FILE_BYTES = 5_000_000
 OLD_FILES = 3
@@ -39,13 +39,13 @@ def add_logging(parser: CommandParser) -> None:
         *("-v", "--verbose"),
         action="count",
         default=0,
-        help="say what is being done on stderr; twice: in every detail",
+        help="log to stderr what the program does; -vv: every detail",
     )
     parser.add_argument(
         "--log-file",
         metavar="PATH",
         type=user_path,
-        help="append what is being done, with times, to this file, which rotates at 5 MB",
+        help="append a log with times to this file, which rotates at 5 MB",
     )
     parser.add_argument(
         "--log-json", action="store_true", help="write messages as JSON, one a line, for machines"

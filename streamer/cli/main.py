@@ -40,7 +40,7 @@ INTERRUPTED = 130
 
 
 class CommandModule(Protocol):
-    """What each command's module has."""
+    """The protocol of the module of a command."""
 
     NAME: str
     SUMMARY: str
@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _execute(command: CommandModule, args: Namespace) -> int:
-    """Run a command; what goes wrong is logged and becomes its exit code."""
+    """Run a command; log an error and return its exit code."""
     logger.info("streamer %s: %s", __version__, command.NAME)
     try:
         return command.execute(args)

@@ -1,4 +1,4 @@
-"""Options that several commands share: configuration, model, outputs."""
+"""Defines options that several commands share: configuration, model, outputs."""
 
 import logging
 from collections.abc import Callable
@@ -52,14 +52,16 @@ def add_output(parser: CommandParser) -> None:
     parser.add_argument(
         "--excel",
         action="store_true",
-        help="write CSVs that Excel opens right where the decimal sign is a comma",
+        help="write CSVs for an Excel whose decimal sign is a comma",
     )
-    parser.add_argument("--json", action="store_true", help="one line of JSON per event on stdout")
+    parser.add_argument(
+        "--json", action="store_true", help="print one line of JSON per event on stdout"
+    )
     parser.add_argument(
         "--save-audio",
         metavar="DIR",
         type=user_path,
-        help="keep the sound of each utterance there, as FLAC named by its row",
+        help="save the audio of each utterance in this folder, as FLAC named by its row",
     )
 
 
@@ -69,7 +71,7 @@ def add_call_gap(parser: CommandParser) -> None:
         "--call-gap",
         metavar="SECONDS",
         type=positive_float,
-        help="so long a silence on all channels ends a call (default: no silence does)",
+        help="a silence of this length on all channels ends a call (default: no silence does)",
     )
 
 
@@ -115,7 +117,7 @@ def csv_path(config: "Config") -> Path | None:
     """Where rows go; None for nowhere.
 
     Raises:
-        ConfigError: It lies in a home folder that nobody has.
+        ConfigError: It begins with ``~`` and the name of an unknown user.
     """
     if not config.output.csv:
         return None
@@ -142,7 +144,7 @@ def audio_folder(args: Namespace) -> "AudioFolder | None":
 def warn_of_licence(config: "Config") -> None:
     """Say that the model is not for commercial use, where that is so.
 
-    A model that is not there is reported by whoever loads it.
+    A missing model is reported when it is loaded.
     """
     from contextlib import suppress
 
@@ -161,7 +163,11 @@ class ModelLoader:
     config: "Config"
 
     def __call__(self) -> "Classifier":
-        """Load it. Raises ConfigError and ModelError as `Classifier.load` does."""
+        """Load it.
+
+        Raises:
+            ConfigError, ModelError: As `Classifier.load` does.
+        """
         from streamer.model.classifier import Classifier
 
         model = self.config.model
@@ -175,7 +181,7 @@ def model_loader(config: "Config") -> "Callable[[], Classifier]":
 
 
 def read_text(path: Path) -> str:
-    """The text of a file.
+    """Read the text of a file.
 
     Raises:
         InputError: It cannot be read, or is not UTF-8.

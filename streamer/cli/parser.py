@@ -1,4 +1,4 @@
-"""The argument parser of a command, and the types of arguments that several commands have."""
+"""Parses the arguments of a command, with types that several commands use."""
 
 import argparse
 import difflib

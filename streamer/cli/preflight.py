@@ -1,4 +1,4 @@
-"""Checks that cost little, before the model is loaded and the screen is taken."""
+"""Checks model, CSV and recording quickly, before the model is loaded and the screen taken."""
 
 import os
 from pathlib import Path
@@ -27,7 +27,7 @@ def check_writable(path: Path) -> None:
     """Check that a file can be appended to; creates nothing.
 
     Raises:
-        OutputError: It is a folder, or its folder is missing, or permission is.
+        OutputError: It is a folder, its folder is missing, or permission is denied.
     """
     if path.is_dir():
         raise OutputError(f"{path}: is a folder, expected a CSV file or a new name")
@@ -42,7 +42,7 @@ def check_recording(path: Path, config: Config) -> None:
     """Check that a recording can be read and has as many channels as are named.
 
     Raises:
-        InputError: It cannot, or has fewer.
+        InputError: It cannot be read, or has fewer channels.
     """
     with Recording(path) as recording:
         got, expected = recording.info.channels, len(config.audio.channels)

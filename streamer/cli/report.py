@@ -7,11 +7,11 @@ from pathlib import Path
 from streamer.cli.parser import CommandParser, Namespace, user_path
 
 NAME = "report"
-SUMMARY = "make a page of logged sessions that people read and print"
+SUMMARY = "make a page of logged sessions for people to read and print"
 EXAMPLE = "streamer report calls.csv -o calls.html --open"
 
 MAX_SHOWN = 5
-"""Lines of the log that were skipped and are named on stderr; the page lists them all."""
+"""How many skipped lines of a log are printed on stderr; the page lists them all."""
 
 
 def add_arguments(parser: CommandParser) -> None:

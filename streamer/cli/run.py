@@ -38,7 +38,7 @@ SUMMARY = "listen to a microphone, a recording or a pipe"
 EXAMPLE = "streamer run --device USB --csv calls.csv"
 
 LAST_LINES_S = 1.0
-"""How long the end waits for a reader who does not read the last lines."""
+"""Seconds that the end waits for a slow reader of the last lines."""
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -70,13 +70,13 @@ def add_arguments(parser: CommandParser) -> None:
         "--channels",
         metavar="NAMES|N",
         type=channels,
-        help="independent channels, as agent,customer; or how many the pipe has, mixed to one",
+        help="independent channels, such as agent,customer; or how many the pipe has, mixed to one",
     )
     parser.add_argument(
         "--duration",
         metavar="S",
         type=positive_float,
-        help="stop after so many seconds (default: go on until q or Ctrl-C)",
+        help="stop after this many seconds (default: go on until q or Ctrl-C)",
     )
     parser.add_argument(
         "--speaker",
@@ -86,7 +86,7 @@ def add_arguments(parser: CommandParser) -> None:
         help="an enrolled voice to expect; with channels, CHANNEL=NAME each",
     )
     parser.add_argument(
-        "--no-dashboard", action="store_true", help="plain lines, also on a terminal"
+        "--no-dashboard", action="store_true", help="print plain lines, also on a terminal"
     )
     parser.add_argument(
         "--ascii", action="store_true", help="draw the dashboard with ASCII characters alone"
@@ -175,7 +175,7 @@ def _dashboard(
 
 
 def _lines(args: Namespace, config: "Config", *, rows: bool) -> "LineSink":
-    """What writes lines to standard output: rows of the CSV, JSON or plain lines."""
+    """Choose what is written to standard output: rows of the CSV, JSON or plain lines."""
     from streamer.sinks.csv_lines import CsvLines
     from streamer.sinks.lines import JsonLines, PlainLines
 
@@ -186,10 +186,10 @@ def _lines(args: Namespace, config: "Config", *, rows: bool) -> "LineSink":
 
 @contextmanager
 def _wallboard(address: str, config: "Config", session: "LiveSession") -> "Iterator[str]":
-    """Show a session on a page while the context lasts; gives its address.
+    """Show a session on a page while the context lasts; give the address of the page.
 
     Raises:
-        ConfigError: The address cannot be used, or others reach it.
+        ConfigError: The address cannot be used, or other machines reach it.
     """
     from streamer.cli.listening import check_installed, loopback_listener
 

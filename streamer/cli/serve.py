@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 NAME = "serve"
-SUMMARY = "take calls over a network, as a telephone system sends them"
+SUMMARY = "analyse calls that a telephone system sends over a network"
 EXAMPLE = "streamer serve --listen 127.0.0.1:8765 --csv calls.csv"
 
 
 DAY_S = 86_400.0
 
 LIVE_S = 3_600.0
-"""How long events stay in Redis at least: the wallboard is made of them."""
+"""Least seconds for which events stay in Redis, because wallboards are made from them."""
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -55,7 +55,7 @@ def add_arguments(parser: CommandParser) -> None:
     add_model(parser)
     access = add_access(parser)
     add_systems(parser, access)
-    outside = parser.add_argument_group("to the outside")
+    outside = parser.add_argument_group("other systems")
     outside.add_argument(
         "--publish",
         metavar="URL",
@@ -73,7 +73,7 @@ def add_arguments(parser: CommandParser) -> None:
         "--keep",
         metavar="DAYS",
         type=days,
-        help="remove rows and published events after so many days; 0 writes no rows at all "
+        help="remove rows and published events after this many days; 0 writes no rows at all "
         "(default: keep them)",
     )
     limits = parser.add_argument_group("limits")
@@ -82,29 +82,28 @@ def add_arguments(parser: CommandParser) -> None:
         metavar="N",
         type=positive_int,
         default=200,
-        help="calls at once (default: 200)",
+        help="how many calls are accepted at once (default: 200)",
     )
     limits.add_argument(
         "--idle",
         metavar="S",
         type=positive_float,
         default=30.0,
-        help="a call without audio ends after so many seconds (default: 30)",
+        help="end a call after this many seconds without audio (default: 30)",
     )
     limits.add_argument(
         "--ahead",
         metavar="S",
         type=positive_float,
         default=5.0,
-        help="a call may be so many seconds ahead of real time; what is sent faster waits "
-        "(default: 5)",
+        help="how many seconds a call may be ahead of real time; faster audio waits (default: 5)",
     )
     limits.add_argument(
         "--drain",
         metavar="S",
         type=positive_float,
         default=30.0,
-        help="on SIGTERM, calls may go on for so many seconds (default: 30)",
+        help="how many seconds calls may continue after SIGTERM (default: 30)",
     )
 
 
@@ -162,7 +161,7 @@ def execute(args: Namespace) -> int:
 
 
 def _outside(args: Namespace) -> "Outside":
-    """Who is told of calls besides, and how long they are kept."""
+    """Publisher, call notice and retention, as the arguments say."""
     from streamer.server.call_notice import CallNotice
     from streamer.server.outside import Outside
     from streamer.server.redis.publisher import RedisPublisher

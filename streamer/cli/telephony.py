@@ -1,4 +1,4 @@
-"""Which telephone systems may send calls to ``streamer serve``, and how they show who they are."""
+"""Reads the options of ``streamer serve`` for telephone systems and their authentication."""
 
 import argparse
 import socket
@@ -32,7 +32,7 @@ def add_systems(parser: CommandParser, access: argparse._ArgumentGroup) -> None:
         "--public-url",
         metavar="URL",
         default="",
-        help="what Twilio connects to, where that is a proxy: wss://voice.example.com "
+        help="the address that Twilio connects to, if that is a proxy: wss://voice.example.com "
         "(default: this server)",
     )
     access.add_argument(
@@ -59,7 +59,11 @@ def add_systems(parser: CommandParser, access: argparse._ArgumentGroup) -> None:
 
 
 def access_of(args: Namespace) -> "Access":
-    """Who gets in. Raises ConfigError where a file or a value cannot be used."""
+    """Read who may connect.
+
+    Raises:
+        ConfigError: A file or a value cannot be used.
+    """
     from streamer.server.access import Access, read_tokens
     from streamer.server.signatures import SignatureVerifier, read_secrets
 
@@ -75,10 +79,10 @@ def access_of(args: Namespace) -> "Access":
 
 
 def audiosocket(args: Namespace) -> socket.socket | None:
-    """Where Asterisk connects to over TCP, bound; None for nowhere.
+    """Bind the address for Asterisk's AudioSocket; None without one.
 
     Raises:
-        ConfigError: It cannot be, or others reach it and no network is named.
+        ConfigError: It cannot be bound, or other machines reach it and no network is named.
     """
     from streamer.server.access import LOOPBACK
 
@@ -93,10 +97,10 @@ def audiosocket(args: Namespace) -> socket.socket | None:
 
 
 def _origin(text: str) -> str:
-    """An origin as browsers send it.
+    """Parse an origin as browsers send it.
 
     Raises:
-        ConfigError: It is none.
+        ConfigError: It is something else.
     """
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or f"{parts.scheme}://{parts.netloc}" != text.lower():

@@ -18,7 +18,7 @@ def add_arguments(parser: CommandParser) -> None:
         metavar="DIR",
         type=user_path,
         required=True,
-        help="the bundle; one there is replaced",
+        help="folder of the bundle; an existing one is replaced",
     )
     parser.add_argument(
         "--calibrator",
@@ -27,7 +27,7 @@ def add_arguments(parser: CommandParser) -> None:
         help="an encoder fine-tuned without some speakers, to calibrate on these",
     )
     parser.add_argument(
-        "--version", metavar="V", default="1", help="of the model (default: %(default)s)"
+        "--version", metavar="V", default="1", help="version of the model (default: %(default)s)"
     )
 
 

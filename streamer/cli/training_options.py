@@ -1,4 +1,4 @@
-"""Options that the commands for building models share."""
+"""Defines options that the commands for building models share."""
 
 import argparse
 from pathlib import Path
@@ -58,12 +58,12 @@ def add_training(parser: CommandParser, *, required: bool = True) -> None:
         "--jobs",
         metavar="N",
         type=positive_int,
-        help="recordings at once (default: one per core)",
+        help="how many recordings to process at once (default: one per core)",
     )
 
 
 def add_recipe(parser: CommandParser) -> None:
-    """Add what the recipe of 'train' and 'evaluate' learns from besides."""
+    """Add the options of the recipe that 'train' and 'evaluate' share."""
     parser.add_argument(
         "--without",
         metavar="NAMES",

@@ -1,4 +1,4 @@
-"""``streamer wallboard``: one page for the calls of several servers."""
+"""``streamer wallboard``: show the calls of several servers on one page."""
 
 import logging
 
