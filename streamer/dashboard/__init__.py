@@ -1,1 +1,1 @@
-"""From events to the screen."""
+"""The dashboard draws events on a terminal."""

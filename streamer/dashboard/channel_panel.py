@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from streamer.dashboard.glyphs import (
-    ALARM,
+    ALERTED,
     BADGE,
     BOLD,
     COLOURS,
@@ -39,15 +39,15 @@ from streamer.dashboard.state import ChannelState, Snapshot
 from streamer.types import EMOTIONS, UNCERTAIN, Prediction, State
 
 PANEL_LINES = 3 + len(EMOTIONS)
-"""Of `panel`, without air."""
+"""Lines of `panel` without empty ones."""
 
 LOUD_DBFS = -18.0
 TOO_LOUD_DBFS = -6.0
 STEADY = 0.05
-"""A trend this small is none."""
+"""A smaller trend counts as steady."""
 
 CLIP_S = 3.0
-"""How long the clip flag stays."""
+"""Seconds for which the clip flag stays."""
 
 
 def panel(
@@ -102,13 +102,13 @@ def _meter(snapshot: Snapshot, channel: ChannelState, width: int, glyphs: Glyphs
     reading = as_dbfs(channel.rms_dbfs).rjust(5)
     clipped = snapshot.now - channel.clipped_at < CLIP_S
     if width < CRAMPED:
-        tail = styled((" CLIP", ALARM) if clipped else (reading, PLAIN))
+        tail = styled((" CLIP", ALERTED) if clipped else (reading, PLAIN))
     else:
         tail = styled((reading, PLAIN), (" dBFS", DIM))
         if width >= ROOMY:
             held = as_dbfs(channel.held_dbfs).rjust(5)
             tail.append_text(styled(("  peak ", DIM), (held, PLAIN)))
-        tail.append_text(styled("  ", (" CLIP ", ALARM) if clipped else "      "))
+        tail.append_text(styled("  ", (" CLIP ", ALERTED) if clipped else "      "))
     cells = max(1, width - len(tail) - 2)
     full = len(glyphs.across) - 1
     filled = loudness(channel.rms_dbfs) * cells
@@ -149,7 +149,7 @@ def _known(channel: ChannelState) -> Cell | str:
 
 
 def _verdict(snapshot: Snapshot, channel: ChannelState, room: int, glyphs: Glyphs) -> Text:
-    """What is heard, and how sure it is; when it was, if there is room for that."""
+    """The emotion and its confidence; its time, if there is room for that."""
     prediction = channel.prediction
     if prediction is None:
         waiting = snapshot.state is State.LISTENING and not channel.speech
@@ -201,8 +201,8 @@ def bars_of(  # noqa: PLR0913 - what is shown, and how
         prediction: Its emotion stands out.
         known: The emotions that the model knows.
         width: In cells.
-        glyphs: What it is drawn with.
-        faded: True for a verdict that is old.
+        glyphs: The characters to draw with.
+        faded: True for an old prediction.
     """
     longest = max(cell_len(glyphs.words[emotion]) for emotion in EMOTIONS)
     cells = max(1, width - (2 + longest + 2 + 5 + 2))

@@ -1,6 +1,6 @@
-"""What the user does to the screen: each key makes the next Snapshot, or an action for the session.
+"""Keys change the screen: each makes the next Snapshot, or an action for the session.
 
-Pure, as `state` is. While a note is being typed every key belongs to it.
+These functions are pure. While a note is being typed, every key belongs to it.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,17 +23,17 @@ from streamer.dashboard.state import TABLE_ROWS, ChannelState, Draft, Snapshot
 from streamer.types import Mark
 
 NOTE_LETTERS = 200
-"""A note may have so many: it is a line, not a letter."""
+"""Longest note, in letters."""
 
 Action: TypeAlias = str | Mark | None
-"""What a key asks of the session: itself, or a mark to be kept, which comes back as an event."""
+"""What the session has to do: the action of a key, or a mark to record, which becomes an event."""
 
 
 def press(snapshot: Snapshot, key: str, page: int) -> tuple[Snapshot, Action]:
-    """What the screen knows after a key, and what the session has to do.
+    """Return the Snapshot after a key, and what the session has to do.
 
     Args:
-        snapshot: What it knew before.
+        snapshot: The Snapshot before it.
         key: As `Keys.read` calls it.
         page: How many rows of the table are on screen.
     """
@@ -57,7 +57,7 @@ def press(snapshot: Snapshot, key: str, page: int) -> tuple[Snapshot, Action]:
 
 
 def finish(snapshot: Snapshot) -> Action:
-    """The mark that is being made when everything ends: what was typed is not lost."""
+    """The mark whose note is being typed when the session ends, so that it is not lost."""
     return None if snapshot.draft is None else _mark(snapshot, snapshot.draft)
 
 
@@ -76,7 +76,7 @@ def _typed(snapshot: Snapshot, draft: Draft, key: str) -> tuple[Snapshot, Action
 
 
 def _pasted(snapshot: Snapshot, text: str) -> Snapshot:
-    """Text from the clipboard is one note, however many lines it has; its letters are no keys."""
+    """Add pasted text to the note, as one line; its letters are not keys."""
     draft = snapshot.draft or Draft(snapshot.position)
     text = " ".join(text.split())
     return replace(
@@ -89,9 +89,9 @@ def _mark(snapshot: Snapshot, draft: Draft) -> Mark:
 
 
 def _moved(snapshot: Snapshot, rows: int, page: int) -> Snapshot:
-    """Choose the row that is so many below the chosen one; the newest stands on top.
+    """Choose the row that is ``rows`` below the chosen one; the newest is at the top.
 
-    Above the newest there is none: the table follows again, unless a row is open.
+    Above the newest one, the table shows new rows again, unless a row is open.
     """
     newest = snapshot.seen - 1
     chosen = newest + 1 if snapshot.chosen is None else snapshot.chosen
@@ -110,7 +110,7 @@ def _acknowledged(snapshot: Snapshot) -> Snapshot:
 
 
 def _begun(snapshot: Snapshot) -> Snapshot:
-    """Begin a mark: it is about now, not about when its note is finished."""
+    """Begin a mark at the present time, before its note is typed."""
     return replace(snapshot, draft=Draft(snapshot.position), help=False)
 
 
@@ -119,14 +119,14 @@ def _helped(snapshot: Snapshot) -> Snapshot:
 
 
 def _opened(snapshot: Snapshot) -> Snapshot:
-    """All about the chosen row, or the newest one; and back."""
+    """Show or hide the details of the chosen row, or of the newest one."""
     if snapshot.chosen is not None:
         return replace(snapshot, opened=not snapshot.opened)
     return replace(_moved(snapshot, 1, page=1), opened=bool(snapshot.rows))
 
 
 def _back(snapshot: Snapshot) -> Snapshot:
-    """Close what was opened last; with nothing open, follow the newest rows again."""
+    """Close what was opened last; with nothing open, show the newest rows again."""
     if snapshot.help:
         return replace(snapshot, help=False)
     if snapshot.opened:
@@ -167,4 +167,4 @@ ACTIONS: Mapping[str, Callable[[Snapshot], Snapshot]] = {
     ENTER: _opened,
     ESCAPE: _back,
 }
-"""What keys do that concern nobody but the screen."""
+"""Keys that change only the screen."""

@@ -1,4 +1,4 @@
-"""The dashboard as a whole: events and keys in, frames out. Main thread only."""
+"""The dashboard takes events and keys and draws frames. Main thread only."""
 
 import time
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ from streamer.events import Alert
 from streamer.types import Utterance
 
 URGENT_S = 0.02
-"""News that somebody waits for is drawn at once, unless a frame was drawn so shortly before."""
+"""An important event is drawn at once, unless a frame was drawn in the last so many seconds."""
 
 
 class Dashboard:
@@ -31,8 +31,8 @@ class Dashboard:
         config: How it is drawn.
         channels: Names of the channels that are analysed.
         bell: Ring the terminal's bell for an alert.
-        recording: Say that utterances are kept as sound.
-        not_analysed: Names of channels that come in besides.
+        recording: Show that the audio of utterances is saved.
+        not_analysed: Names of the other channels.
         csv: Where rows go; "" for nowhere.
     """
 
@@ -77,7 +77,7 @@ class Dashboard:
         self._stack.close()
 
     def add(self, event: Input) -> None:
-        """Take in what happened; it is on screen with the next frame, which may be hurried."""
+        """Take an event; the next frame shows it, which may be drawn at once."""
         self._snapshot = reduce(self._snapshot, event, time.monotonic())
         if isinstance(event, Utterance | Alert):
             self._next_frame = min(self._next_frame, self._drawn + URGENT_S)
@@ -100,5 +100,5 @@ class Dashboard:
         return action
 
     def finish(self) -> Action:
-        """The mark whose note is still being typed, at the end of everything."""
+        """The mark whose note is still being typed at the end."""
         return finish(self._snapshot)

@@ -3,7 +3,7 @@
 from rich.text import Text
 
 from streamer.dashboard.channel_panel import bars_of
-from streamer.dashboard.glyphs import ALARM, BOLD, DIM, PLAIN, UNCLASSIFIED, Cell, Glyphs
+from streamer.dashboard.glyphs import ALERTED, BOLD, DIM, PLAIN, UNCLASSIFIED, Cell, Glyphs
 from streamer.dashboard.layout import (
     as_clock,
     as_dbfs,
@@ -17,7 +17,7 @@ from streamer.dashboard.state import Snapshot
 from streamer.types import EMOTIONS, NO_SPEECH, UNCERTAIN, Mark, Utterance
 
 DETAIL_LINES = 10
-"""Of `detail`: a title, then the bars beside the facts."""
+"""Lines of `detail`: a title, then the bars beside the facts."""
 
 FACTS = 29
 """Width of the facts, in cells."""
@@ -88,5 +88,5 @@ def _facts(utterance: Utterance, glyphs: Glyphs) -> list[Text]:
     lines = [styled((f"{name:<9}", DIM), text or "-") for name, text in facts]
     alerts: Cell = ("none", PLAIN)
     if utterance.alerts:
-        alerts = (f" {clip('; '.join(utterance.alerts), FACTS - 11, glyphs)} ", ALARM)
+        alerts = (f" {clip('; '.join(utterance.alerts), FACTS - 11, glyphs)} ", ALERTED)
     return [*lines, styled((f"{'alerts':<9}", DIM), alerts)]

@@ -1,4 +1,4 @@
-"""Letters, colours and shapes: what the screen is drawn with."""
+"""The screen is drawn with these letters, colours and shapes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -39,27 +39,27 @@ GOOD = COLOURS["calm"]
 LOUD = COLOURS["happy"]
 TOO_LOUD = COLOURS["angry"]
 WARN = LOUD + BOLD
-ALARM = TOO_LOUD + BADGE
+ALERTED = TOO_LOUD + BADGE
 
 Cell: TypeAlias = tuple[str, Style]
 
 
 @dataclass(frozen=True, slots=True)
 class Glyphs:
-    """What shapes are drawn with. Ramps go from empty to full.
+    """The characters that shapes are drawn with. Ramps go from empty to full.
 
     Attributes:
         across: Parts of a cell filled from the left.
         up: Parts of a cell filled from the bottom.
         steps: As ``up``, where a single cell stands for a number.
         trends: Falling, steady, rising.
-        over: Stands before a mean over time.
-        arrows: To what is newer, and to what is older.
-        chosen: Stands before the chosen row.
-        well: Says that nothing is wrong.
-        cursor: Where the next letter goes.
-        into: Stands before where rows go.
-        words: What emotions, and what stands in their place, are called.
+        over: Precedes a mean over time.
+        arrows: Point to newer and to older rows.
+        chosen: Precedes the chosen row.
+        well: Shows that nothing is wrong.
+        cursor: Shows where the next letter goes.
+        into: Precedes the path of the CSV.
+        words: The words for emotions, `UNCERTAIN` and `NO_SPEECH`.
     """
 
     across: str
@@ -87,7 +87,7 @@ class Glyphs:
 
     @property
     def ascii(self) -> bool:
-        """True where there is to be nothing else on the screen."""
+        """True where the screen may show ASCII alone."""
         return self.across.isascii()
 
     def called(self, words: Mapping[str, str]) -> Self:

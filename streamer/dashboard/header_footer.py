@@ -5,7 +5,7 @@ from rich.text import Text
 
 from streamer.dashboard.controls import NOTE_LETTERS
 from streamer.dashboard.glyphs import (
-    ALARM,
+    ALERTED,
     BADGE,
     BOLD,
     DIM,
@@ -33,10 +33,10 @@ KEYS = {
     "?": "help",
     "a": "seen",  # only while an alert waits for it; last, so that no other key moves
 }
-"""What each key does, in the order in which they stand."""
+"""What each key does, in the order on the screen."""
 
 FIRST_TO_GO = ("c", "enter", "b", "rows", "m", "space", "a")
-"""Keys in the order in which a narrowing terminal loses them; the help has them all."""
+"""Keys in the order in which a narrow terminal leaves them out; the help has them all."""
 
 MIN_CSV = 16
 """Cells for the CSV's path from which on it is shown, from its end."""
@@ -50,7 +50,7 @@ def header(snapshot: Snapshot, width: int, glyphs: Glyphs) -> Text:
     sign, style = {
         State.LISTENING: (glyphs.on, GOOD),
         State.PAUSED: (glyphs.pause, WARN),
-        State.LOST: ("!", ALARM),
+        State.LOST: ("!", ALERTED),
     }.get(snapshot.state, (glyphs.off, DIM))
     longest = max(len(state) for state in State)
     state = styled((f"{sign} ", style), (f"{snapshot.state:{longest}}", style))
@@ -104,13 +104,13 @@ def _where(alert: Alert) -> tuple[str, int]:
 def _shout(text: str, right: str, width: int, glyphs: Glyphs) -> Text:
     """A sentence in reverse video across the screen."""
     room = max(0, width - 3 - cell_len(right))
-    return styled((f" {fill(clip(text, room, glyphs), room)} {right} ", ALARM))
+    return styled((f" {fill(clip(text, room, glyphs), room)} {right} ", ALERTED))
 
 
 def status(snapshot: Snapshot, width: int, glyphs: Glyphs) -> list[Text]:
-    """How fast it runs, where there is room for that, and what was lost.
+    """The speed, where there is room for it, and the losses.
 
-    Where nothing was lost a quiet mark says so; each loss has its count, in a loud colour.
+    Each loss has its count, in a bright colour; where nothing was lost, a mark says so.
     """
     lost = _lost(snapshot, width)
     well = styled((f"{glyphs.well} nothing lost", DIM))

@@ -19,13 +19,13 @@ HOME, END, ENTER, BACKSPACE, ESCAPE = "home", "end", "enter", "backspace", "esca
 """Keys that are no letters, as `Keys.read` calls them."""
 
 PASTED = "pasted "
-"""What a key begins with that is a whole text from the clipboard."""
+"""Prefix of the key that stands for a pasted text."""
 
 PASTE_BEGIN, PASTE_END = "\x1b[200~", "\x1b[201~"
-"""What a terminal puts around what is pasted, once it was asked to."""
+"""What a terminal puts around a pasted text, in bracketed paste."""
 
 MAX_PASTED = 4096
-"""Letters of a pasted text that are kept."""
+"""How many letters of a pasted text are kept."""
 
 NAMES = {
     "\r": ENTER, "\n": ENTER, "\x7f": BACKSPACE, "\b": BACKSPACE,
@@ -34,7 +34,7 @@ NAMES = {
     "\x1b[H": HOME, "\x1bOH": HOME, "\x1b[1~": HOME, "\x1b[7~": HOME,
     "\x1b[F": END, "\x1bOF": END, "\x1b[4~": END, "\x1b[8~": END,
 }  # fmt: skip
-"""What terminals send for them: xterm's own, its application mode, the Linux console, rxvt."""
+"""What terminals send for these keys: xterm, its application mode, the Linux console, rxvt."""
 
 WINDOWS = {
     "H": "\x1b[A", "P": "\x1b[B", "I": "\x1b[5~", "Q": "\x1b[6~", "G": "\x1b[H", "O": "\x1b[F",
@@ -45,19 +45,19 @@ KEY = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|[^\x1b\[O])|[^\x1b]", re.DOTALL
 """One key: an escape sequence (of a key that we may not know), Alt and a letter, or a letter."""
 
 UNFINISHED = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|O)?")
-"""What may yet become an escape sequence."""
+"""The beginning of an escape sequence."""
 
 ESCAPE_S = 0.1
-"""What follows an escape within so long belongs to it; a slow line may cut a sequence in two."""
+"""Seconds within which the rest of an escape sequence comes; a slow line may cut it in two."""
 
 MAX_SEQUENCE = 32
-"""Letters of a sequence; a longer one is none that a keyboard sends."""
+"""Longest escape sequence of a keyboard, in letters."""
 
 MAX_BYTES = 1024
 
 
 class KeyDecoder:
-    """Makes keys of what a terminal sends: bytes that may be cut anywhere, also within a letter."""
+    """Decodes the bytes of a terminal into keys; they may be cut anywhere, even within a letter."""
 
     def __init__(self) -> None:
         self._utf8 = codecs.getincrementaldecoder("utf-8")(errors="ignore")
@@ -111,13 +111,13 @@ class KeyDecoder:
         return len(text) - (len(pasted) - end - len(PASTE_END))
 
     def _give_up(self) -> list[str]:
-        """Nothing more has come: the escape key, or a sequence that means nothing to us."""
+        """Return the escape key, or nothing for an unknown sequence, when no more bytes came."""
         rest, self._rest = self._rest, ""
         return [ESCAPE] if rest == "\x1b" else []
 
 
 def _named(key: str) -> list[str]:
-    """A key by its name, a letter as it is; nothing for keys that we do not know."""
+    """A key by its name, a letter as it is; nothing for unknown keys."""
     if key in NAMES:
         return [NAMES[key]]
     return [key] if key.isprintable() else []

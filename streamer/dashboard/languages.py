@@ -1,4 +1,4 @@
-"""What emotions are called on the screen. Files and messages keep the English names."""
+"""The words for emotions on the screen, by language; files keep the English ones."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ from streamer.config import DashboardConfig, Language
 from streamer.types import EMOTIONS, NO_SPEECH, UNCERTAIN
 
 NAMES = (*EMOTIONS, UNCERTAIN, NO_SPEECH)
-"""What there are words for, in the order of the words below."""
+"""The emotions and the like that have words, in the order of the words below."""
 
 WORDS: Mapping[Language, tuple[str, ...]] = {
     "en": ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised",
@@ -26,6 +26,6 @@ ENGLISH = dict(zip(NAMES, WORDS["en"], strict=True))
 
 
 def words(config: DashboardConfig) -> dict[str, str]:
-    """The words of the chosen language, but for those that are given."""
+    """The words of the chosen language, except those that the configuration sets."""
     usual = zip(NAMES, WORDS[config.language], strict=True)
     return {**dict(usual), **{str(name): text for name, text in config.labels.items()}}

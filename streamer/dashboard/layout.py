@@ -1,4 +1,4 @@
-"""Helpers to compose lines: styled parts, fitted names, formatted numbers."""
+"""Composes lines of styled parts, fitted names and formatted numbers."""
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby, zip_longest

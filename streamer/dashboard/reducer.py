@@ -1,4 +1,4 @@
-"""The reducer of the dashboard: how time and each event change the Snapshot. Main thread only."""
+"""The reducer changes the Snapshot by time and by each event. Main thread only."""
 
 import math
 from dataclasses import replace
@@ -34,7 +34,7 @@ from streamer.events import (
 from streamer.types import EMOTIONS, Mark, Prediction, State, Utterance
 
 ALERTS = 100
-"""Alerts that wait to be acknowledged; an older one has been overlooked for long enough."""
+"""Most alerts that wait to be acknowledged; of more, the oldest are dropped."""
 
 COSTS = 100
 """Utterances over which latency and real-time factor are measured."""
@@ -42,28 +42,28 @@ COSTS = 100
 PEAK_HOLD_S = 1.5
 
 PEAK_FALL_DB_S = 24.0
-"""A peak stands still for so long and then falls so fast."""
+"""A held peak stays for `PEAK_HOLD_S`, then falls by so many dB a second."""
 
 STALE_S = 0.5
-"""A level older than this says nothing about now: the meter is empty."""
+"""Age in seconds from which a level is no longer shown."""
 
 NOTICE_S = 8.0
-"""How long a notice stays that nobody has to act on."""
+"""Seconds for which a notice stays that needs no action."""
 
 LEVELS_PER_S = 10
 """How often `LevelMeasured` comes, per channel."""
 
 OPEN_UTTERANCES = 8
-"""More without a row than these would be a pipeline that forgets utterances."""
+"""Most utterances of a channel that wait for their rows."""
 
 
 def advance(snapshot: Snapshot, now: float) -> Snapshot:
-    """Let time pass: bars move, held peaks fall, old notices go.
+    """Advance the time: bars move, held peaks fall, old notices go.
 
-    Two short steps end where one long step does, so frames may come as they like.
+    Two short steps have the same result as a long one, so frames need no fixed rate.
 
     Args:
-        snapshot: How things were.
+        snapshot: The Snapshot before.
         now: In monotonic seconds; a time before ``snapshot.now`` changes nothing.
     """
     passed = now - snapshot.now
@@ -84,10 +84,10 @@ def advance(snapshot: Snapshot, now: float) -> Snapshot:
 
 
 def reduce(snapshot: Snapshot, event: Input, now: float) -> Snapshot:  # noqa: C901, PLR0911, PLR0912 - a case per event
-    """What the screen knows after an event.
+    """Return the Snapshot after an event.
 
     Args:
-        snapshot: What it knew before.
+        snapshot: The Snapshot before it.
         event: From the pipeline, or from the user.
         now: In monotonic seconds.
     """
@@ -126,7 +126,7 @@ def reduce(snapshot: Snapshot, event: Input, now: float) -> Snapshot:  # noqa: C
             return replace(snapshot, notice=Notice(text, urgent=True), notice_at=now)
         case Notice():
             urgent = snapshot.notice is not None and snapshot.notice.urgent
-            if urgent and not event.urgent:  # what somebody has to act on is not talked over
+            if urgent and not event.urgent:  # a notice that needs an action stays
                 return snapshot
             return replace(snapshot, notice=event, notice_at=now)
         case Warned():
@@ -176,7 +176,7 @@ def _with_channel(snapshot: Snapshot, channel: ChannelState) -> Snapshot:
 
 
 def _with_row(snapshot: Snapshot, row: Utterance | Mark) -> Snapshot:
-    """Add a row; what is looked at stays where it is, unless it is forgotten."""
+    """Add a row; the chosen row stays on screen, unless it is dropped."""
     added = replace(snapshot, rows=(*snapshot.rows[1 - TABLE_ROWS :], row), seen=snapshot.seen + 1)
     if added.chosen is None or added.chosen >= added.oldest:
         return added
@@ -184,7 +184,7 @@ def _with_row(snapshot: Snapshot, row: Utterance | Mark) -> Snapshot:
 
 
 def _call_begun(snapshot: Snapshot, event: CallStarted) -> Snapshot:
-    """Nothing that was heard in the call before is shown as now; its rows can be scrolled to."""
+    """Begin a call: predictions of the one before are removed; its rows stay in the table."""
     return replace(
         snapshot,
         call=event.number,

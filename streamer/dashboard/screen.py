@@ -13,11 +13,11 @@ from streamer.dashboard.state import Snapshot
 from streamer.dashboard.view import render
 
 PASTE_ON, PASTE_OFF = "\x1b[?2004h", "\x1b[?2004l"
-"""Ask the terminal to say what is pasted (bracketed paste), and no longer."""
+"""Switch bracketed paste on and off, by which the terminal marks what is pasted."""
 
 
 def usable(console: Console) -> bool:
-    """Whether frames can be drawn: off a terminal, or on a dumb one, print lines instead."""
+    """Whether frames can be drawn; where not (a pipe, a dumb terminal), lines are printed."""
     # FORCE_COLOR makes rich call a pipe a terminal, so ask the file itself.
     terminal = console.is_terminal and console.file.isatty()
     return terminal and not console.is_dumb_terminal and not console.legacy_windows
@@ -26,8 +26,8 @@ def usable(console: Console) -> bool:
 class Screen:
     """The whole terminal, from entering the ``with`` block to leaving it.
 
-    Main thread only. rich's own refresh thread dies of an exception in a frame and leaves the
-    screen frozen, so there is none: `show` draws, and raises where drawing fails.
+    Main thread only. rich's own refresh thread would end with an exception in a frame and leave the
+    screen frozen, so it is not used: `show` draws, and raises where drawing fails.
 
     Attributes:
         page: How many rows of the table there is room for.
@@ -54,8 +54,8 @@ class Screen:
     def show(self, snapshot: Snapshot) -> None:
         """Draw one frame at the terminal's present size; nothing while hidden.
 
-        A terminal that is gone (its window closed, the connection lost) is no reason to stop
-        listening: from then on nothing is drawn.
+        If the terminal is gone (its window closed, the connection lost), nothing is drawn any more,
+        and the session continues.
         """
         if self._live is None:
             return
@@ -69,7 +69,7 @@ class Screen:
             self.hide()
 
     def ring(self) -> None:
-        """Ring the terminal's bell, where it is in front of somebody."""
+        """Ring the terminal's bell, unless the screen is hidden."""
         if self._live is not None:
             with suppress(OSError):
                 self._console.bell()
@@ -85,7 +85,7 @@ class Screen:
     def unhide(self) -> None:
         """Take the terminal (again)."""
         if self._live is None:
-            # Whole frames heal what C libraries scribble on the terminal, within one frame.
+            # Whole frames overwrite what C libraries write to the terminal.
             self._live = Live(console=self._console, screen=True, auto_refresh=False)
             self._live.start()
             with suppress(OSError):
@@ -93,7 +93,7 @@ class Screen:
                 self._console.file.flush()
 
     def _measure(self) -> ConsoleDimensions:
-        """What the terminal says: rich would believe COLUMNS and LINES, which do not resize."""
+        """Ask the terminal for its size: rich would use COLUMNS and LINES, which do not change."""
         with suppress(OSError, ValueError):
             columns, lines = os.get_terminal_size(self._console.file.fileno())
             if columns and lines:  # a serial line does not know and says 0

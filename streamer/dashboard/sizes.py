@@ -1,28 +1,28 @@
-"""Widths at which the layout changes, in cells between the margins."""
+"""The layout changes at these widths, in cells between the margins."""
 
 MARGIN = 1
-"""Left free on either side of the screen."""
+"""Cells left free on either side of the screen."""
 
 CRAMPED = 24
-"""Below, the meter has a number and nothing else."""
+"""Below this width, the meter is a number alone."""
 
 ROOMY = 50
-"""From here on the meter has a second number, and the time axis more of them."""
+"""From this width on, the meter has a second number, and the time axis more numbers."""
 
 SPACIOUS = 60 - 2 * MARGIN
-"""From here on the status says how fast it runs."""
+"""From this width on, the status line shows the speed."""
 
 MOODY = 62
-"""From here on a channel of several has its running mood beside its verdict."""
+"""From this width on, a channel of several shows its running mood beside its emotion."""
 
 NARROW = 80 - 2 * MARGIN
-"""Below, the table's columns stand close together."""
+"""Below this width, the columns of the table are close together."""
 
 WORDY = 100 - 2 * MARGIN
-"""From here on the status is spelt out."""
+"""From this width on, the status line has whole words."""
 
 WIDE = 140 - 2 * MARGIN
-"""From here on the timeline stands beside the channel panels."""
+"""From this width on, the timeline is beside the channel panels."""
 
 VAST = 190 - 2 * MARGIN
-"""From here on the table's columns stand far apart."""
+"""From this width on, the columns of the table are far apart."""

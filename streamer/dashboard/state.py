@@ -1,7 +1,7 @@
-"""The state of the dashboard: an immutable Snapshot of everything that the view needs.
+"""The state of the dashboard is an immutable Snapshot of everything that a frame shows.
 
-Time comes in as an argument (`time.monotonic()`, in seconds), positions are sample counts as
-everywhere; so a screen can be replayed, tested and drawn without a clock, a microphone or a model.
+Times are arguments (`time.monotonic()`, in seconds), positions are sample counts as everywhere, so
+a screen can be replayed, tested and drawn without a clock, a microphone or a model.
 """
 
 import math
@@ -47,7 +47,7 @@ class Notice:
 
 
 Input: TypeAlias = Event | Notice
-"""Everything that happens; what the user does to the screen is the business of `controls`."""
+"""Everything that the reducer takes; keys are handled by `controls`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class LevelPoint:
 
 @dataclass(frozen=True, slots=True)
 class OpenUtterance:
-    """An utterance without a row yet: it is going on, or it waits for its verdict.
+    """An utterance without a row yet: it is still open, or not classified yet.
 
     Attributes:
         number: Running number in its channel.
@@ -95,7 +95,7 @@ class OpenUtterance:
 
 @dataclass(frozen=True, slots=True)
 class PartialArrival:
-    """When a partial result came, and about which utterance of which channel."""
+    """When a partial result came, and of which utterance of which channel."""
 
     channel: str
     number: int
@@ -116,14 +116,14 @@ class ChannelState:
     """One channel, as it looks now.
 
     Attributes:
-        name: As the pipeline calls it.
-        position: How far it has been heard, in samples.
+        name: Its name.
+        position: How far it has been analysed, in samples.
         rms_dbfs: -inf for silence, and where no level arrived for `STALE_S`.
         held_dbfs: The peak that the meter still shows.
         speech: True while somebody speaks.
         since: Where this speech, or this silence, began, in samples.
         shown: The bars: one smoothed probability per entry of `EMOTIONS`.
-        prediction: What the bars move towards: the newest verdict, partial or final.
+        prediction: The newest prediction, partial or final, towards which the bars move.
         final: True where ``prediction`` is about an utterance that is over.
         number: The utterance that ``prediction`` is about; 0 before the first.
         open: Utterances without a row, oldest first; seldom more than one.
@@ -174,21 +174,21 @@ class Snapshot:
         rows: Utterances and marks in the order in which they came, the newest last; of those
             before, the last `TABLE_ROWS`.
         seen: How many rows have ever come; the newest is row ``seen - 1``, whatever is forgotten.
-        chosen: The row that is looked at, counted like that; None where the newest are followed.
+        chosen: The chosen row, counted like that; None where the newest rows are shown.
         top: The row in the table's first line while one is chosen.
         opened: True while all about the chosen row is shown.
         marks: How many marks were set.
         draft: The mark whose note is being typed, if any.
-        recording: True where utterances are kept as sound.
+        recording: True where the audio of utterances is saved.
         counters: What was lost or late.
-        costs: Of the last `COSTS` utterances.
+        costs: What the last `COSTS` utterances cost.
         partials: The partial results of the last `RATE_S`.
         alerts: Alerts that nobody has acknowledged, the newest last.
-        notice: The sentence to be read now.
+        notice: The sentence for the user.
         notice_at: When it came.
         help: True while the help is open.
         csv: Where rows go; "" for nowhere.
-        not_analysed: Names of channels that come in and are not analysed.
+        not_analysed: Names of channels of the source that are not analysed.
         call: Running number of the call, from 1.
     """
 
@@ -230,22 +230,22 @@ class Snapshot:
 
     @property
     def position(self) -> int:
-        """How far the stream has been heard, in samples: "now" on the timeline."""
+        """How far the stream has been analysed, in samples: "now" on the timeline."""
         return max((channel.position for channel in self.channels), default=0)
 
     @property
     def oldest(self) -> int:
-        """The oldest row that is remembered, counted as `chosen` is."""
+        """The oldest row that is kept, counted as `chosen` is."""
         return self.seen - len(self.rows)
 
     @property
     def chosen_row(self) -> Utterance | Mark | None:
-        """The row that is looked at."""
+        """The chosen row; None without one."""
         return None if self.chosen is None else self.rows[self.chosen - self.oldest]
 
     @property
     def partials_per_s(self) -> float:
-        """Partial results per second of speech, lately; 0 where none followed another."""
+        """Recent partial results per second of speech; 0 with fewer than two of an utterance."""
         steps, seconds = 0, 0.0
         for _, group in groupby(sorted(self.partials, key=_utterance), key=_utterance):
             times = [arrived.at for arrived in group]
@@ -255,7 +255,7 @@ class Snapshot:
 
     @property
     def real_time_factor(self) -> float | None:
-        """Compute time over speech classified, lately: below 1 keeps up. None before the first."""
+        """Recent compute time per time of speech: below 1, the program keeps up. None at first."""
         speech_s = sum(cost.duration_s for cost in self.costs)
         if speech_s <= 0:
             return None

@@ -82,7 +82,7 @@ def _emotion(utterance: Utterance, glyphs: Glyphs) -> Text:
 
 
 def _spoken(utterance: Utterance) -> Prediction | None:
-    """What was heard, if somebody spoke."""
+    """The prediction, if it is speech."""
     prediction = utterance.prediction
     return prediction if prediction is not None and prediction.is_speech else None
 
@@ -163,7 +163,7 @@ FIRST_TO_GO = (
     "computed", "alert", "scale", "profile", "ended", "latency", "level", "mood", "length",
     "channel", "start", "number",
 )  # fmt: skip
-"""Columns in the order in which a narrowing terminal loses them."""
+"""Columns in the order in which a narrow terminal leaves them out."""
 
 
 @lru_cache(maxsize=32)
@@ -225,7 +225,7 @@ def _before(name: str, columns: Sequence[Column], gap: int) -> int:
 
 
 def _picked(line: Text, shapes: int, width: int, glyphs: Glyphs) -> Text:
-    """A line that stands out, also without colour; shapes from there on are not turned around."""
+    """A line in reverse video up to cell ``shapes``, so that it stands out without colour, too."""
     line = fitted(line, width)
     if line.plain.startswith(" "):
         line = styled(glyphs.chosen, line[1:])
@@ -257,7 +257,7 @@ def _ranged(cells: Sequence[Text], columns: Sequence[Column], gap: int) -> Text:
 
 
 def _waiting(state: State, glyphs: Glyphs) -> str:
-    """What an empty table says."""
+    """The text of an empty table."""
     return {
         State.WARMING_UP: f"warming up{glyphs.ellipsis}",
         State.LISTENING: f"listening{glyphs.ellipsis} speak: each utterance becomes a row here",

@@ -28,10 +28,10 @@ from streamer.types import SAMPLE_RATE, Mark, Prediction, Utterance
 
 @dataclass(frozen=True, slots=True)
 class Ruler:
-    """Which piece of the stream each cell of the timeline stands for.
+    """Maps the cells of the timeline to pieces of the stream.
 
-    The pieces are counted from the start of the stream, so that the picture stands still within
-    a piece and then moves by a whole cell.
+    Pieces are counted from the start of the stream, so that the picture does not move within a
+    piece and then moves by a whole cell.
 
     Attributes:
         cells: Width of the timeline.
@@ -73,9 +73,9 @@ def timeline(
 
 
 def _recent(snapshot: Snapshot, ruler: Ruler) -> list[Utterance | Mark]:
-    """The rows that may be seen: hours of them are remembered, and a frame is drawn often.
+    """The rows that the timeline may show, of the many that are kept.
 
-    They come in the order of their verdicts, which may be late, but not by a whole minute.
+    Rows are in the order in which they were classified, which is at most a minute late.
     """
     earliest = ruler.first * ruler.samples - TIMELINE_S * SAMPLE_RATE
     return list(takewhile(lambda row: _end(row) >= earliest, reversed(snapshot.rows)))
@@ -94,7 +94,7 @@ def _lane(
         for row in reversed(rows)
         if isinstance(row, Utterance) and row.channel == channel.name
     ]
-    # Of an utterance without a row, the end is where it has been heard to, or what followed it.
+    # An utterance without a row ends where the analysis is, or where the next one begins.
     heard = channel.position if channel.speech else channel.since
     ends = [*(later.start for later in channel.open[1:]), heard]
     spans += [

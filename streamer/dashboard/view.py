@@ -1,8 +1,8 @@
 """Renders a Snapshot as a frame of exactly ``height`` lines of ``width`` cells.
 
-Everything here and in the modules that it composes is pure and runs on the main thread. What is
-where depends on the size of the terminal and on the number of channels, never on what is heard:
-bars keep their order, columns their place, and the timeline moves by whole cells.
+All of it, with the modules that it uses, is pure and runs on the main thread. The layout depends on
+the size of the terminal and on the number of channels, never on the results: bars keep their order,
+columns their place, and the timeline moves by whole cells.
 """
 
 from collections.abc import Sequence
@@ -27,10 +27,10 @@ LEFT = 62
 """Least width of the channel panels where the timeline stands beside them..."""
 
 LEFT_SHARE = 0.4
-"""...and the part of the screen that they take of a wider one."""
+"""...and their share of a wider screen."""
 
 GUTTER = 4
-"""Between the two."""
+"""Cells between the two."""
 
 
 class Frame:
@@ -57,7 +57,7 @@ def render(snapshot: Snapshot, *, width: int, height: int, glyphs: Glyphs = UNIC
     """Draw one frame.
 
     Args:
-        snapshot: What is known.
+        snapshot: What to draw.
         width: Of the terminal, in cells.
         height: Of the terminal, in lines.
         glyphs: Shapes that the terminal can show, and the words of its user.
@@ -83,8 +83,10 @@ def render(snapshot: Snapshot, *, width: int, height: int, glyphs: Glyphs = UNIC
 def _body(snapshot: Snapshot, width: int, height: int, glyphs: Glyphs) -> tuple[list[Text], int]:
     """Channel panels, timeline and table; what does not fit goes, the table first.
 
-    All about the chosen row stands in the place of the timeline while it is wanted; on a narrow
-    screen the channel panels make room for it. Second comes how many rows the table has room for.
+    The details of the chosen row replace the timeline, and on a narrow screen the channel panels.
+
+    Returns:
+        The lines, and how many rows the table has room for.
     """
     channels = snapshot.channels or (ChannelState(""),)
     wide = width >= WIDE
