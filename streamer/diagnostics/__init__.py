@@ -1,1 +1,1 @@
-"""Whether this machine is ready for streamer, and what the analysis costs on it."""
+"""Checks whether this machine is ready for streamer, and measures what the analysis costs."""

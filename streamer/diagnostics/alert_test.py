@@ -1,4 +1,4 @@
-"""Sends one test alert of a rule to everybody whom its alerts notify."""
+"""Sends one test alert of a rule to all receivers of its alerts."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -24,10 +24,10 @@ def send_test_alert(config: Config, name: str) -> list[Finding]:
 
     Args:
         config: The rules, and whom to notify.
-        name: Of the rule.
+        name: The name of the rule.
 
     Returns:
-        How each receiver answered; nothing where nobody is to be notified.
+        The answer of each receiver; empty without receivers.
 
     Raises:
         ConfigError: There is no such rule.

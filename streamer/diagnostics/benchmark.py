@@ -1,4 +1,4 @@
-"""What the analysis costs on this machine: latency, real-time factor, memory, streams per core."""
+"""Measures the analysis on this machine: latency, real-time factor, memory, streams per core."""
 
 import math
 import os
@@ -79,7 +79,7 @@ def measure(config: Config, load: Callable[[], Model], recording: Path) -> Measu
     """Measure; shows its progress on stderr.
 
     Args:
-        config: What would be used.
+        config: The configuration.
         load: Loads the model.
         recording: Speech to measure with, at most `MAX_S` long.
 
@@ -132,7 +132,7 @@ def _cost(model: Model, pcm: Pcm, seconds: float) -> LengthCost:
 
 
 def _cut(pcm: Pcm, config: Config) -> tuple[list[Excerpt], list[Segment]]:
-    """What partial results are computed from, and the utterances, of one stream."""
+    """Cut one stream into the excerpts for partial results, and the utterances."""
     channel = Channel("mono", config)
     events = [*channel.push(pcm), *channel.close(EndReason.END_OF_INPUT)]
     excerpts = [event for event in events if isinstance(event, Excerpt)]
@@ -170,7 +170,7 @@ def _processor() -> str:
 
 
 def _peak_mb() -> float:
-    """Peak memory of this process alone, which ru_maxrss is not: that begins with the parent's."""
+    """Peak memory of this process alone: ru_maxrss begins with that of its parent."""
     status = Path("/proc/self/status")
     if status.is_file():
         return int(status.read_text().partition("VmHWM:")[2].split()[0]) / 1e3

@@ -35,7 +35,7 @@ LISTEN_S = 1.0
 SEGMENT_S = 3.0
 RUNS = 20
 PLAY_S = 12.0
-"""How much of the bundled recording is played through the pipeline."""
+"""Seconds of the bundled recording that are played through the pipeline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def check(config: Config, load: Callable[[], Model], recording: Path) -> Iterato
     """Check the device, what detects speech, the model, the live path, the alerts and the log.
 
     Args:
-        config: What would be used.
+        config: The configuration.
         load: Loads the model.
         recording: Speech to measure with, played at real-time pace.
     """
