@@ -1,1 +1,1 @@
-"""`streamer serve`: calls come in over a network, events and metrics go out."""
+"""`streamer serve` takes calls over a network, and gives events and metrics."""

@@ -1,4 +1,4 @@
-"""Who may do what: tokens and their roles, Twilio's signature, origins, host names."""
+"""Decides who may do what: tokens and their roles, Twilio's signature, origins, host names."""
 
 import hmac
 import time
@@ -14,7 +14,7 @@ from streamer.server.protocols.twilio import is_signed
 from streamer.server.signatures import SignatureError, SignatureVerifier
 
 MIN_TOKEN = 16
-"""Letters of a token."""
+"""Least letters of a token."""
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -37,32 +37,32 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A secret, and what it allows; its text is in no `repr`, so that none is in a log."""
+    """A secret and the roles that it allows; `repr` leaves the secret out, so no log has it."""
 
     text: str = field(repr=False)
     roles: frozenset[Role] = frozenset(Role)
 
     def allows(self, role: Role) -> bool:
-        """Whether whoever has it may do that."""
+        """Whether it allows a role."""
         return role in self.roles or (role is Role.VIEW and Role.ACKNOWLEDGE in self.roles)
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What a request has to show.
+    """What a request must have to be answered.
 
     Attributes:
         tokens: Any of these that allows what is asked for, as ``Authorization: Bearer TOKEN``;
-            without any, only requests to a loopback name are answered, so that no page of
-            elsewhere gets in by a name of its own.
-        twilio_token: The account's auth token, which signs its requests; None to ask for a token
-            like everybody's.
-        audiohook: Checks the signatures of Genesys; None to ask for a token like everybody's.
-        origins: Of web pages elsewhere that may ask, as ``https://desk.example.com``.
-        networks: From which Asterisk's AudioSocket may come, which knows no token; empty for this
-            machine.
-        public_url: Where Twilio believes to connect to, as ``wss://voice.example.com``; empty for
-            what the request says.
+            without any, only requests to a loopback name are answered, so that a foreign page
+            cannot reach the server through a host name of its own.
+        twilio_token: The auth token of the Twilio account, which signs its requests; None asks
+            Twilio for a token, too.
+        audiohook: Checks the signatures of Genesys; None asks Genesys for a token, too.
+        origins: Other web pages that may send requests, such as ``https://desk.example.com``.
+        networks: Addresses from which Asterisk's AudioSocket, which has no token, may connect;
+            empty for this machine.
+        public_url: The address that Twilio connects to, such as ``wss://voice.example.com``;
+            empty for that of the request.
     """
 
     tokens: tuple[Token, ...] = ()
@@ -73,7 +73,7 @@ class Access:
     public_url: str = ""
 
     def host_refusal(self, headers: Mapping[str, str]) -> str | None:
-        """Why a request is refused for where it comes from, for people; None where it is not."""
+        """Why a request is refused for its host or origin, for people; None if it is allowed."""
         named, origin = headers.get("host", ""), headers.get("origin")
         try:
             host = urlsplit(f"//{named}").hostname
@@ -87,12 +87,12 @@ class Access:
         return None
 
     def refusal(self, headers: Mapping[str, str], role: Role) -> str | None:
-        """Why a request is refused, for people; None where it may do what ``role`` allows."""
+        """Why a request is refused, for people; None if it has a token for ``role``."""
         if (refusal := self.host_refusal(headers)) is not None or not self.tokens:
             return refusal
         kind, _, given = headers.get("authorization", "").partition(" ")
         known = right = False
-        for token in self.tokens:  # each is compared: how long it takes tells nothing
+        for token in self.tokens:  # each is compared, so that the time reveals nothing
             same = hmac.compare_digest(token.text.encode(), given.encode())
             known |= same
             right |= same and token.allows(role)
@@ -101,7 +101,7 @@ class Access:
         return None if right else f"the token does not allow: {role}"
 
     def twilio_refusal(self, headers: Mapping[str, str], url: str) -> str | None:
-        """The same for Twilio's streams; ``url`` is what the request asks for."""
+        """Why a stream of Twilio to ``url`` is refused; None if its signature is right."""
         if self.twilio_token is None:
             return self.refusal(headers, Role.MEDIA)
         parts = urlsplit(url)
@@ -112,7 +112,7 @@ class Access:
         return None
 
     def audiohook_refusal(self, headers: Mapping[str, str], target: str) -> str | None:
-        """The same for Genesys's; ``target`` is path and query of the request."""
+        """Why a request of Genesys is refused; ``target`` is its path and query."""
         if self.audiohook is None:
             return self.refusal(headers, Role.MEDIA)
         try:
@@ -122,7 +122,7 @@ class Access:
         return None
 
     def peer_refusal(self, address: str) -> str | None:
-        """The same for AudioSocket, of which no more is known than where it comes from."""
+        """Why an AudioSocket connection from an address is refused; None if it is allowed."""
         peer = ip_address(address)
         peer = getattr(peer, "ipv4_mapped", None) or peer  # as a socket for both families has it
         if any(peer in network for network in self.networks) or peer.is_loopback:
@@ -131,7 +131,7 @@ class Access:
 
 
 def read_tokens(text: str, name: str) -> tuple[Token, ...]:
-    """The tokens in a file, one a line; empty lines and those from ``#`` on count for nothing.
+    """Read the tokens in a file, one a line; empty lines and those after ``#`` are ignored.
 
     A line is a token, or what it allows and the token: ``view,acknowledge 0123456789abcdef``.
 

@@ -1,4 +1,4 @@
-"""The server: its addresses, who gets in, and how it ends without losing a row."""
+"""The server has the addresses, admits peers, and ends without losing a row."""
 
 import asyncio
 import logging
@@ -27,22 +27,22 @@ from streamer.server.sockets import SPARE_CONNECTIONS, BoundedHttp
 from streamer.server.transport import TcpTransport, Transport, WebSocketTransport
 from streamer.server.viewing import Viewing
 from streamer.server.wallboard.background import web_server
-from streamer.server.wallboard.feed import Board
+from streamer.server.wallboard.feed import WallboardFeed
 from streamer.server.wallboard.routes import Wallboard
 
 logger = logging.getLogger(__name__)
 
 TRY_AGAIN = 1013
-"""Code with which a connection is closed that can be served later (IANA)."""
+"""Code (IANA) that closes a connection which may be accepted later."""
 
 SIGN_S = 2.0
-"""How often wallboards hear that this server is there."""
+"""Seconds between two signs of life for wallboards."""
 
 POLL_S = 0.1
-"""How often the end and the disk are looked after."""
+"""Seconds between two checks for the end, and for warnings of the sinks."""
 
 LAST_ROWS_S = 20.0
-"""How long the end waits for connections, each of which waits for its last rows."""
+"""Seconds that the end waits for connections, each of which waits for its last rows."""
 
 
 class Server:
@@ -50,10 +50,10 @@ class Server:
 
     Args:
         engine: Not started yet.
-        access: Who gets in.
+        access: Who may connect.
         limits: What a peer may ask for.
-        name: Of this server; of no other, and of none before it.
-        outside: Who is told of calls besides, and how long they are kept.
+        name: The unique name of this server.
+        outside: Publisher, call notice and retention.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Server:
         self._limits = limits
         self._hub = Hub(name, lambda: engine.queue.dropped_partials, lambda: len(engine.queue))
         self._outside = outside
-        self._board = Board()
+        self._board = WallboardFeed()
         self._hub.listeners.append(self._board.take)
         self._wallboard = Wallboard(self._board, access, self._acknowledge)
         self._connections = 0
@@ -92,13 +92,13 @@ class Server:
         self._draining = True
 
     async def run_until_stopped(self, drain_s: float) -> list[str]:
-        """Look after the engine until the last call has ended.
+        """Run until the last call has ended.
 
         Args:
             drain_s: How long calls in progress may go on after `stop`.
 
         Returns:
-            What is not in the CSV and not delivered, in lines for people.
+            Rows that are not in the CSV and alerts that were not delivered, in lines for people.
         """
         self._engine.start()
         showing = asyncio.create_task(self._board.run())
@@ -142,7 +142,7 @@ class Server:
     # --- calls ----------------------------------------------------------------------------------
 
     def _calls(self, endpoint: Endpoint) -> Callable[[WebSocket], Awaitable[None]]:
-        """What serves the WebSockets of an address."""
+        """Make the handler of the WebSockets of an address."""
 
         async def serve_call(websocket: WebSocket) -> None:
             url = websocket.url
@@ -248,7 +248,7 @@ class Server:
         return PlainTextResponse(reason or "ready", 503 if reason else 200)
 
 
-async def serve(  # noqa: PLR0913 - what to serve, where, to whom, and how it ends
+async def serve(  # noqa: PLR0913 - the options of a server
     engine: Engine,
     listener: socket.socket,
     *,
@@ -264,17 +264,17 @@ async def serve(  # noqa: PLR0913 - what to serve, where, to whom, and how it en
 
     Args:
         engine: Not started yet.
-        listener: Bound.
-        access: Who gets in.
+        listener: A bound socket.
+        access: Who may connect.
         limits: What a peer may ask for.
-        outside: Who is told of calls besides, and how long they are kept.
+        outside: Publisher, call notice and retention.
         drain_s: How long calls in progress may go on after the signal.
         tls: The files of certificate and key; None for none.
-        audiosocket: Bound, for calls of Asterisk over TCP; None for none.
-        listening: Told when the model is being loaded and requests are answered.
+        audiosocket: A bound socket for calls of Asterisk over TCP; None for none.
+        listening: Called when requests are answered; the model is still being loaded.
 
     Returns:
-        What is not in the CSV and not delivered, in lines for people.
+        Rows that are not in the CSV and alerts that were not delivered, in lines for people.
     """
     name = f"{socket.gethostname()}:{listener.getsockname()[1]}-{token_hex(2)}"
     server = Server(engine, access, limits, name, outside)

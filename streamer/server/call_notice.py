@@ -1,4 +1,4 @@
-"""Tells somebody outside that a call is analysed, so that those who speak in it can be told."""
+"""Notifies a program or an address that a call is analysed, so that its speakers can be told."""
 
 import shlex
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ from streamer.sinks.notify.webhook import Webhook
 from streamer.sinks.row import Value
 
 TIMEOUT_S: Final = 10.0
-"""For one attempt."""
+"""Seconds for one attempt."""
 
 RETRY_S: Final = 60.0
-"""How long a notice is tried again: a later one comes too late."""
+"""Seconds for which a notice is tried again: later ones would be too late."""
 
 
 class CallNotice:
-    """Tells of each call that begins. Returns at once; a thread of its own delivers.
+    """Sends a notice of each call that begins, on a thread of its own.
 
     Args:
         target: A program with its arguments, or an address (``https://…``) that is sent a POST.
@@ -33,7 +33,7 @@ class CallNotice:
         self._delivery = Delivery(_receiver(target), retry_s=RETRY_S, back_off_s=BACK_OFF_S)
 
     def begun(self, call: str, start: CallStart) -> None:
-        """Tell of a call."""
+        """Queue the notice of a call; return at once."""
         told: dict[str, Value] = {
             "event": "call_begun",
             "id": call,

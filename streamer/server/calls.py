@@ -1,4 +1,4 @@
-"""One call: its channels, voices, mood, rules and rows, from its start to its end."""
+"""A call has its channels, voices, mood, rules and rows, from its start to its end."""
 
 import asyncio
 import threading
@@ -67,17 +67,17 @@ class Call:
     """A call that is analysed. One thread at a time calls `push` and `end`.
 
     Args:
-        start: What its peer said of it.
+        start: The peer's description of it.
         engine: Classifies and records.
 
     Raises:
-        InputError: None of its channels is to be analysed, or no model is there.
+        InputError: None of its channels is to be analysed, or the model is not loaded.
 
     Attributes:
-        id: The peer's, or one of our own.
-        events: What happens in it; ends when all of its rows were written.
-        channels: Those of it that are analysed.
-        position: Samples of it that came, at `SAMPLE_RATE`.
+        id: Its id by the peer, or one made here.
+        events: Its events; they end when all of its rows were written.
+        channels: Its channels that are analysed.
+        position: How many of its samples have come, at `SAMPLE_RATE`.
     """
 
     def __init__(self, start: CallStart, engine: Engine) -> None:

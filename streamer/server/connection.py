@@ -1,4 +1,4 @@
-"""One connection: messages in, its call analysed, its events out. On the loop."""
+"""A connection decodes the messages of a peer, and sends the events of its call. On the loop."""
 
 import asyncio
 import logging
@@ -29,16 +29,16 @@ from streamer.types import SAMPLE_RATE, EndReason, Pcm
 logger = logging.getLogger(__name__)
 
 GATHER_S = 0.06
-"""Audio is analysed in pieces of at least this length: a hop to a thread costs as much as 20 ms."""
+"""Least seconds of audio that are analysed at once: a switch of threads costs as much as 20 ms."""
 
 ROWS_TIMEOUT_S = 10.0
-"""How long the end of a call waits for its last rows before the connection is closed."""
+"""Seconds that the end of a call waits for its last rows before it closes the connection."""
 
 LINES_TIMEOUT_S = 5.0
-"""How long the end waits for a peer who does not read."""
+"""Seconds that the end waits for a slow peer."""
 
 NORMAL, REFUSED, FAULT, RESTARTS = 1000, 1008, 1011, 1012
-"""Codes with which a WebSocket is closed (RFC 6455, IANA)."""
+"""Codes for closing a WebSocket (RFC 6455, IANA)."""
 
 ENDINGS = {
     NORMAL: Ending.CALL,
@@ -53,10 +53,10 @@ class Limits:
     """What a peer may ask for.
 
     Attributes:
-        calls: At once.
-        message_bytes: Of a message.
-        idle_s: Without audio.
-        ahead_s: How far audio may run ahead of real time before it is read no faster.
+        calls: Most calls at once.
+        message_bytes: Most bytes of a message.
+        idle_s: Most seconds without audio.
+        ahead_s: Most seconds that audio may be ahead of real time; faster audio waits.
     """
 
     calls: int = 200
@@ -69,10 +69,10 @@ class Connection:
     """A peer, and the call that it sends.
 
     Args:
-        transport: Connected.
-        codec: For its protocol.
+        transport: The connected transport.
+        codec: The codec of its protocol.
         engine: Classifies and records.
-        hub: Shows and counts.
+        hub: Shows and counts events.
         limits: What the peer may ask for.
     """
 
@@ -95,7 +95,7 @@ class Connection:
         self._outgoing: asyncio.Queue[Message | None] = asyncio.Queue(MAX_LINES)
 
     async def run(self, ending: asyncio.Event) -> None:
-        """Serve it until its call ends, it goes, is refused, or the server ends."""
+        """Serve the peer until its call ends, it leaves or is refused, or the server ends."""
         self._offer(self._codec.greet())
         writer = asyncio.create_task(self._write())
         receiving = asyncio.create_task(self._receive())
@@ -122,7 +122,7 @@ class Connection:
             await self._close(writer, code, reason)
 
     def _refuse(self, reason: str) -> tuple[int, str]:
-        """Say why it is cut; returns code and reason."""
+        """Log why the connection is cut; return code and reason."""
         self._hub.refused.inc()
         logger.warning("%s: cut: %s", self._name, reason, extra=self._extra)
         return REFUSED, reason
@@ -133,7 +133,7 @@ class Connection:
 
     @property
     def _extra(self) -> dict[str, str]:
-        """What a log that is read by machines has besides the line."""
+        """Fields of a JSON log besides the message."""
         return {"call": self._call.id} if self._call is not None else {}
 
     async def _receive(self) -> None:
@@ -141,16 +141,16 @@ class Connection:
             for item in self._codec.decode(message):
                 if isinstance(item, CallEnd):
                     return
-                if await self._follow(item):
+                if await self._apply(item):
                     self._heard_at = time.monotonic()
 
     async def _wait_for_silence(self) -> None:
-        """Return when no audio has come for too long: one timer for all messages."""
+        """Return when no audio has come for ``idle_s``: one timer for all messages."""
         while (left := self._heard_at + self._limits.idle_s - time.monotonic()) > 0:  # noqa: ASYNC110 - time, not an event
             await asyncio.sleep(left)
 
-    async def _follow(self, item: CallItem) -> bool:
-        """Do what an item stands for; returns whether it is a sign of life of the call."""
+    async def _apply(self, item: CallItem) -> bool:
+        """Apply an item to the call; return whether it is a sign of life."""
         match item:
             case CallStart():
                 self._begin(item)
@@ -184,7 +184,7 @@ class Connection:
         assert self._call is not None, "audio before a start"  # noqa: S101 - for mypy
         ahead = self._call.position / SAMPLE_RATE - self._skipped_s
         ahead -= time.monotonic() - self._began
-        if ahead > self._limits.ahead_s:  # nobody's recording crowds out other people's calls
+        if ahead > self._limits.ahead_s:  # must not delay the calls of others
             wait = ahead - self._limits.ahead_s
             self._heard_at = time.monotonic() + wait  # its silence is our doing
             await asyncio.sleep(wait)
@@ -235,7 +235,7 @@ class Connection:
             self._summary = summary_lines(call.recorded.session, call.recorded.summary)
 
     def _offer(self, messages: list[Message]) -> None:
-        """Send them when the peer reads; a peer that does not read loses messages, never rows."""
+        """Queue messages for the peer; one that does not read loses messages, never rows."""
         for message in messages:
             if not self._outgoing.full():
                 self._outgoing.put_nowait(message)
@@ -248,7 +248,7 @@ class Connection:
             return
 
     async def _close(self, writer: asyncio.Task[None], code: int, reason: str) -> None:
-        """Close the connection when the peer has what it is owed, or reads nothing."""
+        """Close the connection when the peer has read all messages, or does not read."""
         if self._outgoing.full():
             self._outgoing.get_nowait()
         self._outgoing.put_nowait(None)

@@ -1,4 +1,4 @@
-"""Under which address calls of which protocol are taken, and who may send them."""
+"""Endpoints map addresses to protocols, and to the checks of who may connect."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ class Asked:
     """A request for a WebSocket.
 
     Attributes:
-        url: Whole.
-        target: Path and query of it.
-        query: Its parameters.
-        headers: Names in small letters.
+        url: The whole address.
+        target: Its path and query.
+        query: The parameters of the query.
+        headers: The headers; names are in small letters.
     """
 
     url: str
@@ -53,11 +53,11 @@ def _hume(access: Access, asked: Asked) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """What serves an address.
+    """The codec and the access check of an address.
 
     Attributes:
-        codec: Makes the codec of a connection; raises ProtocolError where its address is wrong.
-        refusal: Why a request is refused, for people; None where it is not.
+        codec: Makes the codec of a connection; raises ProtocolError for a wrong address.
+        refusal: Returns why a request is refused, for people; None if it is allowed.
     """
 
     codec: Callable[[Asked], Codec]
@@ -86,4 +86,4 @@ ENDPOINTS = {
     "/v1/vonage": Endpoint(lambda _: VonageCodec()),
     "/v1/expression/audio/realtime": Endpoint(lambda _: HumeCodec(), _hume),
 }
-"""By path."""
+"""The endpoints by path."""

@@ -1,4 +1,4 @@
-"""What all calls share: one inference queue and worker, one recorder, threads that segment."""
+"""The engine is shared by all calls: inference queue, worker, recorder and segmenter threads."""
 
 import threading
 import time
@@ -17,13 +17,13 @@ from streamer.sinks.csv_sink import CsvSink
 from streamer.sinks.notify.delivery import NotificationSink
 
 SEGMENTERS = 2
-"""Threads that segment calls; voice activity lets go of the interpreter while it computes."""
+"""How many threads segment calls; voice activity releases the GIL while it computes."""
 
 CLASSIFY_TIMEOUT_S = 10.0
-"""How long the end waits for what is still to be classified."""
+"""Seconds that the end waits for utterances that are still to be classified."""
 
 RECORD_TIMEOUT_S = 5.0
-"""How long the end waits for a disk that does not answer."""
+"""Seconds that the end waits for a disk that does not answer."""
 
 
 class Engine:
@@ -61,7 +61,7 @@ class Engine:
         """Classify and write what waits, then end; every call has ended before.
 
         Returns:
-            What is not in the CSV and not delivered, in lines for people.
+            Rows that are not in the CSV and alerts that were not delivered, in lines for people.
         """
         self.segmenters.shutdown()
         self.queue.close()
@@ -83,7 +83,7 @@ class Engine:
         return self.recorder.drain_warnings()
 
     def _work(self) -> None:
-        """On the worker; whatever ends it, rows that are owed are written without a prediction."""
+        """Run the worker; if it fails, the remaining utterances get rows without a prediction."""
         try:
             self._worker.run()
         except BaseException as error:  # noqa: BLE001 - no thread dies quietly

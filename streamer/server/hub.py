@@ -1,4 +1,4 @@
-"""What is seen of calls from outside: metrics, and events for whoever watches. On the loop."""
+"""The hub counts the events of all calls for metrics and shows them to viewers. On the loop."""
 
 import asyncio
 import json
@@ -16,22 +16,22 @@ from streamer.sinks.row import Session
 from streamer.types import Utterance
 
 PASSING_KINDS: Final = ("rolling", "speech", "server")
-"""Kinds of events that a later one supersedes; only whoever draws the present needs them."""
+"""Kinds of events that a later one supersedes; only a display of the present needs them."""
 
 MAX_LINES = 1000
-"""Lines that may wait for a viewer; one who is slower loses lines, which is counted."""
+"""Most lines that wait for a viewer; a slower viewer loses lines, which is counted."""
 
 BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-"""Seconds."""
+"""Upper bounds of the histograms, in seconds."""
 
 
 class Viewer:
-    """Somebody who watches all calls."""
+    """A viewer of all calls, with the lines that wait for it."""
 
     def __init__(self) -> None:
         self.lines: asyncio.Queue[str | None] = asyncio.Queue(MAX_LINES + 1)  # room for the end
         self.dropped = 0
-        """Lines that did not fit."""
+        """How many lines were dropped."""
 
     def offer(self, line: str) -> bool:
         """Take a line, unless too many wait already; never waits."""
@@ -51,9 +51,9 @@ class Hub:
     """Counts what happens in all calls, and shows it to viewers.
 
     Args:
-        name: Of this server; of no other, and of none before it.
-        partials_dropped: How many partial results gave way so far.
-        waiting: How many utterances wait for the worker.
+        name: The unique name of this server.
+        partials_dropped: Returns how many partial results were dropped so far.
+        waiting: Returns how many utterances wait for the worker.
     """
 
     def __init__(
@@ -62,9 +62,9 @@ class Hub:
         self.name = name
         self.viewers: set[Viewer] = set()
         self.notice: CallNotice | None = None
-        """Told of each call that begins."""
+        """Functions called with each call that begins."""
         self.listeners: list[Callable[[Shown], None]] = []
-        """Told of every event, on the loop; they never wait."""
+        """Functions called with every event, on the loop; they never wait."""
         self._registry = CollectorRegistry()
         registry = self._registry
         self.calls = Gauge("streamer_calls", "Calls in progress.", registry=registry)
@@ -104,7 +104,7 @@ class Hub:
         self.gauge("streamer_viewers", "Viewers of all events.", lambda: len(self.viewers))
 
     def gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
-        """Show a figure that is asked for when somebody looks."""
+        """Add a metric whose value is computed when it is read."""
         Gauge(name, text, registry=self._registry).set_function(value)
 
     def metrics(self) -> bytes:
@@ -112,7 +112,7 @@ class Hub:
         return generate_latest(self._registry)
 
     def close(self) -> None:
-        """Tell viewers that nothing more comes."""
+        """End the lines of all viewers."""
         for viewer in self.viewers:
             viewer.end()
 
@@ -133,7 +133,7 @@ class Hub:
         return None if isinstance(event, UtteranceStarted) else values
 
     def show(self, call: str, values: Mapping[str, object]) -> Shown:
-        """Show everybody an event, with the call and the server that it is of; returns that."""
+        """Show an event to all viewers, with its call and server; return it as it is shown."""
         shown = self.stamp({**values, "call": call})
         for listener in self.listeners:
             listener(shown)
@@ -150,11 +150,11 @@ class Hub:
             self.notice.begun(call, start)
 
     def sign(self, event: str = "server") -> None:
-        """Say that this server is there, or, with ``server_ended``, that it is so no more."""
+        """Give a sign of life of this server, or of its end (``server_ended``)."""
         shown = self.stamp({"event": event})
         for listener in self.listeners:
             listener(shown)
 
     def stamp(self, values: Mapping[str, object]) -> Shown:
-        """An event with the server that it is of, and when it was."""
+        """Add the server and the time to an event."""
         return {**values, "server": self.name, "at": round(time.time(), 3)}

@@ -1,4 +1,4 @@
-"""Who is told of calls besides their peers and viewers, and how long results are kept."""
+"""Publishes events, notifies of calls, and deletes old results, for a server."""
 
 import asyncio
 from pathlib import Path
@@ -10,15 +10,15 @@ from streamer.server.redis.publisher import RedisPublisher
 from streamer.server.retention import Retention
 
 NOTICE_TIMEOUT_S: Final = 5.0
-"""How long the end waits for what is told of calls."""
+"""Seconds that the end waits for notices of calls."""
 
 
 class Outside:
-    """Publishes events, tells of calls that begin, and removes what is too old. On the loop.
+    """Publishes events, notifies of calls that begin, and deletes old results. On the loop.
 
     Args:
         publisher: Writes events to Redis; None for nowhere.
-        notice: Told of each call that begins; None for nobody.
+        notice: Sends a notice of each call that begins; None for none.
         keep_s: How long rows are kept; None for ever.
     """
 
@@ -35,11 +35,11 @@ class Outside:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self, hub: Hub, csv: Path | None) -> None:
-        """Start with what is needed for that.
+        """Start.
 
         Args:
-            hub: Tells what happens.
-            csv: Where rows are; None for nowhere.
+            hub: Reports events and calls.
+            csv: The CSV with the rows; None for none.
         """
         hub.notice = self._notice
         self._retention = Retention(csv, self._publisher, self._keep_s)
@@ -53,12 +53,20 @@ class Outside:
             self._tasks.append(asyncio.create_task(publisher.run()))
 
     async def written(self) -> None:
-        """Wait until all that was shown is published. Raises OutputError where it cannot be."""
+        """Wait until all events shown so far are published.
+
+        Raises:
+            OutputError: They cannot be published in time.
+        """
         if self._publisher is not None:
             await self._publisher.written()
 
     async def delete(self, call: str) -> dict[str, int]:
-        """Remove what is kept of a call; how much of what it was. Raises OutputError."""
+        """Delete the results of a call; return how many of each kind.
+
+        Raises:
+            OutputError: Not all of them could be deleted.
+        """
         return await self._retention.delete(call) if self._retention is not None else {}
 
     def drain_warnings(self) -> list[str]:
@@ -66,7 +74,7 @@ class Outside:
         return self._notice.drain_warnings() if self._notice is not None else []
 
     async def stop(self) -> list[str]:
-        """Have everybody told what is left; returns what could not be, in lines for people."""
+        """Publish and deliver what waits; return what could not be, in lines for people."""
         left = []
         if self._publisher is not None and (lost := await self._publisher.close()):
             left.append(f"{lost} events could not be published")

@@ -1,4 +1,4 @@
-"""How long results are kept, and the deletion of what is kept of one call."""
+"""Deletes results that are too old, and those of one call on request."""
 
 import asyncio
 import logging
@@ -17,17 +17,17 @@ logger = logging.getLogger(__name__)
 DAY_S: Final = 86_400.0
 
 PRUNE_S: Final = 3_600.0
-"""How often it is looked for what is too old."""
+"""Seconds between two deletions of old results."""
 
 
 class Retention:
     """Removes rows from the CSV, and entries from Redis. On the loop.
 
     Args:
-        csv: Where rows are; None for nowhere.
-        publisher: Writes to Redis, which trims itself by age; None for none.
-        keep_s: How long rows are kept; None for ever.
-        clock: Tells the time, in seconds since 1970.
+        csv: The CSV with the rows; None for none.
+        publisher: Writes to Redis, and trims the stream by age; None for none.
+        keep_s: Seconds for which rows are kept; None for ever.
+        clock: Returns the time, in seconds since 1970.
     """
 
     def __init__(
@@ -53,14 +53,18 @@ class Retention:
             await asyncio.sleep(PRUNE_S)
 
     async def prune(self) -> int:
-        """Remove rows that are too old; returns how many. Raises OutputError."""
+        """Remove rows that are too old; return how many.
+
+        Raises:
+            OutputError: They could not be removed.
+        """
         if self._csv is None or self._keep_s is None:
             return 0
         oldest = self._clock() - self._keep_s
         return await asyncio.to_thread(remove_rows, self._csv, lambda row: _began(row) < oldest)
 
     async def delete(self, call: str) -> dict[str, int]:
-        """Remove all that is kept of a call; returns how much of what it was.
+        """Delete the results of a call; return how many of each kind.
 
         Raises:
             OutputError: Not all of it could be removed.
@@ -76,7 +80,7 @@ class Retention:
 
 
 def _began(row: Mapping[str, str]) -> float:
-    """When an utterance began; a row that does not say so is never too old."""
+    """When an utterance began; a row without a time is never too old."""
     try:
         return datetime.fromisoformat(row["started_at"]).timestamp()
     except (KeyError, ValueError):

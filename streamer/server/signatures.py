@@ -1,6 +1,6 @@
-"""HTTP message signatures (RFC 9421) with a shared secret, as Genesys signs its requests.
+"""Checks HTTP message signatures (RFC 9421) with a shared secret, as Genesys makes them.
 
-Of the standard, what AudioHook uses: one signature, HMAC-SHA256, header fields and the components
+It supports what AudioHook uses: one signature, HMAC-SHA256, header fields and the components
 ``@request-target`` and ``@authority`` without parameters.
 """
 
@@ -16,10 +16,10 @@ from streamer.errors import ConfigError, InputError
 MAX_AGE_S = 10.0
 
 MAX_SKEW_S = 3.0
-"""How far the clocks may be apart."""
+"""Most seconds that the clocks may differ."""
 
 MIN_NONCE = 22
-"""Letters: 128 bits in base64."""
+"""Least letters of a nonce: 128 bits in base64."""
 
 COVERED = (
     "@request-target",
@@ -29,7 +29,7 @@ COVERED = (
     "audiohook-correlation-id",
     "x-api-key",
 )
-"""What a signature has to cover."""
+"""Components that a signature must cover."""
 
 _INPUT = re.compile(r'([a-z*][a-z0-9_.*-]*)=(\((("[a-z0-9@-]+" ?)*)\)((?:;[^,\s]*)?))', re.ASCII)
 _PARAMETER = re.compile(r';([a-z]+)=(?:"([!#-\[\]-~ ]*)"|([0-9]{1,15}))', re.ASCII)
@@ -37,7 +37,7 @@ _SIGNATURE = re.compile(r"([a-z*][a-z0-9_.*-]*)=:([A-Za-z0-9+/=]+):", re.ASCII)
 
 
 class SignatureError(InputError):
-    """A request is not signed as it has to be; the text says what is amiss, but no secret."""
+    """A request is not signed correctly; the text says why, without any secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Signature:
     """A signature and what it covers.
 
     Attributes:
-        components: Names, in order.
+        components: Names of the covered components, in order.
         parameters: ``keyid``, ``nonce``, ``created`` and so on.
         text: Components and parameters as they were sent, which is part of what is signed.
         digest: The signature itself.
@@ -79,10 +79,10 @@ class Signature:
 
 
 def signature_base(signature: Signature, target: str, headers: Mapping[str, str]) -> str:
-    """What is signed.
+    """Build the text that is signed.
 
     Args:
-        signature: Says what it covers.
+        signature: The signature.
         target: Path and query of the request.
         headers: Of the request; names in small letters.
 
@@ -101,16 +101,16 @@ def signature_base(signature: Signature, target: str, headers: Mapping[str, str]
 
 
 def digest_of(secret: bytes, base: str) -> bytes:
-    """The signature of a text."""
+    """Sign a text: HMAC-SHA256."""
     return hmac.new(secret, base.encode(), hashlib.sha256).digest()
 
 
 class SignatureVerifier:
-    """Checks requests, each of which may come once.
+    """Checks the signatures of requests; each request is accepted once.
 
     Args:
-        secrets: By API key.
-        covered: What a signature has to cover.
+        secrets: The secrets by API key.
+        covered: Components that a signature must cover.
     """
 
     def __init__(self, secrets: Mapping[str, bytes], covered: Sequence[str] = COVERED) -> None:

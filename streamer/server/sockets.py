@@ -1,4 +1,4 @@
-"""Where the server listens, and what one peer may hold up: connections, time, memory."""
+"""Opens the listening socket, and limits the connections and the time of one peer."""
 
 import asyncio
 import socket
@@ -8,13 +8,13 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 REQUEST_S = 10.0
-"""How long a request may take to arrive, as a whole."""
+"""Seconds in which a whole request must arrive."""
 
 STALLED_S = 30.0
-"""A peer that takes nothing of what is sent for so long is cut off by the system (Linux)."""
+"""Seconds after which the system cuts off a peer that reads nothing (Linux)."""
 
 SPARE_CONNECTIONS = 150
-"""For viewers, probes, and peers that are just being refused, beside the calls."""
+"""Connections besides those of calls: viewers, probes, peers that are being refused."""
 
 
 def listen_on(host: str, port: int, stalled_s: float = STALLED_S) -> socket.socket:
@@ -37,7 +37,7 @@ class BoundedHttp(H11Protocol):
 
     @classmethod
     def limited_to(cls, connections: int) -> type[Self]:
-        """A class for servers with so many connections at once."""
+        """Make a class for servers with at most ``connections`` at once."""
         return type(cls.__name__, (cls,), {"max_connections": connections})
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

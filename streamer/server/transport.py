@@ -1,4 +1,4 @@
-"""How messages come and go: over a WebSocket, or over whatever else has the same three methods."""
+"""Transports receive and send messages, over a WebSocket or a TCP connection."""
 
 import asyncio
 from typing import Protocol
@@ -8,7 +8,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from streamer.server.protocols.base import Message
 
 READ_BYTES = 64 * 1024
-"""Read at once from a TCP connection."""
+"""Most bytes that are read at once from a TCP connection."""
 
 
 class PeerGoneError(Exception):
@@ -29,10 +29,10 @@ class Transport(Protocol):
         """
 
     async def close(self, code: int, reason: str) -> None:
-        """Close the connection; nothing happens where the peer has.
+        """Close the connection, unless the peer has.
 
         Args:
-            code: As WebSockets have it (RFC 6455).
+            code: The code of WebSockets (RFC 6455).
             reason: For people.
         """
 
@@ -47,7 +47,7 @@ class WebSocketTransport:
         """The next message; None when the peer has closed the connection."""
         try:
             message = await self._websocket.receive()
-        except RuntimeError:  # of Starlette, when it has said already that the peer is gone
+        except RuntimeError:  # of Starlette, after it has reported that the peer is gone
             return None
         if message["type"] == "websocket.disconnect":
             return None

@@ -1,4 +1,4 @@
-"""Addresses for whoever watches all calls: events (server-sent, or a WebSocket) and metrics."""
+"""Serves events (server-sent, or a WebSocket) and metrics to viewers of all calls."""
 
 import asyncio
 import contextlib
@@ -16,14 +16,14 @@ from streamer.server.hub import Hub, Viewer
 MAX_VIEWERS: Final = 50
 
 HEARTBEAT_S: Final = 5.0
-"""How often a viewer hears of a server in which nothing happens."""
+"""Seconds between two signs of life for a viewer when there are no events."""
 
 
 class Viewing:
-    """Shows the hub's events and figures.
+    """Serves the events and metrics of the hub.
 
     Args:
-        hub: Tells what happens.
+        hub: Has the events and metrics.
         access: Who may view.
     """
 
@@ -56,7 +56,7 @@ class Viewing:
         )
 
     async def _events_socket(self, websocket: WebSocket) -> None:
-        """The same, each event as a text; what the viewer sends is read and counts for nothing."""
+        """Send each event as a text; messages of the viewer are read and ignored."""
         if (refused := self._refused(websocket)) is not None:
             await websocket.send_denial_response(refused)
             return

@@ -19,14 +19,14 @@ from streamer.server.wallboard.reducer import (
     expire,
     reduce,
 )
-from streamer.server.wallboard.state import BoardState
+from streamer.server.wallboard.state import WallboardState
 
 BEGUN = {"event": "call_begun", "call": "c", "server": "s", "at": 100.0, "channels": ["a", "b"]}
 
 
 def after(*events: dict, now=100.0, state=None):
     """The state after events of the call c."""
-    state = BoardState() if state is None else state
+    state = WallboardState() if state is None else state
     for event in events:
         state = reduce(state, {"call": "c", "server": "s", "at": now, **event}, now)
     return state
@@ -148,7 +148,7 @@ def test_everything_is_bounded():
     assert len(call.utterances) == MAX_UTTERANCES
     assert len(call.moods[0]) == MOODS
     assert len(call.alerts) == MAX_ALERTS
-    full = BoardState({str(i): replace(call, id=str(i)) for i in range(MAX_CALLS - 1)})
+    full = WallboardState({str(i): replace(call, id=str(i)) for i in range(MAX_CALLS - 1)})
     full = after(BEGUN, {"event": "call_ended"}, state=full)
     full = reduce(full, {**BEGUN, "call": "new"}, 100.0)
     assert len(full.calls) == MAX_CALLS
@@ -182,7 +182,7 @@ EVENTS = st.builds(
 @given(st.lists(EVENTS, max_size=6))
 def test_no_event_breaks_the_board(events):
     """Whatever comes over a network: the state can be sent on."""
-    state = BoardState()
+    state = WallboardState()
     for event in events:
         state = expire(reduce(state, event, 5.0), 6.0)
     for call in state.calls.values():

@@ -1,1 +1,1 @@
-"""Pure codecs: the messages of each protocol, to and from dataclasses. Nothing here does I/O."""
+"""Codecs convert the messages of each protocol to and from dataclasses, without any I/O."""

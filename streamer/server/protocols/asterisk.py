@@ -1,4 +1,4 @@
-"""Asterisk's chan_websocket: events as text, audio as binary messages in the channel's format.
+"""Decodes Asterisk's chan_websocket: events as text, audio as binary messages.
 
 The first message is ``MEDIA_START``, with the format. Events are single lines of words, or JSON
 objects, as ``control_message_format`` of Asterisk's configuration has it.

@@ -1,4 +1,4 @@
-"""Samples as they come over a line."""
+"""Decodes the audio of a line to 16-bit samples."""
 
 from typing import Literal, TypeAlias
 

@@ -1,8 +1,8 @@
-"""Genesys AudioHook v2: JSON messages with numbers in sequence, binary audio of the chosen form.
+"""Decodes Genesys AudioHook v2: numbered JSON messages, and binary audio.
 
-The peer opens with the forms of audio that it offers, of which one is chosen. It pings, may pause
-or discard audio, and closes. Both sides number their messages and say the newest number that they
-know of the other side.
+The peer opens the session with the audio formats that it offers; one is chosen. It pings, may pause
+or discard audio, and closes. Both sides number their messages and send the newest number that they
+have from the other side.
 """
 
 import json
@@ -38,19 +38,19 @@ VERSION = "2"
 SAMPLE_RATE = 8_000
 
 CHANNELS = {"external": "customer", "internal": "agent"}
-"""What the channel of each side is called."""
+"""The name of the channel of each side."""
 
 ENCODINGS: dict[str, Encoding] = {"PCMU": "mulaw", "L16": "s16le"}
 
 TYPES = ("open", "close", "ping", "paused", "resumed", "discarded", "update", "error")
-"""What the peer may send."""
+"""The types of messages that the peer may send."""
 
 MAX_GAP_S = 86_400.0
 
 DURATION = re.compile(r"PT([0-9]{1,9}(?:\.[0-9]{1,9})?)S")
 
 PROBE = "00000000-0000-0000-0000-000000000000"
-"""The conversation of a connection that only tries whether the server is there."""
+"""The conversation of a connection that only probes the server."""
 
 SHOWN: Final = ("utterance", "alert")
 """Events that are sent back; partial results would be several messages a second."""
@@ -117,7 +117,7 @@ class ClientMessage:
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """A form of audio: ``PCMU`` or ``L16``, and which sides are in it."""
+    """A format of audio: ``PCMU`` or ``L16``, and the sides in it."""
 
     form: str
     channels: tuple[str, ...]
@@ -152,8 +152,8 @@ class AudioHookCodec(Codec):
     """The messages of one session.
 
     Args:
-        organization: That signed the request; empty where none did.
-        session: Likewise.
+        organization: The organization that signed the request; empty without a signature.
+        session: The session of the signed request; empty without a signature.
     """
 
     peer_closes = True
@@ -217,7 +217,11 @@ class AudioHookCodec(Codec):
                 return [self._message("reconnect", {"info": reason})]
 
     def _count(self, message: ClientMessage) -> None:
-        """Raises ProtocolError where the numbers are not in sequence."""
+        """Check that the numbers are in sequence.
+
+        Raises:
+            ProtocolError: They are not.
+        """
         if message.seq != self._clientseq + 1:
             raise ProtocolError(f"seq: got {message.seq}, expected {self._clientseq + 1}")
         self._clientseq = message.seq
@@ -283,7 +287,7 @@ def to_duration(seconds: float) -> str:
 
 
 def _chosen(offers: object) -> Media:
-    """The form with both sides, if there is one, and of these the smallest."""
+    """Choose the format with both sides, if offered, and of several the smallest."""
     found = (
         [media for offer in offers if (media := Media.from_object(offer))]
         if isinstance(offers, list)

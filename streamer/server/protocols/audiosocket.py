@@ -1,7 +1,8 @@
-"""Asterisk's AudioSocket: frames over TCP, of a type, a length and that many bytes.
+"""Decodes Asterisk's AudioSocket: frames over TCP with type, length and payload.
 
-The first frame is the call's UUID. Audio is mono, 16 bits, little-endian, its rate said by the
-type of the frame; it is what the channel's other side says, so the one channel is the customer's.
+The first frame is the UUID of the call. Audio is mono, 16 bits, little-endian; the type of the
+frame gives its rate. It is what the other side of the channel says, so the one channel is the
+customer's.
 """
 
 import struct
@@ -77,7 +78,7 @@ class FrameReader:
 
 
 class AudioSocketCodec(Codec):
-    """The frames of one call. Its messages are stretches of the stream, cut anywhere."""
+    """Decodes the frames of one call; its messages are parts of the stream, cut anywhere."""
 
     def __init__(self) -> None:
         self._reader = FrameReader()
@@ -88,7 +89,7 @@ class AudioSocketCodec(Codec):
         """What follows from the next bytes. Raises ProtocolError as `Codec` says."""
         if isinstance(message, str):
             raise ProtocolError("got text, expected frames")
-        return [item for frame in self._reader.read(message) for item in self._follow(frame)]
+        return [item for frame in self._reader.read(message) for item in self._items(frame)]
 
     def close(self, ending: Ending, reason: str, summary: object) -> list[Message]:
         """Hang up; after a fault, an error first."""
@@ -97,7 +98,7 @@ class AudioSocketCodec(Codec):
             return []
         return [Frame(ERROR).to_bytes(), Frame(HANG_UP).to_bytes()]
 
-    def _follow(self, frame: Frame) -> list[CallItem]:
+    def _items(self, frame: Frame) -> list[CallItem]:
         if self._call is None:
             if frame.kind != ID or len(frame.payload) != len(UUID(int=0).bytes):
                 raise ProtocolError(f"got a frame of type {frame.kind:#04x}, expected a UUID first")

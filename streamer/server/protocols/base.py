@@ -1,4 +1,4 @@
-"""What every protocol's messages come down to: a call begins, sounds, and ends."""
+"""The base of all codecs: the items that their messages become, and common parsers."""
 
 import base64
 import json
@@ -13,10 +13,10 @@ from streamer.events import Event
 from streamer.types import Pcm
 
 CALL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,127}")
-"""An id begins with a letter or digit: a spreadsheet takes no cell of it for a formula."""
+"""An id begins with a letter or digit, so that no spreadsheet takes it for a formula."""
 
 MAX_METADATA = 50
-"""Entries, of at most `MAX_TEXT` letters each."""
+"""Most entries, of at most `MAX_TEXT` letters each."""
 
 MAX_TEXT = 500
 
@@ -33,7 +33,7 @@ class CallStart:
         call: The peer's id of the call; empty where it leaves that to the server.
         sample_rate: In Hz.
         channels: A name for each channel.
-        metadata: What the peer says about the call.
+        metadata: Texts of the peer about the call.
     """
 
     call: str
@@ -60,7 +60,7 @@ Message: TypeAlias = str | bytes
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the protocol has the server answer."""
+    """A message that the server sends back at once."""
 
     message: Message
 
@@ -72,7 +72,7 @@ class CallHeld:
 
 @dataclass(frozen=True, slots=True)
 class CallGap:
-    """So many seconds of the call are missing here; an open utterance ends before them."""
+    """Seconds of the call are missing here; an open utterance ends before them."""
 
     seconds: float
 
@@ -92,16 +92,16 @@ class Ending(Enum):
 
 
 class Codec:
-    """The messages of one connection, both ways. It does no I/O and knows no time.
+    """Converts the messages of one connection, both ways, without I/O and without a clock.
 
-    A protocol overrides `decode`, and of the others what it has messages for.
+    A protocol overrides `decode`, and the other methods for which it has messages.
     """
 
     subprotocols: ClassVar[tuple[str, ...]] = ()
-    """Of WebSocket (RFC 6455), by which its peers ask for it."""
+    """Subprotocols of WebSocket (RFC 6455) that its peers ask for."""
 
     peer_closes = False
-    """Whether the peer closes the connection after the last message that it is sent."""
+    """Whether the peer closes the connection after our last message."""
 
     @property
     def late_s(self) -> float:
@@ -109,11 +109,11 @@ class Codec:
         return 0.0
 
     def greet(self) -> list[Message]:
-        """What the peer is sent when it has connected."""
+        """Messages for the peer when it has connected."""
         return []
 
     def decode(self, message: Message) -> list[CallItem]:
-        """What follows from the peer's next message, in order.
+        """Decode the peer's next message into items, in order.
 
         Raises:
             ProtocolError: The message is not allowed here.
@@ -121,32 +121,32 @@ class Codec:
         raise NotImplementedError
 
     def encode(self, event: Event, shown: Mapping[str, Any] | None) -> list[Message]:
-        """What the peer is sent of an event.
+        """Encode an event of the call for the peer.
 
         Args:
-            event: Of its call.
+            event: The event.
             shown: The event as `streamer run --json` writes it; None where it writes none.
         """
         del event, shown
         return []
 
     def close(self, ending: Ending, reason: str, summary: Sequence[str]) -> list[Message]:
-        """What the peer is sent last, after all events of its call.
+        """Encode the last messages for the peer, after all events of its call.
 
         Args:
             ending: Why the connection is closed.
             reason: For people; empty where the call is over.
-            summary: What each channel came to, a line of JSON each.
+            summary: The summary of each channel, a line of JSON each.
         """
         del ending, reason, summary
         return []
 
 
 def json_object(text: str | bytes) -> dict[str, Any]:
-    """A message that has to be a JSON object.
+    """Parse a message that must be a JSON object.
 
     Raises:
-        ProtocolError: It is none.
+        ProtocolError: It is not one.
     """
     try:
         found = json.loads(text)

@@ -1,6 +1,6 @@
-"""FreeSWITCH's mod_audio_stream and mod_audio_fork: optional metadata as text, then binary L16.
+"""Decodes FreeSWITCH's mod_audio_stream and mod_audio_fork: metadata as text, then binary L16.
 
-Neither says the rate or the channels: they stand in the address, as
+The messages give neither rate nor channels: these are in the address, such as
 ``/v1/freeswitch?rate=16000&channels=customer,agent``. Utterances and alerts are sent back as JSON
 that both modules raise as events of theirs (``mod_audio_stream::json``, ``mod_audio_fork::json``).
 """
@@ -26,10 +26,10 @@ from streamer.server.protocols.base import (
 )
 
 RATES = (8_000, 192_000)
-"""Samples a second that an address may name."""
+"""Lowest and highest rate in an address, in Hz."""
 
 CHANNELS = ("customer", "agent")
-"""In this order both modules interleave what is heard and what is said to the caller."""
+"""The order in which both modules interleave the caller and the other side."""
 
 SHOWN: Final = ("utterance", "alert")
 """Events that are sent back."""
@@ -76,7 +76,7 @@ class FreeSwitchCodec(Codec):
     """The messages of one stream.
 
     Args:
-        address: What it says about the audio.
+        address: Rate, channels and call, from the address.
     """
 
     subprotocols = ("audio.drachtio.org", "audiostream.drachtio.org")
@@ -106,7 +106,7 @@ class FreeSwitchCodec(Codec):
 
 
 def _metadata(text: str) -> dict[str, str]:
-    """What was given to the module: the texts and numbers of an object, or the text as it is."""
+    """Metadata of the module: the texts and numbers of an object, or the text as it is."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):

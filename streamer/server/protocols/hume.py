@@ -1,9 +1,9 @@
-"""The realtime audio endpoint of Hume's Expression Measurement API, as far as it is measured here.
+"""Serves the realtime audio endpoint of Hume's Expression Measurement API, as far as measured.
 
-Mono 16-bit audio at 16 kHz comes in, the session may be configured before. An utterance is
-bracketed by ``utterance.start`` and ``utterance.end``; results come while it goes on, and one when
-it has ended. Expressions are the eight emotions, voice attributes are not measured. A result is of
-the utterance so far, not of its last ten seconds.
+The peer sends mono 16-bit audio at 16 kHz, and may configure the session before. An utterance
+begins with ``utterance.start`` and ends with ``utterance.end``; results come meanwhile, and one
+after it has ended. Expressions are the eight emotions; voice attributes are not measured. A result
+is of the utterance so far, not of its last ten seconds.
 """
 
 import json
@@ -31,13 +31,13 @@ from streamer.types import SAMPLE_RATE, Prediction, Utterance
 CHANNEL = "speaker"
 
 AUDIO = {"type": "audio/pcm", "encoding": "s16le", "sample_rate": SAMPLE_RATE, "channels": 1}
-"""The only form of audio."""
+"""The only format of audio."""
 
 TIMER_MS = 3_000
-"""How often results come unless the session says otherwise."""
+"""Default of the milliseconds between two results."""
 
 TIMERS_MS = (250, 10_000)
-"""What it may say."""
+"""Lowest and highest value of a session."""
 
 MAX_FRAME_S = 8
 """A message of the server holds 256 KiB; there, ten seconds are allowed."""
@@ -52,9 +52,9 @@ NAMES = {
     "disgust": "disgust",
     "surprised": "surprise",
 }
-"""What an emotion is called there; there, surprise is positive or negative, which is not heard."""
+"""Hume's names of the emotions. Hume tells positive from negative surprise, streamer does not."""
 
-LEAST = 0.05
+MIN_PROBABILITY = 0.05
 """Probability below which an expression is left out."""
 
 
@@ -123,7 +123,7 @@ class Measurement:
             "expressions": [
                 {"name": NAMES[label], "probability": round(float(probability), 4)}
                 for label, probability in found
-                if probability >= LEAST
+                if probability >= MIN_PROBABILITY
             ],
             "voice_attributes": [],
         }

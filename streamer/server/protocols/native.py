@@ -1,4 +1,4 @@
-"""streamer's own protocol: a JSON header, then binary audio; the events come back as JSON lines.
+"""Decodes streamer's own protocol: a JSON header, then binary audio; events are sent back.
 
 The first message is a text::
 
@@ -33,7 +33,7 @@ from streamer.server.protocols.base import (
 from streamer.types import Pcm
 
 RATES = (4_000, 192_000)
-"""Samples a second that a header may name."""
+"""Lowest and highest rate of a header, in Hz."""
 
 MAX_NAME = 40
 """Letters of a channel's name."""
@@ -50,8 +50,8 @@ class Header:
         rate: In Hz.
         channels: A name for each channel.
         encoding: Of the samples.
-        call: An id of the sender's; empty to have the server make one.
-        metadata: What else is known of the call.
+        call: The sender's id of the call; empty to have the server make one.
+        metadata: More texts about the call.
     """
 
     rate: int

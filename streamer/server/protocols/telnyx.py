@@ -1,7 +1,7 @@
-"""Telnyx media streaming: JSON messages with base64 G.711 at 8 kHz, a track for each direction.
+"""Decodes Telnyx media streaming: JSON with base64 G.711 at 8 kHz, a track per direction.
 
-Like Twilio's, but that its start does not say which tracks follow, that the law is said there, and
-that media may overtake each other on the way.
+It differs from Twilio: its start names the code (mu-law or A-law) but not the tracks, and media may
+overtake each other on the way.
 """
 
 import base64
@@ -32,7 +32,7 @@ from streamer.server.protocols.tracks import TrackAligner
 SAMPLE_RATE = 8_000
 
 CHANNELS = {"inbound": "customer", "outbound": "agent"}
-"""What the channel of each track is called."""
+"""The name of the channel of each track."""
 
 ENCODINGS: dict[str, Encoding] = {"PCMU": "mulaw", "PCMA": "alaw"}
 
@@ -40,7 +40,7 @@ IGNORED = ("connected", "dtmf", "mark", "error")
 """Events that say nothing about the sound; ``error`` is of what was sent to Telnyx."""
 
 NAMED = ("call_session_id", "from", "to")
-"""What the start says about the call, beside the tags that were given to it."""
+"""Fields of the start that become metadata, besides its tags."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Start:
 
     Attributes:
         stream: Telnyx's id of the stream.
-        call: Of the call (``call_control_id``).
+        call: Telnyx's id of the call (``call_control_id``).
         encoding: ``PCMU`` or ``PCMA``.
         about: What Telnyx says about the call: who calls whom.
     """
@@ -133,7 +133,7 @@ class TelnyxCodec(Codec):
     """The messages of one stream, with its tracks brought together. Telnyx is sent nothing.
 
     Args:
-        tracks: That follow. With one that never comes, rows are half a second later.
+        tracks: The tracks to expect. If one never comes, rows are half a second later.
 
     Raises:
         ProtocolError: There are no such tracks.

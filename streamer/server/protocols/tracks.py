@@ -1,4 +1,4 @@
-"""Tracks that arrive one by one, each piece with its place in time, brought together."""
+"""Aligns tracks whose pieces arrive one by one, each with its time."""
 
 from bisect import insort
 from collections.abc import Sequence
@@ -10,30 +10,30 @@ from streamer.server.protocols.base import ProtocolError
 from streamer.types import Pcm
 
 MAX_SKEW_S = 0.5
-"""How far one track may be behind another before silence stands in for it."""
+"""Seconds that a track may be behind another before silence replaces it."""
 
 MAX_DISORDER_S = 0.2
-"""How long a hole in a track waits for a piece that others have overtaken."""
+"""Seconds that a hole in a track waits for a delayed piece."""
 
 PIECE_S = 0.06
-"""Handed out at once: joining the tracks costs as much for 20 ms."""
+"""Least seconds handed out at once: joining the tracks costs as much for 20 ms."""
 
 MAX_EARLY = 64
-"""Pieces of a track that may wait for an earlier one."""
+"""Most pieces of a track that wait for an earlier one."""
 
 MAX_JUMP_S = 60.0
-"""How far a piece may lie beyond what has come so far; more is a damaged place."""
+"""Most seconds between a piece and the latest one; a larger jump is an error."""
 
 
 class _Track:
-    """One track: what is in place, and what came too early."""
+    """One track: the part that is complete, and pieces after a hole."""
 
     def __init__(self) -> None:
         self.pieces: list[Pcm] = []
         self.end = 0
-        """Up to where it is complete, in samples."""
+        """Samples up to which it is complete."""
         self.newest = 0
-        """Up to where something has come."""
+        """End of its latest piece, in samples."""
         self.late_samples = 0
         self._early: list[tuple[int, Pcm]] = []  # by their place
 
@@ -49,7 +49,7 @@ class _Track:
             self.pad(self._early[0][0])
 
     def pad(self, to: int) -> None:
-        """Give up waiting for what is missing before a sample; silence stands in for it."""
+        """Replace what is missing before a sample by silence."""
         while self.end < to:
             begins = self._early[0][0] if self._early else to
             self._append(np.zeros(min(begins, to) - self.end, np.int16))
@@ -69,11 +69,10 @@ class _Track:
 
 
 class TrackAligner:
-    """Puts the pieces of tracks side by side.
+    """Aligns the pieces of tracks in time.
 
-    Pieces may overtake each other within `MAX_DISORDER_S`. A hole that is older becomes silence. A
-    piece, or part of one, for which silence already stands in comes too late and is dropped, which
-    is counted.
+    Pieces may overtake each other within `MAX_DISORDER_S`. An older hole becomes silence. A piece,
+    or part of one, that silence has replaced comes too late; it is dropped and counted.
 
     Args:
         tracks: Their names, in the order of the channels that come out.

@@ -1,4 +1,4 @@
-"""Twilio Media Streams: JSON messages with base64 mu-law at 8 kHz, a track for each direction.
+"""Decodes Twilio Media Streams: JSON with base64 mu-law at 8 kHz, a track per direction.
 
 Numbers arrive as texts. The track ``inbound`` is what Twilio receives: the customer; ``outbound``
 is what it plays to them: the agent.
@@ -36,7 +36,7 @@ from streamer.server.protocols.tracks import TrackAligner
 SAMPLE_RATE = 8_000
 
 CHANNELS = {"inbound": "customer", "outbound": "agent"}
-"""What the channel of each track is called."""
+"""The name of the channel of each track."""
 
 IGNORED = ("connected", "dtmf", "mark")
 """Events that say nothing about the sound."""

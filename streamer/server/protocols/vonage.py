@@ -1,4 +1,4 @@
-"""Vonage Voice API over WebSocket: a JSON message with the form of the audio, then binary L16."""
+"""Decodes Vonage's Voice API over WebSocket: a JSON message, then binary L16."""
 
 import json
 import re
@@ -36,7 +36,7 @@ class Connected:
 
     Attributes:
         rate: In Hz.
-        headers: What the call's instructions (NCCO) give to the server; of these, ``uuid`` or
+        headers: Values from the instructions of the call (NCCO); of these, ``uuid`` or
             ``conversation_uuid`` is the id of the call.
     """
 

@@ -1,1 +1,1 @@
-"""Events in Redis Streams: several servers write them, wallboards and other systems read them."""
+"""Keeps events in Redis Streams: servers write them, wallboards and other systems read them."""

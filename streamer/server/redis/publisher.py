@@ -1,7 +1,7 @@
-"""Writes events to Redis. On the loop; nobody waits for it but who asks to.
+"""Writes events to Redis on the loop, without keeping anybody waiting.
 
-While Redis does not answer, what lasts waits in memory, `MAX_WAITING` events of it; then the oldest
-are lost, which is counted and logged. Rows are in the CSV all the same.
+While Redis does not answer, up to `MAX_WAITING` lasting events wait in memory; of more, the oldest
+are lost, which is counted and logged. Rows are in the CSV in any case.
 """
 
 import asyncio
@@ -28,22 +28,22 @@ from streamer.server.redis.streams import (
 logger = logging.getLogger(__name__)
 
 MAX_WAITING: Final = 50_000
-"""Events that wait for Redis: 30 MB, and an hour of a busy server."""
+"""Most events that wait for Redis: 30 MB, or an hour of a busy server."""
 
 MAX_KEPT: Final = 1_000_000
-"""Entries of the lasting stream, however old."""
+"""Most entries of the lasting stream."""
 
 BATCH: Final = 500
-"""Events written at once."""
+"""Most events that are written at once."""
 
 GATHER_S: Final = 0.02
-"""How long events are gathered."""
+"""Seconds for which events are collected before they are written."""
 
 TRIM_S: Final = 60.0
-"""How often what is too old is removed."""
+"""Seconds between two removals of old entries."""
 
 PAUSES_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
-"""Between attempts."""
+"""Pauses between attempts, in seconds."""
 
 
 class RedisPublisher:
@@ -51,7 +51,7 @@ class RedisPublisher:
 
     Args:
         redis: The connection.
-        name: For people, without secrets.
+        name: Name of the Redis for people, without secrets.
         keep_s: How long events are kept; None for as long as there is room.
     """
 
@@ -69,7 +69,7 @@ class RedisPublisher:
         self._closing = False
         self._failing = False
         self.lost = 0
-        """Events that never came to Redis."""
+        """How many events were lost before they were in Redis."""
 
     @property
     def waiting(self) -> int:
@@ -92,10 +92,10 @@ class RedisPublisher:
         self._some.set()
 
     async def written(self) -> None:
-        """Wait until all that was taken is in Redis.
+        """Wait until all events taken so far are in Redis.
 
         Raises:
-            OutputError: It is not, in good time; it will be tried further.
+            OutputError: They are not in time; it will be tried further.
         """
         wanted, lost = self._taken, self.lost
         try:
@@ -104,7 +104,7 @@ class RedisPublisher:
         except TimeoutError:
             raise OutputError(f"{self._name} does not answer") from None
         if self.lost != lost:
-            raise OutputError(f"{self._name}: too much waits")
+            raise OutputError(f"{self._name}: too many events wait")
 
     async def run(self) -> None:
         """Write what comes until `close`."""
@@ -145,7 +145,7 @@ class RedisPublisher:
         return len(self._lasting) + self.lost
 
     async def delete(self, call: str) -> int:
-        """Remove what is kept of a call; returns how many entries.
+        """Remove the entries of a call; return how many.
 
         Raises:
             OutputError: Redis does not answer.
@@ -162,7 +162,7 @@ class RedisPublisher:
         return removed
 
     async def _write(self) -> None:
-        """Write what waits. What fails is tried again, from the first that may not be written."""
+        """Write what waits; after a failure, try again from the first event that may be missing."""
         async with self._writing:  # `close` may be called while `run` writes
             await self._write_batches()
 

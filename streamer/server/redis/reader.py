@@ -1,4 +1,4 @@
-"""Reads events out of Redis, from some time ago on, and goes on where it was. On the loop."""
+"""Reads events from Redis, from some time ago on, and then as they come. On the loop."""
 
 import asyncio
 import logging
@@ -10,19 +10,19 @@ from streamer.server.redis.streams import EVENTS, FAILURES, PASSING, Connection,
 logger = logging.getLogger(__name__)
 
 HISTORY_S: Final = 4 * 3600.0
-"""How far back what is not over may have begun: longer calls have lost their beginning."""
+"""Seconds of the past that are read first; the beginning of longer calls is not known."""
 
 BLOCK_MS: Final = 1_000
-"""How long the server holds a question to which there is no answer yet."""
+"""Milliseconds that Redis waits for new entries before it answers."""
 
 COUNT: Final = 1_000
-"""Entries of an answer."""
+"""Most entries of an answer."""
 
 PAUSES_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
-"""Between attempts."""
+"""Pauses between attempts, in seconds."""
 
 Take: TypeAlias = Callable[[Mapping[str, Any], float | None], None]
-"""Takes an event, and when it was written where that is history; None for now."""
+"""Called with an event and the time at which it was written; None for a new one."""
 
 
 class RedisReader:
@@ -30,9 +30,9 @@ class RedisReader:
 
     Args:
         redis: The connection.
-        name: For people, without secrets.
-        take: Gets each event.
-        notice: Gets what is amiss, for people; empty when nothing is.
+        name: Name of the Redis for people, without secrets.
+        take: Called with each event.
+        notice: Called with a problem, for people; empty when it is over.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class RedisReader:
         self._last: dict[str, bytes] = {}  # of each stream, the entry that was read last
         self._history: bytes | None = None  # the entry of the past that was read last
         self.ready = False
-        """Whether all that had happened before is read, and Redis answers."""
+        """Whether the past has been read, and Redis answers."""
 
     async def run(self) -> None:
         """Read until cancelled."""
@@ -73,7 +73,7 @@ class RedisReader:
             await self._redis.aclose()
 
     async def _catch_up(self) -> None:
-        """Read what happened before, as of when it did."""
+        """Read the events of the past, with their times."""
         seconds, _ = await self._redis.time()
         at = self._history or b"%d-0" % int(1000 * (seconds - HISTORY_S))
         while entries := await self._redis.xrange(EVENTS, b"(" + at, count=COUNT):

@@ -1,8 +1,7 @@
-"""Names, entries and the connection, as publisher and reader share them.
+"""Defines the names and entries of the streams, and the connection to Redis.
 
-What happens lies in one stream, in order, for as long as it is kept. What a later event supersedes
-(partial results, signs of life) lies in a second, short one, so that whoever wants what lasts reads
-nothing else.
+Lasting events are in one stream, in order. Events that a later one supersedes (partial results,
+signs of life) are in a second, short one, so that a reader of the first reads nothing else.
 """
 
 import json
@@ -18,19 +17,19 @@ from redis.exceptions import RedisError
 from streamer.errors import ConfigError
 
 EVENTS: Final = "streamer:events"
-"""The stream of what lasts."""
+"""The stream of lasting events."""
 
 PASSING: Final = "streamer:passing"
-"""The stream of what a later event supersedes."""
+"""The stream of events that a later one supersedes."""
 
 MAX_PASSING: Final = 5_000
-"""Entries of the latter, some seconds of many calls."""
+"""Most entries of this stream: some seconds of many calls."""
 
 TIMEOUT_S: Final = 5.0
-"""How long an answer is waited for."""
+"""Seconds to wait for an answer."""
 
 FAILURES: Final = (RedisError, OSError, TimeoutError)
-"""What is raised while Redis does not answer, or not as expected."""
+"""Errors that are raised while Redis does not answer, or not as expected."""
 
 
 Entry: TypeAlias = tuple[bytes, Mapping[bytes, bytes]]
@@ -38,7 +37,7 @@ Entry: TypeAlias = tuple[bytes, Mapping[bytes, bytes]]
 
 
 class Pipeline(Protocol):
-    """Commands that are done together, or not at all."""
+    """Commands that are executed together, or not at all."""
 
     def xadd(
         self, name: str, fields: Mapping[str, str], *, maxlen: int, approximate: bool
@@ -46,11 +45,11 @@ class Pipeline(Protocol):
         """Write an entry."""
 
     async def execute(self) -> object:
-        """Do what was asked for."""
+        """Execute the commands."""
 
 
 class Connection(Protocol):
-    """What is asked of Redis here; each call may raise one of `FAILURES`."""
+    """The commands of Redis that are used; each may raise one of `FAILURES`."""
 
     def pipeline(self, *, transaction: bool) -> AbstractAsyncContextManager[Pipeline]:
         """Gather commands."""
@@ -77,14 +76,14 @@ class Connection(Protocol):
 
 
 def connect(url: str, password: str | None = None) -> Connection:
-    """A connection that is opened when it is first used.
+    """Make a connection that is opened when it is first used.
 
     Args:
         url: As ``redis://host:6379/0`` or, with TLS, ``rediss://…``.
-        password: In place of one in the address, which others might see.
+        password: The password, better than in the address, which others may see.
 
     Raises:
-        ConfigError: The address is none of Redis.
+        ConfigError: It is not an address of Redis.
     """
     try:
         scheme, port = urlsplit(url).scheme, urlsplit(url).port
@@ -101,7 +100,7 @@ def connect(url: str, password: str | None = None) -> Connection:
 
 
 def shown(url: str) -> str:
-    """An address without what is secret in it."""
+    """An address without its password."""
     return re.sub(r"//[^/]*@", "//", url)
 
 

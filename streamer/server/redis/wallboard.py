@@ -1,4 +1,4 @@
-"""One wallboard for several servers: it reads their events out of Redis."""
+"""Shows the calls of several servers on one wallboard, from their events in Redis."""
 
 import asyncio
 import signal
@@ -16,25 +16,25 @@ from streamer.server.redis.publisher import RedisPublisher
 from streamer.server.redis.reader import RedisReader
 from streamer.server.redis.streams import Connection
 from streamer.server.wallboard.background import web_server
-from streamer.server.wallboard.feed import Board
+from streamer.server.wallboard.feed import WallboardFeed
 from streamer.server.wallboard.reducer import SERVER_S
 from streamer.server.wallboard.routes import Wallboard
 
 
 class RedisWallboard:
-    """Shows what lies in Redis, and writes there what is acknowledged.
+    """Shows the events in Redis, and writes acknowledgements to it.
 
     Args:
         redis: The connection.
-        name: Of Redis, for people, without secrets.
+        name: Name of the Redis for people, without secrets.
         access: Who may view, and who may acknowledge.
-        lost_after_s: Without a sign of life, a server and its calls count as lost.
+        lost_after_s: Seconds without a sign of life after which a server and its calls are lost.
     """
 
     def __init__(
         self, redis: Connection, name: str, access: Access, lost_after_s: float = SERVER_S
     ) -> None:
-        self._board = Board(lost_after_s)
+        self._board = WallboardFeed(lost_after_s)
         self._publisher = RedisPublisher(redis, name)
         self._reader = RedisReader(redis, name, self._take, self._board.notice)
         self._wallboard = Wallboard(self._board, access, self._acknowledge)
@@ -50,7 +50,7 @@ class RedisWallboard:
         )
 
     async def run(self, stopped: asyncio.Event) -> int:
-        """Read and show until that is set; returns how many acknowledgements were not written."""
+        """Run until ``stopped`` is set; return how many acknowledgements were not written."""
         reading = asyncio.create_task(self._reader.run())
         writing = asyncio.create_task(self._publisher.run())
         showing = asyncio.create_task(self._board.run())
@@ -67,7 +67,7 @@ class RedisWallboard:
         self._board.take(event, at)
 
     async def _acknowledge(self, event: dict[str, str]) -> None:
-        """It is shown, here as elsewhere, when it comes back out of Redis."""
+        """Write an acknowledgement to Redis; it is shown when it is read from there."""
         self._publisher.take({**event, "at": self._board.now()})
         await self._publisher.written()
 
@@ -92,9 +92,9 @@ async def serve_wallboard(
 
     Args:
         wallboard: Not started yet.
-        listener: Bound.
+        listener: A bound socket.
         tls: The files of certificate and key; None for none.
-        listening: Told when requests are answered.
+        listening: Called when requests are answered.
 
     Returns:
         How many acknowledgements are not in Redis.

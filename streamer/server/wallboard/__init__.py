@@ -1,1 +1,1 @@
-"""The wallboard: what every call is like now, for a page that shows them all."""
+"""The wallboard shows the present state of all calls on one page."""

@@ -1,4 +1,4 @@
-"""A wallboard beside a program that does something else: a web server on a thread of its own."""
+"""Serves a wallboard from a thread of its own, beside a live session."""
 
 import asyncio
 import contextlib
@@ -13,19 +13,19 @@ from starlette.applications import Starlette
 
 from streamer.errors import OutputError
 from streamer.server.access import Access
-from streamer.server.wallboard.feed import Board
+from streamer.server.wallboard.feed import WallboardFeed
 from streamer.server.wallboard.reducer import Message
 from streamer.server.wallboard.routes import Wallboard
 
 STOP_S = 5.0
-"""How long the end waits for viewers and the thread."""
+"""Seconds that the end waits for viewers and the thread."""
 
 
 class BackgroundWallboard:
-    """Shows the events that it is given, on a thread of its own.
+    """Shows events on a wallboard, on a thread of its own.
 
     Args:
-        listener: Bound; closed at the end.
+        listener: A bound socket; closed at the end.
         access: Who may view, and who may acknowledge.
     """
 
@@ -33,7 +33,7 @@ class BackgroundWallboard:
         self._listener = listener
         self._access = access
         self._loop = asyncio.new_event_loop()
-        self._board = Board()
+        self._board = WallboardFeed()
         self._web: uvicorn.Server | None = None
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="wallboard", daemon=True)
@@ -52,12 +52,12 @@ class BackgroundWallboard:
 
     def take(self, event: Message) -> None:
         """Show an event. On any thread; never waits."""
-        # the loop is closed where nobody waited for what came last
+        # the loop may be closed before the last event comes
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._board.take, event)
 
     def stop(self) -> None:
-        """End it; viewers see that nothing more comes."""
+        """Stop the thread; viewers see the end."""
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._end)
         self._thread.join(STOP_S)
@@ -90,7 +90,7 @@ def web_server(app: Starlette, tls: tuple[str, str] | None, **more: Any) -> "Qui
     Args:
         app: Answers requests.
         tls: The files of certificate and key; None for none.
-        more: What uvicorn is told besides.
+        more: More settings of uvicorn.
     """
     config = uvicorn.Config(
         app,
@@ -107,7 +107,7 @@ def web_server(app: Starlette, tls: tuple[str, str] | None, **more: Any) -> "Qui
 
 
 class QuietUvicorn(uvicorn.Server):
-    """Leaves signals to the program: what is in progress is not to be cut by the first one."""
+    """Leaves signals to the program, so that the first one does not cut calls in progress."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""What a wallboard is told: the events of calls as JSON objects, and those of a live session."""
+"""Converts events of calls, and of a live session, to the JSON objects of the wallboard."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -10,13 +10,13 @@ from streamer.sinks.row import Session
 from streamer.types import SAMPLE_RATE
 
 Shown: TypeAlias = dict[str, Any]
-"""An event as others see it: a JSON object."""
+"""An event as viewers see it: a JSON object."""
 
 _TIMES = ("start_s", "end_s", "at_s")
 
 
 def shown_values(event: Event, session: Session | None) -> Shown | None:
-    """An event as a JSON object; None for one that nobody outside is shown."""
+    """Convert an event to a JSON object; None for one that viewers do not see."""
     if isinstance(event, UtteranceStarted):
         return {
             "event": "speech",
@@ -28,11 +28,11 @@ def shown_values(event: Event, session: Session | None) -> Shown | None:
 
 
 class SessionEvents:
-    """Tells a wallboard of a live session, whose calls follow each other in one stream.
+    """Passes the events of a live session, with its successive calls, to a wallboard.
 
     Args:
-        take: The wallboard's.
-        channels: Those that are analysed.
+        take: Takes an event for the wallboard.
+        channels: The channels that are analysed.
     """
 
     def __init__(self, take: Callable[[Message], None], channels: tuple[str, ...]) -> None:
@@ -64,7 +64,7 @@ class SessionEvents:
                     self._take({**values, **moved, "call": self._call, "at": at})
 
     def end(self, at_s: float) -> None:
-        """The call is over, so many seconds into the stream."""
+        """End the call at a time of the stream, in seconds."""
         if self._call:
             self._take({"event": "call_ended", "call": self._call, "at": self._epoch + at_s})
 

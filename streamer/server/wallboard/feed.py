@@ -1,7 +1,7 @@
-"""What the page is sent: a snapshot, then what changes, a line of JSON each. On the loop.
+"""Sends the page a snapshot, then the changes, a line of JSON each. On the loop.
 
-Changes are gathered for `TICK_S` and written once for all viewers. A viewer who does not keep up
-is sent a snapshot instead of what was missed, so that nobody's memory grows.
+Changes are collected for `TICK_S` and written once for all viewers. A viewer who does not keep up
+gets a new snapshot instead of the missed changes, so that memory does not grow.
 """
 
 import asyncio
@@ -13,32 +13,32 @@ from dataclasses import asdict, fields
 from typing import Any, Final
 
 from streamer.server.wallboard.reducer import SERVER_S, Message, expire, reduce
-from streamer.server.wallboard.state import BoardCall, BoardState
+from streamer.server.wallboard.state import WallboardCall, WallboardState
 
 logger = logging.getLogger(__name__)
 
 TICK_S: Final = 0.05
-"""How long changes are gathered."""
+"""Seconds for which changes are collected."""
 
 ALIVE_S: Final = 2.0
-"""How often a viewer hears of a board on which nothing happens."""
+"""Seconds between two signs of life for a viewer when nothing changes."""
 
 EXPIRE_S: Final = 1.0
-"""How often it is looked what has ended long enough ago."""
+"""Seconds between two removals of ended calls."""
 
 MAX_LINES: Final = 100
-"""Lines that wait for a viewer: 5 s of a busy board; then a snapshot takes their place."""
+"""Most lines that wait for a viewer, 5 s of a busy wallboard; then a snapshot replaces them."""
 
-_SHOWN: Final = tuple(each.name for each in fields(BoardCall) if each.name != "utterances")
-"""What a tile needs of a call."""
+_SHOWN: Final = tuple(each.name for each in fields(WallboardCall) if each.name != "utterances")
+"""The fields of a call that a tile needs."""
 
 
-class Board:
+class WallboardFeed:
     """Keeps the state of all calls and shows viewers what changes. On the loop.
 
     Args:
-        server_s: After so long without a sign of life, a server counts as lost.
-        clock: Tells the time, in seconds since 1970.
+        server_s: Seconds without a sign of life after which a server counts as lost.
+        clock: Returns the time, in seconds since 1970.
     """
 
     def __init__(
@@ -46,35 +46,35 @@ class Board:
     ) -> None:
         self._server_s = server_s
         self._clock = clock
-        self._shown = BoardState()  # what viewers know
+        self._shown = WallboardState()  # what viewers know
         self._viewers: set[asyncio.Queue[bytes]] = set()
         self._behind: set[asyncio.Queue[bytes]] = set()
         self._changed = asyncio.Event()
         self._closed = False
         self._notice = ""
-        self.state = BoardState()
-        """What is known now."""
+        self.state = WallboardState()
+        """The present state."""
 
     @property
     def viewers(self) -> int:
-        """How many watch."""
+        """How many viewers there are."""
         return len(self._viewers)
 
     def now(self) -> float:
-        """Its time, in seconds since 1970."""
+        """The time by its clock, in seconds since 1970."""
         return self._clock()
 
     def take(self, event: Message, at: float | None = None) -> None:
         """Take an event in; viewers see it at the next tick.
 
         Args:
-            event: What happened.
-            at: When it did, in seconds since 1970; None for now.
+            event: The event.
+            at: When it happened, in seconds since 1970; None for now.
         """
         self._become(reduce(self.state, event, self._clock() if at is None else at))
 
     def notice(self, text: str) -> None:
-        """Have the page say that something is amiss; empty where nothing is."""
+        """Show a problem on the page; an empty text removes it."""
         if text != self._notice:
             self._notice = text
             for viewer in self._viewers:
@@ -88,7 +88,7 @@ class Board:
             self._offer(viewer, b"")
 
     async def run(self) -> None:
-        """Show viewers what changes, until the board is closed."""
+        """Send changes to viewers, until `close`."""
         loop = asyncio.get_running_loop()
         expires_at = loop.time() + EXPIRE_S
         while not self._closed:
@@ -106,7 +106,7 @@ class Board:
                 await asyncio.sleep(TICK_S)
 
     async def lines(self) -> AsyncIterator[bytes]:
-        """What a viewer is sent, until the board is closed."""
+        """The lines for a viewer, until `close`."""
         viewer: asyncio.Queue[bytes] = asyncio.Queue()
         self._viewers.add(viewer)
         try:
@@ -127,11 +127,11 @@ class Board:
             self._behind.discard(viewer)
 
     def call(self, call_id: str) -> dict[str, Any] | None:
-        """A call with all that is known of it; None where there is none."""
+        """A call with all its fields; None for an unknown one."""
         found = self.state.calls.get(call_id)
         return None if found is None else asdict(found)
 
-    def _become(self, state: BoardState) -> None:
+    def _become(self, state: WallboardState) -> None:
         if state is not self.state:
             self.state = state
             self._changed.set()
@@ -176,9 +176,9 @@ class Board:
 
 
 def _changes(
-    before: Mapping[str, BoardCall], now: Mapping[str, BoardCall]
+    before: Mapping[str, WallboardCall], now: Mapping[str, WallboardCall]
 ) -> dict[str, dict[str, Any]]:
-    """Of each call that changed, the fields that did."""
+    """The fields that changed, by call."""
     changes = {}
     for call_id, call in now.items():
         known = before.get(call_id)
@@ -194,7 +194,7 @@ def _changes(
     return changes
 
 
-def _fields(call: BoardCall, names: tuple[str, ...] | list[str]) -> dict[str, Any]:
+def _fields(call: WallboardCall, names: tuple[str, ...] | list[str]) -> dict[str, Any]:
     whole = {name: getattr(call, name) for name in names}
     for name in ("channels", "alerts"):
         if name in whole:

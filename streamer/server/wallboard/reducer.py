@@ -1,9 +1,8 @@
-"""What becomes of the wallboard's state by an event: pure functions.
+"""The reducer changes the state of the wallboard by events: pure functions.
 
-Events are the objects that `streamer serve` shows its viewers, each with ``event``, ``call``,
-``server`` and ``at`` (seconds since 1970). An event of a call that is not known begins it, so that
-a wallboard may join in the middle; an event that is not known, or lacks what it needs, changes
-nothing.
+Events are the objects that `streamer serve` sends to viewers, each with ``event``, ``call``,
+``server`` and ``at`` (seconds since 1970). An event of an unknown call begins it, so that a
+wallboard may start in the middle; an unknown or incomplete event changes nothing.
 """
 
 import math
@@ -12,53 +11,53 @@ from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 from streamer.server.wallboard.state import (
-    BoardAlert,
-    BoardCall,
-    BoardServer,
-    BoardState,
     Channel,
     Heard,
     Spoken,
     Status,
+    WallboardAlert,
+    WallboardCall,
+    WallboardServer,
+    WallboardState,
 )
 from streamer.types import NO_SPEECH
 
 Message: TypeAlias = Mapping[str, Any]
-"""An event as it travels: a JSON object."""
+"""An event as a JSON object."""
 
 MOODS: Final = 40
-"""Running moods of a channel that are kept for its curve."""
+"""Most running moods of a channel that are kept for its curve."""
 
 MAX_UTTERANCES: Final = 500
-"""Utterances of a call that are kept for its timeline; the oldest go."""
+"""Most utterances of a call that are kept for its timeline; of more, the oldest are dropped."""
 
 MAX_ALERTS: Final = 50
-"""Of a call; the oldest go."""
+"""Most alerts of a call; of more, the oldest are dropped."""
 
 MAX_CHANNELS: Final = 8
 
 MAX_CALLS: Final = 2_000
-"""Calls that are kept; the oldest that has ended goes first."""
+"""Most calls that are kept; of more, the oldest that has ended is dropped first."""
 
 ENDED_S: Final = 60.0
-"""How long a call that has ended stays."""
+"""Seconds for which an ended call stays on the page."""
 
 LOST_S: Final = 300.0
-"""How long a call stays whose server was lost."""
+"""Seconds for which a call stays whose server was lost."""
 
 UNSEEN_S: Final = 3_600.0
-"""How long either stays while an alert of it is not acknowledged."""
+"""Seconds for which either stays while one of its alerts is not acknowledged."""
 
 SERVER_S: Final = 10.0
-"""After so long without a sign of life, a server counts as lost, with its calls, unless told."""
+"""Seconds without a sign of life after which a server and its calls count as lost (default)."""
 
 
-def reduce(state: BoardState, event: Message, now: float) -> BoardState:
-    """The state after an event.
+def reduce(state: WallboardState, event: Message, now: float) -> WallboardState:
+    """Return the state after an event.
 
     Args:
         state: The state before it.
-        event: What happened.
+        event: The event.
         now: The wallboard's time, in seconds since 1970.
     """
     server = _text(event, "server")
@@ -78,7 +77,7 @@ def reduce(state: BoardState, event: Message, now: float) -> BoardState:
     if begins:
         began = _number(event, "at", now)
         # a peer that has connected again: what nobody has acknowledged must not be forgotten
-        known = BoardCall(call_id, server, began, alerts=known.alerts if known else ())
+        known = WallboardCall(call_id, server, began, alerts=known.alerts if known else ())
     if known is None:
         return state
     changed = step(known, event)
@@ -91,13 +90,13 @@ def reduce(state: BoardState, event: Message, now: float) -> BoardState:
     return replace(state, calls=calls)
 
 
-def expire(state: BoardState, now: float, server_s: float = SERVER_S) -> BoardState:
-    """The state when time has passed: calls that ended go, servers that are silent are lost.
+def expire(state: WallboardState, now: float, server_s: float = SERVER_S) -> WallboardState:
+    """Return the state at a later time: ended calls are removed, silent servers are lost.
 
     Args:
         state: The state before it.
         now: The wallboard's time, in seconds since 1970.
-        server_s: After so long without a sign of life, a server counts as lost.
+        server_s: Seconds without a sign of life after which a server counts as lost.
     """
     lost = {
         name: replace(each, status="lost")
@@ -109,10 +108,10 @@ def expire(state: BoardState, now: float, server_s: float = SERVER_S) -> BoardSt
         for name, each in state.servers.items()
         if each.status != "up" and now - each.seen > UNSEEN_S
     ]
-    calls: dict[str, BoardCall] = {}
+    calls: dict[str, WallboardCall] = {}
     changed = bool(lost or gone)
     for call in state.calls.values():
-        kept: BoardCall | None = call
+        kept: WallboardCall | None = call
         if call.status == "live" and call.server in lost:
             kept = _closed(call, "lost", lost[call.server].seen)
         elif call.ended is not None and now - call.ended > _stays_s(call):
@@ -123,21 +122,21 @@ def expire(state: BoardState, now: float, server_s: float = SERVER_S) -> BoardSt
     if not changed:
         return state
     servers = {**state.servers, **lost}
-    return BoardState(calls, {name: each for name, each in servers.items() if name not in gone})
+    return WallboardState(calls, {name: each for name, each in servers.items() if name not in gone})
 
 
-def _stays_s(call: BoardCall) -> float:
+def _stays_s(call: WallboardCall) -> float:
     if call.unseen:
         return UNSEEN_S
     return LOST_S if call.status == "lost" else ENDED_S
 
 
-def _seen(state: BoardState, name: str, event: Message, now: float) -> BoardState:
-    """A sign of life of a server, or of its end. One that was lost has its calls back."""
+def _seen(state: WallboardState, name: str, event: Message, now: float) -> WallboardState:
+    """Note a sign of life of a server, or its end. A lost server gets its calls back."""
     known = state.servers.get(name)
     ended = event.get("event") == "server_ended"
     if known is not None and known.status == "up" and now - known.seen < 1 and not ended:
-        return state  # not each event is worth a new state
+        return state  # a new state for each event would cost too much
     calls = state.calls
     if known is not None and known.status == "lost" and not ended:
         calls = {
@@ -146,11 +145,11 @@ def _seen(state: BoardState, name: str, event: Message, now: float) -> BoardStat
             else call
             for call in calls.values()
         }
-    server = BoardServer(name, now, "ended" if ended else "up")
-    return BoardState(calls, {**state.servers, name: server})
+    server = WallboardServer(name, now, "ended" if ended else "up")
+    return WallboardState(calls, {**state.servers, name: server})
 
 
-def _closed(call: BoardCall, status: Status, at: float) -> BoardCall:
+def _closed(call: WallboardCall, status: Status, at: float) -> WallboardCall:
     channels = tuple(replace(c, speaking_from=None, partial=False) for c in call.channels)
     return replace(call, status=status, ended=at, channels=channels)
 
@@ -158,7 +157,7 @@ def _closed(call: BoardCall, status: Status, at: float) -> BoardCall:
 # --- a step for each kind of event --------------------------------------------------------------
 
 
-def _begun(call: BoardCall, event: Message) -> BoardCall:
+def _begun(call: WallboardCall, event: Message) -> WallboardCall:
     names = event.get("channels")
     for name in names if isinstance(names, list) else []:
         if isinstance(name, str):
@@ -166,7 +165,7 @@ def _begun(call: BoardCall, event: Message) -> BoardCall:
     return call
 
 
-def _speech(call: BoardCall, event: Message) -> BoardCall:
+def _speech(call: WallboardCall, event: Message) -> WallboardCall:
     start = _number(event, "start_s", 0.0)
 
     def change(channel: Channel) -> Channel:
@@ -175,7 +174,7 @@ def _speech(call: BoardCall, event: Message) -> BoardCall:
     return _changed(call, event, change)
 
 
-def _partial(call: BoardCall, event: Message) -> BoardCall:
+def _partial(call: WallboardCall, event: Message) -> WallboardCall:
     heard = _heard(event)
     if heard is None or heard.emotion == NO_SPEECH:
         return call
@@ -190,7 +189,7 @@ def _partial(call: BoardCall, event: Message) -> BoardCall:
     return _changed(call, event, change)
 
 
-def _utterance(call: BoardCall, event: Message) -> BoardCall:
+def _utterance(call: WallboardCall, event: Message) -> WallboardCall:
     start, end = _number(event, "start_s", 0.0), _number(event, "end_s", 0.0)
     heard = _heard(event) or Heard("", 0.0, uncertain=True, mood=None)
     silent = heard.emotion == NO_SPEECH
@@ -230,7 +229,7 @@ def _utterance(call: BoardCall, event: Message) -> BoardCall:
     )
 
 
-def _mood(call: BoardCall, event: Message) -> BoardCall:
+def _mood(call: WallboardCall, event: Message) -> WallboardCall:
     mood, trend = _number(event, "mood", 0.0), _number(event, "trend", 0.0)
     call, index = _with_channel(call, _text(event, "channel"))
     if index is None:
@@ -241,9 +240,9 @@ def _mood(call: BoardCall, event: Message) -> BoardCall:
     return _changed(call, event, lambda channel: replace(channel, mood=mood, trend=trend))
 
 
-def _alert(call: BoardCall, event: Message) -> BoardCall:
+def _alert(call: WallboardCall, event: Message) -> WallboardCall:
     channel, rule = _text(event, "channel"), _text(event, "rule")
-    alert = BoardAlert(
+    alert = WallboardAlert(
         id=f"{channel}/{event.get('utterance')}/{rule}",
         rule=rule,
         reason=_text(event, "reason"),
@@ -256,7 +255,7 @@ def _alert(call: BoardCall, event: Message) -> BoardCall:
     return replace(call, alerts=(*call.alerts, alert)[-MAX_ALERTS:])
 
 
-def _acknowledged(call: BoardCall, event: Message) -> BoardCall:
+def _acknowledged(call: WallboardCall, event: Message) -> WallboardCall:
     wanted, at = _text(event, "alert"), _number(event, "at", 0.0)
     alerts = tuple(
         replace(alert, by=_text(event, "by"), acknowledged_at=at)
@@ -267,11 +266,11 @@ def _acknowledged(call: BoardCall, event: Message) -> BoardCall:
     return call if alerts == call.alerts else replace(call, alerts=alerts)
 
 
-def _ended(call: BoardCall, event: Message) -> BoardCall:
+def _ended(call: WallboardCall, event: Message) -> WallboardCall:
     return _closed(call, "ended", _number(event, "at", call.began))
 
 
-_STEPS: dict[str, Callable[[BoardCall, Message], BoardCall]] = {
+_STEPS: dict[str, Callable[[WallboardCall, Message], WallboardCall]] = {
     "call_begun": _begun,
     "speech": _speech,
     "rolling": _partial,
@@ -282,13 +281,13 @@ _STEPS: dict[str, Callable[[BoardCall, Message], BoardCall]] = {
     "call_ended": _ended,
 }
 _ENDS = ("call_ended", "acknowledged")
-"""These begin no call that is not known."""
+"""Events that do not begin an unknown call."""
 
 
 # --- parts --------------------------------------------------------------------------------------
 
 
-def _with_channel(call: BoardCall, name: str) -> tuple[BoardCall, int | None]:
+def _with_channel(call: WallboardCall, name: str) -> tuple[WallboardCall, int | None]:
     """The call with a channel of that name, and where it is; None where there are too many."""
     for index, channel in enumerate(call.channels):
         if channel.name == name:
@@ -299,7 +298,9 @@ def _with_channel(call: BoardCall, name: str) -> tuple[BoardCall, int | None]:
     return made, len(made.channels) - 1
 
 
-def _changed(call: BoardCall, event: Message, change: Callable[[Channel], Channel]) -> BoardCall:
+def _changed(
+    call: WallboardCall, event: Message, change: Callable[[Channel], Channel]
+) -> WallboardCall:
     """The call with the event's channel changed."""
     call, index = _with_channel(call, _text(event, "channel"))
     if index is None:

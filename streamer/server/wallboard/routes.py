@@ -1,4 +1,4 @@
-"""The addresses of the wallboard: its page, what the page is sent, and what it may do."""
+"""Serves the page of the wallboard, its feed, and acknowledgements."""
 
 import json
 import re
@@ -12,15 +12,15 @@ from starlette.routing import Route
 
 from streamer.errors import OutputError
 from streamer.server.access import Access, Role
-from streamer.server.wallboard.feed import Board
+from streamer.server.wallboard.feed import WallboardFeed
 
 MAX_VIEWERS: Final = 50
 
 MAX_BODY: Final = 4_096
-"""Bytes of what the page sends."""
+"""Most bytes of a request of the page."""
 
 MAX_NAME: Final = 40
-"""Letters of the name of whoever acknowledges an alert."""
+"""Most letters of the name of a person who acknowledges an alert."""
 
 ASSETS: Final = {
     "board.css": "text/css",
@@ -42,25 +42,28 @@ HEADERS: Final = {
     "cross-origin-opener-policy": "same-origin",
     "cache-control": "no-cache",
 }
-"""Of the page and its parts: nothing of elsewhere is loaded, and nothing written in it is run."""
+"""Headers of the page: it loads nothing from elsewhere, and runs no inline script."""
 
 
 class Wallboard:
-    """Serves the page and what it asks for.
+    """Serves the page and its requests.
 
     Args:
-        board: What is shown.
+        board: The state of the calls, and their changes.
         access: Who may view, and who may acknowledge.
-        tell: Has an acknowledgement known by everybody; returns when it cannot be lost any more.
-            Raises OutputError where it could not be passed on.
+        publish: Publishes an acknowledgement; returns when it cannot be lost any more. Raises
+            OutputError if it could not be published.
     """
 
     def __init__(
-        self, board: Board, access: Access, tell: Callable[[dict[str, str]], Awaitable[None]]
+        self,
+        board: WallboardFeed,
+        access: Access,
+        publish: Callable[[dict[str, str]], Awaitable[None]],
     ) -> None:
         self._board = board
         self._access = access
-        self._tell = tell
+        self._publish = publish
 
     def routes(self) -> list[Route]:
         """Its addresses."""
@@ -82,7 +85,7 @@ class Wallboard:
         return self._file(request, name, ASSETS[name])
 
     def _file(self, request: Request, name: str, kind: str) -> Response:
-        """A part of the page. It holds nothing secret: a token is asked for by the page."""
+        """Send a file of the page. It holds no secret: the page asks for the token."""
         if (refusal := self._access.host_refusal(request.headers)) is not None:
             return PlainTextResponse(refusal, 403)
         text = files("streamer.server.wallboard").joinpath("assets", name).read_bytes()
@@ -126,7 +129,7 @@ class Wallboard:
             return PlainTextResponse("there is no such alert", 404)
         if alert.by is None:
             try:
-                await self._tell(
+                await self._publish(
                     {"event": "acknowledged", "call": call_id, "alert": alert_id, "by": by}
                 )
             except OutputError as error:
@@ -135,7 +138,11 @@ class Wallboard:
 
 
 async def _body(request: Request) -> bytes:
-    """What was sent. Raises ValueError where it is too long."""
+    """Read the body of a request.
+
+    Raises:
+        ValueError: It is too long.
+    """
     body = b""
     async for piece in request.stream():
         body += piece
@@ -145,7 +152,11 @@ async def _body(request: Request) -> bytes:
 
 
 def _asked(body: bytes) -> tuple[str, str, str]:
-    """Call, alert and name of who acknowledges it. Raises ValueError where these are not there."""
+    """Read call, alert and the name of the person who acknowledges it.
+
+    Raises:
+        ValueError: One of them is missing or not valid.
+    """
     try:
         asked = json.loads(body)
     except RecursionError as error:

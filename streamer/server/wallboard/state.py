@@ -1,21 +1,21 @@
-"""What the wallboard knows of calls and servers. Immutable: the same object has not changed."""
+"""The state of the wallboard: calls and servers, immutable."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 Status: TypeAlias = Literal["live", "ended", "lost"]
-"""Of a call: in progress; ended; its server was lost while it was in progress."""
+"""The status of a call: in progress; ended; lost with its server while it was in progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What was heard in a piece of speech.
+    """The prediction for a piece of speech.
 
     Attributes:
         emotion: The likeliest, certain or not; empty without a prediction.
-        confidence: How likely, from 0 to 1.
-        uncertain: Whether that is too little to name it.
+        confidence: Its probability, from 0 to 1.
+        uncertain: Whether that is too low to rely on.
         mood: From -1 to 1; None where there is none.
     """
 
@@ -30,15 +30,15 @@ class Channel:
     """One side of a call. Times in seconds from the call's start.
 
     Attributes:
-        name: As the peer calls it.
+        name: Its name.
         speaking_from: Where the open utterance begins; None while nobody speaks.
-        heard: In the open utterance so far, or else in the last one; None before the first.
-        partial: Whether ``heard`` is of an utterance that is still open.
+        heard: The prediction for the open utterance so far, or the last one; None at first.
+        partial: Whether ``heard`` is a partial result.
         mood: The running mood; None before the first utterance.
-        trend: How far it is above what was heard for longer; below 0 it gets worse.
-        speech_s: Speaking time.
-        utterances: How many.
-        number: Of the last utterance that has ended; what comes of it later is too late.
+        trend: This mood less that of a longer time; below 0, the mood gets worse.
+        speech_s: Speaking time, in seconds.
+        utterances: How many have ended.
+        number: Number of the last one that has ended; later events of it are ignored.
         until: Where the last speech ended.
     """
 
@@ -55,12 +55,12 @@ class Channel:
 
 
 @dataclass(frozen=True, slots=True)
-class BoardAlert:
-    """An alert of a call, and who has taken notice of it.
+class WallboardAlert:
+    """An alert of a call, and who has acknowledged it.
 
     Attributes:
         id: Unique within the call.
-        by: Who acknowledged it; None while nobody has. May be empty: somebody without a name.
+        by: Who acknowledged it, perhaps without a name (empty); None while nobody has.
     """
 
     id: str
@@ -86,19 +86,19 @@ class Spoken:
 
 
 @dataclass(frozen=True, slots=True)
-class BoardCall:
+class WallboardCall:
     """A call on the wallboard.
 
     Attributes:
-        id: The call's.
-        server: Which server has it.
-        began: Seconds since 1970.
+        id: Its id.
+        server: The name of its server.
+        began: When it began, in seconds since 1970.
         channels: Its sides, in their order.
         moods: The last running moods of each channel, the oldest first.
-        alerts: The oldest first.
+        alerts: Its alerts, the oldest first.
         overlap_s: How long both sides spoke at once.
-        status: How it stands.
-        ended: When that came about, in seconds since 1970; None while it is in progress.
+        status: Its status.
+        ended: When it ended or was lost, in seconds since 1970; None while it is in progress.
         utterances: The last ones of all channels, the oldest first.
     """
 
@@ -107,7 +107,7 @@ class BoardCall:
     began: float
     channels: tuple[Channel, ...] = ()
     moods: tuple[tuple[float, ...], ...] = ()
-    alerts: tuple[BoardAlert, ...] = ()
+    alerts: tuple[WallboardAlert, ...] = ()
     overlap_s: float = 0.0
     status: Status = "live"
     ended: float | None = None
@@ -115,13 +115,13 @@ class BoardCall:
 
     @property
     def unseen(self) -> bool:
-        """Whether an alert waits for somebody."""
+        """Whether an alert is not acknowledged."""
         return any(alert.by is None for alert in self.alerts)
 
 
 @dataclass(frozen=True, slots=True)
-class BoardServer:
-    """A server that feeds the wallboard; ``seen`` is the wallboard's own time of its last sign."""
+class WallboardServer:
+    """A server of calls; ``seen`` is when its last event came, by the clock of the wallboard."""
 
     name: str
     seen: float
@@ -129,8 +129,8 @@ class BoardServer:
 
 
 @dataclass(frozen=True, slots=True)
-class BoardState:
-    """All that the wallboard shows."""
+class WallboardState:
+    """Everything that the wallboard shows."""
 
-    calls: Mapping[str, BoardCall] = field(default_factory=dict)
-    servers: Mapping[str, BoardServer] = field(default_factory=dict)
+    calls: Mapping[str, WallboardCall] = field(default_factory=dict)
+    servers: Mapping[str, WallboardServer] = field(default_factory=dict)
