@@ -1,1 +1,1 @@
-"""Many recordings at once."""
+"""This package analyses many recordings at once, each exactly once."""

@@ -1,7 +1,8 @@
-"""Which recordings are done: a small database beside the file that their rows are in.
+"""The ledger is a small database of finished recordings, beside the CSV with their rows.
 
-The file of rows is the truth. The ledger remembers what it cannot tell (which recordings hold no
-speech or could not be read, where the rows of the last finished one end), and spares reading it.
+Where both differ, the CSV counts. The ledger adds what the CSV does not hold: which recordings have
+no speech or could not be read, and where the rows of the last finished one end. With it, a run need
+not read the CSV.
 """
 
 import re
@@ -16,16 +17,16 @@ from typing import IO
 from streamer.errors import OutputError
 
 SUFFIX = ".ledger"
-"""Stands behind the name of the file that it belongs to."""
+"""Suffix after the whole name of the CSV."""
 
 TAIL_BYTES = 4096
-"""So much before the end of the last finished recording is compared with what was there."""
+"""Bytes before the end of the last finished recording that are compared with the CSV."""
 
 _SESSION = re.compile(r"rec-([0-9a-f]{16})(?:-(\d+))?")
 
 
 class Status(StrEnum):
-    """What became of a recording."""
+    """The result of a recording."""
 
     DONE = "done"
     BROKEN = "broken"  # it breaks off, or nothing more can be read: what came before has its rows
@@ -39,10 +40,10 @@ class Entry:
     Attributes:
         identity: From `Found.identity`.
         again: The number of the ``--again`` that analysed it, from 1; 0 for none.
-        source: What rows call it.
-        status: What became of it.
+        source: Its name in the rows.
+        status: The result.
         rows: How many rows it has.
-        settings: What tells the settings from others; empty where they are not known.
+        settings: A digest of the settings; empty where they are not known.
         error: Why it is not done; empty otherwise.
     """
 
@@ -74,7 +75,7 @@ class Position:
 
     @classmethod
     def of(cls, file: IO[bytes], end: int | None = None) -> "Position":
-        """What stands before a place in a file; None for its end. Less, where it is shorter."""
+        """Read the bytes before a position in a file; None for its end."""
         end = file.seek(0, 2) if end is None else min(end, file.seek(0, 2))
         file.seek(max(0, end - TAIL_BYTES))
         return cls(end, file.read(end - file.tell()))
@@ -95,7 +96,7 @@ class Ledger:
     """The ledger of one file; no other process may use it meanwhile.
 
     Args:
-        path: Where it lies; None keeps it in a temporary file that goes with the run.
+        path: Its path; None for a temporary file that is deleted after the run.
 
     Raises:
         OutputError: It cannot be written, another process uses it, or it is damaged.
@@ -105,7 +106,7 @@ class Ledger:
         self.path = path
         with self._explained():
             if path is not None:
-                path.touch(mode=0o600)  # names of recordings are nobody else's business
+                path.touch(mode=0o600)  # names of recordings may be personal data
             self._db = sqlite3.connect(path or "", timeout=0, isolation_level=None)
             try:
                 self._set_up()
@@ -119,11 +120,11 @@ class Ledger:
         return self._value("end") is None
 
     def find(self, identity: str, again: int = 0) -> Entry | None:
-        """What is known of a recording.
+        """Find the entry of a recording; None without one.
 
         Args:
             identity: From `Found.identity`.
-            again: Only what this ``--again`` or a later one did counts.
+            again: Ignore results of earlier runs with ``--again``.
         """
         with self._explained():
             row = self._db.execute(
@@ -134,13 +135,13 @@ class Ledger:
         return None if row is None else _entry(row)
 
     def failed(self) -> Iterator[Entry]:
-        """Those that are not done."""
+        """Entries of recordings that are not done."""
         with self._explained():
             for row in self._db.execute("SELECT * FROM recording WHERE status != 'done'"):
                 yield _entry(row)
 
     def position(self) -> Position | None:
-        """Where the rows of those that are done end; None before there was one."""
+        """Where the rows of finished recordings end; None before the first."""
         end, tail = self._value("end"), self._value("tail")
         return Position(end, tail) if isinstance(end, int) and isinstance(tail, bytes) else None
 
@@ -163,14 +164,14 @@ class Ledger:
                 self._set("tail", position.tail)
 
     def keep_only(self, sessions: Iterable[str], position: Position) -> int:
-        """Forget recordings with rows that are not in the file, and take in those that are.
+        """Delete recordings whose rows are not in the file, and add those that are.
 
         Args:
             sessions: Those in the file.
             position: Its end.
 
         Returns:
-            How many were forgotten.
+            How many were deleted.
         """
         with self._transaction():
             self._db.execute(
@@ -195,23 +196,23 @@ class Ledger:
 
     @property
     def next_again(self) -> int:
-        """The number of the ``--again`` that begins now, or goes on."""
+        """The number of the ``--again`` that begins now or continues."""
         number = int(self._value("again") or 0)
         return number if self._value("again_open") else number + 1
 
     def begin_again(self, number: int) -> None:
-        """Begin to do everything anew, or go on with it."""
+        """Begin to analyse everything again, or continue with it."""
         with self._transaction():
             self._set("again", number)
             self._set("again_open", 1)
 
     def end_again(self) -> None:
-        """All was done anew."""
+        """End an ``--again``: everything was analysed."""
         with self._transaction():
             self._set("again_open", 0)
 
     def close(self) -> None:
-        """Let others use it."""
+        """Close it, so that other processes can use it."""
         self._db.close()
 
     def _set_up(self) -> None:

@@ -21,16 +21,16 @@ from streamer.segmentation.vad import fallback_reason
 from streamer.sinks.csv_format import EXCEL, STANDARD
 
 COMMIT_S = 1.0
-"""How often what was finished is synced, remembered and told of."""
+"""Seconds between two times that finished recordings are synced, noted and reported."""
 
 MAX_PENDING = 500
-"""Recordings that are finished and not told of."""
+"""Most finished recordings that are not reported yet."""
 
 PROCESS_BYTES = 16_000_000
-"""A process of its own is worth it for so many bytes of recordings: it takes seconds to begin."""
+"""Least bytes of recordings per process: starting one takes seconds."""
 
 MAX_REASONS = 1000
-"""Different reasons for failures that are counted."""
+"""Most different reasons for failures that are counted one by one."""
 
 Engine: TypeAlias = Callable[[Analysis, Iterator[Task]], Generator[Analysed]]
 """Analyses recordings, each once, in any order."""
@@ -38,17 +38,17 @@ Engine: TypeAlias = Callable[[Analysis, Iterator[Task]], Generator[Analysed]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What is to be done.
+    """What to analyse, how, and where to write the results.
 
     Attributes:
         paths: Recordings, and folders of them; URLs, too.
         analysis: How they are analysed.
-        csv: Rows are appended here; None for nowhere.
-        summary: What each channel of each recording comes to is appended here; None for nowhere.
-        excel: Write CSVs that Excel opens right where the decimal sign is a comma.
+        csv: The CSV that rows are appended to; None for none.
+        summary: The CSV that a row per channel of each recording is appended to; None for none.
+        excel: Write CSVs for an Excel whose decimal sign is a comma.
         tables: Parts that are made when all recordings are done; ``csv`` and ``summary`` are what
             they are made of.
-        shard: Only recordings of this part.
+        shard: The part of the recordings to analyse.
         jobs: How many processes; None for as many as there are cores and work for.
         engine: Analyses them instead of processes of this machine.
         again: Analyse also what is done.
@@ -77,7 +77,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What there is to do.
+    """The size of a run, known before it begins.
 
     Attributes:
         found: Recordings that are there.
@@ -96,7 +96,7 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """So many bytes and seconds more of recordings were read."""
+    """How many more bytes and seconds of recordings were read."""
 
     size: float
     seconds: float
@@ -104,24 +104,24 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Unwritten:
-    """Rows that are in no file, as lines of CSV below a header, after a line that says why."""
+    """Rows that are in no file, as lines of CSV: a line with the reason, a header, rows."""
 
     lines: list[str]
 
 
 Report: TypeAlias = Said | Planned | Progress | Analysed | Unwritten
-"""What happens on the way; a recording is told of when its rows are on disk."""
+"""What a run reports; a recording is reported when its rows are on disk."""
 
 
 @dataclass(slots=True)
 class Result:
-    """What became of a request.
+    """The result of a run.
 
     Attributes:
         planned: What there was to do.
         done: Recordings that were read to their end.
         failures: How many could not be, now or before, by reason.
-        examples: One of them for each reason.
+        examples: A recording for each reason.
         seconds: How much was read, in seconds of audio.
         lost_rows: True where rows are in no file.
     """
@@ -145,8 +145,8 @@ def run(request: Request, report: Callable[[Report], None]) -> Result:
     """Analyse recordings and write their rows.
 
     Args:
-        request: What is to be done.
-        report: Told what happens on the way.
+        request: What to analyse, how, and where to write the results.
+        report: Called with each report.
 
     Raises:
         ConfigError: An alert waits for an emotion that the model does not know.
@@ -312,7 +312,7 @@ class _Run:
 
 
 def _settings(analysis: Analysis) -> str:
-    """What tells settings that matter from others."""
+    """A digest of the settings that change results."""
     config = analysis.config
     audio = config.audio
     sections = (

@@ -1,4 +1,4 @@
-"""Rows of recordings in a CSV, with a ledger that says which are in it."""
+"""Writes the rows of recordings to a CSV, with a ledger of the recordings that are in it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -18,7 +18,7 @@ from streamer.sinks.summary import summary_columns
 from streamer.types import Utterance
 
 MAX_WAITING = 50_000
-"""Rows that may wait for a disk that is full before the run ends."""
+"""Most rows that wait for a full disk; with more, the run ends."""
 
 OpenLog = Callable[[], RetryingLog]
 Rows = Callable[[Analysed], Iterable[Mapping[str, Value]]]
@@ -27,15 +27,16 @@ Rows = Callable[[Analysed], Iterable[Mapping[str, Value]]]
 class Output:
     """A CSV that gets the rows of each recording once, together.
 
-    Rows are written and synced first, many recordings at a time, then these are remembered: a run
-    that is killed in between finds rows of recordings that are not remembered, and takes them off.
+    Rows are written and synced first, many recordings at a time; then the ledger notes them. If a
+    run is killed in between, the next one finds rows that the ledger does not know, and removes
+    them.
 
     Args:
         path: Appended to.
         open_log: Opens it; the session is its first column.
         rows: Makes the rows of a recording.
-        settings: What tells the settings from others.
-        say: Told what becomes of the file, in lines for people.
+        settings: A digest of the settings.
+        say: Called with messages about the file, for people.
 
     Raises:
         OutputError: It cannot be written, holds other columns, or another run works with it.
@@ -73,9 +74,9 @@ class Output:
         self._pending.append(entry)
 
     def commit(self) -> None:
-        """Write and sync the rows of all that was taken, then remember it.
+        """Write and sync the rows of all recordings taken, then note them in the ledger.
 
-        What cannot be written now is, with the next call; it is not remembered before.
+        Rows that cannot be written now are written by a later call, and noted after that.
 
         Raises:
             OutputError: Too much of it cannot be written.
@@ -106,7 +107,7 @@ class Output:
         """Write what waits and close both files.
 
         Returns:
-            What could not be written, as lines of CSV below a header, after a line that says why.
+            Rows that could not be written, as lines of CSV: a line with the reason, a header, rows.
         """
         try:
             self.commit()
@@ -118,7 +119,11 @@ class Output:
 def rows_output(
     path: Path, labels: Sequence[str], form: CsvFormat, settings: str, say: Say
 ) -> Output:
-    """For a row per utterance. Raises OutputError as `Output` does."""
+    """Make an output with a row per utterance.
+
+    Raises:
+        OutputError: As `Output` does.
+    """
     log = partial(RetryingLog, path, columns(labels), say, sync=False, form=form)
     return Output(path, log, _utterance_rows, settings, say)
 
@@ -126,7 +131,11 @@ def rows_output(
 def summary_output(
     path: Path, labels: Sequence[str], form: CsvFormat, settings: str, say: Say
 ) -> Output:
-    """For a row per channel of each recording. Raises OutputError as `Output` does."""
+    """Make an output with a row per channel of each recording.
+
+    Raises:
+        OutputError: As `Output` does.
+    """
     log = partial(RetryingLog, path, summary_columns(labels), say, sync=False, form=form)
     return Output(path, log, _summary_rows, settings, say)
 

@@ -1,6 +1,7 @@
-"""Tables of an archive as files of one part each: CSV, JSON lines or Parquet, whole or not there.
+"""Writes the tables of an archive in parts, as CSV, JSON lines or Parquet.
 
-A part is made from the CSV that a run works on, row by row, when all of its recordings are done.
+A part is made from the CSV of a run, row by row, when all of its recordings are done, so it is
+there whole or not at all.
 """
 
 import csv
@@ -26,10 +27,10 @@ Shape: TypeAlias = Literal["csv", "jsonl", "parquet"]
 SHAPES: tuple[Shape, ...] = ("csv", "jsonl", "parquet")
 
 WORK = ".work"
-"""The folder, beside the parts, of what a run works on and needs to go on."""
+"""The folder beside the parts with the files that a run needs to continue."""
 
 GROUP_ROWS = 50_000
-"""Rows of Parquet that are written at once."""
+"""How many rows of Parquet are written at once."""
 
 TEXTS = frozenset(
     (
@@ -53,14 +54,14 @@ class Table:
 
     Args:
         folder: Where the parts are.
-        name: Of the table.
-        shape: Of the parts.
-        shard: Which part.
+        name: The name of the table.
+        shape: The format of the parts.
+        shard: The part of the recordings.
     """
 
     def __init__(self, folder: Path, name: str, shape: Shape, shard: Shard) -> None:
         self.work = folder / WORK / f"{name}-{shard.name}.csv"
-        """The CSV that is worked on."""
+        """The CSV to which rows are appended."""
         self.part = folder / f"{name}-{shard.name}.{shape}"
         """The part that is made of it."""
         self._shape = shape
@@ -69,7 +70,7 @@ class Table:
         """Make the folders.
 
         Raises:
-            OutputError: They cannot be made, or what writes this shape is not installed.
+            OutputError: They cannot be made, or a package for this format is not installed.
         """
         if self._shape == "parquet":
             pyarrow()
@@ -79,7 +80,7 @@ class Table:
             raise OutputError(f"{self.part.parent}: cannot be made: {error.strerror}") from error
 
     def finish(self) -> None:
-        """Write the part, and put it in the place of the one that is there.
+        """Write the part; it replaces an existing one.
 
         Raises:
             OutputError: It cannot be written.
@@ -97,7 +98,11 @@ def typed(cells: Mapping[str, str], columns: Sequence[str]) -> dict[str, Value]:
 
 
 def schema(columns: Sequence[str]) -> "pa.Schema":
-    """The columns of rows or of summaries, typed. Raises OutputError without pyarrow."""
+    """The columns of rows or of summaries, with their types.
+
+    Raises:
+        OutputError: pyarrow is not installed.
+    """
     arrow = pyarrow()
     is_summary = "utterance" not in columns  # where it is a share, and no truth
 

@@ -1,7 +1,7 @@
-"""Which recordings there are to do: those that are named, and those in folders.
+"""Finds the recordings to analyse: those that are named, and those in folders.
 
-A folder is read entry by entry, and what was found lies on disk, so that memory does not grow with
-the number of recordings.
+A folder is read entry by entry, and the recordings found are kept on disk, so that memory does not
+grow with their number.
 """
 
 import os
@@ -29,12 +29,12 @@ MAX_BATCH = 1000
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A recording, as the file system tells of it.
+    """A recording, as the file system lists it.
 
     Attributes:
         location: Its path or URL, as it was named, or found in a folder that was.
         size: In bytes.
-        stamp: Changes when it does: the time of modification in nanoseconds, or what a server says.
+        stamp: Changes with the recording: its time of modification in ns, or a server's version.
     """
 
     location: str
@@ -43,18 +43,18 @@ class Found:
 
     @property
     def source(self) -> str:
-        """What rows call it."""
+        """Its name in the rows."""
         return remote.shown(self.location)
 
     @property
     def address(self) -> bytes:
-        """The same from whatever folder it was named."""
+        """Its absolute location, as bytes."""
         if remote.is_remote(self.location):
             return self.location.encode()
         return os.fsencode(os.path.abspath(self.location))  # noqa: PTH100 - links stay
 
     def is_in(self, shard: "Shard") -> bool:
-        """Whether it belongs to a shard: always to the same one, whatever else there is."""
+        """Whether it is in a shard, which depends on its location alone."""
         digest = blake2b(self.address, digest_size=8).digest()
         return int.from_bytes(digest, "big") % shard.count == shard.number - 1
 
@@ -62,7 +62,7 @@ class Found:
         """16 hexadecimal digits that change with the path, the size, the time and the model.
 
         Args:
-            model: Everything that tells the model from others.
+            model: Name and digest of the model.
         """
         digest = blake2b(self.address, digest_size=8)
         digest.update(f"\0{self.size}\0{self.stamp}\0{model}".encode())
@@ -75,7 +75,7 @@ class Shard:
 
     Attributes:
         number: From 1.
-        count: How many there are.
+        count: How many shards there are.
     """
 
     number: int = 1
@@ -123,7 +123,7 @@ class Plan:
 
         Args:
             given: The number of the argument that it was found by.
-            task: What is to be done.
+            task: The recording.
         """
         found = task.found
         added = self._tasks.execute(
@@ -153,10 +153,10 @@ def find(location: str, note: Say, fail: Say) -> Iterator[Found]:
 
     Args:
         location: The path or URL of a recording, which is always tried, or of a folder, in which
-            names decide: hidden files are passed over, and nothing else is left out without a line
-            about it.
-        note: Told what was left out.
-        fail: Told what cannot be read, with the cure.
+            recordings are chosen by their names: hidden files are skipped silently, and other
+            files with a line about them.
+        note: Called with a line about files that were left out.
+        fail: Called with a line about a file that cannot be read, and the cure.
 
     Raises:
         ConfigError: It is a URL, and what reads it is not installed.
@@ -180,7 +180,7 @@ def find(location: str, note: Say, fail: Say) -> Iterator[Found]:
 
 
 class _Names:
-    """Which files in a folder are recordings, by their names."""
+    """Decides by names which files in a folder are recordings."""
 
     def __init__(self, folder: str, note: Say, fail: Say) -> None:
         self._folder = folder
@@ -191,12 +191,12 @@ class _Names:
         self._ffmpeg = ffmpeg.program() is not None
 
     def fail(self, text: str) -> None:
-        """There is something, and it cannot be read."""
+        """Report a file that cannot be read."""
         self._seen = True
         self._fail(text)
 
     def accept(self, location: str) -> bool:
-        """Whether it is a recording; what is none is counted."""
+        """Whether it is a recording; other files are counted."""
         suffix = os.path.splitext(location)[1].lower()  # noqa: PTH122 - a million of them
         if suffix in SUFFIXES or (suffix in ffmpeg.SUFFIXES and self._ffmpeg):
             self._seen = True
@@ -208,7 +208,11 @@ class _Names:
         return False
 
     def end(self) -> None:
-        """Say what was left out. Raises InputError where there was nothing else."""
+        """Report what was left out.
+
+        Raises:
+            InputError: There was no recording.
+        """
         name = remote.shown(self._folder)
         if not self._seen:
             known = " ".join(sorted(SUFFIXES | ffmpeg.SUFFIXES))
@@ -270,7 +274,7 @@ def make(
     note: Say,
     fail: Say,
 ) -> Plan:
-    """Look for recordings and plan those that are to be done.
+    """Find recordings and plan those that are to be analysed.
 
     Args:
         locations: As for `find`, with the same errors.

@@ -1,11 +1,10 @@
-"""What a ledger says and what is in the file of rows, brought together when a run begins.
+"""Makes the ledger and the CSV agree when a run begins.
 
-- The rows end where the ledger says: all is well. Rows behind that which are of a recording are of
-  one that was being written when the last run was killed; they are taken off, and the recording is
-  analysed anew. Rows of live sessions stay.
-- They do not: the file was changed, moved or deleted. The file counts: it is read once, and a
-  recording is done if there is at least one row of it. Those that have none any more are analysed
-  anew.
+- The CSV has the rows that the ledger expects. Rows of recordings after them are of a run that was
+  killed while it wrote: they are removed, and the recording is analysed again. Rows of live
+  sessions stay.
+- It has others: the CSV was changed, moved or deleted. Then the CSV counts: it is read once, and a
+  recording is done if it has at least one row. Those without any are analysed again.
 - There is no ledger: the same.
 """
 
@@ -25,7 +24,7 @@ except ImportError:  # Windows: one process per file
 
 
 _FIRST = re.compile(rb"[,;\r\n]")
-"""What may end the first cell of a line."""
+"""Characters that end the first cell of a line."""
 
 
 def reconcile(path: Path, ledger: Ledger) -> list[str]:
@@ -36,7 +35,7 @@ def reconcile(path: Path, ledger: Ledger) -> list[str]:
         ledger: Its ledger.
 
     Returns:
-        What was amiss, a line each.
+        What was wrong, a line each.
 
     Raises:
         OutputError: The file cannot be read or written.
@@ -53,7 +52,7 @@ def reconcile(path: Path, ledger: Ledger) -> list[str]:
 
 
 def _cut_unfinished(file: IO[bytes], begin: int, ledger: Ledger) -> int:
-    """Take off rows of recordings that are not done from there on; returns how many."""
+    """Remove rows of unfinished recordings from a position on; return how many."""
     first: int | None = None
     kept: list[bytes] = []
     cut = 0
@@ -74,7 +73,7 @@ def _cut_unfinished(file: IO[bytes], begin: int, ledger: Ledger) -> int:
 
 
 def _read(path: Path, file: IO[bytes], ledger: Ledger) -> list[str]:
-    """Take the recordings that have rows for those that are done."""
+    """Note all recordings with rows in the CSV as done."""
     was_new = ledger.is_new
     last, last_at = "", 0
     for at, line in _lines(file, 0):
@@ -118,7 +117,7 @@ def _session(line: bytes) -> str:
 
 @contextmanager
 def _locked(file: IO[bytes]) -> Iterator[None]:
-    """Keep live sessions that append to the same file out."""
+    """Lock the file against live sessions that append to it."""
     if fcntl is not None:
         fcntl.flock(file, fcntl.LOCK_EX)
     yield  # closing the file lets go of it

@@ -1,6 +1,6 @@
-"""One recording: what is heard in it, and what follows from that.
+"""Analyses one recording: its utterances, moods, alerts and summary.
 
-Alerts stand in the rows, and nobody is sent them: what was said long ago is no cause for alarm.
+Alerts are in the rows and are not sent to anybody, because they are about the past.
 """
 
 import logging
@@ -29,21 +29,21 @@ from streamer.types import Segment, Utterance
 logger = logging.getLogger(__name__)
 
 STEREO = ("left", "right")
-"""What the channels of a stereo recording are called that nobody named."""
+"""The names of the channels of a stereo recording, unless others are given."""
 
 Outcome: TypeAlias = Utterance | MoodChanged | Alert
 OnRead: TypeAlias = Callable[[str, float, float], None]
-"""Told which recording is read, and how many bytes and seconds more of it were."""
+"""Called with a recording's identity, and how many more bytes and seconds of it were read."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelIdentity:
-    """What is known of a model that is not loaded.
+    """Identifies a model that is not loaded.
 
     Attributes:
         name: As rows have it.
-        labels: The emotions that it tells apart.
-        digest: Of its weights; empty where they were never on disk.
+        labels: The emotions that it knows.
+        digest: SHA-256 of its weights; empty where they were never on disk.
     """
 
     name: str
@@ -52,21 +52,21 @@ class ModelIdentity:
 
     @property
     def key(self) -> str:
-        """Tells it from others."""
+        """Name and digest, by which it differs from others."""
         return f"{self.name} {self.digest}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
-    """How recordings are analysed; goes to other processes.
+    """How recordings are analysed; it can be sent to other processes.
 
     Attributes:
         load: Loads the model.
-        model: What it is.
+        model: Its identity.
         config: For the channels (without names, those of a stereo recording are `STEREO`), the
             voice-activity detector, the segmenter, the mood and the alerts.
         split: Take the two channels of a stereo recording for two streams, named or not.
-        audio: The sound of each utterance is kept there; None for nowhere.
+        audio: The folder in which the audio of utterances is saved; None for none.
         again: The number of the ``--again``; 0 for none.
     """
 
@@ -80,18 +80,18 @@ class Analysis:
 
 @dataclass(slots=True)
 class Analysed:
-    """What came of a recording.
+    """The result of a recording.
 
     Attributes:
         task: The recording.
-        session: Of its rows.
-        summary: What it comes to; None where nothing of it could be read.
-        events: Its utterances, each with what follows from it.
-        seconds: How much of it was read.
-        warnings: What is amiss with it, a line each.
+        session: The session of its rows.
+        summary: Its summary; None where nothing of it could be read.
+        events: Its utterances, each followed by its mood and alerts.
+        seconds: How many seconds of it were read.
+        warnings: Faults of the recording, a line each.
         error: Why not all of it could be read; empty where it could.
-        audio_saved: Utterances whose sound was kept.
-        audio_lost: Those whose sound could not be.
+        audio_saved: Utterances whose audio was saved.
+        audio_lost: Utterances whose audio could not be saved.
     """
 
     task: Task
@@ -118,7 +118,7 @@ class Analysed:
 
 
 def begin(analysis: Analysis, task: Task) -> Analysed:
-    """Nothing so far."""
+    """Make the empty result of a recording."""
     model = analysis.model
     session = Session(
         id=session_id(task.identity, analysis.again),
@@ -137,14 +137,14 @@ def analyse(
     on_read: OnRead = lambda _identity, _bytes, _seconds: None,
     copies: Iterable[AbstractContextManager[Path]] | None = None,
 ) -> Iterator[Analysed]:
-    """Analyse recordings; what goes wrong is part of what comes of them.
+    """Analyse recordings; an error is part of the result of its recording.
 
     Args:
-        analysis: How.
+        analysis: How to analyse them.
         tasks: Which recordings.
         model: What `Analysis.load` returned.
-        on_read: Told as it goes on.
-        copies: Where each of them can be read; None for where they are.
+        on_read: Called while they are read.
+        copies: Local copies of the recordings, in their order; None to read them where they are.
     """
     tasks, same = tee(tasks)
     with remote.Ahead() as ahead:
@@ -176,7 +176,7 @@ def _analyse(
             _analyse_file(analysis, made, path, model, on_read, keep)
     except StreamerError as error:
         made.error = str(error)
-        if copied:  # a temporary file says nothing to anybody
+        if copied:  # the name of a temporary file is of no use
             made.error = made.error.replace(copied, made.session.source)
     except Exception as error:  # one recording must not end all
         logger.exception("%s", made.session.source)

@@ -1,7 +1,7 @@
-"""Recordings elsewhere: ``s3://``, ``gs://``, ``https://`` and whatever else fsspec knows.
+"""Reads recordings from ``s3://``, ``gs://``, ``https://`` and other URLs that fsspec knows.
 
 A recording is fetched whole to a temporary file before it is analysed, so that a connection that
-breaks costs a repetition, never half of its rows.
+breaks is tried again, and never leaves half of its rows.
 """
 
 import importlib
@@ -21,11 +21,11 @@ from streamer.errors import ConfigError, InputError
 from streamer.text import one_line
 
 MAX_AHEAD = 8
-"""Recordings that are fetched before it is their turn."""
+"""How many recordings are fetched in advance."""
 
 ATTEMPTS = 5
 BACK_OFF_S = 0.2
-"""Before the second attempt; twice as long before each further one."""
+"""Seconds before the second attempt; each further pause is twice as long."""
 
 COPY_BYTES = 1_048_576
 
@@ -49,7 +49,7 @@ def shown(location: str) -> str:
 
 
 def find(location: str) -> Iterator[tuple[str, int, str]]:
-    """The files there: where each is, its size in bytes, and what changes when it does.
+    """List the files at a URL: location, size in bytes, and a stamp that changes with each.
 
     One folder's entries are in memory at a time.
 
@@ -72,7 +72,7 @@ def find(location: str) -> Iterator[tuple[str, int, str]]:
 
 @contextmanager
 def fetched(location: str) -> Iterator[Path]:
-    """A copy of a recording, in a temporary file.
+    """Fetch a recording into a temporary file.
 
     Raises:
         InputError: It cannot be fetched.
@@ -97,7 +97,7 @@ class Ahead:
         self._pool = ThreadPoolExecutor(MAX_AHEAD, thread_name_prefix="fetch")
 
     def copies(self, locations: Iterable[str]) -> "Iterator[_Copy]":
-        """A copy of each, in their order; those of files on this machine are the files."""
+        """Give a copy of each, in order; files on this machine are not copied."""
         waiting: deque[_Copy] = deque()
         for location in locations:
             waiting.append(_Copy(location, self._pool))
@@ -114,7 +114,7 @@ class Ahead:
 
 
 class _Copy:
-    """A recording that is being fetched, as a context manager: the path, where it is there."""
+    """A recording that is being fetched; the context manager waits for it and gives its path."""
 
     def __init__(self, location: str, pool: ThreadPoolExecutor) -> None:
         self.location = location
@@ -153,7 +153,7 @@ def _retried(attempt: Any, location: str) -> Any:  # noqa: ANN401 - returns what
 
 
 def _system(location: str) -> tuple[Any, str]:
-    """What knows this kind of URL, without a memory of listings, and the path in it."""
+    """The file system for this kind of URL, without a cache of listings, and the path in it."""
     try:
         core = importlib.import_module("fsspec.core")
     except ImportError as error:

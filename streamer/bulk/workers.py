@@ -1,4 +1,4 @@
-"""Who analyses the recordings: this process, or several that share nothing but the plan."""
+"""Distributes recordings over worker processes, or analyses them in this one."""
 
 import multiprocessing
 import signal
@@ -16,22 +16,22 @@ from streamer.bulk.recording import Analysed, Analysis, OnRead, analyse, begin
 from streamer.errors import StreamerError
 
 CHUNK = 8
-"""Recordings that a process is given at once, at most ..."""
+"""Most recordings that a process gets at once ..."""
 MAX_CHUNK_BYTES = 4_000_000
-"""... and unless fewer are so many bytes."""
+"""... and most bytes of them."""
 CHUNKS = 4
-"""So many chunks at least for each process, so that they end at about the same time."""
+"""Least chunks for each process, so that all end at about the same time."""
 AHEAD = 2
-"""Chunks that wait at a process, or are worked on."""
+"""Chunks that a process has at a time."""
 
 TICK_S = 0.5
-"""How often something else is done while all processes are busy."""
+"""Seconds between two calls of ``tick`` while all processes are busy."""
 
 READ_S = 0.5
-"""How often a process tells how much it has read."""
+"""Seconds between two reports of a process on how much it has read."""
 
 STOP_S = 2.0
-"""How long a process may take to stop."""
+"""Seconds that a process may take to stop."""
 
 Read: TypeAlias = tuple[str, float, float]
 _Message: TypeAlias = Analysed | Read | StreamerError | None
@@ -46,7 +46,7 @@ def here(analysis: Analysis, tasks: Iterator[Task], on_read: OnRead) -> Generato
     yield from analyse(analysis, tasks, analysis.load(), on_read)
 
 
-def elsewhere(  # noqa: PLR0913 - two of them are told of it
+def elsewhere(  # noqa: PLR0913 - two of them are callbacks
     analysis: Analysis,
     tasks: Iterator[Task],
     on_read: OnRead,
@@ -57,22 +57,22 @@ def elsewhere(  # noqa: PLR0913 - two of them are told of it
 ) -> Generator[Analysed]:
     """Analyse recordings in several processes.
 
-    A process that dies (a decoder's fault, too little memory) costs the recording that it died of,
-    and nothing else: those that were given to it are tried again, one at a time.
+    If a process dies (a fault of a decoder, too little memory), only the recording that it was
+    reading fails; the others that it had are tried again, one at a time.
 
     Args:
-        analysis: How.
-        tasks: Which.
-        on_read: Told as it goes on.
+        analysis: How to analyse them.
+        tasks: The recordings.
+        on_read: Called while they are read.
         total: How many recordings there are.
         count: How many processes.
         tick: Called now and then.
 
     Yields:
-        What came of each recording, in the order in which they are finished.
+        The result of each recording, in the order in which they are finished.
 
     Raises:
-        StreamerError: A process cannot begin.
+        StreamerError: A process cannot start.
     """
     pool = _Pool(analysis, total, count)
     try:
@@ -82,7 +82,7 @@ def elsewhere(  # noqa: PLR0913 - two of them are told of it
 
 
 class _Worker:
-    """A process, and what it was given."""
+    """A process and its recordings."""
 
     def __init__(self, analysis: Analysis) -> None:
         context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
@@ -126,7 +126,7 @@ class _Pool:
                 try:
                     message: _Message = worker.connection.recv()
                 except (EOFError, OSError):
-                    yield from self._bury(worker)
+                    yield from self._replace(worker)
                     continue
                 match message:
                     case Analysed():
@@ -151,7 +151,7 @@ class _Pool:
                 worker.process.join()
 
     def _feed(self, tasks: Iterator[Task]) -> bool:
-        """Give them more to do; False where nothing is left."""
+        """Give recordings to the processes; False where nothing is left."""
         for worker in sorted(self._workers * AHEAD, key=lambda one: len(one.given)):
             if self._suspects:
                 if not worker.given:
@@ -160,8 +160,8 @@ class _Pool:
                 worker.give(chunk)
         return bool(self._suspects) or any(worker.given for worker in self._workers)
 
-    def _bury(self, worker: _Worker) -> Iterator[Analysed]:
-        """Replace a dead process; what it died of is not tried again."""
+    def _replace(self, worker: _Worker) -> Iterator[Analysed]:
+        """Replace a dead process; the recording that it was reading is not tried again."""
         worker.process.join()
         worker.connection.close()
         if not worker.ready:
@@ -201,7 +201,7 @@ def _exit(process: BaseProcess) -> str:
 
 
 def _work(connection: "Connection[_Message, list[Task]]", analysis: Analysis) -> None:
-    """Analyse what comes, until nothing more does."""
+    """Analyse recordings until no more come."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process, which stops us
     with suppress(EOFError, OSError):  # the main process has gone
         try:
