@@ -1,1 +1,1 @@
-"""Logs in the formats of other programs: subtitles, annotation, tables."""
+"""Exports logs to the formats of other programs: subtitles, annotation, tables."""

@@ -1,4 +1,4 @@
-"""Writes logs in other formats: one bad log stops no other, no file is half written."""
+"""Writes logs in other formats; a bad log does not stop the others, files are written whole."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,10 +15,10 @@ from streamer.sinks.log_reader import LoggedSession, LoggedUtterance, logs_in, r
 from streamer.sinks.whole_file import whole_file
 
 TABLES = {"parquet": "emotions.parquet", "calls": "call-figures.parquet"}
-"""Parquet tables of everything, and what they are called in a folder."""
+"""Parquet tables of all sessions, and their names in a folder."""
 
 MAX_NAME = 120
-"""Letters of a file's name, before what tells it from others."""
+"""Most letters of a file's name, before what makes it unique."""
 
 
 @dataclass(frozen=True, slots=True)

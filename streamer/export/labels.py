@@ -1,8 +1,8 @@
-"""Labels in time, for programs that annotate sound: Praat, ELAN, Audacity, and RTTM.
+"""Writes labels in time for Praat, ELAN, Audacity and RTTM.
 
-Praat's and ELAN's files hold a whole session, in tiers: for each channel one with the bare emotion,
-to be searched and counted, and one with the rest in words. Tiers must not overlap; what would
-stands in a further tier, so that nothing is left out. Times are whole milliseconds.
+The files of Praat and ELAN hold a whole session in tiers. Each channel has one with the bare
+emotions, to search and count, and one with the details. Labels of a tier must not overlap; those
+that would are in a further tier, so that nothing is left out. Times are whole milliseconds.
 """
 
 import re
@@ -19,7 +19,7 @@ from streamer.text import one_line
 from streamer.types import NO_SPEECH
 
 MARKS = "marks"
-"""The tier of what somebody marked while listening."""
+"""The tier of the marks that somebody set while listening."""
 
 MARK_MS = 100
 """Length of a mark where a format has no points: ELAN shows and selects it."""
@@ -119,7 +119,7 @@ def rttm(session: LoggedSession, recording: str) -> str:
     """A session as RTTM (NIST), with the emotion where the speaker's name stands.
 
     Args:
-        session: What was no speech is left out, and so are marks.
+        session: The session; utterances without speech, and marks, are left out.
         recording: The name of the recording that the lines refer to.
     """
     numbers = {name: n for n, name in enumerate(channels(session), start=1)}

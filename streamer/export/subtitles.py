@@ -1,6 +1,6 @@
-"""Subtitles, SRT and WebVTT: what was heard of one channel, for players and video editors.
+"""Writes subtitles of one channel, SRT or WebVTT, for players and video editors.
 
-What was no speech is left out: there is nothing to read about it.
+Utterances that are no speech are left out.
 """
 
 from collections.abc import Sequence
@@ -30,10 +30,9 @@ def webvtt(utterances: Sequence[LoggedUtterance]) -> str:
 
 
 def caption(utterance: LoggedUtterance) -> str:
-    """What is heard, in one line: ``angry 87 %``, an alert and a note behind it.
+    """The caption in one line: ``angry 87 %``, then an alert and a note.
 
-    An uncertain one names the likeliest emotion behind it; what somebody wrote down as its label
-    stands alone.
+    After an uncertain one comes the likeliest emotion; a label that somebody wrote stands alone.
     """
     text = utterance.verdict
     if utterance.label is None and utterance.confidence is not None:

@@ -1,7 +1,7 @@
-"""Parquet, for pandas, DuckDB, Spark: all logs in one table, typed, one row per utterance or mark.
+"""Writes all logs into one typed Parquet table, for pandas, DuckDB or Spark.
 
-The columns are those of the CSV, in its order, whatever model a log is from; behind them what
-people add to a log: `label` and `speaker`.
+It has a row per utterance or mark. The columns are those of the CSV, in its order, for any model;
+after them come those that people add to a log: `label` and `speaker`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,10 +24,10 @@ _NUMBERS = frozenset(
 )
 
 _MARK: Mapping[str, object] = {"utterance": 0, "uncertain": True, "end_reason": MARK}
-"""What is in the row of each mark."""
+"""Values in the row of each mark."""
 
 GROUP_ROWS = 100_000
-"""Rows that are written at once: a few ten megabytes."""
+"""How many rows are written at once: some tens of megabytes."""
 
 
 class ParquetTable:
@@ -78,7 +78,11 @@ class ParquetTable:
 
 
 def pyarrow() -> ModuleType:
-    """The package, which is an extra. Raises OutputError where it is not installed."""
+    """Import pyarrow, which is an extra.
+
+    Raises:
+        OutputError: It is not installed.
+    """
     try:
         import pyarrow as pa  # noqa: PLC0415 - an extra
     except ImportError as error:
