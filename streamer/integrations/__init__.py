@@ -1,1 +1,1 @@
-"""streamer in the pipelines of other frameworks; each file needs that framework, and no other."""
+"""Connects streamer to other frameworks; each module needs its own framework alone."""

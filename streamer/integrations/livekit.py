@@ -1,11 +1,11 @@
-"""Emotions for an agent of LiveKit, as context of what the user says.
+"""Gives an agent of LiveKit the emotion of what the user says, as context.
 
     class Desk(EmotionMixin, Agent):
         async def on_utterance(self, utterance): ...
 
 The mixin hears the audio on its way to speech recognition (`Agent.stt_node`), and says before each
 answer how the user sounded (`Agent.on_user_turn_completed`). `EmotionTap` does the first without an
-agent. Extra: ``pip install 'streamer-emotion[livekit]'``.
+agent. Its packages are the extra ``livekit``.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ class EmotionTap:
                     rate = frame.sample_rate
                     stream = listen(sample_rate=rate, model=self._model, config=self._config)
                     await stream.__aenter__()
-                    listening = asyncio.create_task(self._tell(stream))
+                    listening = asyncio.create_task(self._report(stream))
                 if not listening.done():  # what is said is understood without us, too
                     pcm = mono(memoryview(frame.data).cast("B"), frame.num_channels)
                     await asyncio.to_thread(stream.feed, pcm)
@@ -71,7 +71,7 @@ class EmotionTap:
             if stream is not None:
                 await stream.__aexit__(None, None, None)
 
-    async def _tell(self, stream: Stream) -> None:
+    async def _report(self, stream: Stream) -> None:
         try:
             async for event in stream:
                 if isinstance(event, Utterance):

@@ -1,4 +1,4 @@
-"""Audio of other frameworks."""
+"""Converts the audio of other frameworks."""
 
 import numpy as np
 

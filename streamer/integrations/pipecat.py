@@ -3,7 +3,7 @@
     pipeline = Pipeline([transport.input(), EmotionProcessor(), stt, ...])
 
 Audio passes through. Behind it comes an `EmotionFrame` for each utterance, and meanwhile an
-`EmotionPartialFrame` several times a second. Extra: ``pip install 'streamer-emotion[pipecat]'``.
+`EmotionPartialFrame` several times a second. Its packages are the extra ``pipecat``.
 """
 
 import asyncio
