@@ -1,1 +1,1 @@
-"""The report: logged sessions as one HTML page that people read and print."""
+"""Makes a report of logged sessions: one HTML page for people to read and print."""

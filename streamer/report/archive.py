@@ -1,4 +1,4 @@
-"""What the page says of each session where there are too many to show every utterance of."""
+"""Describes each session of an archive that is too large to show every utterance."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from streamer.sinks.logged_calls import logged_figures
 Json: TypeAlias = Mapping[str, object]
 
 MAX_DETAILED = 300
-"""Sessions whose utterances are on the page, too; of more, there is an overview alone."""
+"""Most sessions whose utterances are on the page; more of them get an overview alone."""
 
 
 def archived(session: LoggedSession, title: str, verdicts: Sequence[str]) -> Json:

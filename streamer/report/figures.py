@@ -12,22 +12,22 @@ from numpy.typing import NDArray
 from streamer.sinks.log_reader import LoggedSession, LoggedUtterance
 from streamer.types import NO_SPEECH
 
-FEWEST = 8
-"""Classified utterances from which on a trend is looked for."""
+MIN_UTTERANCES = 8
+"""Least classified utterances for a trend."""
 
 SURE = 2.0
-"""A slope of so many standard errors is a trend; less may well be chance."""
+"""Standard errors from which on a slope is a trend; less may be chance."""
 
 MIN_CHANGE = 0.1
-"""Of mood from the first to the last utterance; less is of no interest to anybody."""
+"""Least change of mood from the first to the last utterance that counts as a trend."""
 
 POINTS = 200
-"""Of a smoothed curve."""
+"""How many points a smoothed curve has."""
 
 WINDOW = 0.06
 """Width (standard deviation) of the smoothing, as part of the session..."""
 
-NARROWEST_S = 10.0
+MIN_WINDOW_S = 10.0
 """...but at least this, in seconds."""
 
 
@@ -48,7 +48,7 @@ class Trend:
     @classmethod
     def through(cls, utterances: Sequence[LoggedUtterance]) -> Self | None:
         """The trend of classified utterances; None where they are too few or at one time."""
-        if len(utterances) < FEWEST:
+        if len(utterances) < MIN_UTTERANCES:
             return None
         times, moods, weights = _weighted(utterances)
         centred = times - np.average(times, weights=weights)
@@ -70,12 +70,12 @@ class Figures:
     """The figures of some utterances. Non-speech counts only in ``no_speech``.
 
     Attributes:
-        utterances: How many, without those that were no speech.
-        no_speech: How many were none.
+        utterances: How many are speech.
+        no_speech: How many are not.
         speech_s: Speaking time, in seconds.
         shares: Speaking time by verdict, in seconds.
         mood: Mean weighted by length and confidence, from -1 to 1; None if nothing was classified.
-        trend: Where the mood goes.
+        trend: The trend of the mood; None without enough utterances.
         curve: The mood smoothed over time: pairs of a time in seconds and a mood.
     """
 
@@ -139,7 +139,7 @@ def _smoothed(utterances: Sequence[LoggedUtterance]) -> tuple[tuple[float, float
         return ()
     times, moods, weights = _weighted(utterances)
     first, last = float(times[0]), float(times[-1])
-    width = max(NARROWEST_S, WINDOW * (last - first))
+    width = max(MIN_WINDOW_S, WINDOW * (last - first))
     at = np.linspace(first, last, POINTS if last > first else 1)
     away = ((at[:, None] - times) / width) ** 2 / 2
     away -= away.min(axis=1, keepdims=True)  # in a long silence the nearest one still counts

@@ -1,4 +1,4 @@
-"""Makes the report from logs: a bad log stops no other, no user's file is overwritten."""
+"""Makes the report from logs; a bad log does not stop it, and only reports are overwritten."""
 
 import os
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """Builds the page: figures and rows as JSON in a self-contained template.
 
-Nothing from a log is ever markup: it travels as JSON, which the page's script reads and sets as
-text, and the page's policy lets no other script run and nothing come from the network.
+Text of a log is never markup: it is JSON, which the page's script reads and sets as text. The
+page's policy allows no other script, and nothing from the network.
 """
 
 import base64
@@ -43,7 +43,7 @@ MARK = "streamer report"
 """The page's generator: a file that says so is a report and may be replaced."""
 
 VERDICTS = (*EMOTIONS, UNCERTAIN, UNCLASSIFIED, NO_SPEECH, MARKED)
-"""What a row may count as, the last one as nothing; rows hold the place in this list."""
+"""What a row may count as; rows hold the index in this list. The last one is of marks."""
 
 MAX_LEFT_OUT = 200
 """Files and lines left out that are listed one by one."""
@@ -140,7 +140,7 @@ def _embedded(data: Json) -> str:
 
 
 def _by_mood(session: LoggedSession) -> float:
-    """The lowest mood of a channel: an average over people who talk to each other says nothing."""
+    """The lowest mood of the channels: a mean of two people would hide it."""
     moods = (figures.mood for figures in channels(session).values())
     return min((mood for mood in moods if mood is not None), default=math.inf)
 
@@ -260,7 +260,7 @@ def _curve(figures: Figures) -> list[list[float]]:
 
 
 def _moments(session: LoggedSession) -> list[LoggedUtterance | LoggedMark]:
-    """All that has a time, in its order."""
+    """Utterances and marks, by time."""
     moments: list[LoggedUtterance | LoggedMark] = [*session.utterances, *session.marks]
     return sorted(moments, key=lambda one: one.start_s)
 

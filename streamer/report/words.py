@@ -7,20 +7,20 @@ from streamer.sinks.log_reader import UNCLASSIFIED, LoggedSession
 from streamer.types import UNCERTAIN
 
 TONES = ((0.1, "balanced"), (0.3, "slightly {}"), (0.6, "{}"), (2.0, "strongly {}"))
-"""How a mood is called, by what its size is below."""
+"""Words for a mood, by an upper bound of its absolute value."""
 
 OF_NOTE = 0.1
-"""Part of the speaking time from which on an emotion is named."""
+"""Least share of the speaking time at which an emotion is named."""
 
 NAMED = 3
-"""Emotions and alerts that are named at most."""
+"""Most emotions and alerts that are named."""
 
 LOW = 0.25
-"""A stretch whose mood lies so far below the mean is pointed at."""
+"""How far below the mean the lowest mood must be to be mentioned."""
 
 
 def words(session: LoggedSession, whole: Figures, channels: Mapping[str, Figures]) -> list[str]:
-    """The session in sentences, a channel each; what is to be kept in mind comes last."""
+    """Describe the session, a sentence per channel, then alerts and caveats."""
     span = max(u.end_s for u in session.utterances)
     utterances = count(whole.utterances, "utterance")
     said = [f"{duration(whole.speech_s)} of speech in {utterances}, within {duration(span)}."]
@@ -50,7 +50,7 @@ def clock(seconds: float) -> str:
 
 
 def count(number: int, thing: str) -> str:
-    """So many of them."""
+    """A number and a noun, in the plural where needed."""
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
