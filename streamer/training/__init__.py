@@ -1,1 +1,1 @@
-"""From a manifest of recordings to a model bundle and its figures."""
+"""This package trains model bundles from recordings, and measures them."""

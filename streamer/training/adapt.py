@@ -1,4 +1,4 @@
-"""A model adapted to one's own recordings: both of its heads move a little, the rest stays.
+"""Adapts a model to one's own recordings: both of its heads change a little, the rest stays.
 
 The same change is made to the unadapted head and to the adapted one, in calibrated logits, so that
 both stay one model (see `streamer/model/speaker/adaptation.py`).
@@ -39,18 +39,18 @@ from streamer.training.heads.transfer import (
 from streamer.training.output import check_bundle
 
 ADAPTED = "adaptation"
-"""In a manifest's ``training``: how the bundle was adapted."""
+"""The key in a manifest's ``training`` that says how the bundle was adapted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adaptation:
-    """What became of it.
+    """The result of an adaptation.
 
     Attributes:
         base: Name of the model that it started from.
         labels: How many utterances of each emotion there were.
         left_out: What was left out as a whole to measure: speakers, sessions or utterances.
-        trial: What it is worth.
+        trial: What the change is worth, measured on utterances left out.
         folder: The new bundle; None where it is not better, and nothing was written.
     """
 
@@ -68,15 +68,15 @@ def adapt(
 
     Args:
         logs: CSVs of `streamer run` or `streamer file` with ``label`` filled in for some rows.
-            Where ``speaker`` is, too, nobody is both learned from and tested on.
+            Where ``speaker`` is filled in, too, no speaker is both learned from and tested on.
         audio: Folder of the saved utterances.
         base: The model to start from, by name or path.
         out: Folder of the new bundle; a bundle that is there is replaced.
-        version: Of the new model.
+        version: Version of the new model.
 
     Raises:
         ConfigError: The base was itself adapted, or ``out`` holds something else.
-        InputError: A log or a recording cannot be read, or the labels will not do.
+        InputError: A log or a recording cannot be read, or the labels are too few or wrong.
         ModelError: The base cannot be read.
         OutputError: No bundle can be written there.
     """
@@ -108,7 +108,7 @@ def adapt(
 
 
 def _groups(labelled: Sequence[Labelled]) -> tuple[list[str], str]:
-    """What must not be learned from and tested on at once, and what that is called."""
+    """The group of each utterance, which is left out as a whole, and the word for groups."""
     if all(one.speaker for one in labelled):
         groups, called = [one.speaker for one in labelled], "speakers"
     else:
@@ -121,7 +121,7 @@ def _groups(labelled: Sequence[Labelled]) -> tuple[list[str], str]:
 def _examples(
     labelled: Sequence[Labelled], groups: Sequence[str], classifier: Classifier, base: Bundle
 ) -> LabelledExamples:
-    """What the model makes of the utterances, as if nobody had spoken before."""
+    """Embeddings and logits of the utterances, without speaker adaptation."""
     heard = []
     for one in track(labelled, "listening", transient=True):
         embedded = classifier.embed(read_mono(one.path))
@@ -191,9 +191,10 @@ def _changed(
 
 
 def _changed_network(base: Bundle, change: Change) -> EmotionNet:
-    """What is changed are log-likelihoods, so the temperature divides the prior of training, too.
+    """Apply the change to the unadapted head.
 
-    The bundle takes that prior off as it is; the bias makes up for the difference.
+    The change is one of log-likelihoods, so the temperature divides the prior of training, too. The
+    bundle subtracts that prior undivided; the bias makes up for the difference.
     """
     scale = base.manifest.calibration.temperature  # the change is one of calibrated logits
     with torch.random.fork_rng(devices=[]):
@@ -207,7 +208,7 @@ def _changed_network(base: Bundle, change: Change) -> EmotionNet:
 
 
 def _changed_voices(voices: VoiceModel, change: Change, neutral: int | None) -> VoiceModel:
-    """The mean neutral voice changes, too: by what is added, on average, to neutral utterances."""
+    """Apply the change to the adapted head, and to the mean neutral voice."""
     scale = voices.temperature
     kept = scale * (change.temperature - 1) * voices.log_prior  # as in `_changed_network`
     added = 0.0 if neutral is None else change.means[neutral]

@@ -1,4 +1,4 @@
-"""The card of a model that was adapted to somebody's own recordings."""
+"""Writes the card of a model that was adapted to somebody's own recordings."""
 
 from collections.abc import Mapping
 
@@ -17,16 +17,16 @@ def write_adapted_card(  # noqa: PLR0913 - a card says many things
     trial: Trial,
     change: Change,
 ) -> str:
-    """The README of a bundle that was adapted to somebody's own recordings, as Markdown.
+    """Write the README of a bundle that was adapted to own recordings, as Markdown.
 
     Args:
-        manifest: Of the bundle.
+        manifest: The manifest of the bundle.
         base_card: The card of the model that it was made from; it follows the new one.
         base: That model's name.
         labels: How many utterances of each emotion it was adapted to.
         left_out: What was left out as a whole to measure: speakers, sessions or utterances.
-        trial: What the change is worth.
-        change: What was changed.
+        trial: What the change is worth, as measured.
+        change: The change of the heads.
     """
     count = sum(labels.values())
     text = paragraph(

@@ -1,4 +1,4 @@
-"""The card: a bundle's README, in tables first: sources, quiet, what is found, where it fails."""
+"""Writes the card, a bundle's README: sources, how quiet it is, what it finds, where it fails."""
 
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ from streamer.training.heads.speech import SpeechFigures
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardFigures:
-    """What was measured, as far as it was.
+    """The figures of a model, as far as they were measured.
 
     Attributes:
         quiet: The model itself on ordinary speech.
@@ -36,12 +36,12 @@ class CardFigures:
 
 
 def write_card(manifest: Manifest, figures: CardFigures | None = None, notes: str = "") -> str:
-    """The README of a bundle, as Markdown.
+    """Write the README of a bundle, as Markdown.
 
     Args:
-        manifest: Of the bundle.
-        figures: What was measured; None for a model that was just trained.
-        notes: More, in Markdown: where it fails.
+        manifest: The manifest of the bundle.
+        figures: The figures; None for a model that was just trained.
+        notes: More text in Markdown: where it fails.
 
     Raises:
         ConfigError: An evaluation is of another recipe than the model's.
@@ -196,12 +196,13 @@ def _protocols(evaluations: Sequence[Evaluation]) -> str:
     if not evaluations:
         return ""
     text = paragraph(
-        """The model has heard every speaker of its corpora, so these are the figures of the same
-        recipe, trained anew without the tested speakers or corpora, all emotions as likely as the
-        others. UAR is the mean of the recalls of the tested corpus's emotions. "Unadapted": nothing
-        was heard of the voice before. The other columns: after ten earlier clips, of which eight
-        are neutral; of all emotions; of the tested emotion alone; of two speakers in turn; of
-        another speaker. ECE is the expected calibration error, unadapted, all emotions possible."""
+        """The model was trained on every speaker of its corpora, so these are the figures of the
+        same recipe, trained without the tested speakers or corpora, with all emotions equally
+        likely. UAR is the mean of the recalls of the tested corpus's emotions. "Unadapted":
+        nothing was heard of the voice before. The other columns: after ten earlier clips,
+        of which eight are neutral; of all emotions; of the tested emotion alone; of two
+        speakers in turn; of another speaker. ECE is the expected calibration error,
+        unadapted, all emotions possible."""
     )
     kinds = [kind for kind in SimulatedPast if any(kind in each.sessions for each in evaluations)]
     rows = [
@@ -226,7 +227,7 @@ def _protocols(evaluations: Sequence[Evaluation]) -> str:
 
 
 def _forms(evaluations: Sequence[Evaluation]) -> list[str]:
-    """What degrading the speech costs, where that was measured."""
+    """The figures on degraded speech, where they were measured."""
     return [
         f"{each.protocol}, in other forms:\n\n"
         + table(

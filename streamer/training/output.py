@@ -1,4 +1,4 @@
-"""Checks where results go before hours of work."""
+"""Checks, before hours of work, that results can be written."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from streamer.errors import ConfigError, OutputError
 from streamer.model.catalog import MANIFEST
 
 FIGURES = "figures.json"
-"""What every evaluation writes to its folder."""
+"""The file that every evaluation writes to its folder."""
 
 
 def check_file(out: Path) -> None:
@@ -58,7 +58,7 @@ def written(out: Path) -> Iterator[None]:
 
 
 def _try(folder: Path, out: Path) -> None:
-    """Make a folder and a file in it; what is complained of is what was asked for."""
+    """Make a folder and a file in it; an error names ``out``."""
     with written(out):
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=folder):

@@ -1,4 +1,4 @@
-"""From a manifest of recordings to a model bundle."""
+"""Trains a model bundle from a manifest of recordings."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -47,10 +47,11 @@ class TrainingResult:
     """A new bundle.
 
     Attributes:
-        folder: Where it is.
-        manifest: What it is.
+        folder: Its folder.
+        manifest: Its manifest.
         held_out: Metrics on the speakers that penalty, temperature and threshold were chosen on.
-        unseen_speakers: Whether these were not fitted; otherwise the model is surer than it may be.
+        unseen_speakers: Whether the head was not fitted to these; if it was, its confidence is too
+            high.
     """
 
     folder: Path
@@ -89,16 +90,16 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
             None learns from acted speech alone, and such a model is not quiet.
         rooms: Folder of impulse responses for degraded copies, see `read_rooms`.
         without: Speakers, or emotions of a corpus, that are left out, see `manifest.without`.
-        name: What the model calls itself; None takes the name of the folder.
-        version: Likewise.
+        name: The name of the model; None takes the name of the folder.
+        version: The version of the model.
         recipe: How to train; None for the defaults.
-        sounds: What is no speech, see `read_sounds`; None takes the made-up sounds alone.
+        sounds: Sounds that are not speech, see `read_sounds`; None takes synthetic ones alone.
         cache: Folder for the encoder's output.
         jobs: Recordings worked on at once; None takes every core.
 
     Raises:
-        ConfigError: There is nobody to calibrate on whom the encoder has not heard, or ``out``
-            holds something else.
+        ConfigError: The encoder was trained on every speaker, so that none is left to calibrate
+            on; or ``out`` holds something else.
         InputError: The manifest or a recording cannot be read.
         ModelError: The encoder cannot be read.
         OutputError: No bundle can be written there.

@@ -1,1 +1,1 @@
-"""Degraded copies of recordings: rooms, noise, telephones, codecs."""
+"""Makes degraded copies of recordings: rooms, noise, telephones, codecs."""

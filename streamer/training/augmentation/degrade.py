@@ -1,4 +1,4 @@
-"""What a recording may also sound like: a short piece of it, over a telephone, in a noisy room."""
+"""Degrades recordings: short pieces, noise, rooms, microphones, telephones, codecs."""
 
 import io
 from collections.abc import Callable, Mapping, Sequence
@@ -18,9 +18,9 @@ from streamer.training.augmentation.synthesis import OCTAVE_DB, Frequencies, fft
 from streamer.types import SAMPLE_RATE, Pcm
 
 Variation: TypeAlias = Callable[[Waveform, np.random.Generator], Waveform]
-"""Trimmed speech, shape (samples,), to speech as it may also be recorded."""
+"""Changes trimmed speech, shape (samples,), to speech recorded in another way."""
 Draw: TypeAlias = Callable[[np.random.Generator], Waveform]
-"""Some recording out of many, shape (samples,)."""
+"""Draws a recording, shape (samples,)."""
 Law: TypeAlias = Literal["ALAW", "ULAW"]
 """The telephone's logarithmic 8-bit code (ITU-T G.711) in Europe, and in America and Japan."""
 
@@ -42,14 +42,14 @@ TOP_HZ = (2500.0, 8000.0)  # its upper end
 CLIP_DB = (3.0, 15.0)  # below the peak
 FAINT_DBFS = (-75.0, -45.0)  # speech of a microphone that is turned down: rounding is heard
 BABBLE = (3, 9)  # voices
-HEARD_S = (0.5, 1.0, 1.5, 2.0, 3.0)  # of somebody who goes on: after so long, what is heard?
+HEARD_S = (0.5, 1.0, 1.5, 2.0, 3.0)  # of open utterances: their partial results are evaluated
 CODECS = (("WAV", "GSM610", 8000), ("OGG", "VORBIS", 8000), ("OGG", "VORBIS", 16000))
 
 NOISES = (
     "coloured noise", "fan", "mains hum", "engine", "keyboard", "clicks", "thumps", "chords",
     "melody", "drums",
 )  # fmt: skip
-"""The families that people speak over: beeps and coughs are no background."""
+"""The families that are used as background; beeps and coughs are not."""
 
 
 # --- what training hears --------------------------------------------------------------------------
@@ -62,16 +62,16 @@ def degrade(
     sounds: Draw | None = None,
     rooms: Sequence[Waveform] = (),
 ) -> Waveform:
-    """Speech as it may reach the program, most often with one or two things wrong.
+    """Degrade speech as on its way to the program, most often in one or two respects.
 
-    In the order in which it happens: how somebody speaks, the room, what else is heard there, the
-    converter, the line. About 3 ms for 2 s of speech.
+    The order is that of reality: speed, room, background, converter, line. It takes about 3 ms for
+    2 s of speech.
 
     Args:
         wave: Shape (samples,), float32 at `SAMPLE_RATE`.
-        rng: Decides everything.
-        voices: Gives other people's recordings, for babble.
-        sounds: Gives recordings of noises and music; None makes them up.
+        rng: Source of all random numbers.
+        voices: Draws recordings of other people, for babble.
+        sounds: Draws recordings of noises and music; None synthesises them.
         rooms: Tails of measured rooms, see `read_rooms`: half of the rooms are of these. Without
             any, all rooms are synthetic.
 
@@ -106,7 +106,7 @@ def degrade(
 def background(
     rng: np.random.Generator, samples: int, voices: Draw, sounds: Draw | None = None
 ) -> Waveform:
-    """What may be heard beside somebody who speaks: babble, a recorded sound, or a made-up one."""
+    """A background: babble, a recorded sound, or a synthetic one."""
     if likely(rng, 0.25):
         return babble(rng, samples, voices)
     if sounds is not None and likely(rng, 0.5):
@@ -124,7 +124,7 @@ def babble(rng: np.random.Generator, samples: int, voices: Draw) -> Waveform:
 
 
 def repeated(wave: Waveform, rng: np.random.Generator, samples: int) -> Waveform:
-    """So many samples of a recording from a random one on, over and over if need be."""
+    """A number of samples of a recording from a random one on, repeated if needed."""
     if not len(wave):
         return np.zeros(samples, np.float32)
     begin = int(rng.integers(len(wave)))
@@ -133,10 +133,10 @@ def repeated(wave: Waveform, rng: np.random.Generator, samples: int) -> Waveform
 
 
 def cut(wave: Samples, samples: int, rng: np.random.Generator) -> Samples:
-    """So many samples of speech, or all where it is shorter.
+    """Cut a number of samples out of speech, or take all where it is shorter.
 
-    Half of the pieces are beginnings, as is all that the program hears until somebody has spoken
-    for longer than its window; the others are from anywhere.
+    Half of the pieces are beginnings, as the first partial results of an utterance are; the others
+    are from anywhere.
     """
     latest = max(0, len(wave) - samples)
     begin = 0 if likely(rng, BEGINNINGS) else int(rng.integers(latest, endpoint=True))
@@ -147,19 +147,19 @@ def cut(wave: Samples, samples: int, rng: np.random.Generator) -> Samples:
 
 
 def faster(wave: Waveform, speed: float) -> Waveform:
-    """So many times faster, and higher."""
+    """Change speed and pitch by a factor."""
     positions = np.arange(0, len(wave), speed)
     quick: Waveform = np.interp(positions, np.arange(len(wave)), wave).astype(np.float32)
     return quick
 
 
 def reverberant(wave: Waveform, tail: Waveform, direct_db: float) -> Waveform:
-    """In a room: the voice itself, and what comes back from the walls.
+    """Add the reverberation of a room.
 
     Args:
         wave: Shape (samples,).
         tail: The room's impulse response without the direct sound, shape (samples,).
-        direct_db: Level of the voice itself over that of the tail.
+        direct_db: Level of the direct sound over that of the tail.
     """
     tail = tail * np.float32(10 ** (-direct_db / 20) / np.linalg.norm(tail))
     length = fft_length(len(wave) + len(tail))
@@ -168,7 +168,7 @@ def reverberant(wave: Waveform, tail: Waveform, direct_db: float) -> Waveform:
 
 
 def in_noise(wave: Waveform, sound: Waveform, snr_db: float) -> Waveform:
-    """With a sound so many dB below the speech; of both, pauses do not count."""
+    """Add a sound at an SNR in dB; pauses of both do not count."""
     level = speech_rms(sound)
     gain = speech_rms(wave) / level / 10 ** (snr_db / 20) if level else 0.0
     return wave + np.float32(gain) * sound
@@ -179,9 +179,9 @@ def telephone(wave: Waveform, law: Law, *, dbfs: float = LINE_DBFS, old: bool = 
 
     Args:
         wave: Shape (samples,).
-        law: Which code.
+        law: The code.
         dbfs: Level of the speech on the line.
-        old: Only 300 to 3400 Hz get through, not all below 4 kHz.
+        old: Only 300 to 3400 Hz pass, not everything below 4 kHz.
     """
     if old:
         low, high = TELEPHONE_HZ
@@ -194,7 +194,7 @@ def telephone(wave: Waveform, law: Law, *, dbfs: float = LINE_DBFS, old: bool = 
 
 
 def clipped(wave: Waveform, db: float) -> Waveform:
-    """Clipped so many dB below its peak."""
+    """Clip a number of dB below the peak."""
     limit = np.float32(np.abs(wave).max(initial=0) / 10 ** (db / 20))
     return np.clip(wave, -limit, limit)
 
@@ -212,13 +212,13 @@ def coded(wave: Waveform, container: str, codec: str, rate: int) -> Waveform:
 
 
 def faint(wave: Waveform, dbfs: float) -> Waveform:
-    """Speech recorded at this level, rounded to 16 bits."""
+    """Record speech at this level, rounded to 16 bits."""
     rms = speech_rms(wave)
     return amplified(wave, dbfs - 20 * np.log10(rms)) if rms else wave
 
 
 def amplified(wave: Waveform, db: float) -> Waveform:
-    """Recorded with another gain: rounded to 16 bits, and clipped."""
+    """Record with another gain: rounded to 16 bits, and clipped."""
     pcm = _to_int16(wave * np.float32(10 ** (db / 20)))
     return pcm.astype(np.float32) / np.float32(FULL_SCALE)
 
@@ -265,17 +265,17 @@ def over_telephone(law: Law) -> Variation:
 
 
 def with_gain(db: float) -> Variation:
-    """The microphone set otherwise."""
+    """Change the gain of the microphone."""
     return lambda wave, _rng: amplified(wave, db)
 
 
 def beginning(seconds: float) -> Variation:
-    """Only the first ``seconds``: what is there for the first partial results."""
+    """Only the first ``seconds``, as for the first partial results."""
     return lambda wave, _rng: wave[: round(seconds * SAMPLE_RATE)]
 
 
 def variations(rooms: Sequence[Waveform] = ()) -> Mapping[str, Variation]:
-    """All forms, by the name under which their features are cached.
+    """All forms, by the names under which their features are cached.
 
     Args:
         rooms: As for `degrade`.
@@ -318,7 +318,7 @@ def _to_int16(wave: Waveform) -> Pcm:
 
 @cache
 def _g711(law: Law) -> NDArray[np.float32]:
-    """What each 16-bit value comes back as, shape (65536,), from the lowest value on."""
+    """The decoded value of each 16-bit value, shape (65536,), from the lowest on."""
     every = np.arange(-FULL_SCALE, FULL_SCALE).astype(np.int16)
     file = io.BytesIO()
     soundfile.write(file, every, TELEPHONE_RATE, format="WAV", subtype=law)

@@ -1,8 +1,7 @@
-"""Sounds that are no speech, synthesised: families of noises, tones and music, each sound its own.
+"""Synthesises sounds that are not speech: families of noises, tones and music.
 
-They are mixed with speech to learn to hear it all the same; the speech head learns to reject them.
-Everything is made by one of two cheap means: noise is drawn as a spectrum, and what has a pitch is
-read from a table of one period.
+They are mixed with speech in training; the speech head learns to reject them. Both methods are
+cheap: noise is drawn as a spectrum, and a sound with a pitch is read from a table of one period.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,11 +31,11 @@ from streamer.training.augmentation.synthesis import (
 from streamer.types import SAMPLE_RATE
 
 Noise: TypeAlias = Callable[[np.random.Generator, int], Waveform]
-"""So many samples of a sound of some family; its level says nothing."""
+"""Makes a number of samples of a sound of some family, at any level."""
 
 A4, SEMITONE = 440.0, 2 ** (1 / 12)
 CHORDS = ((0, 4, 7), (0, 3, 7), (0, 4, 7, 11), (0, 3, 7, 10), (0, 5, 7), (0, 7, 12))  # semitones
-SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10), (0, 2, 4, 7, 9))  # likewise
+SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10), (0, 2, 4, 7, 9))  # semitones
 KEYPAD_HZ = ((697, 770, 852, 941), (1209, 1336, 1477))
 CALL_TONES = (  # hertz, seconds on, seconds off: ringing, engaged, dial tone
     ((440, 480), 2.0, 4.0), ((425,), 1.0, 4.0), ((400, 450), 0.4, 0.2), ((480, 620), 0.5, 0.5),
@@ -178,7 +177,7 @@ def bells(rng: np.random.Generator, samples: int) -> Waveform:
 
 
 def call_tones(rng: np.random.Generator, samples: int) -> Waveform:
-    """What a telephone line says: ringing, engaged, dial tone."""
+    """Tones of a telephone line: ringing, engaged, dial tone."""
     pitches, on, off = CALL_TONES[rng.integers(len(CALL_TONES))]
     wave: Waveform = np.sum([tone(hz, [1.0], samples, rng) for hz in pitches], axis=0)
     return wave * switched(samples, on=on, off=off, begin=rng.uniform(0, on / 2))
@@ -282,4 +281,4 @@ FAMILIES: Mapping[str, Noise] = MappingProxyType(
         "breath": breath,
     }
 )
-"""By the name under which figures are given."""
+"""The families by their names in figures."""

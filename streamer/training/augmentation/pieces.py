@@ -1,7 +1,7 @@
-"""Pieces of speech as fine-tuning hears them, a batch at once, on whatever device.
+"""Augments batches of pieces of speech for fine-tuning, on any device.
 
-At other speeds and levels, from other vocal tracts, with something hidden; otherwise, what
-`streamer.model.features` makes of each by itself.
+It changes speed, level and vocal tract, and masks parts of the spectrogram; the features are those
+of `streamer.model.features`.
 """
 
 from functools import cache
@@ -28,8 +28,8 @@ def log_mel(
     Args:
         waves: Shape (batch, samples), float32; zeros beyond the end of a piece.
         samples: How many of each row count, shape (batch,), more than half an FFT's window.
-        speeds: Each is heard so many times faster, and higher, shape (batch,).
-        levels_db: Its level over the normal one, shape (batch,).
+        speeds: Factors of speed and pitch, shape (batch,).
+        levels_db: Levels over the normal one, in dB, shape (batch,).
 
     Returns:
         Shape (batch, mels, frames), and each row's own number of frames, shape (batch,).
@@ -71,13 +71,13 @@ def speech_rms(waves: Tensor, samples: Tensor) -> Tensor:
 
 
 def warped(mel: Tensor, factors: NDArray[np.float64]) -> Tensor:
-    """As from vocal tracts so many times shorter: all frequencies higher.
+    """Scale all frequencies, as vocal tracts of other lengths do.
 
     Jaitly & Hinton 2013, "Vocal tract length perturbation (VTLP) improves speech recognition".
 
     Args:
         mel: Shape (batch, mels, frames), in and out.
-        factors: Shape (batch,).
+        factors: Factors of the frequencies, shape (batch,).
     """
     hz = _band_centres(mel.shape[1])
     source = np.stack([np.interp(hz / factor, hz, np.arange(len(hz))) for factor in factors])
@@ -87,12 +87,12 @@ def warped(mel: Tensor, factors: NDArray[np.float64]) -> Tensor:
 
 
 def mask(mel: Tensor, frames: Tensor, rng: np.random.Generator) -> Tensor:
-    """With some bands and some time hidden (Park et al. 2019, "SpecAugment").
+    """Mask some bands and some time (Park et al. 2019, "SpecAugment").
 
     Args:
         mel: Shape (batch, mels, frames), in and out.
         frames: How many of each row count, shape (batch,).
-        rng: Decides what is hidden.
+        rng: Chooses what is masked.
     """
     bands, own = torch.full_like(frames, mel.shape[1]), _within(frames, mel.shape[2])[:, None]
     mean = (mel * own).sum((1, 2)) / (frames * mel.shape[1])
@@ -102,7 +102,7 @@ def mask(mel: Tensor, frames: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def _hidden(counts: Tensor, share: Tensor | float, size: int, rng: np.random.Generator) -> Tensor:
-    """In some rows, one stretch of at most such a share of what counts, shape (batch, size)."""
+    """Choose a span of at most ``share`` of the counts in some rows, shape (batch, size)."""
     chosen, width, begin = torch.from_numpy(rng.random((3, len(counts)))).to(counts.device)
     width = (width * counts * share).ceil() * (chosen < MASKED)
     begin = (begin * (counts - width + 1)).floor()
@@ -116,7 +116,7 @@ def _within(counts: Tensor, size: int) -> Tensor:
 def _resampled(
     waves: Tensor, samples: Tensor, lengths: Tensor, speeds: Tensor, *, margin: int
 ) -> Tensor:
-    """Rows of ``lengths`` samples each, mirrored at both ends as the spectrogram wants it."""
+    """Resample rows to ``lengths`` samples each, mirrored at both ends for the spectrogram."""
     last = lengths[:, None] - 1
     place = torch.arange(-margin, int(lengths.max()) + margin, device=waves.device).abs()
     place = torch.where(place > last, 2 * last - place, place).clamp(min=0)

@@ -1,4 +1,4 @@
-"""Rooms: what comes back from the walls after the direct sound, measured or synthetic."""
+"""Makes the reverberation of rooms, from measured or synthetic impulse responses."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from streamer.training.augmentation.synthesis import shaped
 from streamer.types import SAMPLE_RATE
 
 DIRECT_S = 0.0025  # after the peak of an impulse response: the direct sound
-MAX_RT60_S = 2.5  # measured rooms that ring for longer are left out: nobody works in a cathedral
+MAX_RT60_S = 2.5  # measured rooms with longer reverberation are left out
 MAX_TAIL_S = 1.5  # of a measured room
 
 
@@ -20,7 +20,7 @@ def synthetic_tail(rng: np.random.Generator, rt60: float) -> Waveform:
 
     Args:
         rng: Draws the room.
-        rt60: In this time, in seconds, it falls by 60 dB; high tones die sooner.
+        rt60: Time in seconds in which it falls by 60 dB; high frequencies fall faster.
     """
     time = np.arange(round(rt60 * SAMPLE_RATE), dtype=np.float32) / SAMPLE_RATE
     dull = 10 ** rng.uniform(3, 4)

@@ -1,4 +1,4 @@
-"""Building blocks of made-up sounds: shaped noise, tones, struck sounds, envelopes."""
+"""Synthesises shaped noise, tones, struck sounds and envelopes."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
@@ -19,7 +19,7 @@ PERIOD = 1024  # samples of a table
 
 
 def likely(rng: np.random.Generator, chance: float) -> bool:
-    """True so often."""
+    """True with this probability."""
     return bool(rng.random() < chance)
 
 
@@ -102,7 +102,7 @@ def knock(
 def scattered(
     rng: np.random.Generator, samples: int, event: Callable[[], Waveform], *, every: float
 ) -> Waveform:
-    """Events about every so many seconds, over a faint hiss."""
+    """Events about every ``every`` seconds, over a faint hiss."""
     wave = np.float32(10 ** rng.uniform(-4, -2)) * white(rng, samples)
     begin = rng.uniform(0, min(every, 0.3))
     while (at := round(begin * SAMPLE_RATE)) < samples:
@@ -136,7 +136,7 @@ def envelope(samples: int, *, attack: float, release: float) -> Waveform:
 
 
 def switched(samples: int, *, on: float, off: float, begin: float) -> Waveform:
-    """1 for so many seconds, 0 for so many."""
+    """1 for ``on`` seconds, then 0 for ``off``, repeatedly, from ``begin`` on."""
     time = np.arange(samples, dtype=np.float32) / SAMPLE_RATE + begin
     return (time % (on + off) < on).astype(np.float32)
 
@@ -149,7 +149,7 @@ def swell(rng: np.random.Generator, samples: int) -> Waveform:
 
 
 def wander(rng: np.random.Generator, samples: int, *, octaves: float, seconds: float) -> Waveform:
-    """A slow random course around 1, up and down by so many octaves, shape (samples,)."""
+    """A slow random course around 1, up and down by ``octaves``, shape (samples,)."""
     knots = rng.uniform(-octaves, octaves, int(samples / SAMPLE_RATE / seconds) + 2)
     course = np.interp(np.arange(samples) / SAMPLE_RATE / seconds, np.arange(len(knots)), knots)
     return (2**course).astype(np.float32)

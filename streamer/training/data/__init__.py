@@ -1,1 +1,1 @@
-"""Manifests, recordings, and the features that are computed from them."""
+"""Reads manifests and recordings, and computes features from them."""

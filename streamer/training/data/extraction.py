@@ -1,4 +1,4 @@
-"""Recordings -> what an encoder makes of them, kept on disk between runs."""
+"""Embeds recordings with an encoder, and keeps the embeddings on disk between runs."""
 
 import hashlib
 import json
@@ -36,22 +36,22 @@ from streamer.types import SAMPLE_RATE, Excerpt
 
 BATCH = 32  # recordings that are embedded at once
 PARTIALS = {f"partial {seconds:g} s": seconds for seconds in HEARD_S}
-"""What the program has made of a clip, excerpt by excerpt, after so many seconds of speech."""
+"""Forms that are embedded excerpt by excerpt, as live, up to a number of seconds of speech."""
 
 Embeddings = NDArray[np.float32]
 """One pooled vector per clip: shape (clips, 2 * blocks * width)."""
 Seconds = NDArray[np.float32]
-"""How long each clip is, without the silence at its ends: shape (clips,)."""
+"""Length of each clip in seconds, without the silence at its ends: shape (clips,)."""
 
 
 class Extractor:
-    """A frozen encoder with a memory on disk.
+    """A frozen encoder with a cache on disk.
 
     Args:
         weights: The encoder's tensors, named as in openai/whisper: a safetensors file; or a bundle
             that holds one.
         blocks: How many of its blocks to use; None uses all. The cache holds all in any case.
-        cache: Folder for what was computed; it may be deleted at any time.
+        cache: Folder for the embeddings; it may be deleted at any time.
         jobs: Recordings worked on at once; None takes every core.
         rooms: Tails of measured rooms for degraded forms, see `read_rooms`.
 
@@ -88,10 +88,10 @@ class Extractor:
         self.finetuning = provenance.finetuning
 
     def __call__(self, clips: Sequence[Clip], variation: str = "plain") -> Embeddings:
-        """Pooled block outputs of every clip, from the cache where they are there.
+        """Embed every clip, or take its embedding from the cache: shape (clips, features).
 
         Args:
-            clips: What to embed; shape of the answer: (clips, 2 * blocks * width).
+            clips: The clips to embed.
             variation: A key of `VARIATIONS` or `PARTIALS`. Its randomness depends on the clip's
                 name alone.
 
@@ -158,7 +158,7 @@ class Extractor:
         return np.column_stack([pooled.numpy(), np.array(seconds, np.float32)])
 
     def _rolled(self, clip: Clip, seconds: float) -> streaming.Embedded:
-        """The last of the excerpts of a clip of which no more than so many seconds were heard."""
+        """Embed the last excerpt of the first ``seconds`` of a clip."""
         wave = _speech(clip)[: round(seconds * SAMPLE_RATE)]
         pcm = np.rint(wave * (FULL_SCALE - 1)).astype(np.int16)
         hear, config = streaming.StreamingEmbedder(self.encoder), PartialResultsConfig()
@@ -214,7 +214,7 @@ def _speech(clip: Clip) -> Waveform:
 
 
 def check_variations(names: Collection[str]) -> None:
-    """Let pass what a clip can be changed into.
+    """Check that forms of clips are known.
 
     Raises:
         ConfigError: There is no such form.
@@ -237,8 +237,8 @@ class EmbeddedClips:
     """Clips embedded once per variation, in memory: folds take their share of them.
 
     Args:
-        clips: All that will ever be asked for.
-        extract: Embeds them, when a variation is first asked for.
+        clips: All clips that will be needed.
+        extract: Embeds them, when a variation is first needed.
     """
 
     def __init__(self, clips: Sequence[Clip], extract: Extractor) -> None:
@@ -266,9 +266,9 @@ class EmbeddedClips:
 
 
 def read_mono(path: Path) -> Waveform:
-    """A recording for training or testing, as the program would hear it, shape (samples,).
+    """Read a recording as the program would, shape (samples,).
 
-    Any format, rate and channel count; what is mono at `SAMPLE_RATE` is taken sample by sample.
+    It may have any format, rate and channel count; mono at `SAMPLE_RATE` is not changed at all.
 
     Raises:
         InputError: It cannot be read.

@@ -1,4 +1,4 @@
-"""One's own words: logged utterances that somebody listened to and labelled, and their sound."""
+"""Reads logged utterances that somebody has labelled, with their saved audio."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ from streamer.sinks.audio_files import file_name
 from streamer.sinks.log_reader import LoggedSession, LoggedUtterance, read_log
 from streamer.types import NO_SPEECH
 
-LEAST = 20
-"""Labelled utterances: with fewer, chance decides."""
+MIN_LABELLED = 20
+"""Least labelled utterances: with fewer, chance decides."""
 
 MIN_EACH = 4
-"""Utterances that at least two emotions need, so that each can be left out in turn."""
+"""Least utterances of each of two emotions, so that some can be left out in turn."""
 
 SHOWN = 3
-"""Wrong lines and files that are named."""
+"""How many wrong lines and files an error names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +26,10 @@ class Labelled:
 
     Attributes:
         path: Its recording.
-        label: What was heard.
-        heard: What the model had heard; None where it was not classified.
+        label: The label of a listener.
+        heard: The emotion of the model; None where it was not classified.
         speaker: Who speaks; empty where nobody wrote that down.
-        session: In which session.
+        session: The id of its session.
     """
 
     path: Path
@@ -40,12 +40,12 @@ class Labelled:
 
 
 def read_labelled(logs: Sequence[Path], audio: Path, labels: Sequence[str]) -> list[Labelled]:
-    """The labelled utterances of some logs; those labelled as no speech are left out.
+    """Read the labelled utterances of some logs, without those labelled as no speech.
 
     Args:
         logs: CSVs of `streamer run` or `streamer file`, with ``label`` filled in for some rows.
         audio: Folder of the saved utterances.
-        labels: What the model can tell apart.
+        labels: The emotions that the model knows.
 
     Raises:
         InputError: A line cannot be read, a label is unknown to the model or contradicts another,
@@ -96,11 +96,11 @@ def _labelled(
 def _check_enough(labelled: Sequence[Labelled]) -> None:
     counts = Counter(one.label for one in labelled)
     often = sum(count >= MIN_EACH for count in counts.values())
-    if len(labelled) < LEAST or often < 2:  # noqa: PLR2004 - one against another
+    if len(labelled) < MIN_LABELLED or often < 2:  # noqa: PLR2004 - one against another
         got = ", ".join(f"{label} {count}" for label, count in counts.most_common()) or "none"
         raise InputError(
-            f"got {len(labelled)} labelled utterances ({got}), expected at least {LEAST}, and at "
-            f"least {MIN_EACH} each of two emotions: fill in the column 'label'"
+            f"got {len(labelled)} labelled utterances ({got}), expected at least {MIN_LABELLED}, "
+            f"and at least {MIN_EACH} each of two emotions: fill in the column 'label'"
         )
     if not any(one.label == one.heard for one in labelled):
         raise InputError(

@@ -1,4 +1,4 @@
-"""Where training data comes from, and under which licence."""
+"""Lists the sources of training data and their licences."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -15,7 +15,7 @@ ENCODERS: Mapping[int, DataSource] = MappingProxyType(
         for width, name in ((384, "tiny.en"), (512, "base (multilingual)"))
     }
 )
-"""By the width of their states."""
+"""Encoders by the width of their states."""
 
 PUBLIC_CORPORA: Mapping[str, DataSource] = MappingProxyType(
     {
@@ -105,22 +105,22 @@ SOUND_COLLECTIONS: Mapping[str, DataSource] = MappingProxyType(
         ),
     }
 )
-"""By the name of their folder."""
+"""Collections by the name of their folder."""
 
 
 def sources_of(corpora: Sequence[str], width: int) -> tuple[DataSource, ...]:
-    """The encoder and the corpora, each with its licence as far as it is known.
+    """List the encoder and the corpora, each with its licence as far as it is known.
 
     Args:
         corpora: Their names.
-        width: Of the encoder's states.
+        width: Width of the states of the encoder.
     """
     encoder = ENCODERS.get(width, DataSource(name="encoder", licence=UNKNOWN_LICENCE))
     return encoder, *_known(corpora, PUBLIC_CORPORA)
 
 
 def ordinary_sources_of(names: Sequence[str]) -> tuple[DataSource, ...]:
-    """Sources of ordinary speech, each with its licence as far as it is known."""
+    """List sources of ordinary speech, each with its licence as far as it is known."""
     return _known(names, ORDINARY_SPEECH)
 
 

@@ -1,4 +1,4 @@
-"""The manifest: a CSV that says which recording holds whose voice in which emotion."""
+"""Reads the manifest: a CSV of recordings with speaker and emotion."""
 
 import csv
 from collections.abc import Collection, Iterator
@@ -22,7 +22,7 @@ class Clip:
         corpus: Recordings made alike, with the same choice of emotions.
         speaker: Unique within its corpus.
         emotion: The acted or annotated one.
-        perceived: What most listeners heard, several on a tie; empty where nobody was asked.
+        perceived: The emotion that most listeners heard, several on a tie; empty if not known.
         fold: The test fold of its speaker; empty where the corpus has none.
         ordinary: True for speech that nobody acted and nobody labelled, see `read_ordinary`.
     """
@@ -52,8 +52,8 @@ def read_manifest(manifest: Path, *, corpora: Collection[str] = ()) -> list[Clip
         corpora: Only these; empty takes all.
 
     Raises:
-        InputError: It cannot be read, lacks a column, holds a wrong value (the message names line
-            and value), a recording that is not there, or nothing of what was asked for.
+        InputError: It cannot be read, lacks a column, has a wrong value (the message names line and
+            value) or a missing recording, or has nothing of ``corpora``.
     """
     try:
         with manifest.open(encoding="utf-8-sig", newline="") as file:

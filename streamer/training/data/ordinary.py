@@ -1,4 +1,4 @@
-"""Ordinary speech: recordings of people who just talk, almost all of it neutral."""
+"""Reads ordinary speech: recordings of people who just talk, almost all of it neutral."""
 
 import csv
 from pathlib import Path
@@ -9,10 +9,10 @@ from streamer.training.data.manifest import Clip
 NEUTRAL = "neutral"
 
 ONLY_SOURCE = "ordinary speech"
-"""What a manifest without a ``source`` column is called; no corpus of acted speech is."""
+"""The source of a manifest without a ``source`` column; no corpus has this name."""
 
 TRAIN, DEV = "train", "dev"
-"""The values of ``use``: what is learned from, and what quiet is measured and chosen on."""
+"""The values of ``use``: for training, and to measure and choose how quiet a model is."""
 
 
 def read_ordinary(manifest: Path, *, use: str = "") -> list[Clip]:

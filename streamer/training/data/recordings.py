@@ -1,4 +1,4 @@
-"""The speech of many recordings, as it is and augmented, made once, at hand in any order."""
+"""Decodes the speech of many recordings once, augments it, and gives random access to both."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ from streamer.training.data.manifest import Clip
 from streamer.types import Pcm
 
 FULL_SCALE = 2**15 - 1
-LOUDEST = 0.5  # of full scale: room for whoever adds to it
+LOUDEST = 0.5  # of full scale: headroom for augmentation
 CHUNK = 2000  # clips that a process augments before it asks for more
 
 
@@ -32,8 +32,8 @@ class Recordings:
     """Trimmed speech by clip, kept on disk as 16-bit PCM and read through the page cache.
 
     Args:
-        clips: What to decode.
-        cache: Folder for it; it may be deleted at any time.
+        clips: The clips to decode.
+        cache: Folder for the PCM; it may be deleted at any time.
         jobs: Recordings worked on at once; None takes every core.
 
     Raises:
@@ -59,7 +59,7 @@ class Recordings:
         return pcm
 
     def __getstate__(self) -> dict[str, Any]:
-        """For another process, which reads the file by itself."""
+        """The state for another process, which opens the file itself."""
         return {name: value for name, value in vars(self).items() if name != "_pcm"}
 
     def __getitem__(self, clip: Clip) -> Pcm:
@@ -70,18 +70,18 @@ class Recordings:
 
 
 class Augmented:
-    """Copies of the speech of each clip, every one augmented otherwise (`degrade`), kept likewise.
+    """Augmented copies of the speech of each clip (`degrade`), kept like `Recordings`.
 
     Args:
-        clips: What to augment.
-        recordings: Of these clips, and of the voices.
-        voices: Who may babble in the background.
-        copies: How many there are of each clip.
+        clips: The clips to augment.
+        recordings: The recordings of these clips, and of the voices.
+        voices: Clips for babble in the background.
+        copies: How many copies of each clip to make.
         cache: Folder for them; it may be deleted at any time.
         jobs: Processes that work at once; None takes every core.
 
     Raises:
-        OutputError: There is no room for them.
+        OutputError: There is not enough room on the disk.
     """
 
     def __init__(  # noqa: PLR0913 - each is a choice of the caller
@@ -128,8 +128,8 @@ def _allocate(file: Path, shape: tuple[int, int]) -> None:
     """Make room for PCM.
 
     Raises:
-        OutputError: There is none. A process that writes to mapped memory could not say so: it
-            would be killed.
+        OutputError: There is not enough. A process that writes to mapped memory would be killed
+            instead of reporting that.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     needed, free = 2 * shape[0] * shape[1], disk_usage(file.parent).free
@@ -149,7 +149,7 @@ def _augment(  # noqa: PLR0913, PLR0917 - all that another process needs
     out: Path,
     task: tuple[int, range],
 ) -> list[int]:
-    """Write a copy of some rows where they belong, in whatever process; how long each is."""
+    """Write a copy of some clips to the file, in any process; return their lengths."""
 
     def anyone(rng: np.random.Generator) -> Waveform:
         return _wave(recordings[voices[int(rng.integers(len(voices)))]])

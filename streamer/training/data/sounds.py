@@ -1,7 +1,8 @@
-"""Sounds that are no speech, as clips: collected ones, made-up ones, and what the VAD lets through.
+"""Reads, makes and cuts sounds that are not speech, as clips.
 
-Their corpus says where they come from, and their "speaker" is the package or the family: what is
-held out as a whole, so that figures are about kinds of sounds that were never heard.
+There are collected sounds, synthetic ones, and those that pass the VAD. The "corpus" of a clip is
+where it comes from. Its "speaker" is its package or family, which is held out as a whole, so that
+figures are about unseen kinds of sounds.
 """
 
 import csv
@@ -35,11 +36,11 @@ UNKNOWN = "not stated: ask whoever made the sounds"
 
 @dataclass(frozen=True, slots=True)
 class Sounds:
-    """What is no speech.
+    """Sounds that are not speech.
 
     Attributes:
         clips: The recordings.
-        sources: Where the collected ones come from, each with its licence.
+        sources: The sources of the collected ones, each with its licence.
     """
 
     clips: tuple[Clip, ...]
@@ -47,12 +48,12 @@ class Sounds:
 
 
 def all_sounds(collected: Path | None, *, made_up: int, cache: Path) -> Sounds:
-    """The made-up sounds, and the collected ones where there are some.
+    """Make the synthetic sounds, and read the collected ones if there are any.
 
     Args:
         collected: As for `read_sounds`; None for none.
-        made_up: So many of each family.
-        cache: Folder for the made-up sounds.
+        made_up: How many of each family to synthesise.
+        cache: Folder for the synthetic sounds.
 
     Raises:
         InputError: As `read_sounds`.
@@ -100,7 +101,7 @@ def read_sounds(where: Path) -> Sounds:
 
 
 def make_up(cache: Path, *, each: int) -> list[Clip]:
-    """So many sounds of each family, the same every time; written where they are not there."""
+    """Synthesise ``each`` sounds of each family, always the same; write those that are missing."""
     clips = []
     for family, make in FAMILIES.items():
         for number in range(each):
@@ -117,10 +118,10 @@ def make_up(cache: Path, *, each: int) -> list[Clip]:
 
 
 def let_through(clips: Sequence[Clip], *, cache: Path) -> list[Clip]:
-    """What the program would take for utterances in these sounds: cut out by its own VAD.
+    """Cut out the parts of sounds that the program's own VAD takes for utterances.
 
     Args:
-        clips: Sounds; each is heard in a quiet room.
+        clips: The sounds; each is mixed with the noise of a quiet room.
         cache: Folder for the pieces.
 
     Raises:
@@ -152,7 +153,7 @@ def _clip(path: Path, name: str, corpus: str, kind: str) -> Clip:
 
 
 def _write(path: Path, wave: Waveform) -> None:
-    """Whole or not at all."""
+    """Write a sound completely or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".tmp")
     soundfile.write(unfinished, np.clip(wave, -1, 1), SAMPLE_RATE, format="FLAC")

@@ -1,4 +1,4 @@
-"""Recordings cut into utterances by the program's own voice activity detection, as clips."""
+"""Cuts recordings into utterances with the program's own voice-activity detection."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,10 +17,10 @@ class Recorded:
     """The utterances of one recording, in their order.
 
     Attributes:
-        recording: What was cut.
+        recording: The recording.
         hours: Its length.
-        utterances: One clip each.
-        seconds: How long their speech is.
+        utterances: Its utterances, a clip each.
+        seconds: Length of the speech of each.
     """
 
     recording: Clip
@@ -30,7 +30,7 @@ class Recorded:
 
 
 def cut_recordings(recordings: Sequence[Clip], config: Config, cache: Path) -> list[Recorded]:
-    """Cut each recording into what would be classified.
+    """Cut each recording into the utterances that would be classified.
 
     Args:
         recordings: Of any format, rate and length.

@@ -1,1 +1,1 @@
-"""Encoder files, and fine-tuning them."""
+"""Reads, writes, averages and fine-tunes encoders."""

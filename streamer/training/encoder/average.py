@@ -1,7 +1,7 @@
-"""The mean of several encoders' weights: what all know is kept, what one learned by heart is not.
+"""Averages the weights of several encoders, which often generalises better than each.
 
 Wortsman et al. 2022, "Robust fine-tuning of zero-shot models" (with the encoder that fine-tuning
-began with) and "Model soups" (of several rounds). The encoders must have grown out of the same one.
+began with) and "Model soups" (of several rounds). All must be fine-tuned from the same encoder.
 """
 
 from collections.abc import Sequence
@@ -19,10 +19,10 @@ def average(encoders: Sequence[Path], *, out: Path) -> None:
 
     Args:
         encoders: Safetensors; one that is named twice counts twice.
-        out: The new one, likewise. It has heard whom any of them has.
+        out: The new one, safetensors. Its training speakers are those of all of them.
 
     Raises:
-        ModelError: One cannot be read, or is of another size, or hears in another way.
+        ModelError: One cannot be read, or has another size or shape of network.
         OutputError: The new one cannot be written.
     """
     bodies, shapes = zip(*map(load_encoder, encoders), strict=True)

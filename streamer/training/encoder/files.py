@@ -1,4 +1,4 @@
-"""Encoders: Whisper's, and what fine-tuning made of it, as files that say whom they have heard."""
+"""Encoder files hold Whisper's encoder, or a fine-tuned one with the speakers it learned from."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from streamer.training.output import check_file
 
 HEAD_WIDTH = 64  # of every Whisper model's attention heads; the weights do not tell
 _HEARD, _FINETUNING, _FULL_RATE = "heard", "finetuning", "full_rate"
-"""In the metadata of a fine-tuned encoder."""
+"""Keys in the metadata of a fine-tuned encoder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,8 @@ class Provenance:
 
     Attributes:
         heard: The voices that it was fine-tuned on.
-        finetuning: The choices of each round, and of how many encoders it is the mean; none for an
-            encoder that is as it came.
+        finetuning: The choices of each round, and of how many encoders it is the mean; empty for an
+            original encoder.
         full_rate: As in `NetworkShape`, when it was fine-tuned.
     """
 
@@ -35,7 +35,7 @@ class Provenance:
     full_rate: int = FULL_RATE
 
     def metadata(self) -> dict[str, str]:
-        """For the file."""
+        """The metadata for the file."""
         return {
             _HEARD: json.dumps(sorted(self.heard)),
             _FINETUNING: json.dumps(self.finetuning),
@@ -44,7 +44,7 @@ class Provenance:
 
 
 def read_provenance(weights: Path) -> Provenance:
-    """What an encoder's file, safetensors, says about itself.
+    """Read the provenance of an encoder from its file, safetensors.
 
     Raises:
         ModelError: It was fine-tuned by an older program, in which all blocks saw all states.
@@ -65,7 +65,7 @@ def read_provenance(weights: Path) -> Provenance:
 
 
 def load_encoder(weights: Path, *, blocks: int | None = None) -> tuple[Encoder, NetworkShape]:
-    """Whisper's encoder, or the lower part of it, frozen; its size is read off the tensors.
+    """Load Whisper's encoder, or its lower part, frozen; its size follows from the tensors.
 
     Raises:
         ModelError: The file cannot be read, lacks a tensor, or has fewer blocks than asked for.
@@ -93,12 +93,12 @@ def load_encoder(weights: Path, *, blocks: int | None = None) -> tuple[Encoder, 
 
 
 def save_encoder(tensors: Mapping[str, Tensor], out: Path, metadata: Mapping[str, str]) -> None:
-    """Write an encoder as exact as a bundle keeps it: what is tested is what is used.
+    """Write an encoder with the precision of a bundle, so that what is tested is what is used.
 
     Args:
         tensors: Named as in openai/whisper.
         out: The file; one that is there is replaced.
-        metadata: What it says about itself, see `Provenance`.
+        metadata: Its metadata, see `Provenance`.
 
     Raises:
         OutputError: It cannot be written.
@@ -112,7 +112,7 @@ def save_encoder(tensors: Mapping[str, Tensor], out: Path, metadata: Mapping[str
 
 
 def check_blocks(weights: Path, *, got: int, expected: int) -> None:
-    """Let pass an encoder of enough blocks.
+    """Check that an encoder has enough blocks.
 
     Raises:
         ModelError: It has fewer, or none were asked for.

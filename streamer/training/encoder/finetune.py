@@ -1,12 +1,11 @@
-"""Fine-tuning: teach the upper blocks of the encoder emotion, on speech as it reaches the program.
+"""Fine-tunes the upper blocks of the encoder on emotions, with augmented speech.
 
-First the linear head that suits the encoder as it came, then both together at small rates: so the
-encoder is not torn by a head that knows nothing (Kumar et al. 2022, "Fine-tuning can distort
-pretrained features and underperform out-of-distribution"). The lowest layers stay as they are, the
-higher ones may move the more the higher they are. What is kept is the running average of the
-weights.
+A linear head is fitted to the original encoder first; then both are trained together at small
+rates, so that an untrained head does not damage the encoder (Kumar et al. 2022, "Fine-tuning can
+distort pretrained features and underperform out-of-distribution"). The lowest layers are frozen;
+the rate grows from layer to layer above. The result is the running average of the weights.
 
-The new encoder's file says whose voices it was made from, so that nobody is tested on them.
+The file of the new encoder names the speakers that it was trained on, so that they are not tested.
 """
 
 import hashlib
@@ -54,7 +53,7 @@ from streamer.training.output import check_file
 from streamer.types import SAMPLE_RATE
 
 LENGTHS_S = (0.6, 1.0, 1.5, 2.0, 2.5, 3.2, 4.0)
-"""Crops: all of a batch are of one length, or shorter where the recording is."""
+"""Lengths of crops in seconds; those of a batch have one length, or that of a shorter recording."""
 LENGTH_SHARES = (0.10, 0.18, 0.15, 0.17, 0.17, 0.13, 0.10)
 LEVEL_DB = 3.0  # speech is brought to one level, but not always to exactly that
 WARPED = 0.8  # of the clips
@@ -71,28 +70,28 @@ class FineTuning:
     Attributes:
         blocks: How many blocks of the encoder are kept.
         frozen: How many of them, from the convolutions up, stay as they are.
-        steps: Batches.
+        steps: Number of batches.
         batch_s: Seconds of speech in a batch, about.
-        rate: Of the highest block (AdamW).
-        decay: Of the rate from each block to the one below.
-        head_rate: Of the linear head.
-        weight_decay: Of all of them.
+        rate: Learning rate of the highest block (AdamW).
+        decay: Factor of the rate from each block to the one below.
+        head_rate: Learning rate of the linear head.
+        weight_decay: Weight decay of all of them.
         smoothing: This share of the target goes to the other emotions of the corpus.
-        dropout: Of the features, before the head.
-        block_dropout: Of what attention and perceptron of a block that learns add to its states.
-        size: How much more a large corpus weighs: its number of clips to this power.
+        dropout: Dropout of the features, before the head.
+        block_dropout: Dropout after attention and perceptron of each trained block.
+        size: A corpus weighs by its number of clips to this power.
         voices: As in `Recipe`.
-        warp: Vocal tracts are made at most so much longer or shorter.
-        hurried: This share of the speech that is not augmented is slowed down or sped up.
-        speeds: By so much, from and to.
+        warp: Largest relative change of the length of the vocal tract.
+        hurried: Share of the speech without augmentation whose speed is changed.
+        speeds: Lowest and highest factor of the speed.
         disagreement_weight: As in `Recipe`.
-        augmented: This share of the speech is heard as `degrade` does, the rest as it was recorded.
-        copies: So many times, each otherwise, every clip is augmented, to choose from.
+        augmented: Share of the speech that is augmented by `degrade`.
+        copies: Number of different augmented copies of every clip, to choose from.
         missing_label_weight: As in `Recipe`.
-        ordinary: Likewise.
-        softness: Likewise.
-        l2: Of the first linear head.
-        seed: Of everything random.
+        ordinary: As in `Recipe`.
+        softness: As in `Recipe`.
+        l2: Penalty of the first linear head.
+        seed: Seed of all random numbers.
     """
 
     blocks: int = 3
@@ -139,15 +138,15 @@ def finetune(  # noqa: PLR0913 - each is a choice of the caller
     cache: Path,
     jobs: int | None = None,
 ) -> None:
-    """Write a fine-tuned encoder; what was begun and broken off is gone on with.
+    """Write a fine-tuned encoder; an interrupted run continues from its checkpoint.
 
     Args:
-        clips: To learn from: nobody who will be tested.
-        everything: Decoded and embedded together, so that several runs share the work; empty takes
-            ``clips``. Nothing is learned from the others.
+        clips: Clips to train on, without speakers that will be tested.
+        everything: Clips that are decoded and embedded together, so that several runs share the
+            work; empty takes ``clips``. Only ``clips`` are trained on.
         encoder: Whisper's encoder as safetensors.
         out: The new one, safetensors.
-        choices: How.
+        choices: The choices in fine-tuning.
         cache: Folder for decoded recordings, the old encoder's output, and the checkpoint.
         jobs: Recordings worked on at once; None takes every core.
 
@@ -221,7 +220,7 @@ def _smoothed(clips: Sequence[Clip], labels: Sequence[str], choices: FineTuning)
 
 
 class _Run:
-    """Everything that changes while training, and what it needs."""
+    """The state of training, and its data."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - what it learns from, and how
         self,
@@ -277,13 +276,13 @@ class _Run:
             (*before.finetuning, asdict(choices)),
             body.full_rate,
         ).metadata() | {"from": hashlib.sha256(encoder.read_bytes()).hexdigest()}
-        """What the new encoder's file says about itself."""
+        """The provenance in the file of the new encoder."""
         names = "\n".join(clip.name for clip in clips)
         state = json.dumps([self.metadata, names], sort_keys=True)
         self.fingerprint = hashlib.sha256(state.encode()).hexdigest()[:24]
 
     def _groups(self) -> list[dict[str, Any]]:
-        """What learns, and how fast: layer by layer; of what such layers add, some is dropped."""
+        """Parameter groups with their rates, layer by layer; adds dropout to trained layers."""
         choices, blocks = self._choices, list(self._net.encoder.blocks)
         self._net.encoder.requires_grad_(requires_grad=False)
         groups = [{"params": list(self._net.head.parameters()), "lr": choices.head_rate}]
@@ -296,16 +295,16 @@ class _Run:
         return groups
 
     def _dropped(self, _part: nn.Module, _heard: object, said: Tensor) -> Tensor:
-        """Dropout always: this net learns, and is never classified; its averaged weights are."""
+        """Apply dropout: this net is only trained; the one with averaged weights is used."""
         return F.dropout(said, self._choices.block_dropout)
 
     @property
     def loss(self) -> float:
-        """Running average."""
+        """The running average of the loss."""
         return float(self._loss)
 
     def advance(self) -> None:
-        """One batch."""
+        """Train on one batch."""
         rows, mel, frames = self._batch()
         with precision(self._device), _plain_attention(self._device):
             vectors = self._net.embed(mel, frames)
@@ -360,7 +359,7 @@ class _Run:
         return torch.from_numpy(array).to(self._device)
 
     def state(self) -> dict[str, Any]:
-        """All that a checkpoint holds."""
+        """The content of a checkpoint."""
         return {
             "step": self.step,
             "loss": self._loss,
@@ -373,7 +372,7 @@ class _Run:
         }
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Go on where `state` was taken."""
+        """Continue from a checkpoint."""
         self.step, self._loss = state["step"], state["loss"].to(self._device)
         self._net.load_state_dict(state["net"])
         self._average = state["average"]
@@ -394,5 +393,5 @@ class _Run:
 
 
 def _plain_attention(device: torch.device) -> AbstractContextManager[None]:
-    """For short pieces, its gradient is several times faster than flash attention's on a CPU."""
+    """Use plain attention: on a CPU, its gradient is several times faster for short pieces."""
     return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()

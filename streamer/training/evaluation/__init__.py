@@ -1,1 +1,1 @@
-"""Measuring models: protocols, figures and plots."""
+"""Measures models: protocols, figures and plots."""

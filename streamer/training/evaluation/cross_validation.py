@@ -1,4 +1,4 @@
-"""Cross-validation: scores a recipe on unseen speakers or corpora."""
+"""Cross-validation scores a recipe on unseen speakers or corpora."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ from streamer.training.output import FIGURES, make_folder
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoldResult:
-    """One fold: what was tested, what was chosen on held-out speakers, and what came out."""
+    """One fold: the test clips, the parameters chosen on held-out speakers, and the result."""
 
     name: str
     clips: int
@@ -186,15 +186,15 @@ def evaluate_no_speech(  # noqa: PLR0913 - as `evaluate`
     """Measure how well speech is separated from noise, music and other unseen sounds.
 
     Args:
-        manifest: As for `evaluate`, and so are all others but ``sounds``.
-        encoder: Likewise.
-        corpora: Likewise.
-        without: Likewise.
-        recipe: Likewise: in which forms speech and sounds are learned from.
-        sounds: What is no speech, see `read_sounds`; None takes the made-up sounds alone.
-        out: Likewise.
-        cache: Likewise.
-        jobs: Likewise.
+        manifest: As for `evaluate`.
+        encoder: As for `evaluate`.
+        corpora: As for `evaluate`.
+        without: As for `evaluate`.
+        recipe: The forms in which speech and sounds are learned.
+        sounds: Sounds that are not speech, see `read_sounds`; None takes synthetic ones alone.
+        out: As for `evaluate`.
+        cache: As for `evaluate`.
+        jobs: As for `evaluate`.
 
     Raises:
         InputError: A manifest or a recording cannot be read.

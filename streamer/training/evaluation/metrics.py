@@ -1,4 +1,4 @@
-"""Metrics of probabilities: recall, calibration error, risk-coverage."""
+"""Computes metrics of probabilities: recall, calibration error, risk-coverage."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -90,7 +90,7 @@ def ece(probabilities: Probabilities, targets: Targets) -> float:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RiskCoverage:
-    """What is left, and how much of it is wrong, for each threshold of confidence.
+    """Coverage, and the share of errors in it, for each threshold of confidence.
 
     Attributes:
         thresholds: Confidences of the clips, falling; shape (clips,).
@@ -115,7 +115,7 @@ def risk_coverage(probabilities: Probabilities, targets: Targets) -> RiskCoverag
 def certain(
     probabilities: Probabilities, targets: Targets, threshold: float
 ) -> tuple[float, float]:
-    """Share of the clips at least as confident as ``threshold``, and of those that are right."""
+    """Share of clips at least as confident as ``threshold``, and of those the share right."""
     sure = probabilities.max(axis=1) >= threshold
     right = (probabilities.argmax(axis=1) == targets)[sure]
     return float(sure.mean()), float(right.mean()) if sure.any() else 0.0

@@ -24,16 +24,16 @@ class ModelEvaluation:
     """A model on recordings, each corpus of them classified by itself.
 
     Attributes:
-        model: What it calls itself, with its version.
-        corpora: What was classified.
-        heard: Those of them that it was made from, by their names: figures of these say nothing
-            about unseen_speakers.
+        model: Its name and version.
+        corpora: The corpora that were classified.
+        heard: Those of them that it was trained on, by their names: figures of these say nothing
+            about unseen speakers.
         left_out: How many recordings are of an emotion that it does not know.
         certain: Share of the answers that are not called uncertain, all emotions possible.
         certain_and_right: Share of those that are right.
         scores: By form of the recordings; ``plain`` is always there.
         sessions: With a voice that is learned from earlier recordings, by what these were.
-        found: By emotion, what is found of it after eight neutral recordings.
+        found: By emotion, how much of it is found after eight neutral recordings.
     """
 
     model: str
@@ -66,7 +66,7 @@ def evaluate_model(  # noqa: PLR0913 - each is a choice of the caller, all but t
         manifest: CSV of the recordings, see `read_manifest`.
         model: One that came with streamer, or a bundle's folder.
         corpora: Only these; empty takes all.
-        variations: In which forms they are classified, besides as they are, see `evaluate`.
+        variations: More forms in which they are classified, see `evaluate`.
         out: Folder for `figures.json` and plots; None writes nothing.
         cache: Folder for the encoder's output.
         jobs: Recordings worked on at once; None takes every core.

@@ -1,4 +1,4 @@
-"""The operating curve: how much of an emotion is found at so many false alarms an hour."""
+"""The operating curve shows how much of an emotion is found at a rate of false alarms."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from streamer.training.heads.recipe import Calibrated
 from streamer.training.heads.simulated_sessions import Sessions, SimulatedPast, sessions
 
 RATES = (0.1, 1.0, 10.0, 100.0)
-"""False alarms an hour of recording, at which it is read off."""
+"""Rates of false alarms an hour of recording at which the curve is evaluated."""
 
 TESTED = ("angry", "sad", "happy", "fearful")
 
@@ -28,10 +28,10 @@ class Quiet:
         hours: Length of the recordings.
         speech_hours: Length of the utterances in them.
         certain: Share of the speech with a certain emotion other than neutral and calm.
-        sources: Likewise, by source.
-        thresholds: By emotion, the probability above which there are so many false alarms an hour,
-            in the order of `RATES`. Where fewer than one is expected in all recordings, there is
-            none above it.
+        sources: The same share, by source.
+        thresholds: By emotion, the probabilities above which the rates of false alarms are those of
+            `RATES`, in their order. Where fewer than one false alarm is expected in all
+            recordings, there is none above it.
     """
 
     hours: float
@@ -59,7 +59,7 @@ class Curve:
 
 
 def earlier(lengths: Sequence[int]) -> Sessions:
-    """For each utterance those before it in its recording, the newest `MEMORY`.
+    """List for each utterance those before it in its recording, the newest `MEMORY`.
 
     Args:
         lengths: Number of utterances of each recording, one after another.
@@ -116,13 +116,13 @@ def measure_quiet(model: Calibrated, recorded: Sequence[Recorded], embed: Embedd
 def measure_found(
     model: Calibrated, clips: Sequence[Clip], embed: EmbeddedClips, quiet: Quiet
 ) -> dict[str, Curve]:
-    """How much of each emotion is found, after eight neutral utterances of the voice.
+    """Measure how much of each emotion is found after eight neutral utterances of the voice.
 
     Args:
         model: The model.
         clips: Of speakers that it does not know; a voice without neutral clips is not adapted to.
         embed: Turns them into vectors.
-        quiet: Of the same model.
+        quiet: The figures of the same model on ordinary speech.
     """
     clips = [clip for clip in clips if clip.emotion in model.labels]
     past = sessions(clips, SimulatedPast.NEUTRAL, seed=0)
@@ -146,6 +146,6 @@ def measure_found(
 
 
 def _threshold(scores: NDArray[np.float64], allowed: float) -> float:
-    """The lowest score that no more than so many are above."""
+    """The lowest score with at most ``allowed`` scores above it."""
     ordered = np.sort(scores)[::-1]
     return float(ordered[int(allowed)]) if int(allowed) < len(ordered) else 0.0

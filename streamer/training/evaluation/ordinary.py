@@ -1,8 +1,8 @@
-"""The protocol ``ordinary``: a recipe's false alarms on ordinary speech, and its recall.
+"""The protocol ``ordinary`` measures a recipe's false alarms on ordinary speech, and its recall.
 
-Two models are trained. One has heard four of five speakers of every corpus and is tested on the
-others; one has heard nothing of some corpora and is tested on these. Both have learned from the
-ordinary recordings with ``use=train``, and their quiet is measured on those with ``use=dev``.
+Two models are trained. One is trained on four of five speakers of every corpus and tested on the
+others; one is trained without some corpora and tested on these. Both are trained on the ordinary
+recordings with ``use=train`` as well; their false alarms are measured on those with ``use=dev``.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -28,13 +28,13 @@ from streamer.training.output import FIGURES, written
 
 PROTOCOL = "ordinary"
 UNSEEN = ("nemo", "ased", "emotiontts-ko", "savee")
-"""The corpora that the second model has not heard, as far as they are there."""
+"""The corpora that the second model is not trained on, if they are in the manifest."""
 SEED = 1  # of the tested speakers; others are held out to choose on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operating:
-    """One model's quiet, and what it finds.
+    """One model's figures on ordinary speech, and what it finds.
 
     Attributes:
         quiet: On ordinary speech.
@@ -66,7 +66,7 @@ _JSON: TypeAdapter[OrdinaryEvaluation] = TypeAdapter(OrdinaryEvaluation)
 
 
 def read_ordinary_evaluation(path: Path) -> OrdinaryEvaluation:
-    """What `evaluate_ordinary` wrote.
+    """Read what `evaluate_ordinary` wrote.
 
     Args:
         path: A `figures.json`, or the folder that holds one.
@@ -95,12 +95,12 @@ def evaluate_ordinary(  # noqa: PLR0913 - each is a choice of the caller, all bu
     cache: Path = Path(".cache/features"),
     jobs: int | None = None,
 ) -> OrdinaryEvaluation:
-    """Train without the tested, and measure quiet and what is found.
+    """Train without the tested clips; measure false alarms and recall.
 
     Args:
         manifest: CSV of acted speech, see `read_manifest`.
-        encoder: Whisper's encoder as safetensors, as it came or fine-tuned: nobody is tested whom
-            it has heard.
+        encoder: Whisper's encoder as safetensors, original or fine-tuned; speakers that it was
+            fine-tuned on are not tested.
         ordinary: CSV of ordinary speech, see `read_ordinary`.
         rooms: Folder of impulse responses for degraded copies, see `read_rooms`.
         corpora: Only these of the manifest; empty takes all.
@@ -112,7 +112,7 @@ def evaluate_ordinary(  # noqa: PLR0913 - each is a choice of the caller, all bu
         jobs: Recordings worked on at once; None takes every core.
 
     Raises:
-        ConfigError: Nobody is left to learn from, or a plot is asked for without matplotlib.
+        ConfigError: No clips are left to train on, or a plot is asked for without matplotlib.
         InputError: A manifest or a recording cannot be read.
         ModelError: The encoder cannot be read.
         OutputError: The figures cannot be written.

@@ -1,4 +1,4 @@
-"""Pictures of an evaluation. matplotlib is only needed, and only imported, to draw them."""
+"""Plots an evaluation; only this module imports matplotlib."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -57,10 +57,10 @@ def draw_all(
 
 
 def draw_seconds(uars: Mapping[str, float], *, out: Path) -> Path | None:
-    """How much is heard after so many seconds of speech, as PNG; None where that was not asked.
+    """Plot UAR by seconds of speech as PNG; None without such forms.
 
     Args:
-        uars: UAR by form; those that count are called "first" or "partial", so many "s".
+        uars: UAR by form; those called "first N s" and "partial N s" are plotted.
         out: Folder to write to.
 
     Raises:
@@ -86,10 +86,10 @@ def draw_seconds(uars: Mapping[str, float], *, out: Path) -> Path | None:
 
 
 def draw_operating(groups: Mapping[str, Mapping[str, Mapping[str, Curve]]], *, out: Path) -> Path:
-    """How much of each emotion is found, by false alarms an hour, as PNG; the mean of the corpora.
+    """Plot how much of each emotion is found, by false alarms an hour, as PNG.
 
     Args:
-        groups: By tested group, corpus and emotion.
+        groups: The curves by tested group, corpus and emotion; the mean of the corpora is drawn.
         out: Folder to write to.
 
     Raises:

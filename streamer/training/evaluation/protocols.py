@@ -14,7 +14,7 @@ HELD_OUT = 5  # one in so many speakers of each corpus is kept from fitting, for
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fold:
-    """One division into what is learned from and what is tested on, as indices of clips."""
+    """One division into training and test clips, as indices."""
 
     name: str
     train: tuple[int, ...]
@@ -24,14 +24,14 @@ class Fold:
 def folds(
     protocol: str, clips: Sequence[Clip], *, heard: Collection[tuple[str, str]] = ()
 ) -> list[Fold]:
-    """The folds of a protocol.
+    """Make the folds of a protocol.
 
     Args:
         protocol: The name of a corpus: each of its folds is tested in turn, the rest of it and all
             other corpora are trained on; without folds, five groups of its speakers.
             ``corpus-out``: each corpus in turn is tested and unseen in training.
-        clips: All there are.
-        heard: Voices that the encoder was made from: a fold that would test one is left out.
+        clips: All clips.
+        heard: Speakers that the encoder was trained on: a fold that would test one is left out.
 
     Raises:
         ConfigError: An unknown protocol, or one that leaves nothing to train on or to test.
@@ -74,13 +74,13 @@ def hold_out(
     One speaker in five of each corpus, at least one, is held out; the only one of a corpus is not.
 
     Args:
-        clips: All there are.
-        seed: Of the choice.
-        heard: Voices that the encoder was made from: with them it is surer than it will ever be
-            again, so they are not held out.
+        clips: All clips.
+        seed: Seed of the choice.
+        heard: Speakers that the encoder was trained on: its confidence on them is too high, so they
+            are not held out.
 
     Raises:
-        ConfigError: The encoder has heard everybody.
+        ConfigError: The encoder was trained on every speaker.
     """
     held: set[tuple[str, str]] = set()
     for corpus in sorted({clip.corpus for clip in clips}):

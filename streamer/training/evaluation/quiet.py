@@ -29,16 +29,16 @@ SENSITIVITIES: tuple[Sensitivity, ...] = ("low", "normal", "high")
 
 @dataclass(slots=True, kw_only=True)
 class SourceQuiet:
-    """What was said of the recordings of one source.
+    """The figures of the recordings of one source.
 
     Attributes:
         recordings: How many.
         hours: Their length.
         speech_s: Length of the utterances in them, in seconds.
-        certain_s: Of those with a certain emotion other than neutral and calm.
-        emotions_s: Likewise, by emotion.
-        no_speech_s: Of those that were taken for no speech.
-        alerts: By the sensitivity of the default rule.
+        certain_s: Length of those with a certain emotion other than neutral and calm.
+        emotions_s: Length of the same, by emotion.
+        no_speech_s: Length of those that were taken for no speech.
+        alerts: Number of alerts, by the sensitivity of the default rule.
     """
 
     recordings: int = 0
@@ -67,13 +67,13 @@ class ModelQuiet:
     """A model on ordinary speech.
 
     Attributes:
-        model: What it calls itself, with its version.
+        model: Its name and version.
         hours: Length of all recordings.
         speech_hours: Length of the utterances in them.
         certain: Share of the speech with a certain emotion other than neutral and calm.
         no_speech: Share of the speech that is taken for no speech.
         alerts_per_hour: False alerts an hour of recording, by the sensitivity of the default rule.
-        sources: What it comes from.
+        sources: The figures by source.
     """
 
     model: str
@@ -89,7 +89,7 @@ _JSON: TypeAdapter[ModelQuiet] = TypeAdapter(ModelQuiet)
 
 
 def read_model_quiet(path: Path) -> ModelQuiet:
-    """What `evaluate_quiet` wrote.
+    """Read what `evaluate_quiet` wrote.
 
     Raises:
         InputError: It cannot be read, or is something else.
@@ -109,7 +109,7 @@ def evaluate_quiet(
     out: Path | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> ModelQuiet:
-    """Let a finished model listen to ordinary speech.
+    """Measure a finished model on ordinary speech.
 
     Args:
         model: One that came with streamer, or a bundle's folder.

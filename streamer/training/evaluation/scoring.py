@@ -16,7 +16,7 @@ from streamer.training.heads.simulated_sessions import SimulatedPast, sessions
 from streamer.training.output import FIGURES, make_folder, written
 
 DRAWS = 3
-"""So often every clip gets a simulated past."""
+"""How many simulated pasts every clip gets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,10 +26,10 @@ class Scores:
     Attributes:
         uar: Mean over the folds of the unweighted average recall; only the emotions of the tested
             corpus are possible, as is usual in the literature.
-        own: All folds together, likewise.
+        own: All folds together, with the emotions of the tested corpus.
         all: All folds together, with all emotions of the model possible: what a user gets.
-        agreed: As ``own``, on the clips in which no emotion was heard by more listeners than the
-            acted one, if it is known what they heard.
+        agreed: As ``own``, on clips in which listeners heard no emotion more often than the acted
+            one; None if that is not known.
     """
 
     uar: float
@@ -45,8 +45,8 @@ class PastScores:
     Attributes:
         uar: As in `Scores`, and the mean of several draws of the past.
         folds: The mean over the draws for each fold.
-        all: With all emotions of the model possible: UAR of all folds together.
-        ece: Likewise.
+        all: UAR of all folds together, with all emotions of the model possible.
+        ece: ECE of all folds together, with all emotions of the model possible.
     """
 
     uar: float
@@ -82,10 +82,10 @@ def check_folder(out: Path) -> None:
 
 
 class Scoring:
-    """Classifies groups of clips, the folds of a protocol or corpora, and adds up what comes out.
+    """Classifies groups of clips (folds of a protocol, or corpora) and computes the scores.
 
     Args:
-        variations: In which forms, besides as they are.
+        variations: More forms in which the clips are classified.
         labels: The emotions of all groups.
     """
 
@@ -107,15 +107,15 @@ class Scoring:
         return self._forms[0].uars[-1]
 
     def scores(self) -> dict[str, Scores]:
-        """By form, ``plain`` first."""
+        """The scores by form, ``plain`` first."""
         return {form.variation: form.scores() for form in self._forms}
 
     def sessions(self) -> dict[SimulatedPast, PastScores]:
-        """By what went before."""
+        """The scores by kind of past."""
         return {past.kind: past.scores() for past in self._pasts}
 
     def found(self) -> dict[str, Found]:
-        """By emotion, of all groups together."""
+        """What is found by emotion, of all groups together."""
         result = {}
         for emotion in self._labels:
             own = [(said, sure) for acted, said, sure in self._answers if acted == emotion]
@@ -130,7 +130,7 @@ class Scoring:
         return self._forms[0].shipped()
 
     def keep(self, json: bytes, out: Path) -> None:
-        """Write down figures, with plots of all groups together as they are, and by seconds heard.
+        """Write figures, plots of all groups together, and the plot by seconds of speech.
 
         Args:
             json: The figures.
@@ -157,7 +157,7 @@ class _Form:
         self._all: list[Probabilities] = []
 
     def add(self, clips: Sequence[Clip], model: Calibrated, embed: EmbeddedClips) -> None:
-        """Classify the clips of a group, and remember what came out."""
+        """Classify the clips of a group, and keep the result."""
         vectors = embed(clips, self.variation)
         seconds = embed.seconds(clips, self.variation)
         among = labels_of(clips)
@@ -200,7 +200,7 @@ class _Past:
         self._all: list[list[Probabilities]] = [[] for _ in range(DRAWS)]
 
     def add(self, clips: Sequence[Clip], model: Calibrated, embed: EmbeddedClips) -> None:
-        """Classify the clips of a group, and remember what came out."""
+        """Classify the clips of a group, and keep the result."""
         vectors, seconds = embed(clips, "plain"), embed.seconds(clips, "plain")
         targets = target_indices(clips, self._labels).numpy()
         uars = []
@@ -239,7 +239,7 @@ def _answers(
 
 
 def _widen(probabilities: Probabilities, model: Calibrated, labels: Sequence[str]) -> Probabilities:
-    """To the emotions of all corpora: what a fold's model never heard of has probability 0."""
+    """Widen to the emotions of all corpora: those that a fold's model lacks have probability 0."""
     wide = np.zeros((len(probabilities), len(labels)))
     wide[:, [labels.index(label) for label in model.labels]] = probabilities
     return wide

@@ -1,1 +1,1 @@
-"""The heads on a frozen encoder: emotions, speakers, speech."""
+"""Fits the heads on a frozen encoder: emotions, speakers, speech."""

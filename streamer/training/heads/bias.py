@@ -1,4 +1,4 @@
-"""Which bias makes the logits of a head log-likelihoods of the emotions.
+"""Fits the bias that makes the logits of a head log-likelihoods of the emotions.
 
 A head is fitted to corpora that know different emotions, and to ordinary speech. How common an
 emotion is among all of its examples says little about how readily the head names it: only RAVDESS
@@ -14,14 +14,14 @@ from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 from streamer.model.priors import LogPrior
 
 PENALTY = 1e-3
-"""On the squared bias: an emotion of few held-out clips keeps a bias near 0."""
+"""Penalty on the squared bias: an emotion with few held-out clips keeps a bias near 0."""
 
 MAX_STEPS = 100  # of LBFGS, for one parameter a label
 IMPOSSIBLE = -1e4  # a logit; an infinite one would have no gradient
 
 
 def fit_label_bias(logits: Tensor, targets: Tensor, known: Tensor, weights: Tensor) -> Tensor:
-    """The bias under which a head names every emotion of a corpus equally readily.
+    """Fit the bias under which a head names every emotion of a corpus equally readily.
 
     Scale and bias are fitted together, by weighted cross-entropy over the emotions that the corpus
     of a clip has.
@@ -30,10 +30,10 @@ def fit_label_bias(logits: Tensor, targets: Tensor, known: Tensor, weights: Tens
         logits: Of clips that the head was not fitted to, shape (clips, labels).
         targets: Index of the emotion, shape (clips,).
         known: Which labels the corpus of each clip has, shape (clips, labels).
-        weights: Of the clips: every emotion of a corpus weighs the same, shape (clips,).
+        weights: Weights of the clips, equal for the emotions of a corpus, shape (clips,).
 
     Returns:
-        To be added to the logits, shape (labels,); 0 for a label that no clip has.
+        The bias to be added to the logits, shape (labels,); 0 for a label that no clip has.
     """
     logits, weights = logits.detach().double(), weights.double() / weights.double().sum()
     there = torch.zeros(logits.shape[1], dtype=torch.bool)
@@ -57,7 +57,7 @@ def fit_label_bias(logits: Tensor, targets: Tensor, known: Tensor, weights: Tens
 
 
 def as_log_prior(bias: Tensor, temperature: float) -> LogPrior:
-    """The prior that, taken off, does what ``bias`` does: logarithms, shape (labels,).
+    """The log prior whose subtraction is equal to adding ``bias``, shape (labels,).
 
     Args:
         bias: From `fit_label_bias`.

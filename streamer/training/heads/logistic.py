@@ -1,8 +1,7 @@
-"""The linear head: multinomial logistic regression on standardised features, and its calibration.
+"""Fits the linear head: multinomial logistic regression, and its temperature.
 
-Corpora know different emotions: nobody in CREMA-D is surprised. A clip of a corpus is therefore
-only asked to tell apart the emotions that its corpus has (``known``); to the loss the others do not
-exist, rather than being wrong.
+Corpora have different emotions: CREMA-D has no surprise. Therefore the loss of a clip includes only
+the emotions that its corpus has (``known``); the others are left out instead of being wrong.
 """
 
 from collections import Counter, defaultdict
@@ -109,7 +108,7 @@ def balanced_weights(
     Args:
         clips: Within a corpus, every emotion weighs the same, however many clips it has.
         size: How a corpus weighs: by its number of clips to this power; at 0, all the same.
-        voices: Likewise, by its number of voices.
+        voices: How a corpus weighs by its number of voices, to this power.
         disagreement_weight: How much a clip weighs in which most listeners heard another
             emotion than the acted one, against one in which they did not, or nobody was asked. So
             an emotion that listeners often disagree about weighs less.

@@ -1,4 +1,4 @@
-"""The training recipe: fits and calibrates a head. Training and evaluation share it."""
+"""The training recipe fits and calibrates the heads; training and evaluation share it."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,17 +29,18 @@ from streamer.training.heads.logistic import TEMPERATURES, Head, fit, known_labe
 from streamer.training.heads.simulated_sessions import Sessions, classify_sessions
 from streamer.training.heads.speaker import Tuning, fit_voices, tune_voices, with_choices
 
-BREVITIES = np.linspace(0.0, 2.0, 41)  # that are tried
+BREVITIES = np.linspace(0.0, 2.0, 41)  # candidates for the exponent of brevity
 
 NATURAL: Mapping[str, float] = {
     "neutral": 0.25, "calm": 0.032, "happy": 0.15, "sad": 0.18, "angry": 0.25, "fearful": 0.09,
     "disgust": 0.028, "surprised": 0.02,
 }  # fmt: skip
-"""How common emotions are taken to be where people live.
+"""How common emotions are assumed to be in everyday speech.
 
 Chosen emotion by emotion on the operating curves of held-out speakers and ordinary speech
-(``docs/experiments``): with it and the threshold, hardly anything of ordinary speech is certain. It
-is no census of emotions: that most speech is neutral, the heads have learned from ordinary speech.
+(``docs/experiments``): with it and the threshold, hardly any ordinary speech gets a certain
+emotion. It is not a measured frequency of emotions: from ordinary speech, the heads have learned
+that most speech is neutral.
 """
 
 
@@ -62,7 +63,7 @@ class Recipe:
             random; 1 says that nobody had them, as is said of an emotion that only one corpus has.
         ordinary: Share of the weight that ordinary speech has, where there is some.
         softness: Probability that ordinary speech is not neutral.
-        natural: How common emotions are where people live: the model's natural prior.
+        natural: How common emotions are in everyday speech: the model's natural prior.
         threshold: A lower confidence is uncertain.
         prior: Neutral utterances of the mean voice that are added to those of a voice.
         made_up: Sounds of each family that are synthesised to learn what is no speech; with 0, and
@@ -169,7 +170,7 @@ class Calibrated:
             seconds: As for `probabilities`.
             past: Which of these go before each.
             among: As for `probabilities`.
-            prior: Likewise.
+            prior: As for `probabilities`.
         """
         scores, _ = classify_sessions(
             embeddings,
@@ -311,8 +312,8 @@ class _Calibration:
         seconds: Shape (clips,).
         targets: Index of the emotion, shape (clips,).
         known: Which labels the corpus of each clip has, shape (clips, labels).
-        weights: That make them a natural mixture, shape (clips,), summing to 1.
-        even: That make the acted ones an even mixture, likewise.
+        weights: Weights that make them a natural mixture, shape (clips,), summing to 1.
+        even: Weights that make the acted ones an even mixture, shape (clips,), summing to 1.
         natural: Logarithm of the natural prior, shape (labels,).
     """
 

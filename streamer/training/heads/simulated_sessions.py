@@ -17,7 +17,7 @@ PAST = 10
 """Utterances that went before the tested one in a simulated session."""
 
 NEUTRAL_PAST = 8
-"""Of these, so many are neutral in a session of people who mostly just talk."""
+"""How many of these are neutral in a session of people who mostly just talk."""
 
 Sessions = NDArray[np.int64]
 """For each clip the clips that go before it, -1 where there are no more: shape (clips, PAST)."""
@@ -48,9 +48,9 @@ def sessions(clips: Sequence[Clip], kind: SimulatedPast, *, seed: int) -> Sessio
     """Give every clip a past: clips before it, in random order, without repeats.
 
     Args:
-        clips: All there are.
-        kind: What goes before. Where a corpus has no other speaker, nobody else speaks.
-        seed: Of the order.
+        clips: All clips.
+        kind: The kind of past. Where a corpus has no other speaker, there is no other voice.
+        seed: Seed of the order.
     """
     rng = np.random.default_rng(seed)
     by_voice: defaultdict[tuple[str, str], list[int]] = defaultdict(list)

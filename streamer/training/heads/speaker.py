@@ -44,7 +44,7 @@ DIRECTIONS = 32  # among which voices are told apart; fewer confuse them, more l
 SHRINKAGE = 0.6  # of correlations within a voice: features by far outnumber the voices
 
 CAUTION = (-1.0, 0.0, 1.0, 2.0, 3.0)
-"""What is tried on held-out speakers as the `SpeakerModel`'s caution."""
+"""Candidates for the caution of the `SpeakerModel`, chosen on held-out speakers."""
 
 
 class SpeakerOptions(ExampleOptions, Protocol):
@@ -88,8 +88,8 @@ def fit_voices(  # noqa: PLR0913 - what is learned from, and how
         clips: What is learned from.
         labels: The emotions that are told apart.
         embed: Turns clips into vectors, in a form.
-        unadapted: The head for voices that nobody knows: a good place to begin.
-        choices: How.
+        unadapted: The head for unknown voices, from which the fit starts.
+        choices: How voices are learned.
         l2: As for `fit`.
 
     Returns:
@@ -235,8 +235,8 @@ class Tuning:
         embeddings: Shape (clips, features).
         unadapted: Scores of the unadapted head, shape (clips, labels).
         targets: Index of the emotion, shape (clips,).
-        weights: That make them a natural mixture, shape (clips,), summing to 1.
-        even: That make the acted ones an even mixture, likewise.
+        weights: Weights that make them a natural mixture, shape (clips,), summing to 1.
+        even: Weights that make the acted ones an even mixture, shape (clips,), summing to 1.
         labels: The emotions that are told apart.
         log_natural: Logarithm of the natural prior, shape (labels,).
     """

@@ -32,7 +32,7 @@ TESTED = (
 """The forms of speech that are tested."""
 
 SPEECH_CLIPS = 3000
-"""Of speech so many are learned from, as many of each corpus: more make no difference."""
+"""Clips of speech to learn from, as many of each corpus: more make no difference."""
 L2 = 0.01
 THRESHOLD = 0.3
 """A lower score is no speech. Chosen where one in 300 utterances of ordinary speech is below it."""
@@ -47,7 +47,7 @@ Voice: TypeAlias = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """Clips, and what turns them into vectors."""
+    """Clips, and a function that embeds them."""
 
     clips: Sequence[Clip]
     embed: Callable[[Sequence[Clip], str], Embeddings]
@@ -57,15 +57,15 @@ class Material:
         return self.embed(self.clips, form)
 
     def only(self, clips: Sequence[Clip]) -> "Material":
-        """Some of them."""
+        """The material of some of the clips."""
         return Material(clips, self.embed)
 
     def of(self, voices: Collection[Voice]) -> "Material":
-        """Those of some voices."""
+        """The material of some voices."""
         return self.only([clip for clip in self.clips if clip.voice in voices])
 
     def without(self, voices: Collection[Voice]) -> "Material":
-        """Those of all other voices."""
+        """The material of all other voices."""
         return self.only([clip for clip in self.clips if clip.voice not in voices])
 
 
@@ -79,10 +79,10 @@ class SpeechFigures:
         auroc_let_through: Of speech as it is, against what the program's own VAD lets through.
         false_rejections: By form of the speech: the share that is taken for no speech.
         found: By form of the sounds: the share that is found to be no speech.
-        kinds: Likewise by family or package, as they are.
+        kinds: The same share by family or package, for sounds as they are.
         speech: Number of clips.
-        sounds: Likewise.
-        let_through: Likewise: of utterances that the VAD makes of the sounds.
+        sounds: Number of sounds.
+        let_through: Number of utterances that the VAD makes of the sounds.
     """
 
     auroc: Mapping[str, float]
@@ -99,7 +99,7 @@ _JSON: TypeAdapter[SpeechFigures] = TypeAdapter(SpeechFigures)
 
 
 def read_speech_figures(path: Path) -> SpeechFigures:
-    """What `write_speech_figures` wrote.
+    """Read what `write_speech_figures` wrote.
 
     Args:
         path: A JSON file, or the folder of a `figures.json`.
@@ -115,7 +115,7 @@ def read_speech_figures(path: Path) -> SpeechFigures:
 
 
 def write_speech_figures(result: SpeechFigures, path: Path) -> None:
-    """As JSON.
+    """Write figures as JSON.
 
     Raises:
         OutputError: They cannot be written.
@@ -126,11 +126,11 @@ def write_speech_figures(result: SpeechFigures, path: Path) -> None:
 
 
 def fit_speech(speech: Material, sounds: Material, *, forms: Sequence[str]) -> SpeechModel:
-    """Fit to everybody.
+    """Fit the speech head to all clips.
 
     Args:
-        speech: Of some of it is learned, as much of each corpus.
-        sounds: What is no speech.
+        speech: Speech; some of it is used, as much of each corpus.
+        sounds: Sounds that are not speech.
         forms: In which forms both are learned from (keys of `degrade.VARIATIONS`).
     """
     return _fit(speech.only(some_of_each(speech.clips, SPEECH_CLIPS)), sounds, forms)
@@ -143,7 +143,7 @@ def evaluate_speech(
 
     Args:
         speech: As for `fit_speech`.
-        sounds: Likewise.
+        sounds: As for `fit_speech`.
         let_through: What the program's own VAD makes of the sounds.
         forms: As for `fit_speech`.
     """

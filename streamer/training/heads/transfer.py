@@ -28,13 +28,13 @@ from streamer.training.heads.logistic import Head, fit_temperature
 from streamer.training.heads.recipe import Recipe, softmax
 
 FOLDS = 5
-"""In so many parts the utterances are left out in turn, where there are as many groups."""
+"""Parts of the utterances that are left out in turn, if there are as many groups."""
 
 MAX_SHARE = 2 / 3
-"""Of the utterances, in one group: without it, too little would be left to learn from."""
+"""Largest share of the utterances in one group: without it, too little would be left."""
 
 L2 = (30.0, 10.0, 3.0, 1.0, 0.3, 0.1)
-"""Penalties that are tried on the change of the standardised weights, the strictest first."""
+"""Candidates for the penalty on the change of the standardised weights, strictest first."""
 
 BIAS_L2 = 0.01
 """Penalty on the change of the biases: an emotion that nobody labelled stays where it is."""
@@ -54,7 +54,7 @@ RISK, MIN_COVERAGE = 0.2, 0.5
 least so many."""
 
 RECIPE = Recipe()
-"""For what is chosen alike in any training."""
+"""The defaults of training."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,10 +64,10 @@ class LabelledExamples:
     Attributes:
         embeddings: Shape (utterances, features).
         logits: Calibrated ones of the model as it is, shape (utterances, labels).
-        hesitations: What divides all logits of an utterance, changed or not, because it is short
-            (`streamer.model.calibration.hesitation`): shape (utterances, 1).
+        hesitations: Extra temperature of short utterances, shape (utterances, 1), see
+            `streamer.model.calibration.hesitation`.
         targets: Index of the label, shape (utterances,).
-        groups: What must not be on both sides: the number of a speaker or session, likewise.
+        groups: Number of the speaker or session, which stays on one side: shape (utterances,).
     """
 
     embeddings: Tensor
@@ -80,7 +80,7 @@ class LabelledExamples:
         return len(self.targets)
 
     def take(self, rows: NDArray[np.bool_]) -> Self:
-        """Some of them."""
+        """The examples of some rows."""
         kept = torch.from_numpy(rows)
         return type(self)(
             self.embeddings[kept],
@@ -108,7 +108,7 @@ class Change:
     Attributes:
         head: From embeddings to what is added, shape (utterances, labels).
         means: What is added on average to utterances of each label, shape (labels, labels).
-        temperature: Divides what comes of it.
+        temperature: Divides the sum.
         threshold: A lower confidence is uncertain; None where there are too few utterances to say.
         l2: The chosen penalty.
     """
