@@ -20,7 +20,7 @@ def add_archive(parser: CommandParser) -> None:
         "--channels",
         metavar="NAMES",
         type=names,
-        help="independent channels, as agent,customer (default for stereo: left,right)",
+        help="independent channels, such as agent,customer (default for stereo: left,right)",
     )
     parser.add_argument(
         "--mono", action="store_true", help="mix a stereo recording to one channel instead"
@@ -37,12 +37,12 @@ def add_archive(parser: CommandParser) -> None:
     parser.add_argument(
         "--again",
         action="store_true",
-        help="analyse also what has rows already (default: only what is new, or was changed)",
+        help="also analyse what has rows already (default: only what is new or was changed)",
     )
     parser.add_argument(
         "--retry-failed",
         action="store_true",
-        help="try recordings again of which nothing could be read",
+        help="try again recordings that could not be read at all",
     )
 
 
