@@ -1,5 +1,8 @@
 """Makes texts from outside (file names, notes, channels) harmless where they are shown."""
 
+JOINERS = "\u200c\u200d"
+"""Invisible, and a part of words in Persian and Hindi, and of emoji that are joined."""
+
 
 def printable(text: str) -> str:
     r"""The text with control characters escaped, so that it cannot steer a terminal.
@@ -10,14 +13,24 @@ def printable(text: str) -> str:
     if text.isprintable():  # as nearly all are
         return text
     return "".join(
-        character if character.isprintable() or character in "\n\t" else _escaped(character)
+        character if is_harmless(character) or character in "\n\t" else _escaped(character)
         for character in text
     )
 
 
 def one_line(text: str) -> str:
     """The text with all control characters escaped, line breaks and tabs, too."""
-    return "".join(each if each.isprintable() else _escaped(each) for each in text)
+    return "".join(each if is_harmless(each) else _escaped(each) for each in text)
+
+
+def is_shown_whole(text: str) -> bool:
+    """Whether nothing in the text has to be escaped."""
+    return all(map(is_harmless, text))
+
+
+def is_harmless(character: str) -> bool:
+    """Whether a character can be shown as it is: printable, or one that joins its neighbours."""
+    return character.isprintable() or character in JOINERS
 
 
 def _escaped(character: str) -> str:

@@ -13,6 +13,11 @@ from streamer.text import one_line
         ("caf\udce9.wav", "caf\\xe9.wav"),
         ("\x1b]0;x\x07\x1b[31mred", "\\x1b]0;x\\x07\\x1b[31mred"),
         ("two\nlines\r\u2028", "two\\nlines\\r\\u2028"),
+        (
+            "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+            "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+        ),
+        ("\U0001f468\u200d\U0001f467.wav", "\U0001f468\u200d\U0001f467.wav"),
         ("right\u202eto left", "right\\u202eto left"),
     ],
 )

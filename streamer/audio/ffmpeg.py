@@ -30,7 +30,7 @@ SUFFIXES = frozenset(
     (".m4a", ".m4b", ".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".3gpp", ".aac", ".adts",
      ".webm", ".mkv", ".mka", ".wma", ".wmv", ".asf", ".amr", ".awb", ".avi", ".flv", ".f4v",
      ".mpg", ".mpeg", ".mp2", ".mts", ".m2ts", ".vob", ".ogv", ".spx", ".ac3", ".eac3", ".ra",
-     ".rm", ".rmvb", ".wv", ".ape", ".dsf", ".tta", ".gsm")
+     ".rm", ".rmvb", ".wv", ".ape", ".dsf", ".tta", ".gsm", ".g722")
 )  # fmt: skip
 """The suffixes of recordings that need ffmpeg."""
 
@@ -89,6 +89,7 @@ class Ffmpeg:
         self._cut = ""
         self._no_sound = False
         self._video = False
+        self._tracks = 0
         self._duration_s: float | None = None
         self._described = threading.Event()
         self._process = subprocess.Popen(  # noqa: S603 - a program by its full path, no shell
@@ -122,6 +123,12 @@ class Ffmpeg:
         """
         self._described.wait(START_TIMEOUT_S)
         return None if self._video else self._duration_s
+
+    @property
+    def tracks(self) -> int:
+        """How many tracks of audio the recording has; the first one is decoded."""
+        self._described.wait(START_TIMEOUT_S)
+        return self._tracks
 
     def wait(self, timeout: float) -> bool:
         """Wait for what is decoded next, for `read`; False at the end.
@@ -188,6 +195,8 @@ class Ffmpeg:
             self._duration_s = 3600 * int(hours) + 60 * int(minutes) + float(seconds)
         if ": Video: " in line and "attached pic" not in line:
             self._video = True
+        if ": Audio: " in line and not self._described.is_set():
+            self._tracks += 1
         if "Output #0" in line:
             self._described.set()
         if not _PREFIX.match(line):
@@ -238,6 +247,8 @@ class FfmpegReader:
             if info is None:
                 self._ffmpeg.close()
         self.sample_rate, self.channels = info.sample_rate, info.channels
+        if self._ffmpeg.tracks > 1:
+            self.notes.append(f"has {self._ffmpeg.tracks} audio tracks: only the first is read")
 
     @property
     def samples(self) -> int | None:

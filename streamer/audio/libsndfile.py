@@ -106,4 +106,6 @@ def _spliced(path: Path, chunk: DataChunk | None) -> SplicedFile | None:
 
 def _reason(error: Any) -> str:  # noqa: ANN401 - soundfile ships no types
     text = getattr(error, "error_string", None) or str(error)
-    return str(text).strip().removeprefix("Error : ").rstrip(".")
+    text = str(text).strip().removeprefix("Error : ").rstrip(".")
+    # libsndfile's words for what calls itself MP3 and has none in it
+    return "there is no MP3 in it" if text.startswith("File does not exist or is not a") else text

@@ -144,7 +144,9 @@ class MicrophoneSource:
         dead = np.flatnonzero((self._zeros >= limit) & (before < limit)) + 1
         if not len(dead):
             return ()
-        which = "" if len(before) == 1 else f"channel {', '.join(map(str, dead))}: "
+        which = f"channel {', '.join(map(str, dead))}: "
+        if len(dead) == len(before):
+            which = "" if len(before) == 1 else f"all {len(before)} channels: "
         text = f"{info.name}: {which}digital silence for {SILENT_WARNING_S:g} s: is it muted?"
         return (text,)
 

@@ -21,7 +21,7 @@ from streamer.types import Pcm, SourceInfo
 
 SUFFIXES = frozenset(
     (".wav", ".wave", ".bwf", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mpga",
-     ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64")
+     ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64", ".sph", ".nist", ".voc")
 )  # fmt: skip
 """The suffixes of recordings that libsndfile reads."""
 
@@ -109,6 +109,8 @@ class Recording:
         missing_s = 0.0 if claimed is None else (claimed - delivered) / rate
         if not reason and missing_s > self._reader.slack_s:
             reason = f"{(claimed or 0) / rate:.1f} s long, as it says itself"
+        if not reason and not delivered:
+            self._warn("holds no samples, nothing but a header")
         if reason:
             raise InputError(f"{self._name}: breaks off at {delivered / rate:.1f} s: {reason}")
 

@@ -85,6 +85,7 @@ class Planned:
         size: Bytes of these.
         failed_before: Those that could not be read in an earlier run, and are not tried again.
         other_settings: Those that were analysed with other settings, and are not analysed again.
+        unreadable: What is not among ``found``: folders, and recordings that may not be read.
     """
 
     found: int
@@ -92,6 +93,7 @@ class Planned:
     size: int
     failed_before: int
     other_settings: int
+    unreadable: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ class Result:
         lost_rows: True where rows are in no file.
     """
 
-    planned: Planned = Planned(0, 0, 0, 0, 0)
+    planned: Planned = Planned(0, 0, 0, 0, 0, 0)
     done: int = 0
     failures: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
@@ -246,7 +248,10 @@ class _Run:
             return None
 
         made = plan.make(self._request.paths, task, self._say, self._fail)
-        self._result.planned = Planned(found, made.count, made.size, failed_before, other_settings)
+        unreadable = self._result.failures.total() - failed_before
+        self._result.planned = Planned(
+            found, made.count, made.size, failed_before, other_settings, unreadable
+        )
         return made
 
     def _analysed(self, planned: plan.Plan) -> Generator[Analysed]:

@@ -115,7 +115,7 @@ class Display:
         if planned.other_settings:
             self._say(f"{planned.other_settings} of these were analysed with other settings")
         if failed:
-            total = max(planned.found, failed)
+            total = planned.found + planned.unreadable
             self._say(f"{failed} of {total} recordings could not be read to their end")
             self._list(result)
         if result.planned.failed_before:

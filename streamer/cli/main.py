@@ -31,6 +31,7 @@ from streamer.cli import (
 )
 from streamer.cli.logs import add_logging, logging_set_up
 from streamer.cli.parser import CommandParser, Namespace
+from streamer.cli.surroundings import check_current_folder, open_closed_streams
 from streamer.errors import ConfigError, OutputError, StreamerError
 
 logger = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: After ``--help`` and ``--version`` (0) and after a usage error (2).
     """
+    open_closed_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     command = COMMANDS.get(words[0]) if words else None
     if command is None:
@@ -76,9 +78,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     args = command_parser(command).parse_args(words[1:])
     try:
+        check_current_folder()
         with logging_set_up(args):
             return _execute(command, args)
-    except OutputError as error:  # there is nowhere to log to
+    except (ConfigError, OutputError) as error:  # there is nowhere to log to
         print(f"streamer: {error}", file=sys.stderr)
         return error.exit_code
 

@@ -1,5 +1,6 @@
 """Checks model, CSV and recording quickly, before the model is loaded and the screen taken."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -35,7 +36,9 @@ def check_writable(path: Path) -> None:
     if not folder.is_dir():
         raise OutputError(f"{path}: cannot be written: there is no folder {folder}")
     if not os.access(path if path.exists() else folder, os.W_OK):
-        raise OutputError(f"{path}: cannot be written: permission denied")
+        read_only = hasattr(os, "statvfs") and os.statvfs(folder).f_flag & os.ST_RDONLY
+        reason = os.strerror(errno.EROFS if read_only else errno.EACCES)
+        raise OutputError(f"{path}: cannot be written: {reason}")
 
 
 def check_recording(path: Path, config: Config) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from streamer.config.section import Emotion, Section
+from streamer.text import is_shown_whole
 
 ANY = "any"
 
@@ -48,7 +49,7 @@ class AlertRule(Section):
     @field_validator("name")
     @classmethod
     def _is_one_line(cls, name: str) -> str:
-        if not name.isprintable() or name != name.strip() or ALERT_SEPARATOR in name:
+        if not is_shown_whole(name) or name != name.strip() or ALERT_SEPARATOR in name:
             raise ValueError(f"a text on one line, without {ALERT_SEPARATOR!r}")
         return name
 

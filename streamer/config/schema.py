@@ -10,6 +10,7 @@ from pydantic import (
 
 from streamer.config.alert_rules import ANGRY_CUSTOMER, ANY, AlertsConfig, default_rules
 from streamer.config.section import Emotion, Section
+from streamer.text import is_shown_whole
 
 MONO = "mono"
 UNNAMED = (MONO, "left", "right")
@@ -53,7 +54,7 @@ class AudioConfig(Section):
     @field_validator("channels")
     @classmethod
     def _are_different(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        fine = all(name and name.isprintable() and name != ANY for name in names)
+        fine = all(name and is_shown_whole(name) and name != ANY for name in names)
         if len(set(names)) < len(names) or not fine:
             raise ValueError(f"a list of different names on one line, none of them {ANY!r}")
         return names
@@ -197,7 +198,7 @@ class DashboardConfig(Section):
     @classmethod
     def _fit(cls, labels: dict[Label, str]) -> dict[Label, str]:
         for name, text in labels.items():
-            if not text.strip() or not text.isprintable() or len(text) > MAX_LABEL:
+            if not text.strip() or not is_shown_whole(text) or len(text) > MAX_LABEL:
                 raise ValueError(f"for {name}, a text on one line of 1 to {MAX_LABEL} letters")
         return labels
 

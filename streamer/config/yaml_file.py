@@ -4,6 +4,7 @@ PyYAML follows YAML 1.1, in which ``010`` is 8, ``1:30`` is 90 and ``on`` is tru
 core schema of YAML 1.2, everything but ``true``, ``false``, decimal numbers and ``null`` is a text.
 """
 
+import codecs
 import re
 from pathlib import Path
 
@@ -15,6 +16,9 @@ NOT_YAML = (
     yaml.YAMLError, AttributeError, LookupError, RecursionError, TypeError, ValueError,
 )  # fmt: skip
 """What the parser raises, also for a number of 5000 digits or a thousand brackets."""
+
+MAX_BYTES = 2**20
+"""Of a configuration; what never ends, as ``/dev/zero``, is not read to its end."""
 
 BOOL, INT, FLOAT, NULL = (f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int", "float", "null"))
 PATTERNS = {
@@ -40,10 +44,7 @@ def read_yaml(path: Path) -> object:
         ConfigError: It cannot be read, is not YAML, has a key twice, or has a key without a value.
             No value is quoted: it may be a secret.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    text = _text(path)
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
@@ -53,6 +54,29 @@ def read_yaml(path: Path) -> object:
         return loader.construct_document(node)
     except NOT_YAML as error:
         raise ConfigError(f"{path}: is not valid YAML: {_where(error)}") from None
+
+
+def _text(path: Path) -> str:
+    """The text of a file or pipe: UTF-8, or UTF-16 with its mark, as Windows redirects output.
+
+    Raises:
+        ConfigError: It cannot be read, is too long for a configuration, or is no such text.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    if len(data) > MAX_BYTES:
+        raise ConfigError(f"{path}: is longer than {MAX_BYTES} bytes, expected a configuration")
+    encoding = "UTF-8-SIG"
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "UTF-16"
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        place = f"byte {error.start + 1} is not {encoding.removesuffix('-SIG')}"
+        raise ConfigError(f"{path}: cannot be read: {place}; save it as UTF-8") from None
 
 
 def plain_value(text: str) -> bool | int | float | str | None:

@@ -14,6 +14,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
+from streamer.text import is_shown_whole
+
 UP, DOWN, PAGE_UP, PAGE_DOWN = "up", "down", "page up", "page down"
 HOME, END, ENTER, BACKSPACE, ESCAPE = "home", "end", "enter", "backspace", "escape"
 """Keys that are no letters, as `Keys.read` calls them."""
@@ -120,7 +122,7 @@ def _named(key: str) -> list[str]:
     """A key by its name, a letter as it is; nothing for unknown keys."""
     if key in NAMES:
         return [NAMES[key]]
-    return [key] if key.isprintable() else []
+    return [key] if is_shown_whole(key) else []
 
 
 def console_keys(waiting: Callable[[], bool], get: Callable[[], str]) -> str:

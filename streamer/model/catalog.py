@@ -64,7 +64,7 @@ def find_bundle(name_or_path: str | Path) -> Path:
     if isinstance(name_or_path, str) and name_or_path in known:
         return known[name_or_path]
     with suppress(RuntimeError):  # ~ of somebody who is not there
-        if (path := Path(name_or_path).expanduser()).is_dir():
+        if os.fspath(name_or_path) and (path := Path(name_or_path).expanduser()).is_dir():
             return path
     raise ModelError(
         f"there is no model {os.fspath(name_or_path)!r}, expected the path of a bundle's folder "
@@ -91,7 +91,7 @@ def entry(folder: Path) -> Entry:
             digest=said.get("files", {}).get(WEIGHTS, ""),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{path}: cannot be read: {error!r}") from error
+        raise ModelError(f"{path}: cannot be read: {error}") from error
 
 
 def is_commercial(licences: Iterable[str]) -> bool:

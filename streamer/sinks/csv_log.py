@@ -69,6 +69,7 @@ class CsvLog:
         form: CsvFormat = STANDARD,
     ) -> None:
         self.path = path
+        self._place = path.absolute()  # the current folder may be deleted, and be made anew with it
         self.lost = 0
         """How many rows are in no file, because too many waited for the disk."""
         self._columns = list(columns)
@@ -160,19 +161,22 @@ class CsvLog:
 
     def _open(self) -> int:
         """Open the file, with a header and a complete last row; return its descriptor."""
-        if self.path.is_dir():
+        if self._place.is_dir():
             raise OutputError(f"{self.path}: is a folder, expected a CSV file or a new name")
-        is_new = not self.path.exists()
+        is_new = not self._place.exists()
         try:
-            file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, OWNER_ONLY)
+            file = os.open(self._place, os.O_RDWR | os.O_CREAT | os.O_APPEND, OWNER_ONLY)
         except OSError as error:
             raise self._error(error) from error
         try:
             if not stat.S_ISREG(os.fstat(file).st_mode):
-                raise OutputError(f"{self.path}: is a device or a pipe, expected a CSV file")  # noqa: TRY301 - closed here
+                raise OutputError(  # noqa: TRY301 - closed here
+                    f"{self.path}: is a device or a pipe, expected a CSV file "
+                    "('-' is standard output)"
+                )
             self._prepare(file)
             if is_new:
-                _sync_folder(self.path.parent)
+                _sync_folder(self._place.parent)
         except OSError as error:
             os.close(file)
             raise self._error(error) from error
@@ -184,7 +188,7 @@ class CsvLog:
     def _is_elsewhere(self) -> bool:
         """Whether the file at the path is not the one that is open."""
         try:
-            return not os.path.samestat(os.fstat(self._file), self.path.stat())
+            return not os.path.samestat(os.fstat(self._file), self._place.stat())
         except OSError:
             return True
 
@@ -192,13 +196,13 @@ class CsvLog:
         """Open the path again if the file was moved, deleted or replaced."""
         ours = os.fstat(self._file)
         try:
-            there = self.path.stat()
+            there = self._place.stat()
         except OSError:
             there = None
         if there is not None and (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino):
             return
         try:  # the folder may be gone, too: rows are safer in a new one than in memory
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._place.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise self._error(error) from error
         file = self._open()

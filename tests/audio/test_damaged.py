@@ -118,7 +118,8 @@ def test_what_follows_the_samples_is_not_heard(tmp_path):
         )
         with Recording(path) as recording:
             assert sum(map(len, recording.blocks(1.0))) == len(pcm)
-            assert recording.drain_warnings() == []
+            warnings = "".join(recording.drain_warnings())
+            assert ("holds no samples" in warnings) == (not len(pcm))
 
 
 def test_a_wav_file_of_more_than_4_gb_is_read_to_its_end(tmp_path):
@@ -326,6 +327,23 @@ def test_the_content_counts_not_the_name(encoded, tmp_path):
     silent = encoded("silent.mp4", *picture, "-an", "-c:v", "mpeg4", "-map", "1:v")
     with pytest.raises(InputError, match=r"silent.mp4: .*there is no sound in it"):
         Recording(silent)
+
+
+@needs_ffmpeg
+def test_of_several_tracks_the_first_is_read(encoded):
+    """And it is said that there are more: a microphone, perhaps, beside what the computer plays."""
+    path = encoded("two.mka", "-map", "0:a", "-map", "0:a", "-c:a", "flac")
+    got, warnings, error = read(path)
+    assert (len(got), error) == (3 * RATE, "")
+    assert warnings == [f"{path}: has 2 audio tracks: only the first is read"]
+
+
+def test_what_calls_itself_mp3_is_not_said_to_be_missing(tmp_path):
+    """As libsndfile says of it."""
+    path = tmp_path / "call.mp3"
+    path.write_bytes(b"ID3")
+    with pytest.raises(InputError, match=r"call.mp3: cannot be read .*there is no MP3 in it"):
+        Recording(path)
 
 
 @needs_ffmpeg

@@ -165,7 +165,7 @@ def test_digital_silence_is_asked_about_once(portaudio):
 
     assert asked(silence, 4.9) == []
     (text,) = asked(silence, 10.0)
-    assert text == "desk: channel 1, 2: digital silence for 5 s: is it muted?"
+    assert text == "desk: all 2 channels: digital silence for 5 s: is it muted?"
     assert asked(sound, 1.0) == []
     (text,) = asked(half, 6.0)
     assert "channel 2: digital silence" in text

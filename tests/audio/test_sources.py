@@ -102,11 +102,12 @@ def test_what_is_no_recording_is_named(tmp_path):
 
 
 def test_a_recording_without_samples_is_read_as_nothing(tmp_path):
-    """Its header is in order, after all."""
+    """Its header is in order, after all; that it is all there is, is said."""
     path = tmp_path / "nothing.wav"
     soundfile.write(path, np.zeros(0, np.int16), RATE)
     with Recording(path) as recording:
         assert list(recording.blocks(0.1)) == []
+        assert recording.drain_warnings() == [f"{path}: holds no samples, nothing but a header"]
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])

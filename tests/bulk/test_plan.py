@@ -109,6 +109,18 @@ def test_what_may_not_be_read_is_named_and_the_rest_goes_on(tmp_path):
     ]
 
 
+def test_what_could_not_even_be_planned_counts(tmp_path, capsys, monkeypatch):
+    """Three of which one was read are not "2 of 2"."""
+    monkeypatch.setenv("PATH", "")
+    path = tmp_path / "calls"
+    path.mkdir()
+    soundfile.write(path / "a.wav", speech(1.0), RATE)
+    (path / "b.wav").write_bytes(b"no sound")
+    (path / "c.m4a").write_bytes(b"no sound")
+    assert analyse([path], FakeModel, csv=None) == 1
+    assert "2 of 3 recordings could not be read to their end" in capsys.readouterr().err
+
+
 @contextmanager
 def as_nobody():
     """Without root's privilege to read everything."""

@@ -1,9 +1,13 @@
 """What is wrong is found before the model is loaded and before the screen is taken."""
 
+import os
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import soundfile
 
+from streamer.cli import preflight
 from streamer.cli.main import main
 from streamer.model.classifier import Classifier
 from streamer.sinks.row import columns
@@ -44,6 +48,18 @@ def test_no_model_is_loaded_for_nothing(options, code, message, capsys, monkeypa
     if "none.wav" not in options:  # of several recordings one may be missing
         assert main(["file", *options]) == code
         assert message in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(os, "statvfs"), reason="Windows has none")
+@pytest.mark.parametrize("read_only", [True, False])
+def test_why_a_csv_cannot_be_written_is_said(capsys, monkeypatch, read_only):
+    """A file system that is read-only is not a matter of permissions."""
+    flags = os.ST_RDONLY if read_only else 0
+    monkeypatch.setattr(preflight.os, "access", lambda *_: False)
+    monkeypatch.setattr(preflight.os, "statvfs", lambda _: SimpleNamespace(f_flag=flags))
+    assert main(["run", "--input", "call.wav", "--csv", "rows.csv"]) == 1
+    reason = "Read-only file system" if read_only else "Permission denied"
+    assert f"rows.csv: cannot be written: {reason}" in capsys.readouterr().err
 
 
 def test_too_few_channels_are_named(capsys):

@@ -27,6 +27,26 @@ def test_the_shipped_file_is_complete_and_holds_the_defaults(pytestconfig, tmp_p
     assert keys == {setting.key for setting in load(tmp_path).settings()}
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
+def test_a_file_that_windows_wrote_is_read(tmp_path, encoding):
+    """PowerShell redirects in UTF-16, old editors begin UTF-8 with a mark."""
+    text = "audio:\r\n  channels: [b\u00fcro, \u0645\u06cc\u200c\u062e]\r\n"
+    path = tmp_path / "config.yaml"
+    path.write_bytes(("\ufeff" * (encoding == "utf-16-le") + text).encode(encoding))
+    loaded = config.load(file=path, environ={})
+    assert loaded.config.audio.channels == ("b\u00fcro", "\u0645\u06cc\u200c\u062e")
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path):
+    """With the cure; what never ends is not read to its end."""
+    path = tmp_path / "config.yaml"
+    path.write_bytes(b"audio:\n  device: B\xfcro\n")
+    with pytest.raises(ConfigError, match=r"byte 19 is not UTF-8; save it as UTF-8"):
+        config.load(file=path, environ={})
+    with pytest.raises(ConfigError, match=r"is longer than 1048576 bytes"):
+        config.load(file=Path("/dev/zero"), environ={})
+
+
 def test_a_flag_wins_over_the_environment_over_the_file(tmp_path):
     """And each value knows its origin."""
     text = "segmenter: {hangover_ms: 500, preroll_ms: 100, min_speech_ms: 100}"
@@ -292,7 +312,7 @@ def test_an_unreadable_file_is_an_error(tmp_path):
     """As is one that is not text."""
     with pytest.raises(ConfigError, match="cannot be read"):
         config.load(file=tmp_path / "none.yaml", environ={})
-    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x80")
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x80\x00")
     with pytest.raises(ConfigError, match="cannot be read"):
         config.load(file=tmp_path / "binary.yaml", environ={})
 

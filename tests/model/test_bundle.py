@@ -319,8 +319,9 @@ def test_bundles_are_found_by_name_and_by_path(folder: Path, monkeypatch: pytest
 def test_an_unknown_name_lists_what_there_is(folder: Path, monkeypatch: pytest.MonkeyPatch):
     """So that a typing error is seen at once."""
     monkeypatch.setattr(catalog, "MODEL_FOLDERS", (folder.parent,))
-    with pytest.raises(ModelError, match=r"no model 'smal', expected .* one of: small"):
-        find_bundle("smal")
+    for name in ("smal", ""):
+        with pytest.raises(ModelError, match=rf"no model '{name}', expected .* one of: small"):
+            find_bundle(name)
 
 
 @pytest.mark.parametrize("name", ["default", "open", "small"])

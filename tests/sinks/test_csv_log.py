@@ -4,6 +4,7 @@ import csv
 import fcntl
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -181,6 +182,23 @@ def test_sessions_append(tmp_path):
         write(path, utterance(number))
     assert [r["utterance"] for r in read(path)] == ["1", "2", "3"]
     assert path.read_text().count("session,") == 1
+
+
+def test_a_relative_path_survives_its_folder(tmp_path, monkeypatch):
+    """The folder that the program was started in may be deleted, and be made anew with the file."""
+    folder = tmp_path / "calls"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    with CsvLog(Path("rows.csv"), COLUMNS) as log:
+        log.add(row(utterance(1), SESSION))
+        log.flush()
+        shutil.rmtree(folder)
+        log.add(row(utterance(2), SESSION))
+        log.flush()
+        assert log.notices() == [
+            "rows.csv: was deleted; rows go on in a new file, those before cannot be brought back"
+        ]
+    assert [r["utterance"] for r in read(folder / "rows.csv")] == ["2"]
 
 
 @pytest.mark.parametrize("torn", ["s-2", 's-2,7,"mo', "s-2,7,mono,2023-11-14T22:13:21+00:00,1.0"])

@@ -1,0 +1,49 @@
+"""What the program is started with: streams that are closed, a folder that is gone."""
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import soundfile
+from fakes import speech
+
+PROGRAM = Path(__file__).parents[1] / "child.py"
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="shells close streams on POSIX")
+
+
+def shell(line, folder):
+    """Run a line in which ``streamer`` is the program with a scripted model."""
+    line = line.replace("streamer", f"'{sys.executable}' '{PROGRAM}'")
+    return subprocess.run(
+        ["sh", "-c", line], cwd=folder, capture_output=True, timeout=100, check=False, text=True
+    )
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_cost_nothing(tmp_path, closed):
+    """Nothing that is printed gets into the file that would have taken the free descriptor."""
+    soundfile.write(tmp_path / "call.wav", speech(1.0), 16_000)
+    result = shell(f"streamer file call.wav --csv out.csv {closed}", tmp_path)
+    assert result.returncode == 0, result.stderr
+    with (tmp_path / "out.csv").open(newline="") as file:
+        assert [row["utterance"] for row in csv.DictReader(file)] == ["1"]
+
+
+def test_closed_standard_input_is_an_empty_one(tmp_path):
+    """It ends at once."""
+    result = shell("streamer run --input - --no-csv <&-", tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "Traceback" not in result.stderr
+    assert "0 utterances" in result.stdout
+
+
+def test_a_current_folder_that_is_gone_is_named(tmp_path):
+    """And what to do."""
+    (tmp_path / "gone").mkdir()
+    result = shell("cd gone && rmdir ../gone && streamer file call.wav", tmp_path)
+    assert result.returncode == 2
+    assert result.stderr.startswith("streamer: the current folder cannot be used (No such file")
+    assert "Traceback" not in result.stderr
