@@ -202,7 +202,9 @@ class Viewer(Thread):
 async def telephone(address: str, call: str, said: Script, begins_at: float) -> float:
     """One call, message by message at its time; returns when its first sample was spoken."""
     await asyncio.sleep(max(0.0, begins_at - time.monotonic()))
-    async with connect(f"ws://{address}/v1/twilio", compression=None, proxy=None) as socket:
+    async with connect(
+        f"ws://{address}/v1/twilio", compression=None, proxy=None, ping_interval=None
+    ) as socket:
         await socket.send(twilio_start(call))
         began = time.monotonic()
         for number, pair in enumerate(said.messages):

@@ -58,31 +58,38 @@ class ServerProcess:
         return float(found[1])
 
     def cpu_s(self) -> float:
-        """Processor time that it has used."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """Processor time that it has used, with the process of its model."""
+        return sum(map(_cpu_s, self._tasks("stat")))
 
     def thread_cpu_s(self) -> dict[str, float]:
         """The same by the names of its threads, as far as the system knows them."""
         found: dict[str, float] = {}
-        for task in Path(f"/proc/{self._process.pid}/task").iterdir():
-            name, _, rest = (task / "stat").read_text().partition("(")[2].rpartition(")")
-            ticks = sum(map(int, rest.split()[11:13])) / os.sysconf("SC_CLK_TCK")
-            found[name] = found.get(name, 0.0) + ticks
+        for text in self._tasks("task/*/stat"):
+            name = text.partition("(")[2].rpartition(")")[0]
+            found[name] = found.get(name, 0.0) + _cpu_s(text)
         return found
 
     def resident_mb(self) -> float:
         """Memory that it has now."""
-        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
+        pages = sum(int(text.split()[1]) for text in self._tasks("statm"))
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
     def descriptors(self) -> int:
         """Files and sockets that it has open."""
-        return len(list(Path(f"/proc/{self._process.pid}/fd").iterdir()))
+        return sum(len(list((folder / "fd").iterdir())) for folder in self._folders())
 
     def threads(self) -> int:
         """Threads that it has."""
-        return len(list(Path(f"/proc/{self._process.pid}/task").iterdir()))
+        return sum(len(list((folder / "task").iterdir())) for folder in self._folders())
+
+    def _folders(self) -> list[Path]:
+        """What the system knows of its processes."""
+        own = Path(f"/proc/{self._process.pid}")
+        children = [each.read_text().split() for each in own.glob("task/*/children")]
+        return [own, *(Path("/proc") / pid for pids in children for pid in pids)]
+
+    def _tasks(self, pattern: str) -> list[str]:
+        return [path.read_text() for folder in self._folders() for path in folder.glob(pattern)]
 
     def rows(self) -> list[dict[str, str]]:
         """What is in its CSV."""
@@ -107,6 +114,11 @@ class ServerProcess:
                 return int(answer.status)
         except urllib.error.HTTPError as error:
             return error.code
+
+
+def _cpu_s(stat: str) -> float:
+    fields = stat.rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager

@@ -10,5 +10,6 @@ from fakes import FakeModel
 from streamer.cli import file, main, run, serve
 
 if __name__ == "__main__":
-    run.model_loader = file.model_loader = serve.model_loader = lambda _config: FakeModel
+    run.model_loader = file.model_loader = lambda _config: FakeModel
+    serve.model_process_loader = lambda _config: FakeModel
     sys.exit(main.main())

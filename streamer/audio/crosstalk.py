@@ -52,6 +52,12 @@ MEMORY_HOPS = 25
 CACHED_PAIRS = 128
 """Pairs of channels whose products, 2 KB each, are computed at once and fit into a core's cache."""
 
+TOGETHER = 24
+"""Pairs of channels times hops that are handled at once, where there are no sources to choose."""
+
+ROOM_HOPS = 100
+"""Of the buffer of spectra, beyond those that are needed: so often, what is needed is moved."""
+
 Spectra: TypeAlias = NDArray[np.complex128]
 
 _BINS = slice(*(round(hz * FRAME_SAMPLES / SAMPLE_RATE) for hz in BAND_HZ))
@@ -75,10 +81,12 @@ class CrosstalkGate:
     def __init__(self, channels: int) -> None:
         self._channels = channels
         self._count = min(channels - 1, MAX_SOURCES)  # of sources for each channel
-        together = max(1, CACHED_PAIRS // (channels * self._count or 1))
+        pairs = channels * self._count or 1
+        chooses = channels - 1 > self._count
+        self._together = 1 if chooses else max(1, TOGETHER // pairs)  # hops
+        delays = max(1, CACHED_PAIRS // (pairs * self._together))
         self._parts = [
-            np.arange(first, min(first + together, _DELAYS))
-            for first in range(0, _DELAYS, together)
+            slice(first, min(first + delays, _DELAYS)) for first in range(0, _DELAYS, delays)
         ]
         self.reset()
 
@@ -86,10 +94,11 @@ class CrosstalkGate:
         """Forget the samples so far, because samples are missing after them."""
         channels, bins = self._channels, _BINS.stop - _BINS.start
         self._pending: Pcm = np.zeros((0, channels), np.int16)
-        self._newest = np.zeros((FRAME_SAMPLES, channels))
-        self._spectra: Spectra = np.zeros((_KEPT, channels, bins), np.complex128)  # a ring
-        self._head = 0  # of it, where the newest is
-        self._power = np.zeros((_DELAYS, channels, bins))
+        self._before = np.zeros((FRAME_SAMPLES - HOP_SAMPLES, channels), np.int16)
+        room = (_KEPT + ROOM_HOPS, channels, bins)
+        self._spectra: Spectra = np.zeros(room, np.complex128)
+        self._power = np.zeros(room)  # of each hop, and those before within `WINDOW_HOPS`
+        self._end = _KEPT  # of both, behind the newest
         # [channel, place]: the channels that it is compared with
         self._sources = np.stack([np.delete(np.arange(channels), c) for c in range(channels)])
         self._sources = self._sources[:, : self._count]
@@ -102,69 +111,127 @@ class CrosstalkGate:
 
     def __call__(self, pcm: Pcm) -> NDArray[np.bool_]:
         """Take the next samples, shape (samples, channels); return True where one is crosstalk."""
-        marks = np.zeros(pcm.shape, np.bool_)
         if self._channels == 1:
-            return marks
-        at = 0
-        while at < len(pcm):
-            piece = pcm[at : at + HOP_SAMPLES - len(self._pending)]
-            marks[at : at + len(piece)] = self._verdict
-            at += len(piece)
-            self._pending = np.concatenate((self._pending, piece))
-            if len(self._pending) == HOP_SAMPLES:
-                self._listen(self._pending)
-                self._pending = self._pending[:0]
-        return marks
+            return np.zeros(pcm.shape, np.bool_)
+        begins = len(self._pending)
+        samples = np.concatenate((self._pending, pcm))
+        size = self._together * HOP_SAMPLES
+        whole = len(samples) - len(samples) % HOP_SAMPLES
+        verdicts = [
+            self._verdict[np.newaxis],
+            *(self._listen(samples[at : min(at + size, whole)]) for at in range(0, whole, size)),
+        ]
+        self._pending = samples[whole:]
+        self._verdict = verdicts[-1][-1]
+        marks = np.repeat(np.concatenate(verdicts), HOP_SAMPLES, axis=0)
+        return marks[begins : begins + len(pcm)]
 
-    def _listen(self, hop: Pcm) -> None:
-        """Decide anew which channels hold crosstalk.
+    def _listen(self, samples: Pcm) -> NDArray[np.bool_]:
+        """Which channels hold crosstalk after each of the next hops, shape (hops, channels).
 
         The channel that is classified is looked at `_REACH` hops late, so that its sound may also
         come before that of the channel that explains it.
+
+        Args:
+            samples: Of at most ``_together`` hops, shape (samples, channels).
         """
-        self._newest = np.concatenate((self._newest[HOP_SAMPLES:], hop))
-        self._add(np.fft.rfft(self._newest * _WINDOW[:, np.newaxis], axis=0)[_BINS].T)
-        loudness = 10 * np.log10(self._power[0].sum(axis=1) + _TINY)
-        self._hops += 1
-        self._verdict = np.zeros(self._channels, np.bool_)
-        if self._hops < WINDOW_HOPS:  # before there is something to average, all is coherent
-            return
-        channel = np.arange(self._channels)[:, np.newaxis]
-        louder = loudness[self._sources] - loudness[:, np.newaxis]  # the source, in dB
-        first = self._sources < channel
+        count = len(samples) // HOP_SAMPLES
+        heard = np.concatenate((self._before, samples))
+        self._before = heard[-len(self._before) :]
+        begins = range(0, len(samples), HOP_SAMPLES)
+        frames = np.stack([heard[begin : begin + FRAME_SAMPLES].T for begin in begins])
+        crosses = self._add(np.fft.rfft(frames * _WINDOW)[..., _BINS])
+        new = slice(self._end - count, self._end)
+        verdicts = np.zeros((count, self._channels), np.bool_)
+        self._hops += count
+        # Before there is something to average, all is coherent.
+        skipped = max(0, min(count, WINDOW_HOPS - 1 - (self._hops - count)))
+        if skipped == count:
+            return verdicts
+        loudness = 10 * np.log10(self._power[new].sum(axis=2) + _TINY)
+        louder = loudness[:, self._sources] - loudness[..., np.newaxis]  # the source, in dB
+        first = self._sources < np.arange(self._channels)[:, np.newaxis]
         owned = (louder > EQUAL_DB) | ((louder >= -EQUAL_DB) & first)
-        heard, place = np.nonzero(owned)
-        source = self._sources[heard, place]
-        explained = [
-            (_power(cross[heard, place]) / (power[source] + _TINY)).sum(axis=1)
-            for cross, power in zip(self._cross, self._power, strict=True)  # by delay
-        ]
-        total = self._power[_REACH, heard].sum(axis=1) + _TINY
-        self._verdict[heard[np.max(explained, axis=0) > EXPLAINED * total]] = True
+        owned[:skipped] = False
+        hop, channel, place = np.nonzero(owned)
+        at = hop + new.start
+        source = self._sources[channel, place]
+        explained = np.stack(
+            [
+                (
+                    _power(cross[hop, channel, place]) / (self._power[at - delay, source] + _TINY)
+                ).sum(axis=1)
+                for delay, cross in enumerate(crosses)
+            ]
+        )
+        total = self._power[at - _REACH, channel].sum(axis=1) + _TINY
+        is_explained = explained.max(axis=0) > EXPLAINED * total
+        verdicts[hop[is_explained], channel[is_explained]] = True
+        return verdicts
 
-    def _add(self, spectra: Spectra) -> None:
-        """Move the averages on by a hop: add its products, and take off what is too old.
+    def _add(self, spectra: Spectra) -> list[Spectra]:
+        """Move the averages on: add the products of each hop, and take off what is too old.
 
-        The spectra, shape (channels, bins), are rounded: the sums of products of whole numbers are
-        exact in 53 bits, so that nothing of what was taken off ever remains.
+        The spectra, shape (hops, channels, bins), are rounded: the sums of products of whole
+        numbers are exact in 53 bits, so that nothing of what was taken off ever remains, and it
+        does not matter how many hops come at once.
+
+        Returns:
+            For each delay the products after each hop, shape (hops, heard in, place of the source,
+            bins).
         """
-        self._head = (self._head - 1) % _KEPT
-        self._spectra[self._head] = np.rint(spectra)
-        for sign, hops in ((1, 0), (-1, WINDOW_HOPS)):
-            heard = sign * self._ago(hops + _REACH)[:, np.newaxis]
-            for delays in self._parts:
-                source = self._spectra[(self._head + hops + delays) % _KEPT]
-                part = slice(delays[0], delays[-1] + 1)
-                self._power[part] += sign * _power(source)
-                self._cross[part] += heard * source.conj()[:, self._sources]
-        if self._envelopes is not None:
+        count = len(spectra)
+        if self._end + count > len(self._spectra):
+            for buffer in (self._spectra, self._power):
+                buffer[:_KEPT] = buffer[self._end - _KEPT : self._end].copy()
+            self._end = _KEPT
+        first = self._end
+        self._end += count
+        self._spectra[first : self._end] = np.rint(spectra)
+        power = _power(self._spectra[first : self._end])
+        power -= _power(self._spectra[first - WINDOW_HOPS : self._end - WINDOW_HOPS])
+        power[0] += self._power[first - 1]
+        for hop in range(1, count):  # a cumsum along this axis takes ten times as long
+            power[hop] += power[hop - 1]
+        self._power[first : self._end] = power
+        crosses: list[Spectra] = []
+        for delays in self._parts:
+            cross = self._products(delays, count, 0)
+            cross -= self._products(delays, count, WINDOW_HOPS)
+            cross[0] += self._cross[delays]
+            for hop in range(1, count):
+                cross[hop] += cross[hop - 1]
+            self._cross[delays] = cross[-1]
+            crosses += [cross[:, each] for each in range(cross.shape[1])]
+        if self._envelopes is not None:  # one hop at a time
             self._envelopes.add(_power(self._ago(0)))
             if self._hops % CHOICE_HOPS == CHOICE_HOPS - 1:
                 self._choose(self._envelopes.most_alike(self._count))
+                crosses = [cross[np.newaxis] for cross in self._cross]
+        return crosses
+
+    def _products(self, delays: slice, count: int, ago: int) -> Spectra:
+        """Products of the newest hops, or of so many as long ago.
+
+        Returns:
+            Shape (hops, delays, heard in, place of the source, bins).
+        """
+        end = self._end - ago
+        heard = self._spectra[end - count - _REACH : end - _REACH]
+        # of each delay's sources, the newest first
+        sources = self._spectra[end - count - delays.stop + 1 : end - delays.start].conj()
+        # Of two channels, each has the other: that needs no copy.
+        sources = sources[:, self._sources] if self._count > 1 else sources[:, ::-1, np.newaxis]
+        shape = (count, delays.stop - delays.start, *sources.shape[1:])
+        made: Spectra = np.empty(shape, np.complex128)
+        for place in range(shape[1]):
+            first = shape[1] - 1 - place
+            np.multiply(heard[:, :, np.newaxis], sources[first : first + count], made[:, place])
+        return made
 
     def _ago(self, hops: int) -> Spectra:
         """The spectra of so many hops ago, shape (channels, bins)."""
-        spectra: Spectra = self._spectra[(self._head + hops) % _KEPT]
+        spectra: Spectra = self._spectra[self._end - 1 - hops]
         return spectra
 
     def _choose(self, sources: NDArray[np.intp]) -> None:

@@ -3,7 +3,6 @@
 from typing import Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamer.types import Pcm
 
@@ -28,9 +27,24 @@ def _alaw_table() -> Pcm:
     return np.where(code & 0x80, size, -size).astype(np.int16)
 
 
-_TABLES: dict[Law, NDArray[np.int16]] = {"mulaw": _mulaw_table(), "alaw": _alaw_table()}
+def _bytes_of(table: Pcm) -> tuple[bytes, bytes]:
+    """The lower and the upper byte of each value."""
+    pairs = table.astype("<i2").tobytes()
+    return pairs[::2], pairs[1::2]
+
+
+_TABLES: dict[Law, tuple[bytes, bytes]] = {
+    "mulaw": _bytes_of(_mulaw_table()),
+    "alaw": _bytes_of(_alaw_table()),
+}
 
 
 def decode(data: bytes, law: Law) -> Pcm:
-    """16-bit samples of G.711 bytes, shape (samples,)."""
-    return _TABLES[law][np.frombuffer(data, np.uint8)]
+    """16-bit samples of G.711 bytes, shape (samples,).
+
+    For a message of 20 ms, `bytes.translate` is quicker than an index into a table, and does not
+    let go of the interpreter's lock, for which a busy server waits each time.
+    """
+    pairs = bytearray(2 * len(data))
+    pairs[::2], pairs[1::2] = (data.translate(table) for table in _TABLES[law])
+    return np.frombuffer(pairs, "<i2").astype(np.int16, copy=False)

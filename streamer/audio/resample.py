@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import soxr
 
+from streamer.audio.doubling import RateDoubler
 from streamer.audio.mix import Mixer
 from streamer.errors import InputError
 from streamer.types import SAMPLE_RATE, Pcm
@@ -63,6 +64,8 @@ class StreamConverter:
     def _new_resampler(self) -> Any:  # noqa: ANN401 - soxr ships no types
         if self._rate == SAMPLE_RATE:
             return None
+        if 2 * self._rate == SAMPLE_RATE:
+            return RateDoubler(self.streams)
         # float32, since for int16 soxr adds dither, which differs with the cut into blocks
         return soxr.ResampleStream(self._rate, SAMPLE_RATE, self.streams, dtype="float32")
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from streamer.config import Config, LoadedConfig
     from streamer.model.classifier import Classifier
     from streamer.model.priors import Prior
+    from streamer.model.protocol import Model
     from streamer.sinks.audio_files import AudioFolder
 
 
@@ -178,6 +180,13 @@ class ModelLoader:
 def model_loader(config: "Config") -> "Callable[[], Classifier]":
     """A function that loads the configured model; torch is only imported once it is called."""
     return ModelLoader(config)
+
+
+def model_process_loader(config: "Config") -> "Callable[[], Model]":
+    """A function that loads the configured model in a process of its own."""
+    from streamer.server.model_process import ModelProcess
+
+    return partial(ModelProcess, ModelLoader(config))
 
 
 def read_text(path: Path) -> str:

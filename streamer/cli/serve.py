@@ -19,7 +19,7 @@ from streamer.cli.options import (
     csv_path,
     is_stdout,
     load_config,
-    model_loader,
+    model_process_loader,
 )
 from streamer.cli.parser import CommandParser, Namespace, positive_float, positive_int
 from streamer.cli.telephony import access_of, add_systems, audiosocket
@@ -135,7 +135,7 @@ def execute(args: Namespace) -> int:
     tcp = audiosocket(args)
     if tcp is not None:
         urls.append(url(tcp, "audiosocket"))
-    engine = Engine(model_loader(config), config, csv)
+    engine = Engine(model_process_loader(config), config, csv)
     left = asyncio.run(
         serve(
             engine,

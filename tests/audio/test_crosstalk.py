@@ -127,7 +127,7 @@ def test_what_was_heard_leaves_nothing_behind():
     stereo = np.concatenate((np.zeros((8000, 2), np.int16), mixed(speech(1.0) // 500, -15, 7)))
     assert np.array_equal(used(stereo)[8000:], fresh(stereo)[8000:])
     assert np.array_equal(used._cross, fresh._cross)
-    assert np.array_equal(used._power, fresh._power)
+    assert np.array_equal(used._power[used._end - 1], fresh._power[fresh._end - 1])
 
 
 def test_each_of_many_channels_is_compared_with_every_other():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -63,3 +64,27 @@ def test_more_names_than_channels_is_an_error():
         InputError, match=r"2 channels are named \(agent, customer\), the input has 1"
     ):
         StreamConverter(SAMPLE_RATE, 1, ("agent", "customer"))
+
+
+def test_the_rate_of_the_telephone_is_doubled_as_soxr_does_it():
+    """Of noise up to 3.4 kHz, to a rounding; of noise above, too, but for the filter's slope."""
+    noise = np.random.default_rng(0).standard_normal(16_000)
+    spectrum = np.fft.rfft(noise)
+    spectrum[len(spectrum) * 34 // 40 :] = 0
+    pcm = np.rint(4000 * np.fft.irfft(spectrum)).astype(np.int16)[:, np.newaxis]
+    ours = convert(StreamConverter(8_000, 1), pcm, 160)
+    theirs = soxr.resample(pcm.astype(np.float32), 8_000, SAMPLE_RATE, "HQ")
+    assert np.abs(ours - theirs)[200:-200].max() < 1.0
+    full = np.rint(4000 * noise).astype(np.int16)[:, np.newaxis]
+    doubled = convert(StreamConverter(8_000, 1), full, 160)[:, 0]
+    heard = np.abs(np.fft.rfft(doubled * np.hanning(len(doubled))))
+    assert heard[len(heard) // 2 + 10 :].max() < 1e-4 * heard.max()
+
+
+def test_nothing_of_the_telephone_comes_out_late():
+    """Every 20 ms, all is there but the 9 ms that the filter looks ahead."""
+    converter = StreamConverter(8_000, 2, ("agent", "customer"))
+    came = 0
+    for number in range(1, 50):
+        came += len(converter.convert(np.zeros((160, 2), np.int16)))
+        assert number * 320 - came <= 0.010 * SAMPLE_RATE
