@@ -2,10 +2,11 @@
 
     python benchmarks/serve_soak.py --calls 10000 [--at-once 20] [--json]
 
-Each is a call of two tracks as Twilio sends it, with one utterance of the bundled recording, sent
-as fast as the server takes it. Every tenth is cut off by its caller in the middle of a word. The
-exit code is 1 where a row is missing, or where the server has grown: after the first tenth of the
-calls by more than 5 % in memory, or by a file or thread.
+Each is a call of two tracks as Twilio sends it, sent as fast as the server takes it. In every tenth
+one utterance of the bundled recording is said; in the others, nobody speaks for half a second.
+Every third is cut off by its caller in the middle, those in which somebody speaks, too. The exit
+code is 1 where a row is missing, or where the server has grown: after the first tenth of the calls
+by more than 5 % in memory, or by a file or thread.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from serve import FRAME, media, mulaw
+from serve import FRAME, RATE, media, mulaw
 from server import ServerProcess, served, twilio_start
 from vad import demo_clips
 from websockets.asyncio.client import connect
@@ -29,10 +30,16 @@ from websockets.asyncio.client import connect
 from streamer.types import SAMPLE_RATE
 
 PAUSE_S = 0.5
+SILENCE = b"\xff"
+"""Of mu-law."""
 STEPS = 10
 GROWTH = 1.05
-CUT = 10
+SPEAKS = 10
+"""Every so many calls, somebody speaks."""
+CUT = 3
 """Every so many calls, one is cut off."""
+QUIET_S = 0.5
+"""How long the others are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +68,15 @@ async def telephone(address: str, call: str, messages: list[str], *, cut: bool) 
             pass
 
 
-async def telephones(address: str, numbers: range, messages: list[str], at_once: int) -> None:
+async def telephones(
+    address: str, numbers: range, spoken: list[str], quiet: list[str], at_once: int
+) -> None:
     """So many calls, some at once."""
     waiting = iter(numbers)
 
     async def caller() -> None:
         for number in waiting:
+            messages = quiet if number % SPEAKS else spoken
             await telephone(address, f"CA{number:06}", messages, cut=number % CUT == 0)
 
     await asyncio.gather(*(caller() for _ in range(at_once)))
@@ -78,22 +88,26 @@ def utterance() -> bytes:
     return mulaw(np.pad(clip, round(PAUSE_S * SAMPLE_RATE)))
 
 
-def soak(server: ServerProcess, calls: int, at_once: int) -> Iterator[State]:
-    """What the server has after each step."""
-    said = utterance()
-    quiet = b"\xff" * FRAME
-    messages = [
+def messages_of(said: bytes) -> list[str]:
+    """The messages of a call in which the customer says that, and the agent nothing."""
+    return [
         message
         for at in range(0, len(said) - FRAME, FRAME)
         for message in (
             media("inbound", at // 8, said[at : at + FRAME]),
-            media("outbound", at // 8, quiet),
+            media("outbound", at // 8, SILENCE * FRAME),
         )
     ]
+
+
+def soak(server: ServerProcess, calls: int, at_once: int) -> Iterator[State]:
+    """What the server has after each step."""
+    spoken = messages_of(utterance())
+    quiet = messages_of(SILENCE * round(QUIET_S * RATE))
     began = time.monotonic()
     for step in range(STEPS):
         numbers = range(calls * step // STEPS, calls * (step + 1) // STEPS)
-        asyncio.run(telephones(server.address, numbers, messages, at_once))
+        asyncio.run(telephones(server.address, numbers, spoken, quiet, at_once))
         ends_at = time.monotonic() + 10
         while server.figure("streamer_calls") and time.monotonic() < ends_at:
             time.sleep(0.1)
@@ -133,7 +147,7 @@ def main() -> None:
         states = list(soak(server, args.calls, args.at_once))
         called = {row["source"] for row in server.rows()}
         left = server.stop()
-    uncut = {f"CA{number:06}" for number in range(args.calls) if number % CUT}
+    uncut = {f"CA{number:06}" for number in range(0, args.calls, SPEAKS) if number % CUT}
     missing = len(uncut - called)
     faults = grown(states)
     if missing:

@@ -2,8 +2,8 @@
 
 The peer sends mono 16-bit audio at 16 kHz, and may configure the session before. An utterance
 begins with ``utterance.start`` and ends with ``utterance.end``; results come meanwhile, and one
-after it has ended. Expressions are the eight emotions; voice attributes are not measured. A result
-is of the utterance so far, not of its last ten seconds.
+after it has ended. Expressions are the emotions that have a name there; voice attributes are not
+measured. A result is of the utterance so far, not of its last ten seconds.
 """
 
 import json
@@ -50,9 +50,9 @@ NAMES = {
     "angry": "anger",
     "fearful": "fear",
     "disgust": "disgust",
-    "surprised": "surprise",
 }
-"""Hume's names of the emotions. Hume tells positive from negative surprise, streamer does not."""
+"""Hume's names of the emotions. Surprise has none: Hume tells ``surprise (positive)`` from
+``surprise (negative)``, streamer does not."""
 
 MIN_PROBABILITY = 0.05
 """Probability below which an expression is left out."""
@@ -123,7 +123,7 @@ class Measurement:
             "expressions": [
                 {"name": NAMES[label], "probability": round(float(probability), 4)}
                 for label, probability in found
-                if probability >= MIN_PROBABILITY
+                if probability >= MIN_PROBABILITY and label in NAMES
             ],
             "voice_attributes": [],
         }
