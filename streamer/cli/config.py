@@ -1,5 +1,6 @@
 """``streamer config``: show the configuration, or write a file to start from."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -57,12 +58,21 @@ def _show(args: Namespace) -> int:
     if args.yaml:
         print(loaded.as_yaml(), end="")
         return 0
-    table = Table("key", "value", "from", "what it is")
+    table = Table()
+    table.add_column("key", no_wrap=True)
+    for title in ("value", "from", "what it is"):
+        table.add_column(title, overflow="fold")  # the end of a path is what matters in it
     for setting in loaded.settings():
-        value = "null" if setting.value is None else str(setting.value)
-        table.add_row(setting.key, value, setting.source, setting.description)
+        table.add_row(setting.key, _as_yaml(setting.value), setting.source, setting.description)
     Console().print(table)
     return 0
+
+
+def _as_yaml(value: object) -> str:
+    """A value on one line, as config.yaml would take it."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
 
 
 def _init(args: Namespace) -> int:

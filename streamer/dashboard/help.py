@@ -18,7 +18,7 @@ def help_page(glyphs: Glyphs) -> list[Text]:
         ("a", ["acknowledge the alerts"]),
         ("m", [f"set a mark ({glyphs.mark}) with a note; it goes into the CSV"]),
         (glyphs.arrows, ["choose a row; PgUp, PgDn, Home, End go further"]),
-        ("enter", ["all about the chosen row; esc: back to newest"]),
+        ("enter", ["details of the chosen row; esc: back to newest"]),
         ("c", ["clear the screen; CSV and counters stay"]),
         ("b", ["a new voice: forget the one that is learned"]),
         ("n", ["a new call: nothing of the one before counts"]),
@@ -38,7 +38,7 @@ def help_page(glyphs: Glyphs) -> list[Text]:
         ("rtf", ["real-time factor: computing per second of speech"]),
         ("overruns", ["the device or the analysis fell behind"]),
         ("gaps", ["holes in the sound; they end an open utterance"]),
-        ("late", ["partial predictions that newer ones replaced"]),
-        ("", ["unclassified: rows without a verdict"]),
+        ("late", ["partial results that newer ones replaced"]),
+        ("", ["unclassified: rows without a prediction"]),
     ]
     return [styled((f"{name:>8}  ", BOLD), *parts) for name, parts in rows]

@@ -176,7 +176,7 @@ class Snapshot:
         seen: How many rows have ever come; the newest is row ``seen - 1``, whatever is forgotten.
         chosen: The chosen row, counted like that; None where the newest rows are shown.
         top: The row in the table's first line while one is chosen.
-        opened: True while all about the chosen row is shown.
+        opened: True while the details of the chosen row are shown.
         marks: How many marks were set.
         draft: The mark whose note is being typed, if any.
         recording: True where the audio of utterances is saved.

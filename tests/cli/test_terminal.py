@@ -38,7 +38,7 @@ def test_keys(terminal: Open, brisk: Path):
     window.play(brisk)
     window.until(LISTENING, whole=True)
     window.press("?")
-    window.until(r"^ +enter  all about the chosen row", rf"^ {re.escape(KEYS[100])}$", without=BAR)
+    window.until(r"^ +enter  details of the chosen row", rf"^ {re.escape(KEYS[100])}$", without=BAR)
     window.press("?")
     window.until(BAR, whole=True)
     window.until(ROW.format(1), LATENCY)
