@@ -1,11 +1,11 @@
-"""Adapt a model to some speakers of a corpus, by the program's own commands; test it on others.
+"""Adapts a model to some speakers of a corpus by the program's commands; tests it on others.
 
-Each speaker becomes one recording with pauses between the clips; who listens and fills in the
-column ``label`` is played by the corpus, which knows what was acted:
+Each speaker becomes one recording with pauses between the clips. The column ``label`` is filled in
+from the acted emotions of the corpus, in place of a listener:
 
     python benchmarks/adapt.py MANIFEST --corpus nemo --model open
 
-The model must not have been trained on the corpus, or there is nothing to see.
+The model must not have been trained on the corpus, or the figures mean nothing.
 """
 
 import argparse
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def arguments() -> argparse.Namespace:
-    """What is tried."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("manifest", type=Path)
     parser.add_argument("--corpus", required=True)
@@ -130,7 +130,7 @@ def label(log: Path, spans: Spans) -> int:
 
 
 def measure(log: Path, spans: Spans, labels: tuple[str, ...]) -> str:
-    """What the rows of a log are worth."""
+    """Measure the rows of a log against the corpus."""
     probabilities, targets = [], []
     for row in read(log):
         clip = truth(row, spans)
@@ -148,7 +148,7 @@ def read(log: Path) -> list[dict[str, str]]:
 
 
 def streamer(*args: str | Path, env: dict[str, str] | None = None) -> str:
-    """Run a command; returns what it says."""
+    """Run a command; return its output."""
     command = [sys.executable, "-m", "streamer", *map(str, args)]
     done = subprocess.run(  # noqa: S603 - the program itself
         command, env={**os.environ, **(env or {})}, capture_output=True, text=True, check=False

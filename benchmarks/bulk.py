@@ -1,4 +1,4 @@
-"""What ``streamer file`` does with an archive: speed, memory, and what a kill costs.
+"""Measures ``streamer file`` on an archive: speed, memory, and what a kill costs.
 
     python benchmarks/bulk.py stages                 # where the time of a recording goes
     python benchmarks/bulk.py speed --jobs 1 2       # hours of audio per core-hour

@@ -1,4 +1,4 @@
-"""A day of calls through the pipeline, faster than real time: nothing of one is in the next.
+"""Runs a day of calls through the pipeline, faster than real time; no call may influence the next.
 
     python benchmarks/calls.py [--hours 24] [--every 180] [--model NAME] [--page FOLDER | --json]
 
@@ -56,7 +56,7 @@ SLACK = 0.02
 
 
 class Remembering(FakeModel):
-    """Says by its confidence how many utterances of the voice are remembered."""
+    """A scripted model whose confidence is the number of utterances that adaptation keeps."""
 
     def classify(
         self, pcm: Pcm, adaptation: SpeakerAdaptation | None = None, *, learn: bool = False
@@ -89,8 +89,8 @@ class Calls:
     Args:
         pcm: The call.
         count: How often.
-        crowded: Whether to wait, since those who listen have not caught up.
-        tick: Told at the begin of each call how many have gone by.
+        crowded: Returns True while the pipeline is behind, so that the source waits.
+        tick: Called at the begin of each call with its number.
     """
 
     def __init__(
@@ -123,17 +123,17 @@ class Calls:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a day.
+    """The result of a day.
 
     Attributes:
         calls: How many there were.
-        found: How many the CSV tells apart.
-        every_s: From the begin of one to that of the next.
-        took_s: How long all of them took.
-        rows: Of each call, as most have them.
-        alerts: Likewise.
+        found: How many the CSV has.
+        every_s: Seconds from the begin of one to that of the next.
+        took_s: Seconds for all of them.
+        rows: Rows of a call, by most of them.
+        alerts: Alerts of a call, by most of them.
         unlike: Calls whose rows differ from those of the second one.
-        memory_mb: At the end of the warm-up.
+        memory_mb: Memory at the end of the warm-up.
         growth: Most memory after that, against it.
         threads: Fewest and most.
         files: Fewest and most open files.
@@ -153,12 +153,12 @@ class Result:
 
     @property
     def kept(self) -> bool:
-        """Whether each call came to the same, and memory stayed as it was."""
+        """Whether all calls have equal rows, and memory did not grow."""
         return self.found == self.calls and not self.unlike and self.growth < MAX_GROWTH
 
 
 def measure(hours: float, every_s: float, load: Callable[[], Model], *, engine: str) -> Result:
-    """Let a day of calls go by.
+    """Run a day of calls.
 
     Args:
         hours: How long it is.
@@ -220,7 +220,7 @@ def measure(hours: float, every_s: float, load: Callable[[], Model], *, engine: 
 
 
 def _alike(found: list[dict[str, str]], expected: list[dict[str, str]], engine: str) -> bool:
-    """Whether two calls came to the same."""
+    """Whether two calls have equal rows."""
     if len(found) != len(expected):
         return False
     slack = 1e-9 if engine == "webrtc" else SLACK
@@ -239,7 +239,7 @@ def _alike(found: list[dict[str, str]], expected: list[dict[str, str]], engine: 
 
 
 def figures(result: Result) -> list[tuple[str, str]]:
-    """What came of it, each with its name."""
+    """The figures of the result, each with its name."""
     hours = result.calls * result.every_s / 3600
     return [
         ("audio", f"{hours:.3g} h in {result.took_s / 60:.1f} min"),

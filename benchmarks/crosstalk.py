@@ -1,4 +1,4 @@
-"""How well crosstalk is told from speech: utterances of two channels, alone and mixed.
+"""Measures how well crosstalk is told from speech: utterances of two channels, alone and mixed.
 
     python benchmarks/crosstalk.py --data ../shared/data --pairs 20
 

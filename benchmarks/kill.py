@@ -1,4 +1,4 @@
-"""kill -9 at random instants, and pulled plugs: python benchmarks/kill.py --times 200 --cuts 50.
+"""Kills streamer at random instants, and pulls plugs: kill.py --times 200 --cuts 50.
 
 A live session with a scripted model (all else is the real program) writes rows as fast as it can,
 and is killed. Afterwards every line of the CSV is whole, every row that was announced is there, and
@@ -32,9 +32,9 @@ from page import heading  # noqa: E402 - as all of these
 from power_cut import Disk  # noqa: E402 - the disk of the tests
 
 from streamer import session  # noqa: E402, F401 - imported before anything is forked
-from streamer.bulk import local  # noqa: E402, F401 - likewise
+from streamer.bulk import local  # noqa: E402, F401 - imported before anything is forked
 from streamer.cli import main as cli  # noqa: E402 - imported before anything is forked
-from streamer.cli import run  # noqa: E402 - likewise
+from streamer.cli import run  # noqa: E402 - imported before anything is forked
 
 UTTERANCES = 400
 

@@ -1,4 +1,4 @@
-"""How late the screen is, measured from outside: speech into a microphone, text out of a terminal.
+"""Measures the latency of the screen from outside: speech into a microphone, text on a terminal.
 
     python benchmarks/latency.py [--channels 4] [--utterances 20] [--busy] [--json]
 

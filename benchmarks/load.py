@@ -1,4 +1,4 @@
-"""How many lines one process keeps up with, all of them speaking all the time.
+"""Measures how many channels one process keeps up with when all of them speak all the time.
 
     python benchmarks/load.py [--seconds 30] [--most 64] [--page FOLDER | --json]
     python benchmarks/load.py --seconds 20 --most 8     # a first look, in two minutes

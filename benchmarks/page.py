@@ -1,4 +1,4 @@
-"""What the pages of figures have in common: the machine, the date and the commit; pictures."""
+"""Writes what pages of figures have in common: machine, date, commit, plots."""
 
 import argparse
 import subprocess

@@ -1,4 +1,4 @@
-"""Cost and accuracy beside what else there is: every peer in its own environment, the same speech.
+"""Compares cost and accuracy with other programs, each in its own environment, on the same speech.
 
 Peers are installed from the package index into .cache/peers (3 GB), trained there on part of the
 corpora and tested on speakers that nobody has heard; what was trained is kept for the next run.

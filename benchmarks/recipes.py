@@ -1,4 +1,4 @@
-"""Which choices in fine-tuning suit voices that nobody has heard: twelve encoders, side by side.
+"""Finds which choices in fine-tuning suit unseen speakers: twelve encoders, side by side.
 
 Of each choice, one way is taken in six of them and the other way in six, no two choices alike
 (Plackett & Burman 1946, "The design of optimum multifactorial experiments"), so that each is

@@ -1,4 +1,4 @@
-"""Run the benchmarks of speed and write benchmarks/RESULTS.md: five minutes of a quiet machine.
+"""Runs the benchmarks of speed and writes benchmarks/RESULTS.md: five minutes of a quiet machine.
 
 python benchmarks/results.py
 """

@@ -1,4 +1,4 @@
-"""How many calls one server takes at once, and how soon its events come.
+"""Measures how many calls one server takes at once, and how soon its events come.
 
     python benchmarks/serve.py --calls 15 --seconds 60 [--run] [--page FOLDER | --json]
     make serve-load                     # 15 and 30 calls, three minutes of a quiet machine

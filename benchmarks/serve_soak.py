@@ -1,4 +1,4 @@
-"""Calls begun and ended, one after another and some at once: memory, files and threads stay flat.
+"""Begins and ends many calls: memory, files and threads of the server must not grow.
 
     python benchmarks/serve_soak.py --calls 10000 [--at-once 20] [--json]
 

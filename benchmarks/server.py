@@ -1,4 +1,4 @@
-"""`streamer serve` as a process of its own: what it costs and what it says of itself (Linux)."""
+"""Runs `streamer serve` as a process of its own, and reads its costs and metrics (Linux)."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""A whole day of speech and silence through the pipeline, faster than real time.
+"""Runs a whole day of speech and silence through the pipeline, faster than real time.
 
     python benchmarks/soak.py [--hours 24] [--speech 0.3] [--page FOLDER | --json]
     python benchmarks/soak.py --hours 0.5     # a first look
@@ -87,7 +87,7 @@ class Day:
         hours: How long.
         share: The part of the time in which somebody speaks.
         seed: For levels, pauses and noise.
-        crowded: Whether to wait, since those who listen have not caught up.
+        crowded: Returns True while the pipeline is behind, so that the source waits.
         tick: Called at each block.
     """
 
@@ -173,7 +173,7 @@ class Day:
             at += len(clip)
 
     def _noise(self, rms: float) -> Callable[[int], np.ndarray]:
-        """A room at some level."""
+        """Make the noise of a room, at an RMS level."""
 
         def room(samples: int) -> np.ndarray:
             start = self._rng.integers(len(self._room))
@@ -195,7 +195,7 @@ def _pcm(audio: np.ndarray) -> Pcm:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a day.
+    """The result of a day.
 
     Attributes:
         hours: How long it was.
@@ -209,7 +209,7 @@ class Result:
         unclassified: Rows without a prediction.
         start_ms: Beginning of a row minus that of what was said, 5th, 50th, 95th percentile, of the
             first tenth of the rows.
-        start_ms_later: Likewise, of the last tenth.
+        start_ms_later: The same of the last tenth of the rows.
         drift_ms: By how much rows have moved against the samples: from the one median to the other.
         samples: The process through the day.
     """
@@ -236,7 +236,7 @@ class Result:
 
     @property
     def after_warm_up(self) -> list[Sample]:
-        """Those after the warm-up."""
+        """The samples after the warm-up."""
         return [sample for sample in self.samples if sample.hour >= WARM_UP * self.hours]
 
     @property
@@ -257,7 +257,7 @@ def measure(
     seed: int = 0,
     progress: Callable[[float], None] = lambda _: None,
 ) -> Result:
-    """Let a day go by.
+    """Run a day.
 
     Args:
         hours: How long it is.
@@ -303,7 +303,7 @@ def compare(
     took_s: float,
     samples: list[Sample],
 ) -> Result:
-    """What was said with what has a row."""
+    """Compare what was said with the rows."""
     if not rows:
         raise SystemExit("no row at all")
     spoken = np.array([(s.start, s.end) for s in said]) / SAMPLE_RATE
@@ -338,7 +338,7 @@ def _percentiles(values: np.ndarray) -> tuple[float, float, float]:
 
 
 def figures(result: Result) -> list[tuple[str, str]]:
-    """What came of it, each with its name."""
+    """The figures of the result, each with its name."""
     files, threads = (
         [getattr(s, what) for s in result.after_warm_up] for what in ("files", "threads")
     )

@@ -1,4 +1,4 @@
-"""How long it takes until streamer listens, measured from outside, with warm caches.
+"""Measures from outside how long it takes until streamer listens, with warm caches.
 
     python benchmarks/startup.py [--times 7] [--json]
 

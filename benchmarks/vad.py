@@ -1,4 +1,4 @@
-"""How well speech is told from noise, by frame and by utterance.
+"""Measures how well speech is told from noise, by frame and by utterance.
 
 By webrtcvad alone, by ours (Silero behind webrtcvad as a gate), and by Silero on every chunk.
 

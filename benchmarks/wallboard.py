@@ -1,4 +1,4 @@
-"""How late and how smooth the wallboard is, measured in a real headless Chromium.
+"""Measures how late and how smooth the wallboard is, in a real headless Chromium.
 
     python benchmarks/wallboard.py [--calls 4] [--seconds 60] [--tiles 200] [--page benchmarks]
 

@@ -1,1 +1,1 @@
-"""What `benchmarks/peers.py` is made of."""
+"""This package is the parts of `benchmarks/peers.py`."""

@@ -1,4 +1,4 @@
-"""How well each hears speakers that nobody has learned from."""
+"""Measures the accuracy of each program on speakers that none was trained on."""
 
 import csv
 import os
@@ -58,7 +58,7 @@ def learn(
         UAR by tested corpus, and by ``CORPUS alone``.
 
     Raises:
-        PeerError: It falls over.
+        PeerError: It fails.
     """
     clips = [*train, *(clip for test in tests.values() for clip in test)]
     vectors = extract(peer, clips)

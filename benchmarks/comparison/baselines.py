@@ -1,4 +1,4 @@
-"""Who is measured; an environment for each; programs that run in it."""
+"""Lists the programs that are compared, and makes an environment for each."""
 
 import hashlib
 import json
@@ -24,21 +24,21 @@ STDERR = Console(stderr=True)
 
 
 class PeerError(Exception):
-    """A peer cannot be installed, or fell over; the message is a line for its row."""
+    """A peer cannot be installed, or failed; the message is a line for its row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """What is measured.
+    """A program that is measured.
 
     Attributes:
         script: Its file in `WORKERS`.
-        title: For people.
-        requires: What pip installs.
-        alone: What pip installs without what it asks for in turn.
-        classifier: What `fit.py` puts behind its features; empty where it needs none.
+        title: Its name for people.
+        requires: Packages that pip installs.
+        alone: Packages that pip installs without their dependencies.
+        classifier: The classifier that `fit.py` fits to its features; empty where it needs none.
         model: Its weights, relative to ROOT or to site-packages; None for a classifier of ours.
-        streams: Whether it can be asked again and again while somebody speaks.
+        streams: Whether it can classify repeatedly while somebody speaks.
     """
 
     script: str

@@ -1,4 +1,4 @@
-"""What each takes: time, memory, disk; and what the machine could do at best."""
+"""Measures time, memory and disk of each program, and the limit of the machine."""
 
 import json
 import random
@@ -40,18 +40,18 @@ PIECE_S, PIECES, ROUNDS = 3.0, 50, 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What a contender costs.
+    """The cost of a program.
 
     Attributes:
-        version: Of the first package that it is made of.
-        p50_ms: Of classifying `PIECE_S`, over all pieces and rounds.
-        p95_ms: Likewise.
-        once: Classifying each utterance once, in seconds per second of speech.
-        with_partials: That and all partial results; None for who cannot do that.
-        peak_mb: Memory of the whole process.
-        start_s: From the start of the process to its first answer.
-        environment_mb: On disk, without pip.
-        model_mb: Likewise.
+        version: Version of its main package.
+        p50_ms: Median time to classify `PIECE_S`, over all pieces and rounds.
+        p95_ms: 95th percentile of the same.
+        once: Time to classify each utterance once, in seconds per second of speech.
+        with_partials: Time for that and all partial results; None where it has none.
+        peak_mb: Peak memory of the whole process.
+        start_s: Time from the start of the process to its first answer.
+        environment_mb: Size of its environment on disk, without pip.
+        model_mb: Size of its model on disk.
     """
 
     version: str
@@ -66,7 +66,7 @@ class Cost:
 
 
 def utterances() -> list[Pcm]:
-    """What is said in the bundled recording."""
+    """The utterances of the bundled recording."""
     pcm = offline.whole(DEMO, 120)
     if pcm is None:
         raise ValueError(f"{DEMO}: expected a recording of up to 120 s")
@@ -101,7 +101,7 @@ def speech_to_time() -> tuple[Path, float]:
 
 
 def measure(failures: dict[str, str]) -> dict[str, Cost]:
-    """Time everybody in turn, several times over: what disturbs, disturbs all."""
+    """Time all programs in turn, several times, so that a disturbance affects all of them."""
     speech, seconds = speech_to_time()
     rounds: dict[str, list[dict[str, Any]]] = {}
     for _ in track(range(ROUNDS), "rounds of timing", console=STDERR):
@@ -166,14 +166,14 @@ def _model(peer: Peer) -> Path:
 
 
 def multiply_adds(shape: NetworkShape, seconds: float) -> float:
-    """Of the net, for a piece of speech: its matrix products and convolutions, nothing else."""
+    """Multiply-adds of the net for a piece of speech, in matrix products and convolutions."""
     frames = seconds * SAMPLE_RATE / features.HOP
     states, width = frames / 2, shape.width
     total = frames * 3 * shape.mels * width + states * 3 * width**2  # the convolutions
     for block in range(shape.blocks):
         seen = states / 2 if block >= shape.full_rate else states
         total += seen * (4 + 8) * width**2  # attention's four, and the perceptron's two
-        total += 2 * seen**2 * width  # everybody asks everybody, and takes from everybody
+        total += 2 * seen**2 * width  # attention of every state to every state
     return total + shape.features * shape.labels
 
 
@@ -183,7 +183,7 @@ def peak() -> float:
 
 
 def drawn_by_lot() -> list[Clip]:
-    """Seconds of the bundled recording with any emotion: to have something to time, not to ask."""
+    """Seconds of the bundled recording with random emotions, for timing only."""
     folder = CACHE / "lot"
     folder.mkdir(exist_ok=True)
     speech = np.concatenate(utterances())

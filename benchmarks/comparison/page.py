@@ -1,4 +1,4 @@
-"""The figures as a page and as a table."""
+"""Writes the figures as a page and as a table."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -40,12 +40,12 @@ def document(  # noqa: PLR0913 - all that there is to say
     """The whole page.
 
     Args:
-        costs: By contender.
-        accuracies: Likewise, by tested corpus.
-        tests: What was tested.
-        failures: Why somebody was not measured.
-        learned: How many clips there were to learn from.
-        load: How many programs wanted a core before we began.
+        costs: The costs by program.
+        accuracies: The accuracies by program and tested corpus.
+        tests: The tested clips by corpus.
+        failures: Why a program was not measured.
+        learned: How many clips were learned from.
+        load: The load of the machine before the run.
     """
     whole = json.loads(run([str(python(OURS)), "-m", "streamer", "bench", "--json"]))
     return [
@@ -66,7 +66,7 @@ def document(  # noqa: PLR0913 - all that there is to say
 def costs_section(
     costs: Mapping[str, Cost], failures: Mapping[str, str], ours: Mapping[str, Any]
 ) -> list[str]:
-    """A row a contender."""
+    """A row per program."""
     lines = [
         "## What it costs, on one thread",
         "",
@@ -113,7 +113,7 @@ def accuracy_section(
     tests: Mapping[str, Sequence[Clip]],
     learned: int,
 ) -> list[str]:
-    """A row a contender that was asked."""
+    """A row per program whose accuracy was measured."""
     lines = ["## How well it hears", ""]
     if not tests:
         return [*lines, "Not measured: the corpora were not there.", ""]
@@ -201,7 +201,7 @@ def compared_section(
 
 
 def show(costs: Mapping[str, Cost], accuracies: Mapping[str, Mapping[str, float]]) -> None:
-    """The essence, on the terminal."""
+    """Print the main figures on the terminal."""
     table = Table("", "3 s, p50", "real-time factor", "with_partials", "memory", "start", "UAR")
     for peer in BASELINES:
         if cost := costs.get(peer.script):

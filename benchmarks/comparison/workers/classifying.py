@@ -1,4 +1,4 @@
-"""streamer, classifying a piece of speech that somebody has cut out: what its worker does."""
+"""Classifies a piece of speech with streamer, as its worker does."""
 
 import numpy as np
 from numpy.typing import NDArray

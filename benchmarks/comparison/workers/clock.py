@@ -1,4 +1,4 @@
-"""How long a peer takes, and how much memory: run in its own environment, on one thread.
+"""Measures time and memory of a peer in its own environment, on one thread.
 
 python clock.py PEER MODEL SPEECH
 

@@ -1,4 +1,4 @@
-"""openSMILE's extended Geneva set: functionals of pitch, loudness, voice and spectrum."""
+"""Computes openSMILE's extended Geneva set: functionals of pitch, loudness, voice and spectrum."""
 
 import numpy as np
 import opensmile

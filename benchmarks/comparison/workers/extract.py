@@ -1,4 +1,4 @@
-"""Features of many clips, in a peer's own environment; a dot on stdout for each ten of them.
+"""Computes features of many clips in a peer's own environment; prints a dot for each ten.
 
 python extract.py PEER SPEECH ENDS FIRST STEP OUT
 """

@@ -1,4 +1,4 @@
-"""Fit a peer's classifier in its own environment, and say what it makes of the test clips.
+"""Fits a peer's classifier in its own environment, and prints its answers to the test clips.
 
 python fit.py vectors|net EXAMPLES MODEL
 

@@ -1,4 +1,4 @@
-"""What a bundle of streamer's hears in recordings: an emotion a line on stdout.
+"""Classifies recordings with a bundle of streamer: an emotion a line on stdout.
 
 python hear.py BUNDLE LIST
 """

@@ -1,4 +1,4 @@
-"""librosa: 40 MFCCs and their deltas, mean and deviation over the piece."""
+"""Computes 40 MFCCs and their deltas with librosa: mean and deviation over the piece."""
 
 import librosa
 import numpy as np

@@ -1,4 +1,4 @@
-"""pyAudioAnalysis: 68 short-term features, their mean and deviation over the whole piece."""
+"""Computes 68 short-term features with pyAudioAnalysis: mean and deviation over the piece."""
 
 import warnings
 

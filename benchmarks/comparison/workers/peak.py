@@ -1,4 +1,4 @@
-"""Multiply-adds a second that one thread reaches in a large linear layer, done as in the net.
+"""Measures the multiply-adds a second that one thread reaches in a large linear layer.
 
 python peak.py
 """

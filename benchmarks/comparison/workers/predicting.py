@@ -1,4 +1,4 @@
-"""streamer as a program calls it: it looks for speech first, and classifies what it found."""
+"""Classifies with streamer as a program does: it finds speech first, then classifies it."""
 
 import numpy as np
 from numpy.typing import NDArray

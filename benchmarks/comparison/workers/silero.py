@@ -1,4 +1,4 @@
-"""Silero's voice-activity detector by ONNX Runtime: when somebody speaks, not how they feel."""
+"""Runs Silero's voice-activity detector by ONNX Runtime, which recognises no emotion."""
 
 from importlib.util import find_spec
 from pathlib import Path
