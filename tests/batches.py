@@ -1,4 +1,4 @@
-"""``streamer file`` without a command line, with any model."""
+"""Runs ``streamer file`` without a command line, with any model."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

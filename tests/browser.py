@@ -1,4 +1,4 @@
-"""A headless browser, talked to through two pipes in the Chrome DevTools Protocol."""
+"""Drives a headless browser through two pipes in the Chrome DevTools Protocol."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""A small bundle of random weights, and changes to its manifest."""
+"""Makes a small bundle of random weights, and changes its manifest."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A call with two sides, made from the bundled recording: who speaks when is known."""
+"""Makes a call with two sides of the bundled recording; who speaks when is known."""
 
 import csv
 from dataclasses import dataclass

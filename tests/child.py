@@ -1,4 +1,4 @@
-"""``streamer`` with a scripted model, as a process: the real program, but for torch.
+"""Runs ``streamer`` with a scripted model as a process: the real program without torch.
 
 python child.py run --input - --csv rows.csv < pcm
 """

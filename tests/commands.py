@@ -1,4 +1,4 @@
-"""``streamer`` as a user types it: in this process, or where that matters in one of its own."""
+"""Runs ``streamer`` as a user types it: in this process, or in one of its own where needed."""
 
 import os
 import subprocess

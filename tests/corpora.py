@@ -1,4 +1,4 @@
-"""Small corpora of tones, and an encoder of random weights, to train on in tests."""
+"""Makes small corpora of tones, and an encoder of random weights, for training in tests."""
 
 import csv
 from collections.abc import Sequence

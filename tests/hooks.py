@@ -1,4 +1,4 @@
-"""A real HTTP server on the loopback, for webhooks."""
+"""Runs a real HTTP server on the loopback, for webhooks."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer

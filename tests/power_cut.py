@@ -1,4 +1,4 @@
-"""A real disk whose plug can be pulled: what was not synced by then is gone."""
+"""Makes a real disk whose plug can be pulled: data that was not synced is lost."""
 
 import fcntl
 import os

@@ -1,4 +1,4 @@
-"""A real terminal, tmux, in which the real program runs; what its screen shows."""
+"""Runs the real program in a real terminal, tmux, and reads its screen."""
 
 import csv
 import os

@@ -1,4 +1,4 @@
-"""Utterances as a test needs them."""
+"""Makes utterances for tests."""
 
 from streamer.types import EMOTIONS, SAMPLE_RATE, EndReason, Prediction, Utterance
 

@@ -1,4 +1,4 @@
-"""``streamer serve`` as a process with a scripted model, and what talks to it."""
+"""Runs ``streamer serve`` as a process with a scripted model, and connects to it."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""A microphone without a sound card: a private PulseAudio, heard through PortAudio and ALSA."""
+"""Makes a microphone without a sound card: a private PulseAudio, through PortAudio and ALSA."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Synthetic speech and silence, and a recording of several voices."""
+"""Synthesises speech and silence; names a recording of several voices."""
 
 from pathlib import Path
 

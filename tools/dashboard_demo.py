@@ -1,4 +1,4 @@
-"""Look at the dashboard without audio or a model: ``python tools/dashboard_demo.py``.
+"""Shows the dashboard without audio or a model: ``python tools/dashboard_demo.py``.
 
 Keys work as in ``streamer run``. ``--at S`` prints one frame as it is after S seconds instead,
 ``--press down,down,enter`` after these keys; ``--channels agent,customer`` shows two voices;

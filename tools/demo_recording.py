@@ -1,4 +1,4 @@
-"""Make streamer/recordings/ anew: people who just talk, then one gets angry, one is sad, one happy.
+"""Makes streamer/recordings/: people who just talk, then one gets angry, one is sad, one happy.
 
 Real voices that no bundle has learned from: LibriSpeech (CC BY 4.0) and CREMA-D (ODbL 1.0, contents
 DbCL 1.0), of which `HELD_OUT` are left out in training. The acted clips are ones in which most

@@ -1,8 +1,8 @@
-"""Bad input by the thousand, guided by coverage: python tools/fuzz.py TARGET --seconds 300.
+"""Fuzzes the readers of outside input by coverage: python tools/fuzz.py TARGET --seconds 300.
 
-Each target takes bytes to where strangers' bytes come in, and lets through only the errors that are
-documented there; anything else, a hang or a blow-up of memory is a find. The tests call the same
-targets with hypothesis and with what was found before (tests/data/finds). Needs the extra `fuzz`.
+Each target passes bytes to a function that reads input from outside, and allows only the errors
+that are documented there; any other error, a hang, or too much memory is a find. The tests call the
+same targets with hypothesis and with earlier finds (tests/data/finds). Needs the extra `fuzz`.
 """
 
 import argparse

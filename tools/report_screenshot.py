@@ -1,4 +1,4 @@
-"""The README's picture of the report: ``python tools/report_screenshot.py`` writes docs/report.png.
+"""Takes the picture of the report: ``python tools/report_screenshot.py`` writes docs/report.png.
 
 Nothing in it is made up: the bundled recording is classified by the real model, and the picture
 is the top of the page that ``streamer report`` makes of it, as chromium shows it.

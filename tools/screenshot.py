@@ -1,4 +1,4 @@
-"""The README's pictures of the dashboard: ``python tools/screenshot.py`` writes them to docs/.
+"""Takes the pictures of the dashboard: ``python tools/screenshot.py`` writes them to docs/.
 
 Nothing in them is made up: the bundled recording goes at real-time pace through the real pipeline
 and the real model, and a picture is the frame that the screen would show then. On a busy machine

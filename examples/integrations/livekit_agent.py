@@ -1,4 +1,4 @@
-"""An agent of LiveKit that knows how the user sounds; alone, it hears a recording.
+"""An agent of LiveKit that knows how the user sounds; run alone, it classifies a recording.
 
 python livekit_agent.py call.wav
 """

@@ -1,4 +1,4 @@
-"""Hear emotions in a recording with a pipeline of Pipecat: python pipecat_file.py call.wav."""
+"""Prints the emotions of a recording with Pipecat: python pipecat_file.py call.wav."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""Send a recording to `streamer serve` as a call, in real time, and print what is heard in it.
+"""Sends a recording to `streamer serve` as a call, in real time, and prints the results.
 
 python call.py call.wav [ws://127.0.0.1:8765/v1/stream] [TOKEN]
 """

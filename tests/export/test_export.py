@@ -105,7 +105,7 @@ def test_textgrid(log, tmp_path):
 
 
 def test_elan(log, tmp_path):
-    """Likewise, in whole milliseconds."""
+    """Channels become tiers in whole milliseconds, marks too."""
     (path,) = export([log], "elan", tmp_path / "out").files
     assert path.name == "first call.eaf"
     eaf = pympi.Elan.Eaf(str(path))

@@ -1,4 +1,4 @@
-"""Simulated calls: the events of a wallboard, as `streamer serve` makes them."""
+"""Simulates calls: the events of a wallboard, as `streamer serve` makes them."""
 
 import random
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Real programs of Debian that the tests start: Redis, HAProxy."""
+"""Starts real programs of Debian for the tests: Redis, HAProxy."""
 
 import shutil
 import socket

@@ -289,7 +289,7 @@ def test_a_wrong_manifest_is_named(
 
 
 def test_an_absent_or_empty_manifest_is_named(tmp_path: Path, manifest: Path):
-    """Likewise a corpus that it does not hold."""
+    """The file is named, and a corpus that it does not hold."""
     with pytest.raises(InputError, match="cannot be read"):
         read_manifest(tmp_path / "nowhere.csv")
     with pytest.raises(InputError, match="holds no recordings"):
