@@ -1,4 +1,4 @@
-"""Recordings on a Ray cluster.
+"""Analyses recordings on a Ray cluster.
 
 `Recordings` is a class for ``Dataset.map_batches`` and for Spark's ``mapInPandas``.
 `Cluster` is what ``streamer bulk`` gives the recordings to: processes, placement, back-pressure and
@@ -78,7 +78,7 @@ class Recordings:
         table = pyarrow().Table.from_pylist(rows, schema=_schema(self._analysis.model.labels))
         return table.to_pandas() if hasattr(batch, "iloc") else table
 
-    def _analysed(self, batch: Any) -> Iterator[Analysed]:  # noqa: ANN401 - likewise
+    def _analysed(self, batch: Any) -> Iterator[Analysed]:  # noqa: ANN401 - a table of either kind
         paths = [str(path) for path in batch["path"]]
         contents = batch["bytes"] if "bytes" in batch else [None] * len(paths)
         for path, content in zip(paths, contents, strict=True):

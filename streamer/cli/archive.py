@@ -1,4 +1,4 @@
-"""What `streamer file` and `streamer bulk` have in common: which recordings, which tables."""
+"""Defines the options for archives that `streamer file` and `streamer bulk` share."""
 
 from argparse import ArgumentTypeError
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The model in a process of its own, so that the network's edge and torch share no interpreter.
+"""Runs the model in a process of its own, so that the server and torch share no interpreter.
 
 torch lets go of the interpreter's lock with every operation. Where other threads want it, too,
 each operation waits for it again, up to 5 ms: an inference of 300 operations takes ten times as
@@ -38,7 +38,7 @@ class ModelProcess:
 
     Raises:
         Exception: Whatever ``load`` raises, as every method raises what the model does.
-        StreamerError: The process ended; likewise.
+        StreamerError: The process ended; every method raises this, too.
     """
 
     def __init__(self, load: Callable[[], Model]) -> None:
@@ -203,7 +203,7 @@ def _serve(connection: "Connection[Any, Any]", load: Callable[[], Model]) -> Non
                 held.release(handle)
             try:
                 answer = function(held, *args, **kwargs)
-            except Exception as error:  # noqa: BLE001 - likewise
+            except Exception as error:  # noqa: BLE001 - raised in the other process
                 answer = error
             connection.send(answer)
 
