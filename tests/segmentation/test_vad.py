@@ -120,6 +120,45 @@ def test_hum(hz: float, dbfs: float):
     assert utterances(to_pcm(hum(5, hz) + 1e-2 * white(5), dbfs)) == []
 
 
+def tones(hz: tuple[float, ...], on: float, off: float, count: int) -> NDArray[np.float64]:
+    """A signal of the telephone network: these frequencies together, again and again."""
+    wave = np.sum([np.sin(2 * np.pi * each * time(on)) for each in hz], axis=0) / len(hz)
+    return np.tile(np.concatenate((wave, np.zeros(round(off * SAMPLE_RATE)))), count)
+
+
+def strings(notes: tuple[float, ...]) -> NDArray[np.float64]:
+    """Hold music: bowed notes with vibrato, and rests."""
+    t = time(1.2)
+    fade = np.minimum(1, t / 0.1) * np.minimum(1, (1.2 - t) / 0.1)
+    rest = np.zeros(round(0.6 * SAMPLE_RATE))
+    parts = []
+    for hz in notes:
+        phase = np.cumsum(2 * np.pi * hz * (1 + 0.006 * np.sin(11 * np.pi * t)) / SAMPLE_RATE)
+        bow = np.sum([np.sin(k * phase) / k for k in range(1, 10)], axis=0)
+        parts += [bow * fade, rest]
+    return np.concatenate(parts)
+
+
+ON_THE_LINE = {
+    "ringing, Europe": tones((425,), 1, 4, 3),
+    "ringing, America": tones((440, 480), 2, 4, 2),
+    "busy": tones((425,), 0.5, 0.5, 10),
+    "dial tone": tones((350, 440), 8, 0, 1),
+    "keys": np.tile(np.concatenate((tones((697, 1209), 0.15, 0.15, 3),
+                                    tones((852, 1477), 0.15, 0.15, 3))), 4),
+    "fax": np.concatenate((tones((1100,), 0.5, 3, 2), tones((2100,), 3, 0.5, 2))),
+    "recording beep": tones((1400,), 0.2, 4.8, 2),
+    "hold music": strings((261.6, 329.6, 392, 523.3, 293.7, 349.2, 440, 587.3)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ON_THE_LINE)
+def test_telephone_tones_and_hold_music(name: str):
+    """Nobody speaks: there is no utterance that could get an emotion."""
+    sound = to_pcm(ON_THE_LINE[name], -20)
+    assert utterances(to_pcm(sound / 32768 + 5e-4 * white(len(sound) / SAMPLE_RATE))) == []
+
+
 @pytest.mark.parametrize("dbfs", [-40, -20])
 @pytest.mark.parametrize("keys_per_s", [3, 5, 8])
 def test_keyboard(keys_per_s: float, dbfs: float):

@@ -12,10 +12,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from streamer.errors import OutputError
 from streamer.sinks import csv_log
+from streamer.sinks.csv_format import EXCEL, STANDARD
 from streamer.sinks.csv_log import CsvLog
 from streamer.sinks.lines import plain
 from streamer.sinks.row import Session, columns, mark_row, row
@@ -146,6 +148,26 @@ def test_a_mark_is_a_row_of_its_own(tmp_path):
     before = summary.lines()
     summary.add(Mark(1, 0))
     assert summary.lines() == before
+
+
+@pytest.mark.parametrize("form", [STANDARD, EXCEL], ids=["standard", "excel"])
+def test_a_mark_leaves_columns_their_types(tmp_path, form):
+    """As pandas reads them, beside utterances, classified or not."""
+    path = tmp_path / "rows.csv"
+    with CsvLog(path, COLUMNS, form=form) as log:
+        log.add(row(utterance(1), SESSION))
+        log.add(mark_row(Mark(1, 20_000, "here"), SESSION))
+        log.add(row(utterance(2, classified=False), SESSION))
+    options = {"sep": ";", "decimal": ","} if form is EXCEL else {}
+    table = pd.read_csv(path, **options)
+    assert len(table) == 3
+    numbers = {*EMOTIONS, "start_s", "end_s", "duration_s", "confidence", "mood", "level_dbfs"}
+    assert {str(table[name].dtype) for name in numbers} == {"float64"}
+    assert {str(table[name].dtype) for name in ("utterance", "call")} == {"int64"}
+    assert table["uncertain"].dtype == bool
+    assert pd.to_datetime(table["started_at"], utc=True).notna().all()
+    spoken = table[table["end_reason"] != "mark"]
+    assert spoken["duration_s"].mean() == 1.5
 
 
 def test_a_log_from_before_there_were_notes_is_not_mangled(tmp_path):
