@@ -298,6 +298,19 @@ def test_timeline_moves_by_whole_cells():
     assert after[1:-1] == before[2:]  # but for the letter that leaves on the left
 
 
+def test_the_bars_say_the_number_of_the_headline():
+    """Also while the bars still move: their length is smoothed, the number is not."""
+    start = Snapshot(NAME, "default", channels=(ChannelState("mono"),), smoothing_s=5.0)
+    snapshot = reduce(start, StateChanged(State.LISTENING), 0)
+    snapshot = reduce(snapshot, UtteranceStarted("mono", 1, 0), 0.1)
+    snapshot = reduce(snapshot, PartialResult("mono", 1, SAMPLE_RATE, heard("angry"), 1, 1), 1)
+    snapshot = advance(snapshot, 1.1)
+    moving = snapshot.channels[0].shown[EMOTIONS.index("angry")]
+    assert moving < 0.5
+    screen = "\n".join(drawn(snapshot, 100, 30))
+    assert set(re.findall(r"angry +(\d+) %", screen, re.IGNORECASE)) == {"72"}
+
+
 def test_uncertain_says_so():
     """The best guess stands beside it, and is no verdict."""
     text = "\n".join(drawn(UNCERTAIN, 80, 24))

@@ -126,6 +126,15 @@ def test_files_that_are_named_exist():
             assert path in tests, f"{page.name}: {path}"
 
 
+def test_tests_that_are_named_exist():
+    """Each ``file::test`` of docs/faults.md."""
+    files = {path.name: path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
+    named = re.findall(r"`(test_\w+\.py)::(\w+)`", (ROOT / "docs" / "faults.md").read_text())
+    assert len(named) > 80
+    missing = [f"{name}::{test}" for name, test in named if f"def {test}(" not in files[name]]
+    assert not missing
+
+
 def test_the_architecture_names_modules_that_exist():
     """Every module that docs/architecture.md names is in the package."""
     page = (ROOT / "docs" / "architecture.md").read_text()
