@@ -11,7 +11,8 @@ from urllib.parse import quote
 from streamer.errors import ConfigError, InputError, OutputError
 from streamer.export import labels, subtitles
 from streamer.export.tables import ParquetTable
-from streamer.sinks.log_reader import LoggedSession, LoggedUtterance, logs_in, read_log
+from streamer.sinks.log_reader import LogReader, logs_in
+from streamer.sinks.logged import LoggedSession, LoggedUtterance
 from streamer.sinks.whole_file import whole_file
 
 TABLES = {"parquet": "emotions.parquet", "calls": "call-figures.parquet"}
@@ -107,7 +108,7 @@ def export(paths: Sequence[Path], to: str, out: Path, *, replace: bool = False) 
 
 
 def _sessions(logs: Iterable[Path], exported: Exported) -> Iterator[LoggedSession]:
-    """Log by log, so that only one of them is in memory.
+    """One at a time, so that only what is not yet ended is in memory.
 
     Raises:
         InputError: None of them can be read.
@@ -115,14 +116,14 @@ def _sessions(logs: Iterable[Path], exported: Exported) -> Iterator[LoggedSessio
     read = 0
     for log in logs:
         try:
-            sessions, skipped = read_log(log)
+            reader = LogReader(log)
+            yield from reader.sessions()
         except InputError as error:
             exported.unread += 1
             exported.left_out.append(str(error))
             continue
         read += 1
-        exported.left_out += [f"skipped {one}" for one in skipped]
-        yield from sessions
+        exported.left_out += [f"skipped {one}" for one in reader.skipped]
     if not read:
         raise InputError("; ".join(exported.left_out))
 

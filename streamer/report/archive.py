@@ -1,35 +1,34 @@
 """Describes each session of an archive that is too large to show every utterance."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Sequence
 
-from streamer.report.figures import Figures
-from streamer.sinks.log_reader import LoggedSession
+from streamer.report.figures import Figures, mood
+from streamer.sinks.logged import LoggedSession
 from streamer.sinks.logged_calls import logged_figures
-
-Json: TypeAlias = Mapping[str, object]
 
 MAX_DETAILED = 300
 """Most sessions whose utterances are on the page; more of them get an overview alone."""
 
 
-def archived(session: LoggedSession, title: str, verdicts: Sequence[str]) -> Json:
+def archived(
+    session: LoggedSession, whole: Figures, title: str, verdicts: Sequence[str]
+) -> dict[str, object]:
     """A session in the overview of an archive.
 
     Args:
         session: The session.
+        whole: Its figures.
         title: What it is called.
         verdicts: What a row may count as; shares are in this order.
     """
-    whole = Figures.of(session.utterances, brief=True)
     call = logged_figures(session)
     alerts = Counter(u.channel for u in session.utterances if u.alert)
     speakers = {u.speaker for u in session.utterances if u.speaker}
     channels = [
         {
             "name": name,
-            "mood": _rounded(_mood(session, name)),
+            "mood": _rounded(mood(u for u in session.utterances if u.channel == name)),
             "mood_end": _rounded(own.mood_end),
             "alerts": alerts[name],
             "talk_share": _rounded(call.talk_share(name)),
@@ -60,11 +59,6 @@ def archived(session: LoggedSession, title: str, verdicts: Sequence[str]) -> Jso
         "channels": channels,
         "speakers": sorted(speakers),
     }
-
-
-def _mood(session: LoggedSession, channel: str) -> float | None:
-    own = [one for one in session.utterances if one.channel == channel]
-    return Figures.of(own, brief=True).mood
 
 
 def _rounded(value: float | None) -> float | None:

@@ -2,14 +2,14 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.sinks.log_reader import LoggedSession, LoggedUtterance
+from streamer.sinks.logged import LoggedSession, LoggedUtterance
 from streamer.types import NO_SPEECH
 
 MIN_UTTERANCES = 8
@@ -95,16 +95,12 @@ class Figures:
         shares: Counter[str] = Counter()
         for utterance in spoken:
             shares[utterance.verdict] += utterance.duration_s  # type: ignore[assignment]
-        mood = None
-        if classified:
-            _, moods, weights = _weighted(classified)
-            mood = float(np.average(moods, weights=weights))
         return cls(
             utterances=len(spoken),
             no_speech=len(utterances) - len(spoken),
             speech_s=sum(u.duration_s for u in spoken),
             shares=dict(shares),
-            mood=mood,
+            mood=_mean(classified),
             trend=Trend.through(classified),
             curve=() if brief else _smoothed(classified),
         )
@@ -120,6 +116,18 @@ def channels(session: LoggedSession) -> dict[str, Figures]:
     return {
         name: Figures.of([u for u in session.utterances if u.channel == name]) for name in names
     }
+
+
+def mood(utterances: Iterable[LoggedUtterance]) -> float | None:
+    """The mean mood, as `Figures` has it."""
+    return _mean([u for u in utterances if u.verdict != NO_SPEECH and u.mood is not None])
+
+
+def _mean(classified: Sequence[LoggedUtterance]) -> float | None:
+    if not classified:
+        return None
+    _, moods, weights = _weighted(classified)
+    return float(np.average(moods, weights=weights))
 
 
 def _weighted(

@@ -1,7 +1,7 @@
 """Makes the report from logs; a bad log does not stop it, and only reports are overwritten."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 from streamer.errors import InputError, OutputError
 from streamer.report.page import MARK, Audio, page
-from streamer.sinks.log_reader import LoggedSession, Skipped, logs_in, read_log
+from streamer.sinks.log_reader import LogReader, logs_in
+from streamer.sinks.logged import LoggedSession
 from streamer.sinks.whole_file import whole_file
 
 HEAD = 2000
@@ -45,29 +46,47 @@ def make(
         OutputError: The page cannot be written.
     """
     _check(out)
-    sessions: list[LoggedSession] = []
-    skipped: list[Skipped] = []
-    unread: dict[Path, InputError] = {}
-    for path in dict.fromkeys(log for given in paths for log in logs_in(given)):
-        try:
-            found, lines = read_log(path)
-        except InputError as error:
-            unread[path] = error
-        else:
-            sessions += [_from_its_begin(one) for one in found if session in (None, one.id)]
-            skipped += lines
-    if not sessions and session is not None and not unread:
+    logs = _Logs(paths, session)
+    text = page(logs.sessions(), logs.left_out, _saved(audio, out) if audio else None)
+    if not logs.found and session is not None and not logs.unread:
         raise InputError(f"there is no session {session!r} in these logs")
-    if not sessions:
-        raise InputError("; ".join(map(str, unread.values())))
-    left_out = [str(one) for one in (*unread.values(), *skipped)]
-    text = page(sessions, left_out, _saved(audio, out) if audio else None)
+    if not logs.found:
+        raise InputError("; ".join(logs.left_out[: logs.unread]))
     with whole_file(out) as draft:
         draft.write_text(text, encoding="utf-8", newline="\n")
-    return Made(
-        left_out=(*map(str, unread.values()), *(f"skipped {one}" for one in skipped)),
-        unread=len(unread),
-    )
+    unread, skipped = logs.left_out[: logs.unread], logs.left_out[logs.unread :]
+    return Made(left_out=(*unread, *(f"skipped {one}" for one in skipped)), unread=logs.unread)
+
+
+class _Logs:
+    """The sessions of logs, one at a time, and what could not be read of these.
+
+    Attributes:
+        found: How many sessions were read.
+        unread: How many files could not be.
+        left_out: A line for each of these, then for each row that was skipped.
+    """
+
+    def __init__(self, paths: Sequence[Path], session: str | None) -> None:
+        self.found = 0
+        self.unread = 0
+        self.left_out: list[str] = []
+        self._paths = paths
+        self._session = session
+
+    def sessions(self) -> Iterator[LoggedSession]:
+        """All of them, or the one that is wanted."""
+        for path in dict.fromkeys(log for given in self._paths for log in logs_in(given)):
+            try:
+                reader = LogReader(path, self._session)
+                for one in reader.sessions():
+                    self.found += 1
+                    yield _from_its_begin(one)
+            except InputError as error:
+                self.left_out.insert(self.unread, str(error))
+                self.unread += 1
+            else:
+                self.left_out += map(str, reader.skipped)
 
 
 def _from_its_begin(session: LoggedSession) -> LoggedSession:

@@ -9,11 +9,12 @@ import hashlib
 import html
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from importlib import resources
+from operator import itemgetter
 from string import Template
 from typing import TypeAlias
 from urllib.parse import quote
@@ -24,15 +25,10 @@ from streamer.dashboard.glyphs import UNCERTAIN as UNCERTAIN_LETTER
 from streamer.dashboard.glyphs import UNCLASSIFIED as UNCLASSIFIED_LETTER
 from streamer.model.catalog import licences_of, not_commercial
 from streamer.report.archive import MAX_DETAILED, archived
-from streamer.report.figures import Figures, channels
+from streamer.report.figures import Figures, channels, mood
 from streamer.report.words import count, duration, words
 from streamer.sinks.audio_files import file_name
-from streamer.sinks.log_reader import (
-    UNCLASSIFIED,
-    LoggedMark,
-    LoggedSession,
-    LoggedUtterance,
-)
+from streamer.sinks.logged import UNCLASSIFIED, LoggedMark, LoggedSession, LoggedUtterance
 from streamer.sinks.logged_calls import logged_figures
 from streamer.sinks.row import MARK as MARKED
 from streamer.types import EMOTIONS, NO_SPEECH, UNCERTAIN
@@ -70,32 +66,28 @@ class Audio:
 
 
 def page(
-    sessions: Sequence[LoggedSession], left_out: Sequence[str], audio: Audio | None = None
+    sessions: Iterable[LoggedSession], left_out: Sequence[str], audio: Audio | None = None
 ) -> str:
     """The page of these sessions, that with the lowest mood of a channel first.
 
     Args:
         sessions: One is shown at once; several have an overview before them; of more than
-            `MAX_DETAILED`, there is an overview alone.
-        left_out: What could not be read, a file or a line each; the page says so.
+            `MAX_DETAILED`, there is an overview alone, and only one of them is in memory at a time.
+        left_out: What could not be read, a file or a line each; the page says so. Looked at when
+            the last session was taken.
         audio: Saved utterances that can be played.
     """
-    brief = len(sessions) > MAX_DETAILED
-    figures = [Figures.of(session.utterances, brief=brief) for session in sessions]
-    pairs = sorted(zip(sessions, figures, strict=True), key=lambda pair: _by_mood(pair[0]))
-    names = sorted({session.model for session in sessions})
-    title = _title(sessions[0]) if len(sessions) == 1 else _titles(sessions)
+    contents = _Contents(audio)
+    for session in sessions:
+        contents.add(session)
+    names = sorted(contents.models)
+    title = contents.title()
     data = {
         "title": title,
         "verdicts": [_legend(verdict) for verdict in VERDICTS],
-        "overview": _overview(figures),
-        "archive": brief,
-        "sessions": [
-            archived(session, _title(session), VERDICTS)
-            if brief
-            else _session(session, whole, audio)
-            for session, whole in pairs
-        ],
+        "overview": contents.overview(),
+        "archive": contents.is_archive,
+        "sessions": contents.sessions(),
         "models": [
             {"name": name, "licences": ", ".join(licences)}
             for name, licences in licences_of(names).items()
@@ -104,7 +96,8 @@ def page(
         "left_out": left_out[:MAX_LEFT_OUT],
         "left_out_count": len(left_out),
     }
-    style, script, charts = map(_asset, ("report.css", "report.js", "echarts.min.js"))
+    style, script = _asset("report.css"), _asset("report.js")
+    charts = "" if contents.is_archive else _asset("echarts.min.js")  # an archive has no charts
     return Template(_asset("report.html")).substitute(
         title=html.escape(f"{title} · {MARK}"),
         generator=MARK,
@@ -114,6 +107,81 @@ def page(
         script=script,
         data=_embedded(data),
     )
+
+
+class _Contents:
+    """What the page says of sessions, and of all together."""
+
+    def __init__(self, audio: Audio | None) -> None:
+        self.models: set[str] = set()
+        self._audio = audio
+        self._detailed: list[tuple[LoggedSession, Figures]] = []
+        self._archived: list[tuple[float, Json]] = []
+        self._count = 0
+        self._speech_s = 0.0
+        self._falling = 0
+        self._first: datetime | None = None
+        self._last: datetime | None = None
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether there are too many to show every utterance."""
+        return self._count > MAX_DETAILED
+
+    def add(self, session: LoggedSession) -> None:
+        """Take a session."""
+        figures = Figures.of(session.utterances, brief=True)
+        self.models.add(session.model)
+        self._count += 1
+        self._speech_s += figures.speech_s
+        trend = figures.trend
+        self._falling += trend is not None and trend.clear and trend.end < trend.start
+        if session.began is not None:
+            self._first = min(self._first or session.began, session.began)
+            self._last = max(self._last or session.began, session.began)
+        self._detailed.append((session, figures))
+        if self.is_archive:
+            self._archived += [_archived(*pair) for pair in self._detailed]
+            self._detailed.clear()
+
+    def sessions(self) -> list[Json]:
+        """All of them, that with the lowest mood of a channel first."""
+        if self.is_archive:
+            return [one for _, one in sorted(self._archived, key=itemgetter(0))]
+        ordered = sorted((session for session, _ in self._detailed), key=_by_mood)
+        return [
+            _session(session, Figures.of(session.utterances), self._audio) for session in ordered
+        ]
+
+    def title(self) -> str:
+        """What was listened to; of several sessions, how many there are, and of which days."""
+        if self._count == 1:
+            return _title(self._detailed[0][0])
+        days = [] if self._first is None or self._last is None else [self._first, self._last]
+        told = dict.fromkeys(f"{day:%d %b %Y}" for day in days)
+        return ", ".join([count(self._count, "session"), *[" to ".join(told)][: len(told)]])
+
+    def overview(self) -> str:
+        """All of them in a sentence."""
+        speech = duration(self._speech_s)
+        said = f"{count(self._count, 'session')}, {speech} of speech. The lowest mood comes first"
+        falling = f"; in {self._falling} of them the mood falls" if self._falling else ""
+        return f"{said}{falling}."
+
+
+def _archived(session: LoggedSession, figures: Figures) -> tuple[float, Json]:
+    return _by_mood(session), archived(session, figures, _title(session), VERDICTS)
+
+
+def _by_channel(session: LoggedSession) -> dict[str, list[LoggedUtterance]]:
+    own: dict[str, list[LoggedUtterance]] = {}
+    for utterance in session.utterances:
+        own.setdefault(utterance.channel, []).append(utterance)
+    return own
+
+
+def _lowest(moods: Iterable[float | None]) -> float:
+    return min((mood for mood in moods if mood is not None), default=math.inf)
 
 
 @cache
@@ -141,8 +209,7 @@ def _embedded(data: Json) -> str:
 
 def _by_mood(session: LoggedSession) -> float:
     """The lowest mood of the channels: a mean of two people would hide it."""
-    moods = (figures.mood for figures in channels(session).values())
-    return min((mood for mood in moods if mood is not None), default=math.inf)
+    return _lowest(mood(own) for own in _by_channel(session).values())
 
 
 def _legend(verdict: str) -> Json:
@@ -166,22 +233,6 @@ def _title(session: LoggedSession) -> str:
     title = session.source or session.id
     title = title if session.call is None else f"{title}, call {session.call}"
     return title if session.began is None else f"{title}, {_moment(session.began)}"
-
-
-def _titles(sessions: Sequence[LoggedSession]) -> str:
-    """How many there are, and of which days."""
-    days = sorted(session.began for session in sessions if session.began is not None)
-    told = dict.fromkeys(f"{days[end]:%d %b %Y}" for end in (0, -1) if days)
-    return ", ".join([count(len(sessions), "session"), *[" to ".join(told)][: len(told)]])
-
-
-def _overview(figures: Sequence[Figures]) -> str:
-    speech = duration(sum(f.speech_s for f in figures))
-    said = f"{count(len(figures), 'session')}, {speech} of speech. The lowest mood comes first"
-    falling = sum(
-        f.trend is not None and f.trend.clear and f.trend.end < f.trend.start for f in figures
-    )
-    return f"{said}; in {falling} of them the mood falls." if falling else f"{said}."
 
 
 def _session(session: LoggedSession, whole: Figures, audio: Audio | None) -> Json:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from streamer.report.figures import Figures
-from streamer.sinks.log_reader import UNCLASSIFIED, LoggedSession
+from streamer.sinks.logged import UNCLASSIFIED, LoggedSession
 from streamer.types import UNCERTAIN
 
 TONES = ((0.1, "balanced"), (0.3, "slightly {}"), (0.6, "{}"), (2.0, "strongly {}"))

@@ -10,20 +10,19 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
+from operator import itemgetter
 from pathlib import Path
 from typing import TypeAlias
 
-from streamer.config.alert_rules import ALERT_SEPARATOR
 from streamer.errors import InputError
 from streamer.sinks.csv_format import restored
+from streamer.sinks.logged import LoggedMark, LoggedSession, LoggedUtterance, Skipped
 from streamer.sinks.row import MARK, columns
-from streamer.sinks.saved_table import parse
+from streamer.sinks.saved_table import open_table
 from streamer.text import printable
-from streamer.types import EMOTIONS, NO_SPEECH, UNCERTAIN
-
-UNCLASSIFIED = "unclassified"
+from streamer.types import EMOTIONS, NO_SPEECH
 
 NEEDED = (
     "session", "utterance", "channel", "start_s", "end_s", "emotion", "confidence", "mood",
@@ -61,130 +60,6 @@ _Key: TypeAlias = tuple[str, int]
 """A session and the number of a call in it."""
 
 
-@dataclass(frozen=True, slots=True)
-class LoggedUtterance:
-    """A row of the log.
-
-    Attributes:
-        number: Running number in its channel, from 1.
-        channel: The channel's name.
-        start_s: Where its speech begins, in seconds from the start of the stream.
-        end_s: Where its speech ends.
-        emotion: The likeliest one, or `NO_SPEECH`; None where it was not classified.
-        confidence: Its probability; None where there is none.
-        probabilities: By emotion, of those that the model knows.
-        mood: From -1 to 1; None where it was not classified.
-        uncertain: True where the model says not to rely on it.
-        label: The emotion that a listener wrote into the log; None without one.
-        alert: The rules by which it raised an alert; empty for none.
-        note: The note that somebody wrote; empty for none.
-        level_dbfs: RMS level of the speech; None where it is not known.
-        end_reason: Why it ended; empty where it is not known.
-        speaker: Who speaks, where somebody wrote that down; else empty.
-        latency_ms: From the end of the speech to its row; None where it was not played.
-    """
-
-    number: int
-    channel: str
-    start_s: float
-    end_s: float
-    emotion: str | None
-    confidence: float | None
-    probabilities: Mapping[str, float]
-    mood: float | None
-    uncertain: bool
-    label: str | None
-    alert: str
-    note: str
-    level_dbfs: float | None
-    end_reason: str
-    speaker: str = ""
-    latency_ms: float | None = None
-
-    @property
-    def duration_s(self) -> float:
-        """How long it is, in seconds."""
-        return self.end_s - self.start_s
-
-    @property
-    def alerts(self) -> tuple[str, ...]:
-        """The rules by which it raised an alert, each on its own."""
-        return tuple(name for name in self.alert.split(ALERT_SEPARATOR) if name)
-
-    @property
-    def verdict(self) -> str:
-        """What it counts as: a listener's label, else a certain emotion, else why there is none.
-
-        One of `EMOTIONS`, `UNCERTAIN`, `UNCLASSIFIED` or `NO_SPEECH`.
-        """
-        if self.label is not None:
-            return self.label
-        if self.emotion is None:
-            return UNCLASSIFIED
-        return UNCERTAIN if self.uncertain and self.emotion != NO_SPEECH else self.emotion
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedMark:
-    """A row of the log that is no utterance: somebody marked a moment.
-
-    Attributes:
-        start_s: When, in seconds from the start of the stream.
-        note: What they wrote down; may be empty.
-    """
-
-    start_s: float
-    note: str
-
-    @property
-    def end_s(self) -> float:
-        """The same moment."""
-        return self.start_s
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedSession:
-    """A session, as one file holds it.
-
-    Attributes:
-        id: When it began, and what distinguishes it from others.
-        path: The file that its rows are in.
-        source: What was listened to; empty where it is not known.
-        model: Which model classified; empty where it is not known.
-        began: Time of day of sample 0; None for recordings that were not played.
-        utterances: By start; at least one.
-        marks: By time.
-        call: Running number of the call in the session, from 1; None where it has only one.
-    """
-
-    id: str
-    path: Path
-    source: str
-    model: str
-    began: datetime | None
-    utterances: tuple[LoggedUtterance, ...]
-    marks: tuple[LoggedMark, ...] = ()
-    call: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """A line that could not be read.
-
-    Attributes:
-        path: The file.
-        line: The line in it, from 1.
-        why: What was got and what was expected.
-    """
-
-    path: Path
-    line: int
-    why: str
-
-    def __str__(self) -> str:
-        return f"{self.path}, line {self.line}: {self.why}"
-
-
 def logs_in(path: Path) -> Iterator[Path]:
     """A log itself, or the CSV files in a folder and in those below it, sorted.
 
@@ -202,66 +77,161 @@ def logs_in(path: Path) -> Iterator[Path]:
     yield from found
 
 
+class LogReader:
+    """Reads the sessions of a CSV log, one at a time.
+
+    The log is gone through twice: first for where each session ends, then for what it holds. Only
+    sessions that have begun and not yet ended are in memory.
+
+    Args:
+        path: The log.
+        session: Only this one; None for all.
+
+    Attributes:
+        skipped: The lines left out, so far as it was read.
+
+    Raises:
+        InputError: It cannot be read, or lacks a column that is needed.
+    """
+
+    def __init__(self, path: Path, session: str | None = None) -> None:
+        self.path = path
+        self.skipped: list[Skipped] = []
+        self._only = session
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path}: is no file, expected a CSV")
+        with self._explained():
+            table = open_table(path, lambda names: len(KNOWN.intersection(names)))
+        if table is None:
+            raise InputError(
+                f"{path}: is empty, expected a CSV of 'streamer run' or 'streamer file'"
+            )
+        header = table.header
+        if missing := [column for column in NEEDED if column not in header]:
+            raise InputError(
+                f"{path}: is no log that can be read: it lacks the columns {', '.join(missing)}; "
+                f"got {', '.join(header)[:200]}"
+            )
+        self._table = table
+        # Excel leaves out empty cells at the end: of columns that somebody added, as label
+        self._min_cells = 1 + max(at for at, name in enumerate(header) if name in KNOWN)
+
+    def sessions(self) -> Iterator[LoggedSession]:
+        """All of them, in the order in which they end.
+
+        Raises:
+            InputError: It cannot be read, or holds no utterance.
+        """
+        return (session for _, session in self.numbered())
+
+    def numbered(self) -> Iterator[tuple[int, LoggedSession]]:
+        """Likewise, each with the line of its first row."""
+        last, calls, end = self._survey()
+        open_: dict[_Key, _Open] = {}
+        found = False
+        for number, cells in self._records():
+            if number > end:
+                break  # was written meanwhile
+            key = None
+            try:
+                row = _by_column(self._table.header, cells)
+                key = _key(row)
+                if self._only in (None, key[0]):
+                    open_.setdefault(key, _Open(number)).add(number, row)
+                else:
+                    _ = _mark(row) if _is_mark(row) else _utterance(row)
+            except ValueError as error:
+                self.skipped.append(Skipped(self.path, number, str(error)))
+            if key is not None and last.get(key) == number and key in open_:
+                of_call = open_.pop(key)
+                if of_call.rows:
+                    found = True
+                    call = key[1] if calls[key[0]] > 1 else None
+                    made = _session(self.path, of_call.rows, of_call.marks, call)
+                    yield of_call.begins, made
+                else:
+                    self.skipped += [
+                        Skipped(self.path, place, "a mark in a call without utterances")
+                        for place in of_call.marked_at
+                    ]
+        self.skipped.sort(key=lambda one: one.line)
+        if not found and self._only is None:
+            left_out = f"; {self.skipped[0]}" if self.skipped else ""
+            raise InputError(f"{self.path}: holds no utterance{left_out}")
+
+    def _survey(self) -> tuple[dict[_Key, int], Counter[str], int]:
+        """The last line of each call, how many calls each session has, the last line."""
+        names = self._table.header
+        session_at, emotion_at = names.index("session"), names.index("emotion")
+        call_at = names.index("call") if "call" in names else None
+        end_at = names.index("end_reason") if "end_reason" in names else None
+        last: dict[_Key, int] = {}
+        spoken: set[_Key] = set()
+        number = 0
+        for number, cells in self._records():
+            if len(cells) != len(names):
+                continue
+            row = {"session": printable(restored(cells[session_at]))}
+            if call_at is not None:
+                row["call"] = cells[call_at]
+            with suppress(ValueError):
+                key = _key(row)
+                last[key] = number
+                if cells[emotion_at] or end_at is None or cells[end_at] != MARK:
+                    spoken.add(key)
+        return last, Counter(session for session, _ in spoken), number
+
+    def _records(self) -> Iterator[tuple[int, list[str]]]:
+        with self._explained():
+            yield from self._table.records(self._min_cells)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be read: {error.strerror}") from error
+
+
+class _Open:
+    """A call of which more is to come."""
+
+    def __init__(self, begins: int) -> None:
+        self.begins = begins
+        self.rows: list[tuple[_Row, LoggedUtterance]] = []
+        self.marks: list[LoggedMark] = []
+        self.marked_at: list[int] = []
+
+    def add(self, number: int, row: _Row) -> None:
+        """Take a row. Raises ValueError as `_utterance` does."""
+        if _is_mark(row):
+            self.marks.append(_mark(row))
+            self.marked_at.append(number)
+        else:
+            utterance = _utterance(row)
+            first = row if not self.rows else {}  # of the others nothing more is needed
+            self.rows.append((first, utterance))
+
+
 def read_log(path: Path) -> tuple[list[LoggedSession], list[Skipped]]:
     """The sessions of a CSV log in the order of their first rows, and the lines left out.
 
     Raises:
         InputError: It cannot be read, lacks a column that is needed, or holds no utterance.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    table = parse(content, lambda names: len(KNOWN.intersection(names)))
-    if table is None:
-        raise InputError(f"{path}: is empty, expected a CSV of 'streamer run' or 'streamer file'")
-    header = table.header
-    if missing := [column for column in NEEDED if column not in header]:
-        raise InputError(
-            f"{path}: is no log that can be read: it lacks the columns {', '.join(missing)}; "
-            f"got {', '.join(header)[:200]}"
-        )
-    # Excel leaves out empty cells at the end: of columns that somebody added, as label
-    min_cells = 1 + max(at for at, name in enumerate(header) if name in KNOWN)
-    rows: dict[_Key, list[tuple[_Row, LoggedUtterance]]] = {}
-    marks: dict[_Key, list[tuple[int, LoggedMark]]] = {}
-    skipped: list[Skipped] = []
-    for number, cells in table.records(min_cells):
-        try:
-            row = _by_column(header, cells)
-            if _is_mark(row):
-                mark = _mark(row)
-                marks.setdefault(_key(row), []).append((number, mark))
-            else:
-                utterance = _utterance(row)  # may raise: then its session has not begun
-                rows.setdefault(_key(row), []).append((row, utterance))
-        except ValueError as error:
-            skipped.append(Skipped(path, number, str(error)))
-    skipped += [
-        Skipped(path, number, "a mark in a call without utterances")
-        for key in marks.keys() - rows.keys()
-        for number, _ in marks[key]
-    ]
-    if not rows:
-        left_out = f"; {skipped[0]}" if skipped else ""
-        raise InputError(f"{path}: holds no utterance{left_out}")
-    calls = Counter(session for session, _ in rows)
-    sessions = [
-        _session(
-            path,
-            of_call,
-            [mark for _, mark in marks.get((session, call), ())],
-            call if calls[session] > 1 else None,
-        )
-        for (session, call), of_call in rows.items()
-    ]
-    return sessions, sorted(skipped, key=lambda one: one.line)
+    reader = LogReader(path)
+    sessions = sorted(reader.numbered(), key=itemgetter(0))
+    return [session for _, session in sessions], reader.skipped
 
 
 def _by_column(header: Sequence[str], cells: Sequence[str]) -> _Row:
     if len(cells) != len(header):
         raise ValueError(f"got {len(cells)} cells, expected {len(header)}")
-    row = {name: printable(restored(cell)) for name, cell in zip(header, cells, strict=True)}
+    whole = "".join(cells)
+    if whole.isprintable() and "'" not in whole:  # as nearly all are: nothing to restore
+        row = dict(zip(header, cells, strict=True))
+    else:
+        row = {name: printable(restored(cell)) for name, cell in zip(header, cells, strict=True)}
     if not row["session"]:
         raise ValueError("session: got nothing, expected a name")
     return row
@@ -337,9 +307,12 @@ def _number(row: _Row, column: str, low: float, high: float) -> float:
     """A number with a point or a comma in it."""
     got = row[column]
     try:
-        number = float("".join(got.split()).replace(",", "."))
+        number = float(got)
     except ValueError:
-        number = math.nan
+        try:
+            number = float("".join(got.split()).replace(",", "."))
+        except ValueError:
+            number = math.nan
     if not low <= number <= high:
         why = f"{column}: got {_short(got)}, expected a number from {low:g} to {high:g}"
         rewritten = _DATE.match(got) or (number > high and "." not in got and "," not in got)

@@ -7,55 +7,74 @@ put ``sep=;`` before the header, break lines within cells and leave out empty ce
 import codecs
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 
 DELIMITERS = (",", ";", "\t")
 
 MAX_CELL_LINES = 20
-"""Most lines of one cell."""
+"""Lines that a cell somebody wrote into may have."""
+
+MAX_PLAIN = 131_072
+"""Letters of a line that is split at its separators alone; a longer one may be beyond measure."""
+
+_NOT_PLAIN = frozenset('"\r\n\0')
 
 
 @dataclass(frozen=True, slots=True)
 class SavedTable:
-    """The content of a file.
+    """What a file holds; read line by line, each time anew.
 
     Attributes:
+        path: The file.
         header: The names of its columns.
         delimiter: What stands between cells.
-        lines: Those below the header, without their ends.
-        first_line: The number of the first of these in the file, from 1.
+        first_line: The number of the first line below the header in the file, from 1.
     """
 
+    path: Path
     header: tuple[str, ...]
     delimiter: str
-    lines: tuple[str, ...]
     first_line: int
 
     def records(self, min_cells: int) -> Iterator[tuple[int, list[str]]]:
         """The cells of each line that is not empty, with the line's number in the file.
 
-        The log has one line per row; only a spreadsheet breaks lines within a cell. Lines are
-        joined only where they form a whole row, so that a torn one does not take others with it.
+        The log keeps to one line per row; only a spreadsheet breaks lines within a cell. Lines are
+        put together where they make up a whole row, so that a torn one swallows none of those
+        after it.
 
         Args:
-            min_cells: Least number of cells of a whole row; cells missing after them are empty.
+            min_cells: With so many a row is whole: what it lacks are empty cells.
+
+        Raises:
+            OSError: The file cannot be read.
         """
         width = len(self.header)
-        index = 0
-        while index < len(self.lines):
-            taken, cells = 1, self._cells(self.lines[index])
-            if self.lines[index].count('"') % 2:
-                for count in range(2, min(MAX_CELL_LINES, len(self.lines) - index) + 1):
-                    joined = "\n".join(self.lines[index : index + count])
-                    found = self._cells(joined)
-                    if joined.count('"') % 2 == 0 and min_cells <= len(found) <= width:
-                        taken, cells = count, found
-                        break
-            if any(cells):
-                missing = width - len(cells)
-                yield self.first_line + index, cells + [""] * missing * (len(cells) >= min_cells)
-            index += taken
+        number = self.first_line
+        with closing(_lines(self.path)) as below:
+            lines = islice(below, number - 1, None)
+            ahead: deque[str] = deque()
+            while (line := ahead.popleft() if ahead else next(lines, None)) is not None:
+                taken, cells = 1, self._cells(line)
+                if line.count('"') % 2:
+                    ahead.extend(islice(lines, MAX_CELL_LINES - 1 - len(ahead)))
+                    for count in range(2, len(ahead) + 2):
+                        joined = "\n".join([line, *islice(ahead, count - 1)])
+                        found = self._cells(joined)
+                        if joined.count('"') % 2 == 0 and min_cells <= len(found) <= width:
+                            taken, cells = count, found
+                            break
+                if any(cells):
+                    missing = width - len(cells)
+                    yield number, cells + [""] * missing * (len(cells) >= min_cells)
+                for _ in range(taken - 1):
+                    ahead.popleft()
+                number += taken
 
     def _cells(self, text: str) -> list[str]:
         cells = _split(text, self.delimiter)
@@ -64,49 +83,59 @@ class SavedTable:
         return cells
 
 
-def parse(content: bytes, is_header: Callable[[Sequence[str]], int]) -> SavedTable | None:
-    """Read a file.
+def open_table(path: Path, is_header: Callable[[Sequence[str]], int]) -> SavedTable | None:
+    """Look at the beginning of a file.
 
     Args:
-        content: All of it.
-        is_header: Returns how many of some names are known columns.
+        path: The file.
+        is_header: How many known columns there are among some names.
 
     Returns:
         The table; None where there is nothing in the file.
+
+    Raises:
+        OSError: The file cannot be read.
     """
-    lines = _decoded(content)
-    number = 1
-    delimiters: Sequence[str] = DELIMITERS
-    while lines and not lines[0].strip():
-        del lines[0]
-        number += 1
-    if lines and (told := _told_delimiter(lines[0])):
-        delimiters = (told,)
-        del lines[0]
-        number += 1
-    if not lines:
+    with closing(_lines(path)) as lines:
+        numbered = enumerate(lines, start=1)
+        number, line = next(((n, line) for n, line in numbered if line.strip()), (0, ""))
+        delimiters: Sequence[str] = DELIMITERS
+        if told := _told_delimiter(line):
+            delimiters = (told,)
+            number, line = next(numbered, (0, ""))
+    if not number:
         return None
     header, delimiter = max(
-        ((_split(lines[0], delimiter), delimiter) for delimiter in delimiters),
+        ((_split(line, delimiter), delimiter) for delimiter in delimiters),
         key=lambda pair: is_header(pair[0]),
     )
     if len(header) == 1 and delimiter in header[0]:  # in quotes as a whole
         header = _split(header[0], delimiter)
-    names = tuple(name.strip() for name in header)
-    return SavedTable(names, delimiter, tuple(lines[1:]), number + 1)
+    return SavedTable(path, tuple(name.strip() for name in header), delimiter, number + 1)
 
 
-def _decoded(content: bytes) -> list[str]:
+def _lines(path: Path) -> Generator[str]:
     """The lines of a file, in whichever encoding it is."""
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        text = content.decode("utf-16", errors="replace")
-        return [line.removesuffix("\r") for line in text.split("\n")]
-    content = content.removeprefix(codecs.BOM_UTF8)
-    end = b"\n" if b"\n" in content else b"\r"  # as Excel on a Mac once wrote
-    return [_decoded_line(line.removesuffix(b"\r")) for line in content.split(end)]
+    with path.open("rb") as file:
+        begin = file.read(len(codecs.BOM_UTF8))
+        if begin.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            file.seek(0)
+            text = io.TextIOWrapper(file, "utf-16", errors="replace", newline="\n")
+            for line in text:
+                yield line.removesuffix("\n").removesuffix("\r")
+            return
+        if begin != codecs.BOM_UTF8:
+            file.seek(0)
+        first = file.readline()
+        if first.endswith(b"\n"):
+            yield _decoded_line(first)
+            yield from map(_decoded_line, file)
+        else:  # all of it, with line ends as Excel on a Mac once wrote
+            yield from map(_decoded_line, first.split(b"\r"))
 
 
 def _decoded_line(line: bytes) -> str:
+    line = line.removesuffix(b"\n").removesuffix(b"\r")
     try:
         return line.decode()
     except UnicodeDecodeError:  # what Excel calls "CSV": the code page of western Windows
@@ -121,6 +150,8 @@ def _told_delimiter(line: str) -> str | None:
 
 
 def _split(text: str, delimiter: str) -> list[str]:
+    if text and not _NOT_PLAIN.intersection(text) and len(text) < MAX_PLAIN:
+        return text.split(delimiter)
     try:
         return next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
     except csv.Error as error:  # a cell beyond all measure

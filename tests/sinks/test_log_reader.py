@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import tracemalloc
 from datetime import UTC, datetime
 
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from streamer.errors import InputError
 from streamer.sinks.csv_log import CsvLog
-from streamer.sinks.log_reader import NEEDED, NO_SPEECH, UNCLASSIFIED, LoggedMark, read_log
+from streamer.sinks.log_reader import NEEDED, NO_SPEECH, LogReader, read_log
+from streamer.sinks.logged import UNCLASSIFIED, LoggedMark
 from streamer.sinks.row import Session, columns, mark_row, row
 from streamer.sinks.summary import UNCERTAIN
 from streamer.types import EMOTIONS, EndReason, Mark, Prediction, Utterance
@@ -206,3 +208,30 @@ def test_what_steers_a_terminal_is_shown(tmp_path):
     hostile = "a\x1b]0;owned\x07\u202eb"
     got = only(write(tmp_path / "a.csv", PLAIN | {"channel": hostile, "note": hostile}))
     assert got.channel == got.note == "a\\x1b]0;owned\\x07\\u202eb"
+
+
+def test_a_session_is_there_when_its_last_row_was_read(tmp_path):
+    """Whatever others go on meanwhile; what is written while it is read is of the next time."""
+    ids = ["s-1", "s-2", "s-1", "s-3", "s-2", "s-3"]
+    path = write(tmp_path / "log.csv", *(PLAIN | {"session": name} for name in ids))
+    sessions = LogReader(path).sessions()
+    first = next(sessions)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(",".join((PLAIN | {"session": "s-4"}).values()) + "\n")
+    assert [first.id, *(one.id for one in sessions)] == ["s-1", "s-2", "s-3"]
+    assert [one.id for one in LogReader(path, "s-2").sessions()] == ["s-2"]
+
+
+def test_memory_does_not_grow_with_the_sessions(tmp_path):
+    """Of an archive, only what has not yet ended is held."""
+
+    def peak(count):
+        rows = (PLAIN | {"session": f"s-{number // 4}"} for number in range(4 * count))
+        path = write(tmp_path / "log.csv", *rows, header=list(PLAIN))
+        tracemalloc.start()
+        assert sum(1 for _ in LogReader(path).sessions()) == count
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    assert peak(800) - peak(100) < 700 * 500  # where each ends; its utterances take 3 kB

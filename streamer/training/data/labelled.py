@@ -7,7 +7,8 @@ from pathlib import Path
 
 from streamer.errors import InputError
 from streamer.sinks.audio_files import file_name
-from streamer.sinks.log_reader import LoggedSession, LoggedUtterance, read_log
+from streamer.sinks.log_reader import read_log
+from streamer.sinks.logged import LoggedSession, LoggedUtterance
 from streamer.types import NO_SPEECH
 
 MIN_LABELLED = 20
