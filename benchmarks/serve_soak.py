@@ -56,7 +56,9 @@ class State:
 
 async def telephone(address: str, call: str, messages: list[str], *, cut: bool) -> None:
     """One call, as fast as it goes."""
-    async with connect(f"ws://{address}/v1/twilio", compression=None, proxy=None) as socket:
+    async with connect(
+        f"ws://{address}/v1/twilio", compression=None, proxy=None, ping_interval=None
+    ) as socket:
         await socket.send(twilio_start(call))
         for message in messages[: len(messages) // 2] if cut else messages:
             await socket.send(message)

@@ -4,6 +4,7 @@ import json
 import re
 import socket
 import time
+from importlib.metadata import distribution
 from pathlib import Path
 
 import httpx
@@ -45,10 +46,10 @@ def page(browser):
     """Show a wallboard; at the end nothing was amiss in the browser."""
     started = []
 
-    def show(served, *, width=1400, height=900, fragment=""):
+    def show(served, *, width=1400, height=900, fragment="", dark=False):
         started.append(served)
         browser.complaints.clear()
-        browser.show(f"{served.url}{fragment}", width=width, height=height)
+        browser.show(f"{served.url}{fragment}", width=width, height=height, dark=dark)
         return browser
 
     yield show
@@ -165,6 +166,34 @@ def test_a_call_in_detail(page):
     assert shown.ask("document.activeElement.textContent") == "c-1002"
     press(shown, "/")
     assert shown.ask("document.activeElement.id") == "filter"
+
+
+AXE = Path(str(distribution("axe-core-python").locate_file("axe_core_python/axe.min.js")))
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_axe_finds_nothing_amiss_for_a_screen_reader(page, dark):
+    """Names, roles, order, contrast: all of its rules, on the tiles, a call in detail, a token."""
+    served = wallboard()
+    some_calls(served)
+    shown = page(served, dark=dark)
+    shown.ask(AXE.read_text(encoding="utf-8"))
+    wait(shown, "document.querySelectorAll('.tile').length === 3")
+    assert violations(shown) == []
+    shown.ask("document.querySelector('.tile .name').click()")
+    wait(shown, "document.querySelectorAll('#detail .timeline .bar').length === 1")
+    assert violations(shown) == []
+    shown.ask("document.querySelector('#detail').close()")
+    shown.ask("document.querySelector('#sign').showModal()")
+    assert violations(shown) == []
+
+
+def violations(browser):
+    """What axe finds in the page: the rule, and where."""
+    return browser.ask(
+        "axe.run().then((found) => found.violations.map((each) =>"
+        " each.id + ': ' + each.nodes.map((node) => node.html).join(' ')))"
+    )
 
 
 def press(browser, key):

@@ -97,7 +97,7 @@ function newSide() {
     word: el("span", { class: "word" }),
     sure: el("span", { class: "sure" }),
     curve: svg("path", {}),
-    arrow: el("span", { class: "arrow", role: "img" }),
+    arrow: el("span", { class: "arrow" }),
     part: el("i"),
   };
   const spark = svg("svg", { class: "spark", viewBox: "0 0 100 20", preserveAspectRatio: "none", "aria-hidden": "true" },
@@ -117,6 +117,7 @@ function drawSide(side, channel, speech) {
   write(side.sure, sure);
   const { arrow, word: way } = trend(channel.trend);
   write(side.arrow, channel.mood === null ? "" : arrow);
+  mark(side.arrow, "role", channel.mood === null ? null : "img"); // an image has to have a name
   mark(side.arrow, "aria-label", channel.mood === null ? null : `mood ${signed(channel.mood)}, ${way}`);
   mark(side.arrow, "data-way", channel.mood === null ? null : way);
   const share = speech ? channel.speech_s / speech : 0;
