@@ -314,14 +314,14 @@ def cells(found: Measured) -> list[str]:
     ]
 
 
-def page(found: list[Measured], seconds: float) -> str:
+def page(found: list[Measured], seconds: float, note: str) -> str:
     """All of it in Markdown."""
     cores = len(os.sched_getaffinity(0))
     lines = heading(
         "Calls at once",
         "Written by `make serve-load`; what the figures mean is said in `benchmarks/serve.py`.\n"
         f"{seconds:.0f} s at real-time pace each; each side speaks {SPEAKING:.0%} of the time.\n"
-        f"The server and its callers had {cores} core{'s' if cores > 1 else ''}.",
+        f"The server and its callers had {cores} core{'s' if cores > 1 else ''}. {note}".rstrip(),
     )
     lines += [f"| {' | '.join(COLUMNS)} |", "| " + " | ".join("---" for _ in COLUMNS) + " |"]
     return "\n".join([*lines, *(f"| {' | '.join(cells(each))} |" for each in found), ""])
@@ -351,13 +351,14 @@ def main() -> None:
     parser.add_argument("--calls", type=int, nargs="+", default=[15, 30], help="at once")
     parser.add_argument("--seconds", type=float, default=60, help="of each call")
     parser.add_argument("--run", action="store_true", help="compare with `streamer run`")
+    parser.add_argument("--note", default="", help="about the machine, for the page")
     parser.add_argument("--threads", action="store_true", help="processor time by thread")
     args = parsed(parser, "SERVE.md")
     found = list(measurements(args))
     if args.json:
         print(json.dumps([asdict(each) for each in found]))
     elif args.page:
-        (args.page / "SERVE.md").write_text(page(found, args.seconds), encoding="utf-8")
+        (args.page / "SERVE.md").write_text(page(found, args.seconds, args.note), encoding="utf-8")
         print(f"figures in {args.page / 'SERVE.md'}")
     else:
         title = f"calls of two sides that speak {SPEAKING:.0%} of the time"

@@ -12,6 +12,7 @@ by more than 5 % in memory, or by a file or thread.
 import argparse
 import asyncio
 import json
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -146,7 +147,10 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, served(Path(folder), "--ahead", "3600") as server:
-        states = list(soak(server, args.calls, args.at_once))
+        states = []
+        for state in soak(server, args.calls, args.at_once):
+            states.append(state)
+            print(state, file=sys.stderr, flush=True)
         called = {row["source"] for row in server.rows()}
         left = server.stop()
     uncut = {f"CA{number:06}" for number in range(0, args.calls, SPEAKS) if number % CUT}

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-READY_S = 60.0
+READY_S = 120.0
 """How long it may take to load the model."""
 
 

@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import time
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +32,9 @@ logger = logging.getLogger(__name__)
 
 GATHER_S = 0.06
 """Least seconds of audio that are analysed at once: a switch of threads costs as much as 20 ms."""
+
+MAX_GATHER_S = 1.0
+"""Seconds of audio that may wait for a segmenter thread before no more is read."""
 
 ROWS_TIMEOUT_S = 10.0
 """Seconds that the end of a call waits for its last rows before it closes the connection."""
@@ -86,9 +91,10 @@ class Connection:
         self._limits = limits
         self._call: Call | None = None
         self._rate = SAMPLE_RATE
-        self._gathered: list[Pcm] = []
+        self._gathered: deque[Pcm] = deque()  # to the segmenter thread
+        self._received = 0  # samples
+        self._taken = 0  # of them; the segmenter thread's
         self._began = self._heard_at = time.monotonic()
-        self._skipped_s = 0.0  # of its position: audio that never came
         self._busy: asyncio.Future[None] | None = None  # what a segmenter thread does for it
         self._pump: asyncio.Task[None] | None = None
         self._summary: list[str] = []
@@ -178,33 +184,57 @@ class Connection:
 
     async def _push(self, pcm: Pcm) -> None:
         self._gathered.append(pcm)
-        if sum(map(len, self._gathered)) < GATHER_S * self._rate:
+        self._received += len(pcm)
+        waiting_s = (self._received - self._taken) / self._rate
+        if waiting_s < GATHER_S:
             return
-        await self._analyse()
-        assert self._call is not None, "audio before a start"  # noqa: S101 - for mypy
-        ahead = self._call.position / SAMPLE_RATE - self._skipped_s
-        ahead -= time.monotonic() - self._began
+        if self._busy is not None and not self._busy.done():
+            if waiting_s < MAX_GATHER_S:
+                return
+            await asyncio.shield(self._busy)
+        self._submit(self._analyse)
+        ahead = self._received / self._rate - (time.monotonic() - self._began)
         if ahead > self._limits.ahead_s:  # must not delay the calls of others
             wait = ahead - self._limits.ahead_s
             self._heard_at = time.monotonic() + wait  # its silence is our doing
             await asyncio.sleep(wait)
 
     async def _skip(self, seconds: float) -> None:
-        await self._analyse()
+        await self._analysed()
         if self._call is not None:
-            self._skipped_s += seconds
-            loop = asyncio.get_running_loop()
-            self._busy = loop.run_in_executor(self._engine.segmenters, self._call.skip, seconds)
-            await asyncio.shield(self._busy)
+            call = self._call
+            await asyncio.shield(self._submit(lambda: call.skip(seconds)))
 
-    async def _analyse(self) -> None:
-        pcm, self._gathered = self._gathered, []
-        if pcm and self._call is not None:
-            loop = asyncio.get_running_loop()
-            self._busy = loop.run_in_executor(
-                self._engine.segmenters, self._call.push, np.concatenate(pcm)
-            )
+    def _submit(self, work: Callable[[], None]) -> "asyncio.Future[None]":
+        """Have something done on a segmenter thread, when what was submitted before is done.
+
+        Raises:
+            Exception: What was submitted before failed.
+        """
+        if self._busy is not None:
+            self._busy.result()
+        loop = asyncio.get_running_loop()
+        self._busy = loop.run_in_executor(self._engine.segmenters, work)
+        return self._busy
+
+    async def _analysed(self) -> None:
+        """Wait until all audio that has come is analysed."""
+        if self._busy is not None:
             await asyncio.shield(self._busy)
+        if self._gathered:
+            await asyncio.shield(self._submit(self._analyse))
+
+    def _analyse(self) -> None:
+        """Analyse what has come until now, on a segmenter thread.
+
+        While calls wait for the thread, their pieces grow, and longer pieces cost less.
+        """
+        assert self._call is not None, "audio before a start"  # noqa: S101 - for mypy
+        pieces = [self._gathered.popleft() for _ in range(len(self._gathered))]
+        if pieces:  # none where those before were taken with what came meanwhile
+            pcm = np.concatenate(pieces)
+            self._taken += len(pcm)
+            self._call.push(pcm)
 
     async def _end(self, reason: EndReason) -> None:
         """End the call and wait for its rows."""
@@ -212,7 +242,7 @@ class Connection:
             return
         if self._busy is not None:  # cancelled meanwhile, but its thread goes on
             await asyncio.wait([self._busy])
-        await self._analyse()
+        await self._analysed()
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._engine.segmenters, self._call.end, reason)
         if self._pump is not None:

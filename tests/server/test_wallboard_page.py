@@ -4,7 +4,7 @@ import json
 import re
 import socket
 import time
-from importlib.metadata import distribution
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import httpx
@@ -168,16 +168,13 @@ def test_a_call_in_detail(page):
     assert shown.ask("document.activeElement.id") == "filter"
 
 
-AXE = Path(str(distribution("axe-core-python").locate_file("axe_core_python/axe.min.js")))
-
-
 @pytest.mark.parametrize("dark", [False, True])
 def test_axe_finds_nothing_amiss_for_a_screen_reader(page, dark):
     """Names, roles, order, contrast: all of its rules, on the tiles, a call in detail, a token."""
     served = wallboard()
     some_calls(served)
     shown = page(served, dark=dark)
-    shown.ask(AXE.read_text(encoding="utf-8"))
+    shown.ask(axe())
     wait(shown, "document.querySelectorAll('.tile').length === 3")
     assert violations(shown) == []
     shown.ask("document.querySelector('.tile .name').click()")
@@ -186,6 +183,15 @@ def test_axe_finds_nothing_amiss_for_a_screen_reader(page, dark):
     shown.ask("document.querySelector('#detail').close()")
     shown.ask("document.querySelector('#sign').showModal()")
     assert violations(shown) == []
+
+
+def axe():
+    """The rules, as a script."""
+    try:
+        found = distribution("axe-core-python").locate_file("axe_core_python/axe.min.js")
+    except PackageNotFoundError:
+        pytest.skip("axe-core-python is not installed: pip install axe-core-python")
+    return Path(str(found)).read_text(encoding="utf-8")
 
 
 def violations(browser):
