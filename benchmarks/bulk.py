@@ -1,33 +1,36 @@
-"""Measures ``streamer file`` on an archive: speed, memory, and what a kill costs.
+"""What `streamer file` and `bulk` do with an archive: speed, memory, and what a kill costs.
 
-    python benchmarks/bulk.py stages                 # where the time of a recording goes
-    python benchmarks/bulk.py speed --jobs 1 2       # hours of audio per core-hour
-    python benchmarks/bulk.py memory --counts 1000 20000
-    python benchmarks/bulk.py kill --times 5 --count 2000
+    python benchmarks/bulk.py stages                     # where the time of a recording goes
+    python benchmarks/bulk.py speed --page benchmarks    # hours of audio per core-hour
+    python benchmarks/bulk.py scale --page benchmarks    # up to 100,000 recordings, killed, resumed
 
-Recordings are made of the tests' voices, 2 s or ten minutes each; of one content many names are
-linked. Memory and kills are measured with the scripted model of the tests and webrtcvad, since
-neither depends on the network's answers: all else is the real program.
+Recordings are made of the tests' voices, ten minutes or 2 s each; of one content many names are
+linked, which count as different recordings. In `scale` the first are analysed by the real program;
+of the others nothing is read, and each gets the same utterance: planning, ledger, rows, progress
+and resuming are those of the program. `--page` renews the section of BULK.md.
 """
 
 import argparse
 import csv
+import importlib.util
 import os
 import random
 import resource
-import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import soundfile
+from page import heading
 
 ROOT = Path(__file__).parents[1]
 TESTS = ROOT / "tests"
@@ -35,14 +38,31 @@ sys.path.insert(0, str(TESTS))
 
 from fakes import silence, speech  # noqa: E402 - the voices of the tests
 
+from streamer.bulk.local import Request  # noqa: E402 - after the path
+from streamer.bulk.plan import Task  # noqa: E402
+from streamer.bulk.recording import Analysed, Analysis, begin  # noqa: E402
+from streamer.cli import file as file_command  # noqa: E402
+from streamer.config import Config  # noqa: E402
+from streamer.sinks.summary import Summary  # noqa: E402
+from streamer.types import EndReason, Prediction, Utterance  # noqa: E402
+
 RATE = 16_000
 CONTENTS = 50
 """Different recordings; the others are further names of these."""
 PER_FOLDER = 1000
 LONG_S = 600
-CHILD = [sys.executable, str(TESTS / "child.py"), "file"]
+Took: TypeAlias = tuple[float, float, int]
+"""Wall seconds, CPU seconds, the largest process in MB."""
+STUB = [sys.executable, __file__, "stub"]
 PROGRAM = [sys.executable, "-m", "streamer", "file"]
-QUICK = {"STREAMER_VAD_ENGINE": "webrtc"}
+RAY = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0", "OMP_NUM_THREADS": "1"}
+SMILE = """
+import sys, opensmile
+smile = opensmile.Smile(
+    opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.Functionals, num_workers=1
+)
+smile.process_files(sys.argv[1:])
+"""
 
 
 def short(seed: int) -> "np.typing.NDArray[np.int16]":
@@ -75,7 +95,7 @@ def make(
             os.link(first[number % CONTENTS], path)
 
 
-def run(command: list[str], env: dict[str, str] | None = None) -> tuple[float, float, int]:
+def run(command: list[str], env: dict[str, str] | None = None) -> Took:
     """Run it to its end: wall seconds, CPU seconds with its processes, the largest one's RSS."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.monotonic()
@@ -107,7 +127,6 @@ def stages(folder: Path) -> None:
     import torch  # noqa: PLC0415 - only here
 
     from streamer.audio.recording import Recording  # noqa: PLC0415
-    from streamer.config import Config  # noqa: PLC0415
     from streamer.model import features  # noqa: PLC0415
     from streamer.model.classifier import Classifier  # noqa: PLC0415
     from streamer.pipeline.frontend import Frontend  # noqa: PLC0415
@@ -142,90 +161,229 @@ def stages(folder: Path) -> None:
             print(f"  {stage:<14} {1000 * cpu / seconds:6.2f} ms  {cpu / total:4.0%}")
 
 
-def speed(folder: Path, jobs: list[int], shorts: int, longs: int) -> None:
-    """Measure the hours of audio that one core-hour analyses, by the number of processes."""
-    make(folder / "short", shorts)
+def speed(folder: Path, longs: int, smile: int) -> list[str]:
+    """Measure the hours of audio that one core-hour analyses: `file`, Ray, openSMILE."""
     make(folder / "long", longs, long)
-    one = folder / "one"
-    make(one, 1)
-    print("| recordings | jobs | wall s | CPU s | h of audio per core-hour | largest process, MB |")
-    print("| --- | --- | --- | --- | --- | --- |")
-    for name, seconds in (("short", 2.0 * shorts), ("long", LONG_S * longs)):
-        if not seconds:
+    rows = [
+        f"{longs} recordings of ten minutes, half of it speech. Times are of all; the rest is",
+        "without the start, which an archive pays once: without what two recordings take.",
+        "",
+        "| | wall s | CPU s | h of audio per core-hour | of linear | largest process, MB |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]  # fmt: skip
+
+    make(folder / "two", 2, long)
+    ways: dict[str, Callable[[Path], Took | None]] = {
+        "`streamer file --jobs 1`": lambda calls: file(calls, 1),
+        "`streamer file --jobs 2`": lambda calls: file(calls, 2),
+        "`streamer bulk`, two nodes of a CPU each": on_ray,
+    }
+    alone = 0.0
+    for name, way in ways.items():
+        start, took = way(folder / "two"), way(folder / "long")
+        if start is None or took is None:
             continue
-        for count in jobs:
-            options = ["--no-csv", "--jobs", str(count)]
-            wall, cpu, rss = run([*PROGRAM, str(folder / name), *options])
-            print(
-                f"| {name}: {seconds / 3600:.2f} h | {count} | {wall:.1f} | {cpu:.1f} "
-                f"| {seconds / cpu:.0f} | {rss} |",
-                flush=True,
-            )
+        # without the start, which an archive pays once: of all recordings but two
+        seconds, cpu = took[0] - start[0], took[1] - start[1]
+        alone = alone or seconds
+        linear = f"{alone / seconds / (1 if alone == seconds else 2):.2f}"
+        rate = (longs - 2) * LONG_S / cpu
+        rows.append(
+            f"| {name} | {took[0]:.1f} | {took[1]:.1f} | {rate:.0f} | {linear} | {took[2]} |"
+        )
+        print(rows[-1], flush=True)
+    if importlib.util.find_spec("opensmile"):
+        paths = sorted(map(str, (folder / "long").rglob("*.wav")))[:smile]
+        wall, cpu, rss = measured([sys.executable, "-c", SMILE, *paths])
+        name = f"openSMILE eGeMAPS, functionals, batch, {smile} of these, one worker"
+        rate = smile * LONG_S / cpu
+        rows.append(f"| {name} | {wall:.1f} | {cpu:.1f} | {rate:.0f} | | {rss} |")
+        print(rows[-1], flush=True)
+    return rows
+
+
+def file(calls: Path, jobs: int) -> Took:
+    """Run `streamer file`."""
+    return measured([*PROGRAM, str(calls), "--no-csv", "--jobs", str(jobs)])
+
+
+def on_ray(calls: Path) -> Took | None:
+    """Run `streamer bulk` on two nodes of this machine; None where Ray is not installed."""
+    if not importlib.util.find_spec("ray"):
+        return None
+    os.environ |= RAY
+    from ray.cluster_utils import Cluster  # noqa: PLC0415 - an extra
+
+    node = {"num_cpus": 1, "object_store_memory": 80_000_000, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=node)
+    try:
+        cluster.add_node(**node)
+        cluster.wait_for_nodes()
+        command = [*PROGRAM[:-1], "bulk", str(calls), "--out", f"{calls}-out"]
+        before = sum(_cpu_by_process().values())
+        began = time.monotonic()
+        running = subprocess.Popen(  # noqa: S603 - ourselves
+            [*command, "--address", cluster.address],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        most: dict[int, float] = {}
+        while running.poll() is None:
+            most |= _cpu_by_process()  # of those that end meanwhile, what they had last
+            time.sleep(0.2)
+        wall = time.monotonic() - began
+        if running.returncode:
+            raise SystemExit(f"{command}: {running.returncode}")
+        return wall, sum(most.values()) - before, 0
+    finally:
+        cluster.shutdown()
+
+
+def _cpu_by_process() -> dict[int, float]:
+    """CPU seconds so far of each process that was started from here and from there on."""
+    parents: dict[int, int] = {}
+    ticks: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = stat.read_text(encoding="utf-8").rpartition(")")[2].split()
+            number = int(stat.parent.name)
+            parents[number], ticks[number] = int(fields[1]), sum(map(int, fields[11:13]))
+    ours: set[int] = set()
+    while found := {n for n, parent in parents.items() if parent in ours | {os.getpid()}} - ours:
+        ours |= found
+    return {number: ticks[number] / os.sysconf("SC_CLK_TCK") for number in ours}
+
+
+def measured(command: list[str], env: dict[str, str] | None = None) -> Took:
+    """As `run`, in a process of its own, since the largest child is remembered for good."""
+    code = f"import bulk; print(*bulk.run({command!r}, {env!r}))"
+    done = subprocess.run(  # noqa: S603 - ourselves
+        [sys.executable, "-c", code], cwd=Path(__file__).parent, check=True,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    wall, cpu, rss = done.stdout.split()[-3:]
+    return float(wall), float(cpu), int(rss)
 
 
 # --- memory, kills --------------------------------------------------------------------------------
 
 
-def memory(folder: Path, counts: list[int]) -> None:
-    """The largest process, and the time for a recording, by how many there are."""
-    print("| recordings | RSS MB | ms a recording | again, all done: s |")
-    print("| --- | --- | --- | --- |")
+def scale(folder: Path, counts: list[int], real: int, kills: int, seed: int) -> list[str]:
+    """The largest process and the time for a recording, by how many there are; then kills."""
+    rows = [
+        "Without analysis, which takes the same for each: planning, ledger, rows, progress.", "",
+        "| recordings | CPU ms each | again, all done: CPU s | largest process, MB |",
+        "| --- | --- | --- | --- |",
+    ]  # fmt: skip
     for count in counts:
         calls = folder / str(count)
         make(calls, count)
-        command = [*CHILD, str(calls), "--csv", str(folder / f"{count}.csv"), "--jobs", "1"]
-        # in a process of its own, since the largest child is remembered for good
-        measure = f"import bulk; print(*bulk.run({command!r}, {QUICK!r}))"
-        fields = []
-        for _ in range(2):
-            done = subprocess.run(  # noqa: S603 - ourselves
-                [sys.executable, "-c", measure], cwd=Path(__file__).parent, check=True,
-                capture_output=True, text=True,
-            )  # fmt: skip
-            fields.append([float(field) for field in done.stdout.split()])
-        (_, cpu, rss), (_, again, _) = fields
-        print(f"| {count} | {rss:.0f} | {1000 * cpu / count:.2f} | {again:.1f} |", flush=True)
+        command = [*STUB, str(calls), str(folder / f"{count}.csv")]
+        _, cpu, rss = measured(command)
+        _, again, _ = measured(command)
+        rows.append(f"| {count:,} | {1000 * cpu / count:.2f} | {again:.1f} | {rss} |")
+        print(rows[-1], flush=True)
+    return [*rows, "", *kill(folder / str(counts[-1]), folder / "killed.csv", real, kills, seed)]
 
 
-def kill(folder: Path, times: int, count: int, jobs: int, seed: int) -> None:
+def stub(calls: str, out: str) -> None:
+    """`streamer file` on a folder, but that nothing is read: each holds the same utterance."""
+    analysis = file_command.analysis(Config(), split=True)
+    shares = tuple(1 / len(analysis.model.labels) for _ in analysis.model.labels)
+    heard = Prediction(analysis.model.labels, shares, mood=0.0, uncertain=True)
+    utterance = Utterance(1, "mono", 3200, 25_600, heard, -20.0, EndReason.SILENCE, None, 0.9)
+
+    def engine(analysis: Analysis, tasks: Iterator[Task]) -> Generator[Analysed]:
+        for task in tasks:
+            made = begin(analysis, task)
+            made.summary = Summary(analysis.config.audio.streams)
+            made.summary.add(utterance)
+            made.events.append(utterance)
+            made.seconds = 2.0
+            yield made
+
+    request = Request(paths=[calls], analysis=analysis, csv=Path(out), engine=engine)
+    sys.exit(file_command.analyse(request))
+
+
+def kill(calls: Path, out: Path, real: int, times: int, seed: int) -> list[str]:
     """Kill -9 at random instants until all is done: every recording's rows once, together."""
     rng = random.Random(seed)
-    calls, out = folder / "calls", folder / "rows.csv"
-    make(calls, count)
-    command = [*CHILD, str(calls), "--csv", str(out), "--jobs", str(jobs)]
-    env = os.environ | QUICK | {"OMP_NUM_THREADS": "1"}
-    for _ in range(times):
+    first = [str(folder) for folder in sorted(calls.iterdir())[: real // PER_FOLDER]]
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    program = [*PROGRAM, *first, "--csv", str(out), "--jobs", "2"]
+    others = [*STUB, str(calls), str(out)]
+    stages = [program] * (times // 2 if first else 0)
+    stages += [others] * (times - len(stages))
+    for command in stages:
+        if first and command is others:
+            run(program)  # to the end of its part; nothing is left to do the next time
         size = out.stat().st_size if out.exists() else 0
         running = subprocess.Popen(  # noqa: S603 - ourselves
             command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         while running.poll() is None and (not out.exists() or out.stat().st_size <= size):
             time.sleep(0.01)  # until it writes again
-        time.sleep(rng.uniform(0, 2.0))
-        os.kill(running.pid, signal.SIGKILL)
+        time.sleep(rng.uniform(0, 4.0))
+        running.kill()
         running.wait()
         print(f"killed; {sum(1 for _ in out.open()) - 1 if out.exists() else 0} rows", flush=True)
-    run(command, QUICK)
+    run(others)
+    return once(out, sum(1 for _ in calls.rglob("*.wav")), real, times)
+
+
+def once(out: Path, count: int, real: int, times: int) -> list[str]:
+    """Each recording was analysed, its rows are there once, together; else the program ends."""
+    with sqlite3.connect(f"{out}.ledger") as ledger:
+        ((done, expected),) = ledger.execute("SELECT count(*), sum(rows) FROM recording")
+    rows: set[tuple[str, str, str]] = set()
+    sources: set[str] = set()
+    number = groups = 0
     with out.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    groups = [source for source, _ in groupby(row["source"] for row in rows)]
-    apart = len(groups) - len(set(groups))
-    twice = len(rows) - len({(r["source"], r["channel"], r["utterance"]) for r in rows})
-    print(f"{len(set(groups))} of {count} recordings, {len(rows)} rows; twice {twice}, ", end="")
-    print(f"not together {apart}")
-    sys.exit(1 if twice or apart or len(set(groups)) != count else 0)
+        for source, group in groupby(csv.DictReader(file), lambda row: row["source"]):
+            groups += 1
+            sources.add(source)
+            for row in group:
+                number += 1
+                rows.add((source, row["channel"], row["utterance"]))
+    text = (
+        f"{times} times `kill -9` at random instants, then resumed, the first {real:,} by the real "
+        f"model: {done:,} of {count:,} recordings are done and have {number:,} rows of "
+        f"{expected:,}, {number - len(rows)} of them twice, {groups - len(sources)} not together."
+    )
+    print(text)
+    if (done, number, len(rows), groups) != (count, expected, number, len(sources)):
+        sys.exit(1)
+    return [text]
+
+
+TITLES = {"speed": "Hours of audio", "scale": "Many recordings"}
+
+
+def write(folder: Path, what: str, lines: list[str]) -> None:
+    """Renew a section of the page."""
+    path = folder / "BULK.md"
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    head, *sections = text.split("\n## ")
+    kept = {one.partition("\n")[0]: one for one in sections}
+    stamp = heading("", f"Written by `python benchmarks/bulk.py {what} --page benchmarks`.")[2:]
+    kept[TITLES[what]] = "\n".join([TITLES[what], "", *stamp, *lines, ""])
+    head = "# Recordings in bulk\n\nWhat the figures mean is said in `benchmarks/bulk.py`.\n"
+    sections = [kept[title] for title in TITLES.values() if title in kept]
+    path.write_text("\n## ".join([head, *sections]), encoding="utf-8")
 
 
 def main() -> None:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("what", choices=("stages", "speed", "memory", "kill"))
-    parser.add_argument("--jobs", type=int, nargs="+", default=[1])
-    parser.add_argument("--shorts", type=int, default=400)
-    parser.add_argument("--longs", type=int, default=2)
-    parser.add_argument("--counts", type=int, nargs="+", default=[1000, 20_000])
-    parser.add_argument("--count", type=int, default=2000)
-    parser.add_argument("--times", type=int, default=5)
+    if sys.argv[1:2] == ["stub"]:
+        stub(*sys.argv[2:])
+    parser.add_argument("what", choices=("stages", "speed", "scale"))
+    parser.add_argument("--page", type=Path, help="renew the section of BULK.md in this folder")
+    parser.add_argument("--longs", type=int, default=20)
+    parser.add_argument("--smile", type=int, default=4)
+    parser.add_argument("--counts", type=int, nargs="+", default=[1000, 10_000, 100_000])
+    parser.add_argument("--real", type=int, default=3000)
+    parser.add_argument("--kills", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -233,12 +391,13 @@ def main() -> None:
         match args.what:
             case "stages":
                 stages(folder)
+                return
             case "speed":
-                speed(folder, args.jobs, args.shorts, args.longs)
-            case "memory":
-                memory(folder, args.counts)
-            case "kill":
-                kill(folder, args.times, args.count, args.jobs[0], args.seed)
+                lines = speed(folder, args.longs, args.smile)
+            case _:
+                lines = scale(folder, args.counts, args.real, args.kills, args.seed)
+    if args.page:
+        write(args.page, args.what, lines)
 
 
 if __name__ == "__main__":

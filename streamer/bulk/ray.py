@@ -9,7 +9,7 @@ import importlib
 import os
 import pickle
 import tempfile
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BLOCK = 8
-"""Recordings that an actor is given at once, at most: what is lost with it, and done again."""
+"""Recordings that an actor is given at once, at most: what is lost with it, and done again ..."""
+MAX_BLOCK_BYTES = 4_000_000
+"""... and unless fewer are so many bytes."""
 BLOCKS = 4
 """So many blocks at least for each CPU, so that the actors end at about the same time."""
 
@@ -189,8 +191,7 @@ class Cluster:
         tasks = iter(tasks)
         size = WINDOW + WINDOW_PER_CPU * self._cpus
         while left := {task.identity: task for task in islice(tasks, size)}:
-            block = min(BLOCK, -(-len(left) // (BLOCKS * self._cpus)))
-            yield from self._run(driver, left, block)
+            yield from self._run(driver, left, self._block(left.values()))
             if left:  # one of a block ended its process again and again: which?
                 yield from self._run(driver, left, 1)
             for task in left.values():
@@ -199,6 +200,12 @@ class Cluster:
                     f"{made.session.source}: cannot be read: the processes that read it ended"
                 )
                 yield made
+
+    def _block(self, tasks: Collection[Task]) -> int:
+        """How many recordings an actor is given at once."""
+        mean = sum(task.found.size for task in tasks) // len(tasks)
+        at_most = -(-len(tasks) // (BLOCKS * self._cpus))
+        return max(1, min(BLOCK, at_most, MAX_BLOCK_BYTES // max(1, mean)))
 
     def __enter__(self) -> Self:
         return self
