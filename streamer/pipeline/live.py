@@ -53,8 +53,11 @@ CAPTURE_TIMEOUT_S = 5.0
 STOP_TIMEOUT_S = 10.0
 """Seconds that a stop waits for utterances that are still to be classified."""
 
-SETTLE_S = 1.0
-"""Seconds that the segmenter has left for its open utterances when that time is up."""
+SETTLE_S = 10.0
+"""Seconds that the segmenter has for what it holds when that time is up."""
+
+HURRIED_S = 1.0
+"""The same where nobody wants to wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +172,26 @@ class Pipeline:
             while thread.is_alive() and not hurried() and time.monotonic() < begin + limit_s:
                 thread.join(POLL_S)
         self._stop.set()
-        segmenter.join(SETTLE_S)  # it may hold the open utterance
+        self._settle(segmenter, hurried)
         for task in self._queue.abandon():
             task.channel.hand_out_unclassified(task)
         self._count()
         self._results.close()
+
+    def _settle(self, segmenter: threading.Thread, hurried: Callable[[], bool]) -> None:
+        """Wait until what was heard is cut into utterances; count as lost what is not by then.
+
+        The segmenter waits for nobody now, but a busy machine may need long for the whole ring.
+        """
+        begin = time.monotonic()
+        while segmenter.is_alive():
+            if time.monotonic() > begin + (HURRIED_S if hurried() else SETTLE_S):
+                left = self._ring.position - self._channels[0].position
+                if left > 0:
+                    self._gaps += 1
+                    self._lost_samples += left
+                return
+            segmenter.join(POLL_S)
 
     def pause(self, *, paused: bool) -> None:
         """Pause or continue; the device stays open, and its sound is dropped meanwhile."""

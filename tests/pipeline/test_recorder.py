@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import re
 import signal
 import stat
 import threading
@@ -15,10 +16,11 @@ import pytest
 from fakes import FakeModel, ScriptedSource, blocks, silence, speech
 
 from streamer import session as live_session
+from streamer.audio.ring import Chunk
 from streamer.config import Config
 from streamer.errors import OutputError
 from streamer.events import Alert, Event, LevelMeasured, StateChanged
-from streamer.pipeline import event_queue, recorder
+from streamer.pipeline import event_queue, live, recorder
 from streamer.pipeline.event_queue import EventQueue
 from streamer.pipeline.live import Pipeline
 from streamer.session import LiveSession
@@ -273,6 +275,46 @@ def test_a_stop_writes_what_the_worker_cannot_classify_in_time(tmp_path, monkeyp
     assert numbers(path) == [1, 2, 3, 4, 5]
     assert [bool(row["emotion"]) for row in rows(path)] == [True, False, False, False, False]
     assert "4 utterances not classified" in "\n".join(session.summary())
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+def test_a_stop_while_the_segmenter_is_behind_loses_nothing_in_silence(
+    tmp_path, monkeypatch, hangs
+):
+    """What was heard is waited for; what is not cut into utterances by then is said."""
+    monkeypatch.setattr("streamer.session.STOP_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(live, "CAPTURE_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(live, "SETTLE_S", 0.2 if hangs else PATIENCE_S)
+    goes_on = threading.Event()
+    take, settle = live.Pipeline._take, live.Pipeline._settle
+
+    def slow_take(pipeline: Pipeline, chunk: Chunk, *, paused: bool) -> None:
+        goes_on.wait(PATIENCE_S)
+        take(pipeline, chunk, paused=paused)
+
+    def late_settle(
+        pipeline: Pipeline, segmenter: threading.Thread, hurried: Callable[[], bool]
+    ) -> None:
+        if not hangs:
+            threading.Timer(1.5, goes_on.set).start()
+        settle(pipeline, segmenter, hurried)
+
+    monkeypatch.setattr(live.Pipeline, "_take", slow_take)
+    monkeypatch.setattr(live.Pipeline, "_settle", late_settle)
+    path = tmp_path / "rows.csv"
+    session: LiveSession
+
+    def script() -> Iterator[Pcm]:
+        yield from blocks(np.concatenate((LEAD, *[SAID] * 5)))
+        session.stop()
+
+    session = session_of(script(), path)
+    session.run()
+    goes_on.set()
+    if hangs:
+        assert re.search(r"lost: [1-9]\.\d\d s in 1 gaps", "\n".join(session.summary()))
+    else:
+        assert numbers(path) == [1, 2, 3, 4, 5]
 
 
 def test_a_second_interrupt_loses_no_row_and_writes_none_twice(tmp_path):
