@@ -4,6 +4,9 @@
 
 bin := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 
+# one thread a process, as several run at once; bytecode is kept, as many tests start Python anew
+test_env := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
+
 help: ## show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
@@ -21,17 +24,17 @@ run: setup ## set up everything and run: make run ARGS="--duration 20 --csv out.
 
 test: setup-test ## set up everything, check the code and run the tests: make test ARGS="-k ring"
 	@$(MAKE) --no-print-directory lint
-	OMP_NUM_THREADS=1 $(bin)/pytest --numprocesses 2 --dist loadfile $(ARGS)
+	$(test_env) $(bin)/pytest --numprocesses 3 --dist worksteal $(ARGS)
 
 test-portable: setup-test ## what needs no sound server and no POSIX terminal: the tests for macOS and Windows
-	OMP_NUM_THREADS=1 $(bin)/pytest tests/analysis tests/model tests/segmentation tests/docs $(ARGS)
+	$(test_env) $(bin)/pytest tests/analysis tests/model tests/segmentation tests/docs $(ARGS)
 
 test-ray: setup-test ## streamer bulk on a Ray cluster of two nodes; installs Ray, 80 MB, which no other test needs
 	$(bin)/python -m pip install --quiet --editable ".[ray]"
 	OMP_NUM_THREADS=1 $(bin)/pytest tests/bulk/test_ray.py $(ARGS)
 
 test-docs: ## the examples, commands and links of the documents
-	OMP_NUM_THREADS=1 $(bin)/pytest --quiet tests/docs $(ARGS)
+	$(test_env) $(bin)/pytest --quiet tests/docs $(ARGS)
 
 docs: ## the API reference from the docstrings, into build/docs/
 	$(bin)/python tools/api_reference.py build/docs

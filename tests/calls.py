@@ -17,7 +17,7 @@ AGENT = (0, 2, 4, 6)
 EARLIER_S = 2.6
 """By how much the customer's side is shifted: then some utterances overlap."""
 
-LENGTH_S = 31.0
+LENGTH_S = 24.0
 """The rest of the recording adds nothing but time."""
 
 QUIET = 32_768 * 10 ** (-66 / 20)

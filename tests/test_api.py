@@ -96,17 +96,19 @@ def test_what_makes_no_sense_is_refused(predictor, voice, tmp_path):
         predictor.predict(tmp_path)
 
 
-def test_a_voice_is_learned_within_a_recording():
+def test_a_voice_is_learned_within_a_recording(tmp_path):
     """From the past alone, and anew with each recording; switched off, utterances stand alone."""
     learning = Predictor()
     deaf = Predictor(config=Config.model_validate({"baseline": {"enabled": False}}))
-    alone = [u.prediction for u in deaf.utterances(VOICES)]
-    adapted = [u.prediction for u in learning.utterances(VOICES)]
+    path = tmp_path / "voices.wav"
+    pcm, rate = soundfile.read(VOICES, dtype="int16")
+    soundfile.write(path, pcm[: 18 * rate], rate)
+    alone = [u.prediction for u in deaf.utterances(path)]
+    adapted = [u.prediction for u in learning.utterances(path)]
     assert len(adapted) > 2
     assert adapted[0] == alone[0]
     assert any(a != b for a, b in zip(adapted[1:], alone[1:], strict=True))
-    assert [u.prediction for u in learning.utterances(VOICES)] == adapted
-    pcm, rate = soundfile.read(VOICES, dtype="int16")
+    assert [u.prediction for u in learning.utterances(path)] == adapted
     beginning = pcm[: round((truth()[1].end + 0.3) * rate)]
     earlier = [u.prediction for u in learning.utterances(beginning, sample_rate=rate)]
     assert earlier[0] == adapted[0]

@@ -111,6 +111,7 @@ def test_any_call_adds_up(spoken):
         )
 
 
+@settings(max_examples=25)
 @given(calls(), st.floats(0, 1000))
 def test_only_the_time_since_the_first_word_matters(spoken, later):
     """A call that begins later comes to the same."""

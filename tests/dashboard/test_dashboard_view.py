@@ -220,10 +220,10 @@ def test_ascii_frame_looks_as_before(name: str):
     compare(f"{name}-ascii", drawn(snapshot, width, height, ascii=True))
 
 
-@pytest.mark.parametrize("height", [10, 24, 31, 50])
+@pytest.mark.parametrize("height", [10, 24, 31, 49])
 def test_every_line_fits_every_width(height: int):
     """Exactly as many lines and cells as the terminal has."""
-    for width in range(40, 201):
+    for width in range(40 + height % 4, 201, 4):  # every width at some height
         snapshot = SNAPSHOTS[width % len(SNAPSHOTS)]
         for seen in (snapshot, TALKING):
             lines = drawn(seen, width, height)
@@ -373,7 +373,7 @@ def test_an_alert_is_on_every_screen_until_it_is_acknowledged():
 
 def test_the_keys_say_what_an_alert_waits_for():
     """As long as it does, on every width; then no more, and no other key has moved."""
-    for width in range(40, 201):
+    for width in range(40, 201, 4):
         last, seen = (drawn(one, width, 24)[-1] for one in (ALERTED, pressed(ALERTED, "a")))
         assert last.rstrip().endswith("a seen")
         assert "seen" not in seen
@@ -382,7 +382,7 @@ def test_the_keys_say_what_an_alert_waits_for():
 
 def test_the_running_mood_is_on_every_screen():
     """Of each channel, from 54 columns on."""
-    for width in range(54, 201):
+    for width in (*range(54, 64), *range(64, 201, 4)):
         text = "\n".join(drawn(TWO, width, 24))
         assert text.count("ø -0.30 ↘") == 2
 

@@ -11,6 +11,7 @@ from bundles import small_bundle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from shipped import shipped_classifier
 from voices import silence, voice
 
 from streamer.errors import ModelError
@@ -26,7 +27,7 @@ DATA = Path(__file__).parents[3] / "shared" / "data"
 @pytest.fixture(scope="module")
 def classifier() -> Classifier:
     """The model that comes along."""
-    return LOADED
+    return shipped_classifier()
 
 
 def test_it_answers_with_probabilities(classifier: Classifier):
@@ -49,8 +50,9 @@ def test_the_open_model_knows_seven_emotions():
 def test_gain_does_not_matter(gain_db: float):
     """How loud the microphone is set changes nothing."""
     wave = voice(1.5)
-    expected = EXACT.classify(wave)
-    got = EXACT.classify(wave * np.float32(10 ** (gain_db / 20)))
+    exact = shipped_classifier(exact=True)
+    expected = exact.classify(wave)
+    got = exact.classify(wave * np.float32(10 ** (gain_db / 20)))
     assert got.probabilities == pytest.approx(expected.probabilities, abs=2e-3)
 
 
@@ -60,7 +62,8 @@ def test_blocks_do_not_matter(cuts: list[int]):
     """However the PCM was cut on its way, put together it is the same."""
     pcm = (voice(1.5) * 2**15).astype(np.int16)
     blocks = [block.copy() for block in np.split(pcm, sorted(cuts))]
-    assert LOADED.classify(np.concatenate(blocks)) == LOADED.classify(pcm)
+    classifier = shipped_classifier()
+    assert classifier.classify(np.concatenate(blocks)) == classifier.classify(pcm)
 
 
 def test_silence_at_the_ends_does_not_matter(classifier: Classifier):
@@ -207,8 +210,3 @@ def test_it_hears_actors(classifier: Classifier):
         for name, emotion in names.items()
     ]
     assert np.mean(heard) > 0.7
-
-
-LOADED = Classifier.load(threads=1)
-EXACT = Classifier(bundle.load(find_bundle("default")), exact=True)
-"""For hypothesis, which would make a fixture anew, or complain."""

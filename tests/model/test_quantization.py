@@ -7,15 +7,12 @@ import pytest
 import soundfile
 import torch
 from conftest import truth
+from shipped import shipped_bundle
 from voices import VOICES
 
 from streamer.model import quantization
-from streamer.model.bundle import load
-from streamer.model.catalog import find_bundle
 from streamer.model.classifier import Classifier
 from streamer.types import SAMPLE_RATE, Pcm
-
-BUNDLE = load(find_bundle("default"))
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +29,8 @@ def said() -> list[Pcm]:
 )
 def test_little_is_lost(said: list[Pcm]):
     """Of what is heard and of how sure it is; the bundle stays what it is."""
-    before = {name: value.clone() for name, value in BUNDLE.network.state_dict().items()}
-    quick, exact = Classifier(BUNDLE), Classifier(BUNDLE, exact=True)
+    before = {name: value.clone() for name, value in shipped_bundle().network.state_dict().items()}
+    quick, exact = Classifier(shipped_bundle()), Classifier(shipped_bundle(), exact=True)
     for pcm in said:
         got, expected = quick.embed(pcm), exact.embed(pcm)
         assert got is not None
@@ -42,11 +39,13 @@ def test_little_is_lost(said: list[Pcm]):
         assert 0 < error < 0.03 * np.linalg.norm(expected.embedding)
         probabilities = exact.classify(pcm).probabilities
         assert quick.classify(pcm).probabilities == pytest.approx(probabilities, abs=0.1)
-    assert all(torch.equal(before[name], v) for name, v in BUNDLE.network.state_dict().items())
+    assert all(
+        torch.equal(before[name], v) for name, v in shipped_bundle().network.state_dict().items()
+    )
 
 
 def test_other_processors_calculate_in_float32(said: list[Pcm], monkeypatch):
     """What is quicker here may overflow there."""
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
-    plain, exact = Classifier(BUNDLE), Classifier(BUNDLE, exact=True)
+    plain, exact = Classifier(shipped_bundle()), Classifier(shipped_bundle(), exact=True)
     assert plain.classify(said[0]).probabilities == exact.classify(said[0]).probabilities

@@ -9,21 +9,16 @@ import soundfile
 from fakes import speech
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shipped import shipped_bundle, shipped_classifier
 from voices import VOICES
 
 from streamer.config import Config
-from streamer.model.bundle import load
-from streamer.model.catalog import find_bundle
-from streamer.model.classifier import Classifier
 from streamer.model.encoder import Encoder
 from streamer.model.features import HOP
 from streamer.model.streaming import PIECE, StreamingEmbedder
 from streamer.segmentation.channel import Channel
 from streamer.types import SAMPLE_RATE, EndReason, Excerpt, Pcm
 
-BUNDLE = load(find_bundle("default"))
-CLASSIFIER = Classifier(BUNDLE)
-EXACT = Classifier(BUNDLE, exact=True)
 STEP, MAX_SAMPLES = SAMPLE_RATE // 4, 3 * SAMPLE_RATE
 
 
@@ -31,8 +26,8 @@ class CountingEncoder(Encoder):
     """Counts the frames that it was given."""
 
     def __init__(self) -> None:
-        super().__init__(BUNDLE.manifest.shape)
-        self.load_state_dict(BUNDLE.network.encoder.state_dict())
+        super().__init__(shipped_bundle().manifest.shape)
+        self.load_state_dict(shipped_bundle().network.encoder.state_dict())
         self.frames = 0
 
     def proceed(self, mel, past):
@@ -56,9 +51,9 @@ def embedding(embedder: StreamingEmbedder, excerpt: Excerpt) -> np.ndarray:
 
 def test_the_first_second_is_classified_as_a_whole():
     """As if the utterance were over, to the last digit but one."""
-    streaming = CLASSIFIER.open_stream()
+    streaming = shipped_classifier().open_stream()
     for excerpt in excerpts(speech(0.95)):
-        got, expected = streaming.classify(excerpt), CLASSIFIER.classify(excerpt.pcm)
+        got, expected = streaming.classify(excerpt), shipped_classifier().classify(excerpt.pcm)
         assert got.probabilities == pytest.approx(expected.probabilities, abs=1e-4)
 
 
@@ -73,25 +68,25 @@ def test_each_second_is_encoded_once():
 
 def test_partial_results_are_near_those_of_the_excerpt_alone():
     """On the bundled recording: nine of ten name the same emotion, or nearly so."""
-    pcm, _ = soundfile.read(VOICES, dtype="int16")
+    pcm, _ = soundfile.read(VOICES, dtype="int16", frames=20 * SAMPLE_RATE)
     channel = Channel("mono", Config())
     events = [*channel.push(pcm), *channel.close(EndReason.END_OF_INPUT)]
-    streaming = CLASSIFIER.open_stream()
+    streaming = shipped_classifier().open_stream()
     gaps = []
     for excerpt in (event for event in events if isinstance(event, Excerpt)):
-        got, alone = streaming.classify(excerpt), CLASSIFIER.classify(excerpt.pcm)
+        got, alone = streaming.classify(excerpt), shipped_classifier().classify(excerpt.pcm)
         gaps.append(np.abs(np.subtract(got.probabilities, alone.probabilities)).max())
-    assert len(gaps) > 80
+    assert len(gaps) > 35
     assert np.mean(gaps) < 0.05  # 0.058 for pieces that do not look ahead
     assert np.mean(np.array(gaps) < 0.1) > 0.8
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(missing=st.sets(st.integers(0, 11), max_size=9))
 def test_excerpts_may_be_missing(missing: set[int]):
     """Those that are classified are classified as ever, nearly: what they missed is within them."""
     pcm = speech(3.0)
-    every, some = CLASSIFIER.open_stream(), CLASSIFIER.open_stream()
+    every, some = shipped_classifier().open_stream(), shipped_classifier().open_stream()
     for number, excerpt in enumerate(excerpts(pcm)):
         expected = every.classify(excerpt)
         if number not in missing:
@@ -102,27 +97,30 @@ def test_excerpts_may_be_missing(missing: set[int]):
 def test_a_hole_begins_anew():
     """Of what was missed for longer than an excerpt, nothing is made up."""
     pcm = speech(7.0)
-    embedder = StreamingEmbedder(BUNDLE.network.encoder)
+    embedder = StreamingEmbedder(shipped_bundle().network.encoder)
     last = list(excerpts(pcm))[-1]
     for excerpt in list(excerpts(pcm))[:8]:
         embedder(excerpt)
-    fresh = StreamingEmbedder(BUNDLE.network.encoder)
+    fresh = StreamingEmbedder(shipped_bundle().network.encoder)
     assert np.array_equal(embedding(embedder, last), embedding(fresh, last))
 
 
 def test_another_utterance_begins_anew():
     """Also where the stream goes on without a hole."""
-    embedder = StreamingEmbedder(BUNDLE.network.encoder)
+    embedder = StreamingEmbedder(shipped_bundle().network.encoder)
     for excerpt in excerpts(speech(2.5)):
         embedder(excerpt)
-    fresh = StreamingEmbedder(BUNDLE.network.encoder)
+    fresh = StreamingEmbedder(shipped_bundle().network.encoder)
     for excerpt in excerpts(speech(1.5, seed=3), utterance=2, start=round(2.5 * SAMPLE_RATE)):
         assert np.array_equal(embedding(embedder, excerpt), embedding(fresh, excerpt))
 
 
 def test_the_microphone_s_gain_is_not_heard():
     """As for whole utterances."""
-    loud, quiet = EXACT.open_stream(), EXACT.open_stream()
+    loud, quiet = (
+        shipped_classifier(exact=True).open_stream(),
+        shipped_classifier(exact=True).open_stream(),
+    )
     for excerpt in excerpts(speech(3.0)):
         faint = replace(excerpt, pcm=(excerpt.pcm // 8).astype(np.int16))
         expected = loud.classify(excerpt).probabilities
@@ -131,7 +129,7 @@ def test_the_microphone_s_gain_is_not_heard():
 
 def test_an_utterance_may_be_longer_than_the_net_can_hear():
     """After 30 s it begins anew; every excerpt gets an answer."""
-    small = replace(BUNDLE.manifest.shape, positions=175)  # 3.5 s
+    small = replace(shipped_bundle().manifest.shape, positions=175)  # 3.5 s
     encoder = Encoder(small).eval().requires_grad_(requires_grad=False)
     embedder = StreamingEmbedder(encoder)
     for excerpt in excerpts(speech(8.0)):
@@ -140,7 +138,7 @@ def test_an_utterance_may_be_longer_than_the_net_can_hear():
 
 def test_silence_gets_a_flat_answer():
     """And does not end what goes on."""
-    streaming = CLASSIFIER.open_stream()
+    streaming = shipped_classifier().open_stream()
     nothing = Excerpt(1, MAX_SAMPLES, np.zeros(MAX_SAMPLES, np.int16))
     assert streaming.classify(nothing).uncertain
     assert len(set(streaming.classify(nothing).probabilities)) == 1

@@ -101,20 +101,20 @@ def keyboard(seconds: float, keys_per_s: float, seed: int = 1) -> NDArray[np.flo
 @pytest.mark.parametrize("dbfs", [-60, -40, -20])
 def test_white_noise(dbfs: float):
     """White noise is never speech, however loud."""
-    assert not verdicts(to_pcm(white(10), dbfs)).any()
+    assert not verdicts(to_pcm(white(5), dbfs)).any()
 
 
 @pytest.mark.parametrize("dbfs", [-60, -40, -20])
 @pytest.mark.parametrize("slope", [1, 2])
 def test_fan(slope: float, dbfs: float):
     """Noise of a fan opens no utterance and is no speech once it is known."""
-    pcm = to_pcm(coloured(20, slope), dbfs)
+    pcm = to_pcm(coloured(8, slope), dbfs)
     assert utterances(pcm) == []
     assert not verdicts(pcm)[75:].any()
 
 
 @pytest.mark.parametrize("dbfs", [-50, -30, -20])
-@pytest.mark.parametrize("hz", [50, 60, 100, 120])
+@pytest.mark.parametrize("hz", [50, 120])
 def test_hum(hz: float, dbfs: float):
     """Mains hum opens no utterance, though it is as periodic as a voice."""
     assert utterances(to_pcm(hum(5, hz) + 1e-2 * white(5), dbfs)) == []
@@ -163,7 +163,7 @@ def test_telephone_tones_and_hold_music(name: str):
 @pytest.mark.parametrize("keys_per_s", [3, 5, 8])
 def test_keyboard(keys_per_s: float, dbfs: float):
     """Somebody who types says nothing."""
-    clicks = keyboard(20, keys_per_s)
+    clicks = keyboard(10, keys_per_s)
     clicks /= np.percentile(np.abs(clicks), 97) * 3
     pcm = to_pcm(clicks * 10 ** ((dbfs + 10) / 20))
     assert utterances(pcm) == []
@@ -212,8 +212,7 @@ def lateness(
     return np.array(found) - np.array(truth)
 
 
-@pytest.mark.parametrize("frame_ms", FRAME_MS)
-@pytest.mark.parametrize("gain_db", [-20, -10, 0, 6])
+@pytest.mark.parametrize(("gain_db", "frame_ms"), [(-20, 20), (0, 10), (0, 30), (6, 20)])
 def test_gain(
     demo: NDArray[np.float64], truth: list[tuple[float, float]], gain_db: float, frame_ms: int
 ):
@@ -416,12 +415,14 @@ def stepwise() -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
 
-@pytest.mark.parametrize("frames", [7, 10_000])
-@pytest.mark.parametrize("frame_ms", FRAME_MS)
+@pytest.mark.parametrize(
+    ("frame_ms", "frames"), [(10, 7), (20, 7), (30, 7), (10, 10_000), (30, 10_000)]
+)
 def test_frames_at_once(demo: NDArray[np.float64], frame_ms: int, frames: int):
     """However many frames come at once, with pauses that close the gate: the verdicts are these."""
     pause = to_pcm(white(3), -70)
-    pcm = np.concatenate((to_pcm(demo[: 9 * SAMPLE_RATE]), pause, to_pcm(demo[2 * SAMPLE_RATE :])))
+    first, second = demo[: 9 * SAMPLE_RATE], demo[2 * SAMPLE_RATE : 11 * SAMPLE_RATE]
+    pcm = np.concatenate((to_pcm(first), pause, to_pcm(second)))
     size = frame_ms * SAMPLE_RATE // 1000
     whole = pcm[: len(pcm) // size * size].reshape(-1, size)
     config = VadConfig(frame_ms=frame_ms)  # type: ignore[arg-type]

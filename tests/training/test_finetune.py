@@ -150,8 +150,8 @@ def test_the_loss_falls(manifest: Path, encoder: Path, tmp_path: Path):
         patch.setattr(finetune_module, "_Run", Watched)
         choices = FineTuning(
             blocks=2,
-            steps=40,
-            batch_s=8.0,
+            steps=20,
+            batch_s=4.0,
             head_rate=1e-2,
             dropout=0.0,
             block_dropout=0.0,
