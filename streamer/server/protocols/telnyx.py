@@ -4,7 +4,6 @@ It differs from Twilio: its start names the code (mu-law or A-law) but not the t
 overtake each other on the way.
 """
 
-import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ from streamer.server.protocols.base import (
     Codec,
     Message,
     ProtocolError,
-    base64_of,
     call_id,
     json_object,
     metadata_of,
@@ -27,12 +25,17 @@ from streamer.server.protocols.base import (
     object_of,
     text_of,
 )
+from streamer.server.protocols.track_messages import (
+    CHANNELS,
+    SAMPLE_RATE,
+    Media,
+    Other,
+    Stop,
+    TrackMessage,
+    parse_track_message,
+    serialize_track_message,
+)
 from streamer.server.protocols.tracks import TrackAligner
-
-SAMPLE_RATE = 8_000
-
-CHANNELS = {"inbound": "customer", "outbound": "agent"}
-"""The name of the channel of each track."""
 
 ENCODINGS: dict[str, Encoding] = {"PCMU": "mulaw", "PCMA": "alaw"}
 
@@ -60,28 +63,7 @@ class Start:
     about: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Media:
-    """A piece of a track; ``timestamp`` is where it begins, in ms from the start."""
-
-    track: str
-    timestamp: int
-    payload: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """The stream has ended."""
-
-
-@dataclass(frozen=True, slots=True)
-class Other:
-    """An event that says nothing about the sound."""
-
-    event: str
-
-
-TelnyxMessage: TypeAlias = Start | Media | Stop | Other
+TelnyxMessage: TypeAlias = Start | TrackMessage
 
 
 def parse(text: Message) -> TelnyxMessage:
@@ -91,42 +73,18 @@ def parse(text: Message) -> TelnyxMessage:
         ProtocolError: It is none of Telnyx's, or a field is missing or not allowed.
     """
     message = json_object(text)
-    match event := message.get("event"):
-        case "start":
-            return _start(text_of(message, "stream_id"), object_of(message, "start"))
-        case "media":
-            media = object_of(message, "media")
-            track = text_of(media, "track")
-            if track not in CHANNELS:
-                raise ProtocolError(f"track: got {track!a:.80}, expected {', '.join(CHANNELS)}")
-            return Media(track, number_of(media, "timestamp"), base64_of(media, "payload"))
-        case "stop":
-            return Stop()
-        case str() if event in IGNORED:
-            return Other(event)
-    raise ProtocolError(
-        f"event: got {event!a:.80}, expected start, media, stop, {', '.join(IGNORED)}"
-    )
+    if message.get("event") == "start":
+        return _start(text_of(message, "stream_id"), object_of(message, "start"))
+    return parse_track_message(message, IGNORED)
 
 
 def serialize(message: TelnyxMessage) -> str:
     """A message as Telnyx writes it."""
-    match message:
-        case Start():
-            form = {"encoding": message.encoding, "sample_rate": SAMPLE_RATE, "channels": 1}
-            start = {"call_control_id": message.call, **message.about, "media_format": form}
-            return json.dumps({"event": "start", "start": start, "stream_id": message.stream})
-        case Media():
-            media = {
-                "track": message.track,
-                "timestamp": str(message.timestamp),
-                "payload": base64.b64encode(message.payload).decode(),
-            }
-            return json.dumps({"event": "media", "media": media})
-        case Stop():
-            return json.dumps({"event": "stop"})
-        case Other():
-            return json.dumps({"event": message.event})
+    if isinstance(message, Start):
+        form = {"encoding": message.encoding, "sample_rate": SAMPLE_RATE, "channels": 1}
+        start = {"call_control_id": message.call, **message.about, "media_format": form}
+        return json.dumps({"event": "start", "start": start, "stream_id": message.stream})
+    return serialize_track_message(message)
 
 
 class TelnyxCodec(Codec):

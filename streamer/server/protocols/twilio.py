@@ -23,7 +23,6 @@ from streamer.server.protocols.base import (
     Codec,
     Message,
     ProtocolError,
-    base64_of,
     call_id,
     json_object,
     metadata_of,
@@ -31,12 +30,17 @@ from streamer.server.protocols.base import (
     object_of,
     text_of,
 )
+from streamer.server.protocols.track_messages import (
+    CHANNELS,
+    SAMPLE_RATE,
+    Media,
+    Other,
+    Stop,
+    TrackMessage,
+    parse_track_message,
+    serialize_track_message,
+)
 from streamer.server.protocols.tracks import TrackAligner
-
-SAMPLE_RATE = 8_000
-
-CHANNELS = {"inbound": "customer", "outbound": "agent"}
-"""The name of the channel of each track."""
 
 IGNORED = ("connected", "dtmf", "mark")
 """Events that say nothing about the sound."""
@@ -52,28 +56,7 @@ class Start:
     parameters: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Media:
-    """A piece of a track; ``timestamp`` is where it begins, in ms from the start."""
-
-    track: str
-    timestamp: int
-    payload: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """The stream has ended."""
-
-
-@dataclass(frozen=True, slots=True)
-class Other:
-    """An event that says nothing about the sound: ``connected``, ``dtmf`` or ``mark``."""
-
-    event: str
-
-
-TwilioMessage: TypeAlias = Start | Media | Stop | Other
+TwilioMessage: TypeAlias = Start | TrackMessage
 
 
 def parse(text: str | bytes) -> TwilioMessage:
@@ -83,51 +66,24 @@ def parse(text: str | bytes) -> TwilioMessage:
         ProtocolError: It is none of Twilio's, or a field is missing or not allowed.
     """
     message = json_object(text)
-    match event := message.get("event"):
-        case "start":
-            return _start(object_of(message, "start"))
-        case "media":
-            media = object_of(message, "media")
-            track = text_of(media, "track")
-            if track not in CHANNELS:
-                raise ProtocolError(f"track: got {track!a:.80}, expected {', '.join(CHANNELS)}")
-            return Media(track, number_of(media, "timestamp"), base64_of(media, "payload"))
-        case "stop":
-            return Stop()
-        case str() if event in IGNORED:
-            return Other(event)
-    raise ProtocolError(
-        f"event: got {event!a:.80}, expected start, media, stop, {', '.join(IGNORED)}"
-    )
+    if message.get("event") == "start":
+        return _start(object_of(message, "start"))
+    return parse_track_message(message, IGNORED)
 
 
 def serialize(message: TwilioMessage) -> str:
     """A message as Twilio writes it."""
-    match message:
-        case Start():
-            start = {
-                "streamSid": message.stream,
-                "callSid": message.call,
-                "tracks": list(message.tracks),
-                "customParameters": dict(message.parameters),
-                "mediaFormat": {
-                    "encoding": "audio/x-mulaw",
-                    "sampleRate": SAMPLE_RATE,
-                    "channels": 1,
-                },
-            }
-            return json.dumps({"event": "start", "streamSid": message.stream, "start": start})
-        case Media():
-            media = {
-                "track": message.track,
-                "timestamp": str(message.timestamp),
-                "payload": base64.b64encode(message.payload).decode(),
-            }
-            return json.dumps({"event": "media", "media": media})
-        case Stop():
-            return json.dumps({"event": "stop"})
-        case Other():
-            return json.dumps({"event": message.event})
+    if isinstance(message, Start):
+        form = {"encoding": "audio/x-mulaw", "sampleRate": SAMPLE_RATE, "channels": 1}
+        start = {
+            "streamSid": message.stream,
+            "callSid": message.call,
+            "tracks": list(message.tracks),
+            "customParameters": dict(message.parameters),
+            "mediaFormat": form,
+        }
+        return json.dumps({"event": "start", "streamSid": message.stream, "start": start})
+    return serialize_track_message(message)
 
 
 def signature(auth_token: str, url: str) -> str:
