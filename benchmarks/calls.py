@@ -13,11 +13,9 @@ detector that has not heard the room), alerts, memory and threads through the da
 """
 
 import argparse
-import csv
 import json
 import os
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -29,18 +27,17 @@ import numpy as np
 from page import heading, parsed, resident_mb
 from rich.console import Console
 from rich.table import Table
+from simulated import rows_of_session
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from fakes import FakeModel, silence, speech  # the scripted voices of the tests
 
 from streamer.config import Config
-from streamer.dashboard.dashboard import Dashboard
 from streamer.model.classifier import Classifier
 from streamer.model.protocol import Model
 from streamer.model.speaker.adaptation import SpeakerAdaptation
 from streamer.pipeline.live import Pipeline
-from streamer.session import LiveSession
 from streamer.types import SAMPLE_RATE, Block, Pcm, Prediction, SourceInfo
 
 BLOCK = SAMPLE_RATE // 10
@@ -185,15 +182,7 @@ def measure(hours: float, every_s: float, load: Callable[[], Model], *, engine: 
     pipeline = Pipeline(source, load, config)
     waiting = pipeline.events.qsize
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w") as nowhere:
-        path = Path(folder) / "rows.csv"
-        console = Console(file=nowhere, force_terminal=True, width=140, height=40)
-        with Dashboard(console, config.dashboard, config.audio.streams, bell=False) as dashboard:
-            LiveSession(
-                pipeline, config, csv=path, dashboard=dashboard, lines=None, duration=None
-            ).run()
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file, strict=True))
+    rows = rows_of_session(pipeline, config)
     by_call: dict[int, list[dict[str, str]]] = {}
     for row in rows:
         by_call.setdefault(int(row["call"]), []).append(row)

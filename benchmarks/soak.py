@@ -16,10 +16,8 @@ against the samples; memory, threads and open files through the day.
 """
 
 import argparse
-import csv
 import json
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -32,14 +30,13 @@ from page import heading, panels, parsed, resident_mb
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from simulated import rows_of_session
 from vad import FRAME, demo_clips, spans, truth
 
 from streamer.config import Config
-from streamer.dashboard.dashboard import Dashboard
 from streamer.model.classifier import Classifier
 from streamer.model.protocol import Model
 from streamer.pipeline.live import Pipeline
-from streamer.session import LiveSession
 from streamer.types import SAMPLE_RATE, Block, Pcm, SourceInfo
 
 BLOCK = SAMPLE_RATE // 10
@@ -281,15 +278,7 @@ def measure(
     pipeline = Pipeline(day, load, config)
     waiting = pipeline.events.qsize
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w") as nowhere:
-        path = Path(folder) / "rows.csv"
-        console = Console(file=nowhere, force_terminal=True, width=140, height=40)
-        with Dashboard(console, config.dashboard, config.audio.streams, bell=False) as dashboard:
-            LiveSession(
-                pipeline, config, csv=path, dashboard=dashboard, lines=None, duration=None
-            ).run()
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file, strict=True))
+    rows = rows_of_session(pipeline, config)
     heard = day.heard
     if heard and day.hours < hours:  # ended early: an utterance may be cut
         rows = [row for row in rows if float(row["start_s"]) * SAMPLE_RATE < heard[-1].end]
