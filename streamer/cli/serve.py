@@ -76,6 +76,11 @@ def add_arguments(parser: CommandParser) -> None:
         help="remove rows and published events after this many days; 0 writes no rows at all "
         "(default: keep them)",
     )
+    _add_limits(parser)
+
+
+def _add_limits(parser: CommandParser) -> None:
+    """What a call, and all of them, may take."""
     limits = parser.add_argument_group("limits")
     limits.add_argument(
         "--max-calls",

@@ -27,13 +27,19 @@ from streamer.training.augmentation.rooms import read_rooms
 from streamer.training.card import write_card
 from streamer.training.data.extraction import EmbeddedClips, Extractor
 from streamer.training.data.licences import ordinary_sources_of, sources_of
-from streamer.training.data.manifest import read_manifest
+from streamer.training.data.manifest import Clip, read_manifest
 from streamer.training.data.manifest import without as leave
 from streamer.training.data.ordinary import TRAIN, read_ordinary
 from streamer.training.data.sounds import all_sounds
 from streamer.training.encoder.files import load_encoder
 from streamer.training.evaluation.metrics import Metrics, certain, figures
-from streamer.training.heads.recipe import Calibrated, Recipe, choose, fit_recipe
+from streamer.training.heads.recipe import (
+    Calibrated,
+    ChosenParameters,
+    Recipe,
+    choose,
+    fit_recipe,
+)
 from streamer.training.heads.speech import Material, fit_speech
 from streamer.training.output import check_bundle
 
@@ -112,12 +118,9 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
     clips = [*acted, *spoken]
     whole = [*everything, *spoken]  # the cache is by whole corpora
     extractor = partial(
-        Extractor,
-        blocks=recipe.blocks,
-        cache=cache,
-        jobs=jobs,
+        Extractor, blocks=recipe.blocks, cache=cache, jobs=jobs,
         rooms=read_rooms(rooms) if rooms else (),
-    )
+    )  # fmt: skip
     extract = extractor(encoder)
     embedded = EmbeddedClips(whole, extract)
     if calibrator is None:
@@ -131,32 +134,16 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
     if sound.clips:
         quiet = Material(sound.clips, EmbeddedClips(sound.clips, extract))
         speech = fit_speech(Material(clips, embedded), quiet, forms=recipe.variations)
-    corpora = sorted({clip.corpus for clip in acted} | {corpus for corpus, _ in extract.heard})
-    ordinary_sources = sorted({clip.corpus for clip in spoken})
-    answered, right = certain(*choices.held_out, model.threshold)
+    facts = {
+        **recipe.as_json(),
+        **_held_out(choices, model),
+        **_learned_from(acted, spoken, extract, without),
+        "sounds": len(sound.clips),
+    }
+    sources = (*_sources(acted, spoken, extract), *sound.sources)
+    shape = replace(extract.shape, blocks=recipe.blocks)
     description = _manifest(
-        (name or out.name, version),
-        model,
-        replace(extract.shape, blocks=recipe.blocks),
-        speech,
-        sources=(
-            *sources_of(corpora, extract.shape.width),
-            *ordinary_sources_of(ordinary_sources),
-            *sound.sources,
-        ),
-        training={
-            **recipe.as_json(),
-            "chosen_l2": choices.l2,
-            "held_out": {"certain": round(answered, 4), "certain_and_right": round(right, 4)},
-            "corpora": corpora,
-            "ordinary_sources": ordinary_sources,
-            "without": sorted(without),
-            "finetuning": list(extract.finetuning),
-            "clips": len(clips),
-            "ordinary_clips": len(spoken),
-            "speakers": len({clip.voice for clip in clips}),
-            "sounds": len(sound.clips),
-        },
+        (name or out.name, version), model, shape, speech, sources=sources, training=facts
     )
     network = _assemble(encoder, model, blocks=recipe.blocks)
     bundle.save(Bundle(description, network, write_card(description), model.voices, speech), out)
@@ -166,6 +153,44 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
         held_out=figures(*choices.held_out, model.labels),
         unseen_speakers=choices.unseen_speakers,
     )
+
+
+def _held_out(choices: ChosenParameters, model: Calibrated) -> dict[str, object]:
+    """What was chosen on the speakers held out, and what the model is worth on them."""
+    answered, right = certain(*choices.held_out, model.threshold)
+    return {
+        "chosen_l2": choices.l2,
+        "held_out": {"certain": round(answered, 4), "certain_and_right": round(right, 4)},
+    }
+
+
+def _corpora(acted: Sequence[Clip], extract: Extractor) -> list[str]:
+    """The corpora that the head or its encoder has learned from."""
+    return sorted({clip.corpus for clip in acted} | {corpus for corpus, _ in extract.heard})
+
+
+def _sources(
+    acted: Sequence[Clip], spoken: Sequence[Clip], extract: Extractor
+) -> tuple[DataSource, ...]:
+    """Whose licences bind."""
+    ordinary = sorted({clip.corpus for clip in spoken})
+    acted_sources = sources_of(_corpora(acted, extract), extract.shape.width)
+    return (*acted_sources, *ordinary_sources_of(ordinary))
+
+
+def _learned_from(
+    acted: Sequence[Clip], spoken: Sequence[Clip], extract: Extractor, without: Collection[str]
+) -> dict[str, object]:
+    """What the head and its encoder have learned from, and how much of it."""
+    return {
+        "corpora": _corpora(acted, extract),
+        "ordinary_sources": sorted({clip.corpus for clip in spoken}),
+        "without": sorted(without),
+        "finetuning": list(extract.finetuning),
+        "clips": len(acted) + len(spoken),
+        "ordinary_clips": len(spoken),
+        "speakers": len({clip.voice for clip in (*acted, *spoken)}),
+    }
 
 
 def _manifest(  # noqa: PLR0913 - as many things are described
