@@ -46,6 +46,9 @@ MAX_LEFT_OUT = 200
 
 ASSETS = resources.files("streamer.report") / "assets"
 
+SCRIPTS = ("elements", "overview", "archive", "session", "timeline", "utterances", "show")
+"""The page's own scripts, which become one in this order: it stays a file that needs no other."""
+
 
 @dataclass(frozen=True, slots=True)
 class Audio:
@@ -96,7 +99,8 @@ def page(
         "left_out": left_out[:MAX_LEFT_OUT],
         "left_out_count": len(left_out),
     }
-    style, script = _asset("report.css"), _asset("report.js")
+    style = _asset("report.css")
+    script = "".join(_asset(f"page/{name}.js") for name in SCRIPTS)
     charts = "" if contents.is_archive else _asset("echarts.min.js")  # an archive has no charts
     return Template(_asset("report.html")).substitute(
         title=html.escape(f"{title} · {MARK}"),
