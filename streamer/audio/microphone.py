@@ -20,6 +20,7 @@ from streamer.audio.devices import (
     release_portaudio,
 )
 from streamer.audio.drift import uptime
+from streamer.audio.loss import LossEstimator
 from streamer.audio.sources import MIN_SILENT_BLOCKS, MIN_SILENT_S, POLL_S, empty_block
 from streamer.errors import DeviceLostError, InputError
 from streamer.text import one_line
@@ -33,9 +34,6 @@ SILENT_WARNING_S = 5.0
 
 MAX_WAITING_S = 30.0
 """Seconds of sound that may wait for the capture thread; more is lost, and counted."""
-
-PACED_BLOCKS = 3
-"""Sound missing after a pause counts as lost once this many blocks came at their usual pace."""
 
 CLOSE_TIMEOUT_S = 2.0
 """Seconds to wait until a stream is closed: that may never return where the device is gone."""
@@ -56,13 +54,11 @@ class MicrophoneSource:
         self._blocks: queue.SimpleQueue[Block] = queue.SimpleQueue()
         self._polls = 0  # how often in a row nothing had come
         self._heard = False  # since it was opened
-        self._last_up = 0.0  # when a block last came, by the clock that does not stop; 0: never
-        self._late = 0  # samples that did not come in time, and still may
-        self._paced = 0  # how many blocks have come at their usual pace since
+        self._losses = LossEstimator()  # used only on PortAudio's thread
         self._after_loss = False
         self._identity: Identity | None = None
         self._closing: threading.Thread | None = None
-        self._dropped = 0  # samples that nobody fetched in time; PortAudio's thread's
+        self._dropped = 0  # samples that nobody fetched in time; used only on PortAudio's thread
         self._zeros: NDArray[np.int64] = np.zeros(0, np.int64)  # in a row, by channel
 
     def open(self) -> SourceInfo:
@@ -97,7 +93,7 @@ class MicrophoneSource:
             )
             self._stream.start()
         except sd.PortAudioError as error:
-            if self._stream is None:
+            if self._stream is None:  # else `close` releases it together with the stream
                 release_portaudio()
             self.close()
             raise InputError(
@@ -112,16 +108,17 @@ class MicrophoneSource:
         try:
             block = self._blocks.get(timeout=POLL_S)
         except queue.Empty:
-            self._polls += 1  # no clock: while this process was stopped, nothing could be heard
+            # Counts polls instead of measuring time: a process that was stopped lost no device.
+            self._polls += 1
             limit = max(MIN_SILENT_S, MIN_SILENT_BLOCKS * self._block_s)
-            silent = self._polls * POLL_S
+            stalled_s = self._polls * POLL_S
             if not self._stream.active:
                 raise DeviceLostError("its stream broke off") from None
-            if silent > (limit if self._heard else START_TIMEOUT_S):
-                raise DeviceLostError(f"nothing from it for {silent:.1f} s") from None
+            if stalled_s > (limit if self._heard else START_TIMEOUT_S):
+                raise DeviceLostError(f"nothing from it for {stalled_s:.1f} s") from None
             return empty_block(self._info.channels)
         self._polls, self._heard = 0, True
-        return replace(block, warnings=self._silent(block.pcm, self._info))
+        return replace(block, warnings=self._muted(block.pcm, self._info))
 
     def close(self) -> None:
         """Close the stream; where that hangs, leave it to a thread of its own."""
@@ -136,7 +133,7 @@ class MicrophoneSource:
             self._closing.start()
             self._closing.join(CLOSE_TIMEOUT_S)
 
-    def _silent(self, pcm: Pcm, info: SourceInfo) -> tuple[str, ...]:
+    def _muted(self, pcm: Pcm, info: SourceInfo) -> tuple[str, ...]:
         """Warnings for channels that have delivered nothing but zeros for a while."""
         limit = SILENT_WARNING_S * info.sample_rate
         before = self._zeros
@@ -154,39 +151,19 @@ class MicrophoneSource:
         """On PortAudio's thread: hand over a copy and return at once."""
         now, up = time.monotonic(), uptime()
         rate = self._info.sample_rate if self._info else SAMPLE_RATE
-        # The device does not say how much it lost: what the clock says is missing.
-        missing = round((up - self._last_up) * rate) - samples if self._last_up else 0
-        self._last_up = up
+        missing = self._losses.missing(samples, rate, up)
         overrun = bool(status.input_overflow)
         if self._blocks.qsize() * self._block_s > MAX_WAITING_S:  # the capture thread is behind
             self._dropped += samples
             return
         dropped, self._dropped = self._dropped, 0
         if self._after_loss:
-            lost, self._late = max(1, self._late + missing), 0
-        elif overrun and not self._late and missing <= MIN_SILENT_S * rate:
-            lost = max(1, missing)
+            lost = self._losses.after_loss(missing)
         else:
-            lost = self._given_up(missing, samples, rate)
+            lost = self._losses.lost(missing, samples, rate, overrun=overrun)
         block = Block(pcm.copy(), now, lost=lost + dropped, overrun=overrun or dropped > 0)
         self._blocks.put(block)
         self._after_loss = False
-
-    def _given_up(self, missing: int, samples: int, rate: int) -> int:
-        """How many samples are lost for good, now that a block has come.
-
-        What did not come in time may come all at once: a sound server keeps it while this process
-        is stopped. It is lost when blocks have come at their usual pace again for a while.
-        """
-        if missing > MIN_SILENT_S * rate:
-            self._late, self._paced = self._late + missing, 0
-        elif self._late:
-            self._late += missing
-            self._paced = 0 if missing < -samples // 2 else self._paced + 1
-            if self._paced == PACED_BLOCKS:
-                lost, self._late = self._late, 0
-                return lost if lost > POLL_S * rate else 0
-        return 0
 
 
 def _best_format(sd: Any, device: Device, port: int, channels: int) -> tuple[int, int]:  # noqa: ANN401
