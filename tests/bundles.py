@@ -21,7 +21,7 @@ from streamer.model.manifest import (
     Priors,
     Speech,
     Voices,
-    signature,
+    content_digest,
 )
 from streamer.model.priors import log_prior
 from streamer.model.speaker.adaptation import VoiceModel
@@ -76,7 +76,7 @@ def edit_manifest(folder: Path, change: Callable[[Any], object]) -> None:
     content = json.loads(path.read_text())
     change(content)
     if isinstance(content, dict):
-        content["digest"] = signature(_with_defaults(content))
+        content["digest"] = content_digest(_with_defaults(content))
     path.write_text(json.dumps(content))
 
 

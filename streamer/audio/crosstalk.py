@@ -211,7 +211,7 @@ class CrosstalkGate:
         return crosses
 
     def _products(self, delays: slice, count: int, ago: int) -> Spectra:
-        """Products of the newest hops, or of so many as long ago.
+        """Products of the newest hops, or of as many earlier ones.
 
         Returns:
             Shape (hops, delays, heard in, place of the source, bins).
@@ -230,7 +230,7 @@ class CrosstalkGate:
         return made
 
     def _ago(self, hops: int) -> Spectra:
-        """The spectra of so many hops ago, shape (channels, bins)."""
+        """The spectra of a number of hops ago, shape (channels, bins)."""
         spectra: Spectra = self._spectra[self._end - 1 - hops]
         return spectra
 

@@ -25,16 +25,19 @@ ATTENUATION_DB: Final = 96.0
 def _filter() -> Samples:
     """The filter's taps, a sinc in a Kaiser window; shape (2 * REACH + 1,)."""
     at = np.arange(-REACH, REACH + 1)
-    cutoff = (PASS + STOP) / 4  # in cycles of two samples
+    cutoff = (PASS + STOP) / 4  # as a part of half the higher rate
     window = np.kaiser(2 * REACH + 1, 0.1102 * (ATTENUATION_DB - 8.7))
+    # 2: makes up for the zeros in between.
     taps: Samples = (2 * cutoff * np.sinc(cutoff * at) * window).astype(np.float32)
     return taps
 
 
 _TAPS = _filter()
-_AT, _BETWEEN = (np.ascontiguousarray(_TAPS[phase::2]) for phase in (1, 0))
-"""For what comes out at a sample that came in, and half-way to the next: where the rate is doubled
-by zeros in between, every second tap meets a zero."""
+# The rate is doubled by zeros in between, so that every second tap meets a zero.
+_AT = np.ascontiguousarray(_TAPS[1::2])
+"""For outputs at the time of an input."""
+_BETWEEN = np.ascontiguousarray(_TAPS[0::2])
+"""For outputs half-way between two inputs."""
 
 
 class RateDoubler:

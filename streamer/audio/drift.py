@@ -11,7 +11,7 @@ WINDOW_S = 10.0
 """Length of a window, in seconds: its least delayed block shows the drift."""
 
 MAX_SLEW = 0.01
-"""Most that the correction changes, in seconds a second, so that time never runs backwards."""
+"""Largest change by the correction, in seconds a second, so that time never runs backwards."""
 
 MAX_KNOTS = 10_000
 """Windows that are kept: a day of them. Rows of earlier utterances have long been written."""

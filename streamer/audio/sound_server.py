@@ -13,7 +13,7 @@ TIMEOUT_S = 2.0
 
 _SPECIFICATION = re.compile(r"(?P<channels>\d+)ch (?P<rate>\d+)Hz")
 
-SELECTS = ("PULSE_SOURCE", "PIPEWIRE_NODE")
+SELECTING_VARIABLES = ("PULSE_SOURCE", "PIPEWIRE_NODE")
 """Variables by which the sound server's client libraries are told which source to record."""
 
 
@@ -37,7 +37,7 @@ class SoundSource:
 
 
 def sources() -> list[SoundSource]:
-    """What the sound server can record: microphones first, then what is heard of an output.
+    """What the sound server can record: microphones first, then the monitors of outputs.
 
     Empty where there is no sound server, or its ``pactl`` is missing.
     """
@@ -51,12 +51,12 @@ def sources() -> list[SoundSource]:
             SoundSource(
                 name=entry["name"],
                 description=entry["description"] or entry["name"],
-                channels=int(said["channels"]),
-                sample_rate=int(said["rate"]),
+                channels=int(match["channels"]),
+                sample_rate=int(match["rate"]),
                 default=entry["name"] == default,
             )
             for entry in found
-            if (said := _SPECIFICATION.search(entry["sample_specification"])) is not None
+            if (match := _SPECIFICATION.search(entry["sample_specification"])) is not None
         ]
     except (OSError, subprocess.SubprocessError, ValueError, LookupError, TypeError):
         return []  # no server, or a pactl of another kind: PortAudio's own list has to do
@@ -65,7 +65,7 @@ def sources() -> list[SoundSource]:
 
 def select(source: SoundSource) -> None:
     """Have streams that are opened from now on record a source."""
-    for variable in SELECTS:
+    for variable in SELECTING_VARIABLES:
         os.environ[variable] = source.name
 
 

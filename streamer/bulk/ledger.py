@@ -38,7 +38,7 @@ class Entry:
     """What is remembered of a recording.
 
     Attributes:
-        identity: From `Found.identity`.
+        identity: From `ListedRecording.identity`.
         again: The number of the ``--again`` that analysed it, from 1; 0 for none.
         source: Its name in the rows.
         status: The result.
@@ -123,7 +123,7 @@ class Ledger:
         """Find the entry of a recording; None without one.
 
         Args:
-            identity: From `Found.identity`.
+            identity: From `ListedRecording.identity`.
             again: Ignore results of earlier runs with ``--again``.
         """
         with self._explained():

@@ -15,7 +15,7 @@ from streamer.bulk import plan, workers
 from streamer.bulk.ledger import Status
 from streamer.bulk.output import Output, rows_output, summary_output
 from streamer.bulk.parts import Table
-from streamer.bulk.plan import ALL, Found, Shard, Task
+from streamer.bulk.plan import ALL, ListedRecording, Shard, Task
 from streamer.bulk.recording import Analysed, Analysis
 from streamer.segmentation.vad import fallback_reason
 from streamer.sinks.csv_format import EXCEL, STANDARD
@@ -24,13 +24,13 @@ COMMIT_S = 1.0
 """Seconds between two times that finished recordings are synced, noted and reported."""
 
 MAX_PENDING = 500
-"""Most finished recordings that are not reported yet."""
+"""Maximum number of finished recordings that are not reported yet."""
 
 PROCESS_BYTES = 16_000_000
 """Least bytes of recordings per process: starting one takes seconds."""
 
 MAX_REASONS = 1000
-"""Most different reasons for failures that are counted one by one."""
+"""Maximum number of different reasons for failures that are counted one by one."""
 
 Engine: TypeAlias = Callable[[Analysis, Iterator[Task]], Generator[Analysed]]
 """Analyses recordings, each once, in any order."""
@@ -227,7 +227,7 @@ class _Run:
         settings = _settings(self._analysis)
         found = failed_before = other_settings = 0
 
-        def task(one: Found) -> Task | None:
+        def task(one: ListedRecording) -> Task | None:
             nonlocal found, failed_before, other_settings
             if not one.is_in(self._request.shard):
                 return None

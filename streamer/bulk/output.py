@@ -18,7 +18,7 @@ from streamer.sinks.summary import summary_columns
 from streamer.types import Utterance
 
 MAX_WAITING = 50_000
-"""Most rows that wait for a full disk; with more, the run ends."""
+"""Maximum number of rows that wait for a full disk; with more, the run ends."""
 
 OpenLog = Callable[[], RetryingLog]
 Rows = Callable[[Analysed], Iterable[Mapping[str, Value]]]

@@ -23,8 +23,8 @@ from streamer.sinks.whole_file import whole_file
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Shape: TypeAlias = Literal["csv", "jsonl", "parquet"]
-SHAPES: tuple[Shape, ...] = ("csv", "jsonl", "parquet")
+TableFormat: TypeAlias = Literal["csv", "jsonl", "parquet"]
+TABLE_FORMATS: tuple[TableFormat, ...] = ("csv", "jsonl", "parquet")
 
 WORK = ".work"
 """The folder beside the parts with the files that a run needs to continue."""
@@ -59,7 +59,7 @@ class Table:
         shard: The part of the recordings.
     """
 
-    def __init__(self, folder: Path, name: str, shape: Shape, shard: Shard) -> None:
+    def __init__(self, folder: Path, name: str, shape: TableFormat, shard: Shard) -> None:
         self.work = folder / WORK / f"{name}-{shard.name}.csv"
         """The CSV to which rows are appended."""
         self.part = folder / f"{name}-{shard.name}.{shape}"

@@ -28,7 +28,7 @@ MAX_BATCH = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ListedRecording:
     """A recording, as the file system lists it.
 
     Attributes:
@@ -96,10 +96,10 @@ class Task:
 
     Attributes:
         found: The recording.
-        identity: From `Found.identity`.
+        identity: From `ListedRecording.identity`.
     """
 
-    found: Found
+    found: ListedRecording
     identity: str
 
 
@@ -141,14 +141,14 @@ class Plan:
         )
         while rows := cursor.fetchmany(MAX_BATCH):
             for location, size, stamp, identity in rows:
-                yield Task(Found(os.fsdecode(location), size, stamp), identity)
+                yield Task(ListedRecording(os.fsdecode(location), size, stamp), identity)
 
     def close(self) -> None:
         """Delete the file."""
         self._tasks.close()
 
 
-def find(location: str, note: Say, fail: Say) -> Iterator[Found]:
+def find(location: str, note: Say, fail: Say) -> Iterator[ListedRecording]:
     """Look for recordings.
 
     Args:
@@ -176,7 +176,7 @@ def find(location: str, note: Say, fail: Say) -> Iterator[Found]:
     if stat.S_ISDIR(found.st_mode):
         yield from _look_into(location, note, fail)
     else:
-        yield Found(location, found.st_size, str(found.st_mtime_ns))
+        yield ListedRecording(location, found.st_size, str(found.st_mtime_ns))
 
 
 class _Names:
@@ -223,7 +223,7 @@ class _Names:
             self._note(f"{name}: left out, as no recordings: {kinds}")
 
 
-def _look_into(folder: str, note: Say, fail: Say) -> Iterator[Found]:
+def _look_into(folder: str, note: Say, fail: Say) -> Iterator[ListedRecording]:
     names = _Names(folder, note, fail)
     for entry in _files(folder, note, names.fail):
         if not names.accept(entry.path):
@@ -234,18 +234,18 @@ def _look_into(folder: str, note: Say, fail: Say) -> Iterator[Found]:
             names.fail(f"{one_line(entry.path)}: cannot be read: {error.strerror}")
         else:
             location = entry.path.removeprefix(os.curdir + os.sep)  # as people call it
-            yield Found(location, found.st_size, str(found.st_mtime_ns))
+            yield ListedRecording(location, found.st_size, str(found.st_mtime_ns))
     names.end()
 
 
-def _find_remote(location: str, note: Say, fail: Say) -> Iterator[Found]:
+def _find_remote(location: str, note: Say, fail: Say) -> Iterator[ListedRecording]:
     names = _Names(location, note, fail)
     for address, size, stamp in remote.find(location):
         if address == location:  # it was named: then it is tried
-            yield Found(address, size, stamp)
+            yield ListedRecording(address, size, stamp)
             return
         if names.accept(address):
-            yield Found(address, size, stamp)
+            yield ListedRecording(address, size, stamp)
     names.end()
 
 
@@ -270,7 +270,7 @@ def _files(folder: str, note: Say, fail: Say) -> Iterator["os.DirEntry[str]"]:
 
 def make(
     locations: Iterable[str],
-    keep: Callable[[Found], Task | None],
+    keep: Callable[[ListedRecording], Task | None],
     note: Say,
     fail: Say,
 ) -> Plan:

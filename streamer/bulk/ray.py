@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from streamer.bulk.parts import schema
-from streamer.bulk.plan import Found, Task
+from streamer.bulk.plan import ListedRecording, Task
 from streamer.bulk.recording import Analysed, Analysis, analyse, begin
 from streamer.errors import ConfigError, StreamerError
 from streamer.export.tables import pyarrow
@@ -233,15 +233,15 @@ def _last_line(error: Exception) -> str:
     return one_line((str(error).strip() or repr(error)).splitlines()[-1])
 
 
-def _found(path: str, content: bytes | None) -> Found:
+def _found(path: str, content: bytes | None) -> ListedRecording:
     """A recording as its size and time of modification make it known; without, by its path."""
     if content is not None:
-        return Found(path, len(content), "")
+        return ListedRecording(path, len(content), "")
     try:
         stat = Path(path).stat()
     except OSError:  # a URL, or an error that reading it will tell of
-        return Found(path, 0, "")
-    return Found(path, stat.st_size, str(stat.st_mtime_ns))
+        return ListedRecording(path, 0, "")
+    return ListedRecording(path, stat.st_size, str(stat.st_mtime_ns))
 
 
 def _row(made: Analysed) -> Mapping[str, object]:

@@ -16,7 +16,7 @@ from streamer.bulk.recording import Analysed, Analysis, OnRead, analyse, begin
 from streamer.errors import StreamerError
 
 CHUNK = 8
-"""Most recordings that a process gets at once ..."""
+"""Maximum number of recordings that a process gets at once ..."""
 MAX_CHUNK_BYTES = 4_000_000
 """... and most bytes of them."""
 CHUNKS = 4

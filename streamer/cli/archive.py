@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 from streamer.cli.parser import CommandParser, names
 
 if TYPE_CHECKING:
-    from streamer.bulk.parts import Shape, Table
+    from streamer.bulk.parts import Table, TableFormat
     from streamer.bulk.plan import Shard
 
-SHAPES = ("csv", "jsonl", "parquet")
+# As in `streamer.bulk.parts`, which is only imported once it is needed.
+TABLE_FORMATS = ("csv", "jsonl", "parquet")
 MAX_SHARDS = 99_999
 
 
 def add_archive(parser: CommandParser) -> None:
-    """Add the options of both."""
+    """Add the options that ``file`` and ``bulk`` share."""
     parser.add_argument(
         "--channels",
         metavar="NAMES",
@@ -26,7 +27,10 @@ def add_archive(parser: CommandParser) -> None:
         "--mono", action="store_true", help="mix a stereo recording to one channel instead"
     )
     parser.add_argument(
-        "--format", choices=SHAPES, default="csv", help="of the tables (default: %(default)s)"
+        "--format",
+        choices=TABLE_FORMATS,
+        default="csv",
+        help="of the tables (default: %(default)s)",
     )
     parser.add_argument(
         "--shard",
@@ -61,11 +65,11 @@ def part(given: tuple[int, int] | None) -> "Shard":
     return Shard(*given) if given else Shard()
 
 
-def tables(out: Path, shape: "Shape", shard: "Shard") -> "tuple[Table, Table]":
+def tables(out: Path, form: "TableFormat", shard: "Shard") -> "tuple[Table, Table]":
     """The tables of ``--out``: of utterances and of calls."""
     from streamer.bulk.parts import Table
 
-    return Table(out, "utterances", shape, shard), Table(out, "calls", shape, shard)
+    return Table(out, "utterances", form, shard), Table(out, "calls", form, shard)
 
 
 def _shard(text: str) -> tuple[int, int]:

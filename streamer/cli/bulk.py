@@ -32,7 +32,7 @@ def add_arguments(parser: CommandParser) -> None:
         "--actors",
         metavar="N",
         type=positive_int,
-        help="so many processes that load the model (default: one per logical CPU)",
+        help="number of processes, each of which loads the model (default: one per logical CPU)",
     )
     add_archive(parser)
     add_call_gap(parser)
@@ -40,7 +40,7 @@ def add_arguments(parser: CommandParser) -> None:
 
 
 def execute(args: Namespace) -> int:
-    """Analyse the archive; returns 1 where one recording could not be read or not all written."""
+    """Analyse the archive; return 1 if a recording could not be read or a result not written."""
     from streamer.bulk.local import Request
     from streamer.bulk.ray import Cluster
     from streamer.cli.file import analyse, analysis

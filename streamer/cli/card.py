@@ -61,6 +61,6 @@ def execute(args: Namespace) -> int:
     manifest = with_quiet(bundle.load(args.model).manifest, figures)
     card = write_card(manifest, figures, read_text(args.notes) if args.notes else "")
     with written(args.model):
-        bundle.describe(args.model, manifest, card)
+        bundle.write_card(args.model, manifest, card)
     print(args.model / bundle.CARD)
     return 0

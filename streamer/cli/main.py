@@ -31,7 +31,7 @@ from streamer.cli import (
 )
 from streamer.cli.logs import add_logging, logging_set_up
 from streamer.cli.parser import CommandParser, Namespace
-from streamer.cli.surroundings import check_current_folder, open_closed_streams
+from streamer.cli.startup_checks import check_current_folder, open_closed_streams
 from streamer.errors import ConfigError, OutputError, StreamerError
 
 logger = logging.getLogger(__name__)

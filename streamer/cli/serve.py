@@ -26,7 +26,7 @@ from streamer.cli.telephony import access_of, add_systems, audiosocket
 from streamer.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
-    from streamer.server.outside import Outside
+    from streamer.server.background_jobs import BackgroundJobs
 
 logger = logging.getLogger(__name__)
 
@@ -135,7 +135,7 @@ def execute(args: Namespace) -> int:
     if is_stdout(csv):
         raise ConfigError("--csv -: got standard output, expected a file; events are on /events")
     check_before_loading(config, csv)
-    outside = _outside(args)
+    jobs = _background_jobs(args)
     urls = [url(bound, "https" if tls else "http")]
     tcp = audiosocket(args)
     if tcp is not None:
@@ -146,7 +146,7 @@ def execute(args: Namespace) -> int:
             engine,
             bound,
             access=access,
-            outside=outside,
+            jobs=jobs,
             limits=Limits(calls=args.max_calls, idle_s=args.idle, ahead_s=args.ahead),
             drain_s=args.drain,
             tls=tls,
@@ -165,10 +165,10 @@ def execute(args: Namespace) -> int:
     return 0
 
 
-def _outside(args: Namespace) -> "Outside":
+def _background_jobs(args: Namespace) -> "BackgroundJobs":
     """Publisher, call notice and retention, as the arguments say."""
+    from streamer.server.background_jobs import BackgroundJobs
     from streamer.server.call_notice import CallNotice
-    from streamer.server.outside import Outside
     from streamer.server.redis.publisher import RedisPublisher
     from streamer.server.redis.streams import connect, shown
 
@@ -180,4 +180,4 @@ def _outside(args: Namespace) -> "Outside":
             redis, shown(args.publish), None if keep_s is None else max(keep_s, LIVE_S)
         )
     notice = CallNotice(args.on_call_start) if args.on_call_start is not None else None
-    return Outside(publisher, notice, keep_s or None)
+    return BackgroundJobs(publisher, notice, keep_s or None)

@@ -38,7 +38,7 @@ def add_arguments(parser: CommandParser) -> None:
         metavar="S",
         type=positive_float,
         default=10.0,
-        help="a server that is silent for so many seconds, and its calls, count as lost "
+        help="seconds of silence after which a server and its calls count as lost "
         "(default: 10; servers give a sign of life every 2)",
     )
     add_listen(parser, "127.0.0.1:8766")

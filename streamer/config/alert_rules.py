@@ -35,11 +35,11 @@ class AlertRule(Section):
     emotions: tuple[Emotion, ...] = Field((), strict=False, description="any of these, or")
     mood_below: float | None = Field(None, ge=-1, le=1, description="a running mood this low")
     confidence: float = Field(0.0, ge=0, le=1, description="least confidence in the emotion")
-    of: int = Field(1, ge=1, le=100, description="in the last so many utterances that count")
-    count: int = Field(1, ge=1, description="so many have to match")
+    of: int = Field(1, ge=1, le=100, description="how many of the latest utterances count")
+    count: int = Field(1, ge=1, description="how many of these have to match")
     for_s: float = Field(0.0, ge=0, le=3600, description="and that has to last so long")
     clear: int = Field(
-        2, ge=1, le=100, description="so many in a row have to disagree before it is raised anew"
+        2, ge=1, le=100, description="how many in a row have to disagree before it is raised anew"
     )
     mood_clear: float | None = Field(
         None, ge=-1, le=1, description="a mood disagrees only above this; null: above mood_below"

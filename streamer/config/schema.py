@@ -17,7 +17,7 @@ UNNAMED = (MONO, "left", "right")
 """What channels are called that nobody named: all in one, or the two of a stereo recording."""
 
 MAX_CHANNELS = 64
-"""Independent channels of one device: the crosstalk of so many takes half a core."""
+"""Maximum number of independent channels of a device: the crosstalk of these takes half a core."""
 
 REMOVED_KEYS = {
     "vad.min_snr_db": "is gone: no engine needs it any more; delete it",

@@ -20,7 +20,7 @@ from streamer.events import Alert
 from streamer.types import Utterance
 
 URGENT_S = 0.02
-"""An important event is drawn at once, unless a frame was drawn in the last so many seconds."""
+"""Seconds between two frames at least, however important the event."""
 
 
 class Dashboard:
@@ -100,5 +100,5 @@ class Dashboard:
         return action
 
     def finish(self) -> Action:
-        """The mark whose note is still being typed at the end."""
+        """Return the mark whose note was being typed when the session ended, if there is one."""
         return finish(self._snapshot)

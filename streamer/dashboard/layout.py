@@ -97,7 +97,7 @@ def as_percent(probability: float) -> str:
 
 
 def bar(share: float, cells: int, glyphs: Glyphs) -> str:
-    """A share as a bar; a full one is so many cells wide."""
+    """A share as a bar; ``cells`` is the width of a full one."""
     full = len(glyphs.across) - 1
     whole, part = divmod(round(share * cells * full), full)
     return glyphs.across[full] * whole + (glyphs.across[part] if whole < cells else "")

@@ -34,7 +34,7 @@ from streamer.events import (
 from streamer.types import EMOTIONS, Mark, Prediction, State, Utterance
 
 ALERTS = 100
-"""Most alerts that wait to be acknowledged; of more, the oldest are dropped."""
+"""Maximum number of alerts that wait to be acknowledged; beyond that, the oldest are dropped."""
 
 COSTS = 100
 """Utterances over which latency and real-time factor are measured."""
@@ -42,7 +42,7 @@ COSTS = 100
 PEAK_HOLD_S = 1.5
 
 PEAK_FALL_DB_S = 24.0
-"""A held peak stays for `PEAK_HOLD_S`, then falls by so many dB a second."""
+"""A held peak stays for `PEAK_HOLD_S`, then falls by this many dB a second."""
 
 STALE_S = 0.5
 """Age in seconds from which a level is no longer shown."""
@@ -54,7 +54,7 @@ LEVELS_PER_S = 10
 """How often `LevelMeasured` comes, per channel."""
 
 OPEN_UTTERANCES = 8
-"""Most utterances of a channel that wait for their rows."""
+"""Maximum number of utterances of a channel that wait for their rows."""
 
 
 def advance(snapshot: Snapshot, now: float) -> Snapshot:

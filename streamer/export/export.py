@@ -19,7 +19,7 @@ TABLES = {"parquet": "emotions.parquet", "calls": "call-figures.parquet"}
 """Parquet tables of all sessions, and their names in a folder."""
 
 MAX_NAME = 120
-"""Most letters of a file's name, before what makes it unique."""
+"""Maximum number of letters of a file's name, before what makes it unique."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from streamer.model.speech import SpeechModel
 
 CARD = "README.md"
 
-VOICES = "baseline."
+ADAPTATION_PREFIX = "baseline."
 VOICE_ARRAYS = ("weight", "bias", "centre")
 """The names of the tensors of a `VoiceModel`: this prefix and one of these."""
 
@@ -96,12 +96,14 @@ def save(bundle: Bundle, folder: Path) -> None:
         }
         if bundle.voices is not None:
             state |= {
-                f"{VOICES}{name}": torch.from_numpy(getattr(bundle.voices, name)).contiguous()
+                f"{ADAPTATION_PREFIX}{name}": torch.from_numpy(
+                    getattr(bundle.voices, name)
+                ).contiguous()
                 for name in VOICE_ARRAYS
             }
             if len(bundle.voices.speakers.spread):
                 state |= {
-                    f"{VOICES}{name}": torch.from_numpy(array).half().contiguous()
+                    f"{ADAPTATION_PREFIX}{name}": torch.from_numpy(array).half().contiguous()
                     for name in SPEAKER_ARRAYS
                     for array in [getattr(bundle.voices.speakers, name)]
                 }
@@ -119,7 +121,7 @@ def save(bundle: Bundle, folder: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def describe(folder: Path, manifest: Manifest, card: str) -> None:
+def write_card(folder: Path, manifest: Manifest, card: str) -> None:
     """Write the manifest and the card of a bundle anew; the weights stay as they are.
 
     Raises:
@@ -180,8 +182,8 @@ def _build_voices(tensors: dict[str, Tensor], manifest: Manifest, path: Path) ->
     described = manifest.baseline
 
     def take(name: str, *shape: int) -> NDArray[np.float32]:
-        _check_tensor(tensors, VOICES + name, shape, path)
-        array: NDArray[np.float32] = tensors.pop(VOICES + name).float().numpy()
+        _check_tensor(tensors, ADAPTATION_PREFIX + name, shape, path)
+        array: NDArray[np.float32] = tensors.pop(ADAPTATION_PREFIX + name).float().numpy()
         return array
 
     speakers = SpeakerModel.indifferent(size)

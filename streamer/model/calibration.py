@@ -1,4 +1,7 @@
-"""Calibration applies the softmax temperature, which is higher for short pieces of speech."""
+"""Calibration applies the softmax temperature, which is higher for short pieces of speech.
+
+Of the unadapted head, that is; the adapted head's is in `streamer.model.speaker.adaptation`.
+"""
 
 from typing import Any
 
@@ -10,7 +13,9 @@ FULL_S = 2.0
 """Length in seconds from which on the temperature of a piece of speech no longer falls."""
 
 
-def hesitation(seconds: NDArray[np.floating[Any]] | float, brevity: float) -> NDArray[np.float64]:
+def short_utterance_factor(
+    seconds: NDArray[np.floating[Any]] | float, brevity: float
+) -> NDArray[np.float64]:
     """Extra softmax temperature for short utterances: 1 from `FULL_S` on.
 
     Args:
@@ -47,12 +52,12 @@ def probabilities(
 
     Args:
         scores: From `log_likelihoods`, adapted or not, shape (labels,).
-        seconds: Length of the utterance, as for `hesitation`.
-        brevity: As for `hesitation`.
+        seconds: Length of the utterance, as for `short_utterance_factor`.
+        brevity: As for `short_utterance_factor`.
         log_prior: Logarithm of the prior of use, shape (labels,).
 
     Returns:
         Probabilities that sum to 1, shape (labels,).
     """
-    softened = scores / hesitation(seconds, brevity) + log_prior
+    softened = scores / short_utterance_factor(seconds, brevity) + log_prior
     return torch.from_numpy(softened).softmax(dim=0).numpy()

@@ -27,7 +27,7 @@ from streamer.model.speaker.adaptation import (
 )
 from streamer.model.speaker.clustering import second_voice
 from streamer.model.speaker.enrolment import Enrolment
-from streamer.model.streaming import Embedded, Embedding, StreamingEmbedder
+from streamer.model.streaming import Embedding, StreamingEmbedder, TimedEmbedding
 from streamer.types import SAMPLE_RATE, Excerpt, Prediction
 
 WARM_UP_S = (0.5, 1.0, 3.0, 8.0)
@@ -45,7 +45,7 @@ class StreamingClassifier:
     def __init__(
         self,
         embed: StreamingEmbedder,
-        classify: Callable[[Embedded | None, SpeakerAdaptation | None], Prediction],
+        classify: Callable[[TimedEmbedding | None, SpeakerAdaptation | None], Prediction],
     ) -> None:
         self._embed = embed
         self._classify = classify
@@ -197,7 +197,7 @@ class Classifier:
         """Open the streaming classifier of one channel, for partial results."""
         return StreamingClassifier(StreamingEmbedder(self._network.encoder), self._classify)
 
-    def embed(self, pcm: NDArray[np.generic]) -> Embedded | None:
+    def embed(self, pcm: NDArray[np.generic]) -> TimedEmbedding | None:
         """Embed a piece of speech; None for digital silence.
 
         Args:
@@ -208,9 +208,11 @@ class Classifier:
             return None
         with torch.inference_mode():
             embedding: Embedding = self._network.embed(features.log_mel(wave)[None])[0].numpy()
-        return Embedded(embedding, len(wave) / SAMPLE_RATE)
+        return TimedEmbedding(embedding, len(wave) / SAMPLE_RATE)
 
-    def _classify(self, heard: Embedded | None, adaptation: SpeakerAdaptation | None) -> Prediction:
+    def _classify(
+        self, heard: TimedEmbedding | None, adaptation: SpeakerAdaptation | None
+    ) -> Prediction:
         """Classify an embedding; silence (None) gets equal probabilities."""
         if heard is None:
             return self._prediction(np.full(len(self.labels), 1 / len(self.labels)), uncertain=True)

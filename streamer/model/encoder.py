@@ -187,7 +187,7 @@ class Encoder(nn.Module):
         return outputs
 
     def lengths(self, frames: Count) -> list[Count]:
-        """How many states come out of each block for so many frames."""
+        """How many states come out of each block for a number of frames."""
         states = halved(frames)
         merged = halved(states)
         return [merged if i >= self.full_rate else states for i in range(len(self.blocks))]

@@ -66,7 +66,7 @@ class Network(_Part):
 class Calibration(_Part):
     """Logits are divided by ``temperature``; a confidence below ``threshold`` is uncertain.
 
-    The logits of short pieces are divided by a higher temperature, see `hesitation`.
+    The logits of short pieces are divided by a higher temperature, see `short_utterance_factor`.
     """
 
     temperature: float = Field(gt=0)
@@ -139,7 +139,7 @@ class Manifest(_Part):
         sources: Its training data, each with its licence.
         training: How it was trained, for people and to repeat it.
         files: SHA-256 of the weights. The card is prose, and may be edited.
-        digest: SHA-256 of all of the above, see `signature`.
+        digest: SHA-256 of all of the above, see `content_digest`.
     """
 
     format: Literal[7] = 7
@@ -187,14 +187,14 @@ class Manifest(_Part):
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Sign a manifest and write it into the bundle's folder."""
-    digest = signature(manifest.model_dump(mode="json"))
-    signed = manifest.model_copy(update={"digest": digest})
-    text = signed.model_dump_json(indent=2) + "\n"
+    """Write a manifest into the bundle's folder, with the digest of its content."""
+    digest = content_digest(manifest.model_dump(mode="json"))
+    complete = manifest.model_copy(update={"digest": digest})
+    text = complete.model_dump_json(indent=2) + "\n"
     (folder / MANIFEST).write_text(text, encoding="utf-8")
 
 
-def signature(content: Mapping[str, object]) -> str:
+def content_digest(content: Mapping[str, object]) -> str:
     """SHA-256 of a manifest's content, whatever its line ends, spaces and order of keys.
 
     Args:
@@ -242,7 +242,7 @@ def read_manifest(folder: Path) -> Manifest:
             f"{path}: features: got {manifest.features}, expected {features.PARAMETERS}: "
             "the model was trained on other features than this program computes"
         )
-    if manifest.digest != (got := signature(manifest.model_dump(mode="json"))):
+    if manifest.digest != (got := content_digest(manifest.model_dump(mode="json"))):
         raise ModelError(
             f"{path}: got SHA-256 {got} of its content, expected {manifest.digest or 'none'}: "
             "the file is damaged or was changed after the bundle was made"

@@ -31,7 +31,7 @@ Embedding: TypeAlias = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Embedded:
+class TimedEmbedding:
     """The embedding of a piece of speech, with its length.
 
     Attributes:
@@ -71,7 +71,7 @@ class _Sums:
 
 
 @dataclass(slots=True, eq=False)
-class _Encoded:
+class _FinishedPart:
     """The part of an utterance that is encoded for good.
 
     Attributes:
@@ -79,7 +79,7 @@ class _Encoded:
         next: Where the part that is not encoded begins, in samples of the stream.
         pieces: Pieces that are still within the excerpts: the sample where each ends, and sums.
         past: The attention context; None before the first piece.
-        loudest: The largest log10 of power of all cells so far.
+        loudest: The largest log10 of power of all bins of the spectrogram so far.
     """
 
     utterance: int
@@ -98,9 +98,9 @@ class StreamingEmbedder:
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
-        self._encoded = _Encoded(0, 0)
+        self._encoded = _FinishedPart(0, 0)
 
-    def __call__(self, excerpt: Excerpt) -> Embedded | None:
+    def __call__(self, excerpt: Excerpt) -> TimedEmbedding | None:
         """Embed an excerpt, nearly as `EmotionNet.embed`; None for digital silence."""
         heard = features.as_waveform(excerpt.pcm)
         begin, end = features.speech_bounds(heard)
@@ -109,15 +109,16 @@ class StreamingEmbedder:
             return None
         origin = excerpt.end - len(wave)
         if not self._goes_on(excerpt, origin):
-            self._encoded = _Encoded(excerpt.utterance, origin + begin)
+            self._encoded = _FinishedPart(excerpt.utterance, origin + begin)
         encoded = self._encoded
         encoded.pieces = [piece for piece in encoded.pieces if piece[0] > origin]
         pieces = [sums for _, sums in encoded.pieces]
+        # A rest too short for one state is left out, unless it is all there is.
         if not pieces or origin + end - encoded.next >= LEAD_FRAMES * HOP:
             with torch.inference_mode():
                 pieces += self._proceed(wave[:end], origin)
         seconds = sum(piece.samples for piece in pieces) / SAMPLE_RATE
-        return Embedded(_pool(pieces), seconds)
+        return TimedEmbedding(_pool(pieces), seconds)
 
     def _goes_on(self, excerpt: Excerpt, origin: int) -> bool:
         """Whether the excerpt continues what is encoded for good, without a hole."""
@@ -144,18 +145,18 @@ class StreamingEmbedder:
         whole = max(0, samples - AHEAD) // PIECE * PIECE
         if not whole:
             return [_Sums.of(samples, outputs)]
-        over = self._encoder.lengths(whole // HOP)
-        encoded.past = past.without(len(outputs[0]) - over[0])
+        finished_counts = self._encoder.lengths(whole // HOP)  # states of each block
+        encoded.past = past.without(len(outputs[0]) - finished_counts[0])
         encoded.loudest = loudest
         encoded.next += whole
-        sums = _Sums.of(whole, [each[:count] for each, count in zip(outputs, over, strict=True)])
+        split = list(zip(outputs, finished_counts, strict=True))
+        sums = _Sums.of(whole, [each[:count] for each, count in split])
         encoded.pieces.append((encoded.next, sums))
-        begun = [each[count:] for each, count in zip(outputs, over, strict=True)]
-        return [sums, _Sums.of(samples - whole, begun)]
+        return [sums, _Sums.of(samples - whole, [each[count:] for each, count in split])]
 
 
 def _pool(pieces: Sequence[_Sums]) -> Embedding:
-    """As `network.pool`, over the states of all pieces."""
+    """As `encoder.pool`, over the states of all pieces."""
     count = torch.stack([piece.counts for piece in pieces]).sum(0)
     mean = torch.stack([piece.sums for piece in pieces]).sum(0) / count
     squares = torch.stack([piece.squares for piece in pieces]).sum(0) / count

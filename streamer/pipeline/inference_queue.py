@@ -1,4 +1,4 @@
-"""The queue to the inference worker holds all utterances and the newest excerpt per channel."""
+"""The queue to the inference worker, and what it gives up when the worker is late."""
 
 import threading
 from collections import deque
@@ -10,7 +10,8 @@ from streamer.events import CallStarted
 from streamer.types import Excerpt, Segment
 
 MAX_SEGMENTS = 64
-"""Most utterances that wait, of up to 12 s each (25 MB); of more, the oldest is not classified."""
+"""Maximum number of utterances that wait, of up to 12 s each (25 MB). Beyond that, the oldest is
+logged without a prediction."""
 
 
 Channel = TypeVar("Channel")
@@ -55,7 +56,7 @@ class InferenceQueue(Generic[Channel]):
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._segments: deque[Task[Channel]] = deque()
+        self._ordered: deque[Task[Channel]] = deque()  # utterances, resets and beginnings of calls
         self._excerpts: dict[Channel, Task[Channel]] = {}
         self._current: Task[Channel] | None = None  # the worker's, until it is done
         self._closed = False
@@ -65,7 +66,7 @@ class InferenceQueue(Generic[Channel]):
     def __len__(self) -> int:
         """How many utterances wait."""
         with self._changed:
-            return sum(isinstance(task.piece, Segment) for task in self._segments)
+            return sum(isinstance(task.piece, Segment) for task in self._ordered)
 
     def put(self, channel: Channel, piece: Segment | Excerpt | VoiceReset | CallStarted) -> None:
         """Add a piece. On a segmenter thread; never waits for the worker."""
@@ -76,7 +77,7 @@ class InferenceQueue(Generic[Channel]):
             else:
                 if isinstance(piece, Segment):
                     self._excerpts.pop(channel, None)
-                self._segments.append(Task(channel, piece))
+                self._ordered.append(Task(channel, piece))
             self._changed.notify_all()
 
     def wait_for_room(self, timeout: float) -> bool:
@@ -85,7 +86,7 @@ class InferenceQueue(Generic[Channel]):
         On a segmenter thread, for sources that can wait: a recording, a pipe.
         """
         with self._changed:
-            return self._changed.wait_for(lambda: len(self._segments) < MAX_SEGMENTS, timeout)
+            return self._changed.wait_for(lambda: len(self._ordered) < MAX_SEGMENTS, timeout)
 
     def close(self) -> None:
         """Mark the end: nothing more will come. On a segmenter thread."""
@@ -96,7 +97,7 @@ class InferenceQueue(Generic[Channel]):
     def get(self) -> Task[Channel] | None:
         """The next task; waits for one. None once it is closed and empty. On the worker."""
         with self._changed:
-            self._changed.wait_for(lambda: self._segments or self._excerpts or self._closed)
+            self._changed.wait_for(lambda: self._ordered or self._excerpts or self._closed)
             self._changed.notify_all()
             self._current = self._next()
             return self._current
@@ -121,18 +122,18 @@ class InferenceQueue(Generic[Channel]):
         """
         with self._changed:
             current = [] if self._current is None else [self._current]
-            left = [*current, *self._segments]
+            left = [*current, *self._ordered]
             self._current = None
-            self._segments.clear()
+            self._ordered.clear()
             self._excerpts.clear()
             self._closed = True
             self._changed.notify_all()
         return [replace(t, classify=False) for t in left if not isinstance(t.piece, Excerpt)]
 
     def _next(self) -> Task[Channel] | None:
-        if self._segments:
-            crowded = len(self._segments) > MAX_SEGMENTS
-            task = self._segments.popleft()
+        if self._ordered:
+            crowded = len(self._ordered) > MAX_SEGMENTS
+            task = self._ordered.popleft()
             return replace(task, classify=False) if crowded else task
         if self._excerpts:
             return self._excerpts.pop(next(iter(self._excerpts)))

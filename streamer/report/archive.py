@@ -8,7 +8,7 @@ from streamer.sinks.logged import LoggedSession
 from streamer.sinks.logged_calls import logged_figures
 
 MAX_DETAILED = 300
-"""Most sessions whose utterances are on the page; more of them get an overview alone."""
+"""Maximum number of sessions whose utterances are on the page; more get an overview alone."""
 
 
 def archived(

@@ -13,7 +13,7 @@ OF_NOTE = 0.1
 """Least share of the speaking time at which an emotion is named."""
 
 NAMED = 3
-"""Most emotions and alerts that are named."""
+"""Maximum number of emotions and alerts that are named."""
 
 LOW = 0.25
 """How far below the mean the lowest mood must be to be mentioned."""

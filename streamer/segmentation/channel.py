@@ -28,7 +28,7 @@ class Channel:
             config.rolling if partials else None,
             vad.frame_samples,
             self._vad,
-            vad.expect,
+            vad.classify_ahead,
         )
 
     @property

@@ -52,7 +52,8 @@ class Segmenter:
         partials: When an excerpt of an open utterance is due; None for never.
         frame_samples: Length of the frames that ``is_speech`` takes.
         is_speech: Asked once for each frame, shape (frame_samples,), in order.
-        expect: Told before which frames it is asked about next, shape (frames, frame_samples).
+        classify_ahead: Given the frames that it is asked about next, shape (frames,
+            frame_samples).
     """
 
     def __init__(
@@ -61,14 +62,14 @@ class Segmenter:
         partials: PartialResultsConfig | None,
         frame_samples: int,
         is_speech: Callable[[Pcm], bool],
-        expect: Callable[[Pcm], object] = lambda _: None,
+        classify_ahead: Callable[[Pcm], object] = lambda _: None,
     ) -> None:
         def frames(seconds: float) -> int:
             return max(1, round(seconds * SAMPLE_RATE) // frame_samples)
 
         self._frame = frame_samples
         self._is_speech = is_speech
-        self._expect = expect
+        self._classify_ahead = classify_ahead
         self._min_speech = -(-config.min_speech_ms * SAMPLE_RATE // (1000 * frame_samples))
         self._opening = int(self._min_speech / OPENING_DENSITY)
         self._hangover = frames(config.hangover_ms / 1000)
@@ -124,7 +125,7 @@ class Segmenter:
         self._pending = pcm[:0]  # `position` stays true while the frames are taken one by one
         events: list[SegmenterEvent] = []
         if whole:
-            self._expect(pcm[:whole].reshape(-1, self._frame))
+            self._classify_ahead(pcm[:whole].reshape(-1, self._frame))
         for begin in range(0, whole, self._frame):
             events += self._take(pcm[begin : begin + self._frame])
         self._pending = pcm[whole:]

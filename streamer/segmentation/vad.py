@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 GATE_MODE = 0
 """webrtcvad's aggressiveness as a gate: it rejects the least."""
 GATE_GAIN = 8
-"""Samples that then stay within full scale are multiplied by this for the gate: webrtcvad has an
-absolute threshold, below which it misses the beginnings of faint words that Silero finds."""
+"""Faint frames are amplified by this for the gate: webrtcvad has an absolute threshold, below which
+it misses the beginnings of faint words that Silero finds."""
 GAIN = np.int16(GATE_GAIN)
 GATE_HANGOVER_SAMPLES = 8 * CHUNK_SAMPLES
 """The gate stays open for so long after webrtcvad's last speech; more than a chunk, so that every
@@ -63,9 +63,9 @@ class VoiceActivityDetector:
         """Length of the frames it takes."""
         self._config = config
         self._engine: VadEngine | None = None
-        self._expected: deque[bool] = deque()
+        self._ahead: deque[bool] = deque()
 
-    def expect(self, frames: Pcm) -> None:
+    def classify_ahead(self, frames: Pcm) -> None:
         """Classify the next frames in advance, all at once, which takes a third of the time.
 
         Args:
@@ -74,7 +74,7 @@ class VoiceActivityDetector:
         if self._engine is None:
             self._engine = _engine(self._config)
         floor = self._config.floor_dbfs
-        self._expected += [
+        self._ahead += [
             said and rms_dbfs(frame) > floor
             for said, frame in zip(self._engine(frames), frames, strict=True)
         ]
@@ -95,9 +95,9 @@ class VoiceActivityDetector:
             raise ValueError(
                 f"got a frame of shape {frame.shape}, expected {(self.frame_samples,)}"
             )
-        if not self._expected:
-            self.expect(frame[np.newaxis])
-        return self._expected.popleft()
+        if not self._ahead:
+            self.classify_ahead(frame[np.newaxis])
+        return self._ahead.popleft()
 
 
 def fallback_reason(config: VadConfig) -> str | None:

@@ -16,11 +16,11 @@ from starlette.websockets import WebSocket
 
 from streamer.errors import OutputError
 from streamer.server.access import Access, Role
+from streamer.server.background_jobs import BackgroundJobs
 from streamer.server.connection import Connection, Limits
 from streamer.server.endpoints import ENDPOINTS, Asked, Endpoint
 from streamer.server.engine import Engine
 from streamer.server.hub import Hub
-from streamer.server.outside import Outside
 from streamer.server.protocols.audiosocket import AudioSocketCodec
 from streamer.server.protocols.base import Codec, ProtocolError
 from streamer.server.sockets import SPARE_CONNECTIONS, BoundedHttp
@@ -53,17 +53,17 @@ class Server:
         access: Who may connect.
         limits: What a peer may ask for.
         name: The unique name of this server.
-        outside: Publisher, call notice and retention.
+        jobs: Publisher, call notice and retention.
     """
 
     def __init__(
-        self, engine: Engine, access: Access, limits: Limits, name: str, outside: Outside
+        self, engine: Engine, access: Access, limits: Limits, name: str, jobs: BackgroundJobs
     ) -> None:
         self._engine = engine
         self._access = access
         self._limits = limits
         self._hub = Hub(name, lambda: engine.queue.dropped_partials, lambda: len(engine.queue))
-        self._outside = outside
+        self._jobs = jobs
         self._board = WallboardFeed()
         self._hub.listeners.append(self._board.take)
         self._wallboard = Wallboard(self._board, access, self._acknowledge)
@@ -102,7 +102,7 @@ class Server:
         """
         self._engine.start()
         showing = asyncio.create_task(self._board.run())
-        self._outside.start(self._hub, self._engine.csv)
+        self._jobs.start(self._hub, self._engine.csv)
         signing = asyncio.create_task(self._sign())
         while not self._draining and self._engine.failure is None:
             await asyncio.sleep(POLL_S)
@@ -116,7 +116,7 @@ class Server:
         self._warn()
         signing.cancel()
         self._hub.sign("server_ended")
-        left += await self._outside.stop()
+        left += await self._jobs.stop()
         self._hub.close()
         self._board.close()
         await showing
@@ -136,7 +136,7 @@ class Server:
             await asyncio.sleep(POLL_S)
 
     def _warn(self) -> None:
-        for warning in (*self._engine.drain_warnings(), *self._outside.drain_warnings()):
+        for warning in (*self._engine.drain_warnings(), *self._jobs.drain_warnings()):
             logger.warning("%s", warning)
 
     # --- calls ----------------------------------------------------------------------------------
@@ -217,7 +217,7 @@ class Server:
         call = event["call"]
         self._hub.show(call, event)
         logger.info("call %s: alert acknowledged: %s", call, event["alert"], extra={"call": call})
-        await self._outside.written()
+        await self._jobs.written()
 
     async def _delete(self, request: Request) -> Response:
         """Remove all that is kept of a call."""
@@ -229,7 +229,7 @@ class Server:
             return PlainTextResponse("the call is in progress", 409)
         self._hub.show(call, {"event": "call_deleted"})
         try:
-            removed = await self._outside.delete(call)
+            removed = await self._jobs.delete(call)
         except OutputError as error:
             return PlainTextResponse(f"not all of it could be removed: {error}", 500)
         logger.info("call %s: deleted, %d rows", call, removed["rows"], extra={"call": call})
@@ -254,7 +254,7 @@ async def serve(  # noqa: PLR0913 - the options of a server
     *,
     access: Access,
     limits: Limits,
-    outside: Outside,
+    jobs: BackgroundJobs,
     drain_s: float,
     tls: tuple[str, str] | None = None,
     audiosocket: socket.socket | None = None,
@@ -267,7 +267,7 @@ async def serve(  # noqa: PLR0913 - the options of a server
         listener: A bound socket.
         access: Who may connect.
         limits: What a peer may ask for.
-        outside: Publisher, call notice and retention.
+        jobs: Publisher, call notice and retention.
         drain_s: How long calls in progress may go on after the signal.
         tls: The files of certificate and key; None for none.
         audiosocket: A bound socket for calls of Asterisk over TCP; None for none.
@@ -277,7 +277,7 @@ async def serve(  # noqa: PLR0913 - the options of a server
         Rows that are not in the CSV and alerts that were not delivered, in lines for people.
     """
     name = f"{socket.gethostname()}:{listener.getsockname()[1]}-{token_hex(2)}"
-    server = Server(engine, access, limits, name, outside)
+    server = Server(engine, access, limits, name, jobs)
     web = web_server(
         server.app(),
         tls,

@@ -19,7 +19,7 @@ PASSING_KINDS: Final = ("rolling", "speech", "server")
 """Kinds of events that a later one supersedes; only a display of the present needs them."""
 
 MAX_LINES = 1000
-"""Most lines that wait for a viewer; a slower viewer loses lines, which is counted."""
+"""Maximum number of lines that wait for a viewer; a slower viewer loses lines, which is counted."""
 
 BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Upper bounds of the histograms, in seconds."""

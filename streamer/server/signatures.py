@@ -16,7 +16,7 @@ from streamer.errors import ConfigError, InputError
 MAX_AGE_S = 10.0
 
 MAX_SKEW_S = 3.0
-"""Most seconds that the clocks may differ."""
+"""Maximum of seconds that the clocks may differ."""
 
 MIN_NONCE = 22
 """Least letters of a nonce: 128 bits in base64."""

@@ -8,7 +8,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from streamer.server.protocols.base import Message
 
 READ_BYTES = 64 * 1024
-"""Most bytes that are read at once from a TCP connection."""
+"""Maximum number of bytes that are read at once from a TCP connection."""
 
 
 class PeerGoneError(Exception):

@@ -21,7 +21,7 @@ from streamer.sinks.row import Session
 from streamer.types import SAMPLE_RATE, Pcm, Segment, Utterance
 
 MAX_PART = 80
-"""Most letters of a session or channel in the name of a file."""
+"""Maximum number of letters of a session or channel in the name of a file."""
 
 MAX_WAITING = 64
 """Utterances that may wait for the disk, 12 s each: 25 MB at most."""

@@ -1,4 +1,8 @@
-"""The `Sink` protocol: rows, lines, saved audio, summaries and notifications take events by it."""
+"""The `Sink` protocol: rows, lines, saved audio, summaries and notifications take events by it.
+
+A new sink is added where a program's sinks are listed: in `streamer.session` for `run`, in
+`streamer.server.engine` for `serve`.
+"""
 
 import queue
 from collections.abc import Sequence

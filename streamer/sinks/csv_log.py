@@ -108,7 +108,7 @@ class CsvLog:
         self._waiting.append(self._form.line(cells))
 
     def flush(self) -> None:
-        """Write what waits, in order, and sync it.
+        """Write what waits, in order, and sync it unless the log was opened with ``sync=False``.
 
         Raises:
             OutputError: Some of it is not on disk; it waits for the next attempt.

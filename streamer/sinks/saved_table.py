@@ -49,7 +49,7 @@ class SavedTable:
         after it.
 
         Args:
-            min_cells: With so many a row is whole: what it lacks are empty cells.
+            min_cells: A row with at least this many cells is whole: what it lacks are empty cells.
 
         Raises:
             OSError: The file cannot be read.

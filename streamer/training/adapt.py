@@ -16,7 +16,7 @@ from rich.progress import track
 from streamer.errors import ConfigError, InputError
 from streamer.model import bundle
 from streamer.model.bundle import Bundle
-from streamer.model.calibration import hesitation
+from streamer.model.calibration import short_utterance_factor
 from streamer.model.catalog import find_bundle
 from streamer.model.classifier import Classifier
 from streamer.model.encoder import EmotionNet
@@ -132,12 +132,14 @@ def _examples(
     with torch.inference_mode():
         logits = base.network.head(embeddings).clone()
     calibration = base.manifest.calibration
-    hesitations = hesitation(np.array([[one.seconds] for one in heard]), calibration.brevity)
+    factors = short_utterance_factor(
+        np.array([[one.seconds] for one in heard]), calibration.brevity
+    )
     return LabelledExamples(
         embeddings=embeddings,
         logits=logits / calibration.temperature
         - torch.from_numpy(log_prior(base.manifest.priors.unadapted, base.manifest.labels)).float(),
-        hesitations=torch.from_numpy(hesitations).float(),
+        length_factors=torch.from_numpy(factors).float(),
         targets=torch.tensor([base.manifest.labels.index(one.label) for one in labelled]),
         groups=np.unique(groups, return_inverse=True)[1],
     )

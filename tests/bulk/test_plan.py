@@ -203,13 +203,13 @@ def test_each_recording_is_planned_once_in_order(folder):
 def test_a_recording_is_known_by_path_size_time_and_model(tmp_path):
     """Any of these makes it another."""
     path = str(tmp_path / "a.wav")
-    one = plan.Found(path, 10, "20")
+    one = plan.ListedRecording(path, 10, "20")
     others = [
-        (plan.Found(str(tmp_path / "b.wav"), 10, "20"), "m"),
-        (plan.Found(path, 11, "20"), "m"),
-        (plan.Found(path, 10, "21"), "m"),
+        (plan.ListedRecording(str(tmp_path / "b.wav"), 10, "20"), "m"),
+        (plan.ListedRecording(path, 11, "20"), "m"),
+        (plan.ListedRecording(path, 10, "21"), "m"),
         (one, "n"),
     ]
     assert len({one.identity("m"), *(other.identity(model) for other, model in others)}) == 5
-    relative = plan.Found(os.path.relpath(path), 10, "20")
+    relative = plan.ListedRecording(os.path.relpath(path), 10, "20")
     assert relative.identity("m") == one.identity("m")

@@ -429,7 +429,7 @@ def test_frames_at_once(demo: NDArray[np.float64], frame_ms: int, frames: int):
     one, other = (VoiceActivityDetector(config) for _ in range(2))
     got = []
     for at in range(0, len(whole), frames):
-        other.expect(whole[at : at + frames])
+        other.classify_ahead(whole[at : at + frames])
         got += [other(frame) for frame in whole[at : at + frames]]
     assert got == [one(frame) for frame in whole]
     assert 0.1 < np.mean(got) < 0.9

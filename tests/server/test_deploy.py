@@ -46,7 +46,7 @@ def test_the_dashboard_of_grafana_names_metrics_that_exist():
 
 def test_the_publisher_is_measured_as_the_dashboard_expects():
     """The server names the same two figures as this file."""
-    source = (Path(__file__).parents[2] / "streamer/server/outside.py").read_text()
+    source = (Path(__file__).parents[2] / "streamer/server/background_jobs.py").read_text()
     assert set(re.findall(r"streamer_publish_\w+", source)) <= metrics()
 
 

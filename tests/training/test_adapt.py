@@ -131,7 +131,7 @@ def clouds(seed: int, *, apart: float, count: int = 60) -> LabelledExamples:
     return LabelledExamples(
         embeddings=torch.from_numpy(vectors.astype(np.float32)),
         logits=torch.from_numpy(rng.standard_normal((count, 3)).astype(np.float32)),
-        hesitations=torch.ones(count, 1),
+        length_factors=torch.ones(count, 1),
         targets=targets,
         groups=np.arange(count),
     )

@@ -1,4 +1,7 @@
-"""The base of all codecs: the items that their messages become, and common parsers."""
+"""The base of all codecs: the items that their messages become, and common parsers.
+
+A new protocol is a `Codec` in a file of its own; `streamer.server.endpoints` gives it an address.
+"""
 
 import base64
 import json
@@ -16,7 +19,7 @@ CALL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,127}")
 """An id begins with a letter or digit, so that no spreadsheet takes it for a formula."""
 
 MAX_METADATA = 50
-"""Most entries, of at most `MAX_TEXT` letters each."""
+"""Entries of a call's metadata at most, of at most `MAX_TEXT` letters each."""
 
 MAX_TEXT = 500
 

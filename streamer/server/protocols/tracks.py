@@ -19,10 +19,10 @@ PIECE_S = 0.06
 """Least seconds handed out at once: joining the tracks costs as much for 20 ms."""
 
 MAX_EARLY = 64
-"""Most pieces of a track that wait for an earlier one."""
+"""Maximum number of pieces of a track that wait for an earlier one."""
 
 MAX_JUMP_S = 60.0
-"""Most seconds between a piece and the latest one; a larger jump is an error."""
+"""Maximum of seconds between a piece and the latest one; a larger jump is an error."""
 
 
 class _Track:

@@ -1,7 +1,7 @@
 """Writes events to Redis on the loop, without keeping anybody waiting.
 
-While Redis does not answer, up to `MAX_WAITING` lasting events wait in memory; of more, the oldest
-are lost, which is counted and logged. Rows are in the CSV in any case.
+While Redis does not answer, up to `MAX_WAITING` lasting events wait in memory; beyond that, the
+oldest are lost, which is counted and logged. Rows are in the CSV in any case.
 """
 
 import asyncio
@@ -28,13 +28,13 @@ from streamer.server.redis.streams import (
 logger = logging.getLogger(__name__)
 
 MAX_WAITING: Final = 50_000
-"""Most events that wait for Redis: 30 MB, or an hour of a busy server."""
+"""Maximum number of events that wait for Redis: 30 MB, or an hour of a busy server."""
 
 MAX_KEPT: Final = 1_000_000
-"""Most entries of the lasting stream."""
+"""Maximum number of entries of the lasting stream."""
 
 BATCH: Final = 500
-"""Most events that are written at once."""
+"""Maximum number of events that are written at once."""
 
 GATHER_S: Final = 0.02
 """Seconds for which events are collected before they are written."""

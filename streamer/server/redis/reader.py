@@ -16,7 +16,7 @@ BLOCK_MS: Final = 1_000
 """Milliseconds that Redis waits for new entries before it answers."""
 
 COUNT: Final = 1_000
-"""Most entries of an answer."""
+"""Maximum number of entries of an answer."""
 
 PAUSES_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Pauses between attempts, in seconds."""

@@ -23,7 +23,7 @@ PASSING: Final = "streamer:passing"
 """The stream of events that a later one supersedes."""
 
 MAX_PASSING: Final = 5_000
-"""Most entries of this stream: some seconds of many calls."""
+"""Maximum number of entries of this stream: some seconds of many calls."""
 
 TIMEOUT_S: Final = 5.0
 """Seconds to wait for an answer."""

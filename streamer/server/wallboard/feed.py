@@ -27,7 +27,8 @@ EXPIRE_S: Final = 1.0
 """Seconds between two removals of ended calls."""
 
 MAX_LINES: Final = 100
-"""Most lines that wait for a viewer, 5 s of a busy wallboard; then a snapshot replaces them."""
+"""Maximum number of lines that wait for a viewer, 5 s of a busy wallboard; then a snapshot
+replaces them."""
 
 _SHOWN: Final = tuple(each.name for each in fields(WallboardCall) if each.name != "utterances")
 """The fields of a call that a tile needs."""

@@ -26,18 +26,18 @@ Message: TypeAlias = Mapping[str, Any]
 """An event as a JSON object."""
 
 MOODS: Final = 40
-"""Most running moods of a channel that are kept for its curve."""
+"""Maximum number of running moods of a channel that are kept for its curve."""
 
 MAX_UTTERANCES: Final = 500
-"""Most utterances of a call that are kept for its timeline; of more, the oldest are dropped."""
+"""Maximum number of utterances in the timeline of a call; beyond that, the oldest are dropped."""
 
 MAX_ALERTS: Final = 50
-"""Most alerts of a call; of more, the oldest are dropped."""
+"""Maximum number of alerts of a call; beyond that, the oldest are dropped."""
 
 MAX_CHANNELS: Final = 8
 
 MAX_CALLS: Final = 2_000
-"""Most calls that are kept; of more, the oldest that has ended is dropped first."""
+"""Maximum number of calls; beyond that, the oldest that has ended is dropped first."""
 
 ENDED_S: Final = 60.0
 """Seconds for which an ended call stays on the page."""

@@ -17,10 +17,10 @@ from streamer.server.wallboard.feed import WallboardFeed
 MAX_VIEWERS: Final = 50
 
 MAX_BODY: Final = 4_096
-"""Most bytes of a request of the page."""
+"""Maximum number of bytes of a request of the page."""
 
 MAX_NAME: Final = 40
-"""Most letters of the name of a person who acknowledges an alert."""
+"""Maximum number of letters of the name of a person who acknowledges an alert."""
 
 ASSETS: Final = {
     "board.css": "text/css",

@@ -157,7 +157,7 @@ class Extractor:
         seconds = [len(wave) / SAMPLE_RATE for wave in waves]
         return np.column_stack([pooled.numpy(), np.array(seconds, np.float32)])
 
-    def _rolled(self, clip: Clip, seconds: float) -> streaming.Embedded:
+    def _rolled(self, clip: Clip, seconds: float) -> streaming.TimedEmbedding:
         """Embed the last excerpt of the first ``seconds`` of a clip."""
         wave = _speech(clip)[: round(seconds * SAMPLE_RATE)]
         pcm = np.rint(wave * (FULL_SCALE - 1)).astype(np.int16)

@@ -14,7 +14,13 @@ from streamer.training.data.manifest import without as leave
 from streamer.training.data.ordinary import TRAIN, read_ordinary
 from streamer.training.data.sounds import all_sounds, let_through
 from streamer.training.evaluation.protocols import folds
-from streamer.training.evaluation.scoring import Found, PastScores, Scores, Scoring, check_folder
+from streamer.training.evaluation.scoring import (
+    EmotionRecall,
+    PastScores,
+    Scores,
+    Scoring,
+    check_folder,
+)
 from streamer.training.heads.recipe import Recipe, choose, fit_recipe
 from streamer.training.heads.simulated_sessions import SimulatedPast
 from streamer.training.heads.speech import (
@@ -62,7 +68,7 @@ class Evaluation:
     folds: tuple[FoldResult, ...]
     scores: Mapping[str, Scores]
     sessions: Mapping[SimulatedPast, PastScores] = field(default_factory=dict)
-    found: Mapping[str, Found] = field(default_factory=dict)
+    found: Mapping[str, EmotionRecall] = field(default_factory=dict)
 
 
 _JSON: TypeAdapter[Evaluation] = TypeAdapter(Evaluation)
@@ -112,7 +118,7 @@ def evaluate(  # noqa: PLR0913 - each is a choice of the caller, all but two hav
             None learns from acted speech alone.
         rooms: Folder of impulse responses for degraded copies, see `read_rooms`.
         recipe: How to train; None for the defaults.
-        variations: In which forms the test clips are classified (keys of `augment.VARIATIONS` or
+        variations: In which forms the test clips are classified (keys of `degrade.VARIATIONS` or
             `extraction.PARTIALS`).
         out: Folder for `figures.json` and plots; None writes nothing.
         cache: Folder for the encoder's output.
@@ -163,11 +169,11 @@ def evaluate(  # noqa: PLR0913 - each is a choice of the caller, all but two hav
         labels=labels_of(clips),
         folds=tuple(results),
         scores=scoring.scores(),
-        sessions=scoring.sessions(),
+        sessions=scoring.past_scores(),
         found=scoring.found(),
     )
     if out is not None:
-        scoring.keep(_JSON.dump_json(evaluation, indent=2, by_alias=True), out)
+        scoring.write(_JSON.dump_json(evaluation, indent=2, by_alias=True), out)
     return evaluation
 
 

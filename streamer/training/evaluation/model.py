@@ -13,7 +13,13 @@ from streamer.model.priors import log_prior
 from streamer.training.data.extraction import EmbeddedClips, Extractor, check_variations
 from streamer.training.data.manifest import labels_of, read_manifest
 from streamer.training.evaluation.metrics import certain
-from streamer.training.evaluation.scoring import Found, PastScores, Scores, Scoring, check_folder
+from streamer.training.evaluation.scoring import (
+    EmotionRecall,
+    PastScores,
+    Scores,
+    Scoring,
+    check_folder,
+)
 from streamer.training.heads.logistic import Head
 from streamer.training.heads.recipe import Calibrated
 from streamer.training.heads.simulated_sessions import SimulatedPast
@@ -44,7 +50,7 @@ class ModelEvaluation:
     certain_and_right: float
     scores: Mapping[str, Scores]
     sessions: Mapping[SimulatedPast, PastScores]
-    found: Mapping[str, Found]
+    found: Mapping[str, EmotionRecall]
 
 
 _JSON: TypeAdapter[ModelEvaluation] = TypeAdapter(ModelEvaluation)
@@ -95,7 +101,7 @@ def evaluate_model(  # noqa: PLR0913 - each is a choice of the caller, all but t
     names = tuple(sorted({clip.corpus for clip in clips}))
     for name in names:
         scoring.add([clip for clip in clips if clip.corpus == name], classify, embedded)
-    answered, right = certain(*scoring.shipped(), classify.threshold)
+    answered, right = certain(*scoring.all_label_probabilities(), classify.threshold)
     taught = bundle.manifest.training.get("corpora")
     result = ModelEvaluation(
         model=f"{bundle.manifest.name}-{bundle.manifest.version}",
@@ -105,11 +111,11 @@ def evaluate_model(  # noqa: PLR0913 - each is a choice of the caller, all but t
         certain=answered,
         certain_and_right=right,
         scores=scoring.scores(),
-        sessions=scoring.sessions(),
+        sessions=scoring.past_scores(),
         found=scoring.found(),
     )
     if out is not None:
-        scoring.keep(_JSON.dump_json(result, indent=2), out)
+        scoring.write(_JSON.dump_json(result, indent=2), out)
     return result
 
 

@@ -9,7 +9,7 @@ from streamer.training.data.manifest import Clip
 
 CORPUS_OUT = "corpus-out"
 SPEAKER_FOLDS = 5  # for corpora that come without folds
-HELD_OUT = 5  # one in so many speakers of each corpus is kept from fitting, for choosing
+HELD_OUT = 5  # one in five speakers of each corpus is kept from fitting, for choosing
 
 
 @dataclass(frozen=True, slots=True, eq=False)

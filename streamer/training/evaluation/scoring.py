@@ -56,7 +56,7 @@ class PastScores:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class EmotionRecall:
     """How much of an emotion is found after eight neutral utterances, under the natural prior.
 
     Attributes:
@@ -71,7 +71,7 @@ class Found:
 
 
 def check_folder(out: Path) -> None:
-    """Make the folder to which `Scoring.keep` is to write, before there is anything to write.
+    """Make the folder to which `Scoring.write` is to write, before there is anything to write.
 
     Raises:
         ConfigError: matplotlib is not installed.
@@ -92,7 +92,7 @@ class Scoring:
     def __init__(self, variations: Sequence[str], labels: Sequence[str]) -> None:
         self._labels = labels
         self._forms = [_Form(name, labels) for name in dict.fromkeys(["plain", *variations])]
-        self._pasts = [
+        self._pasts = [  # `_answers` classifies after neutral utterances
             _Past(kind, labels) for kind in SimulatedPast if kind is not SimulatedPast.NEUTRAL
         ]
         self._answers: list[tuple[str, str, bool]] = []
@@ -110,11 +110,11 @@ class Scoring:
         """The scores by form, ``plain`` first."""
         return {form.variation: form.scores() for form in self._forms}
 
-    def sessions(self) -> dict[SimulatedPast, PastScores]:
+    def past_scores(self) -> dict[SimulatedPast, PastScores]:
         """The scores by kind of past."""
         return {past.kind: past.scores() for past in self._pasts}
 
-    def found(self) -> dict[str, Found]:
+    def found(self) -> dict[str, EmotionRecall]:
         """What is found by emotion, of all groups together."""
         result = {}
         for emotion in self._labels:
@@ -122,14 +122,14 @@ class Scoring:
             if own:
                 right = [(said == emotion, said == emotion and sure) for said, sure in own]
                 named, certain = np.mean(right, axis=0).tolist()
-                result[emotion] = Found(clips=len(own), named=named, certain=certain)
+                result[emotion] = EmotionRecall(clips=len(own), named=named, certain=certain)
         return result
 
-    def shipped(self) -> tuple[Probabilities, Targets]:
+    def all_label_probabilities(self) -> tuple[Probabilities, Targets]:
         """All groups together as they are, with all emotions possible: what a user gets."""
-        return self._forms[0].shipped()
+        return self._forms[0].all_label_probabilities()
 
-    def keep(self, json: bytes, out: Path) -> None:
+    def write(self, json: bytes, out: Path) -> None:
         """Write figures, plots of all groups together, and the plot by seconds of speech.
 
         Args:
@@ -141,7 +141,7 @@ class Scoring:
         """
         with written(out):
             (out / FIGURES).write_bytes(json + b"\n")
-            plots.draw_all(*self.shipped(), self._labels, out=out)
+            plots.draw_all(*self.all_label_probabilities(), self._labels, out=out)
             plots.draw_seconds({form.variation: form.uar for form in self._forms}, out=out)
 
 
@@ -173,13 +173,13 @@ class _Form:
         """The mean over the groups."""
         return float(np.mean(self.uars))
 
-    def shipped(self) -> tuple[Probabilities, Targets]:
+    def all_label_probabilities(self) -> tuple[Probabilities, Targets]:
         """All groups together, with all emotions possible."""
         return np.concatenate(self._all), target_indices(self._clips, self._labels).numpy()
 
     def scores(self) -> Scores:
         """The figures of all groups."""
-        own, (everything, targets) = np.concatenate(self._own), self.shipped()
+        own, (everything, targets) = np.concatenate(self._own), self.all_label_probabilities()
         agreed = np.array([clip.emotion in clip.perceived for clip in self._clips])
         return Scores(
             uar=self.uar,

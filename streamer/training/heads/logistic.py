@@ -149,7 +149,7 @@ def fit(
         l2: Strength of the penalty; the bias is free.
         missing_label_bias: Added to the logits of emotions that the example's corpus does not have.
         start: Where to begin: a similar head saves most of the steps.
-        steps: At most so many.
+        steps: Maximum number of steps.
     """
     share = examples.weights[:, None]
     mean = (share * examples.features).sum(0)

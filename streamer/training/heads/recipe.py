@@ -10,7 +10,7 @@ from pydantic import Field, TypeAdapter
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
-from streamer.model.calibration import hesitation
+from streamer.model.calibration import short_utterance_factor
 from streamer.model.priors import LogPrior, Prior, log_prior
 from streamer.model.speaker.adaptation import VoiceModel
 from streamer.training.data.extraction import EmbeddedClips, Embeddings, Seconds
@@ -121,7 +121,7 @@ class Calibrated:
         log_prior: Logarithm of the prior that the head has in effect, shape (labels,).
         natural: The model's natural prior.
         temperature: Divisor of the logits.
-        brevity: How much less short pieces are trusted, see `hesitation`.
+        brevity: How much less short pieces are trusted, see `short_utterance_factor`.
         threshold: A lower confidence is uncertain.
         voices: What is known about voices in general.
     """
@@ -151,7 +151,7 @@ class Calibrated:
             among: Only these emotions are possible; empty allows all.
             prior: How common the emotions are.
         """
-        scores = self.scores(embeddings) / hesitation(seconds, self.brevity)[:, None]
+        scores = self.scores(embeddings) / short_utterance_factor(seconds, self.brevity)[:, None]
         return self._softmax(scores, among, prior)
 
     def adapted_probabilities(
@@ -180,7 +180,9 @@ class Calibrated:
             log_natural=log_prior(self.natural, self.labels),
             labels=self.labels,
         )
-        return self._softmax(scores / hesitation(seconds, self.brevity)[:, None], among, prior)
+        return self._softmax(
+            scores / short_utterance_factor(seconds, self.brevity)[:, None], among, prior
+        )
 
     def scores(self, embeddings: Embeddings) -> Probabilities:
         """Calibrated log-likelihoods of the unadapted head, shape (clips, labels)."""
@@ -203,7 +205,7 @@ class ChosenParameters:
     Attributes:
         l2: The penalty.
         temperature: Divisor of the logits.
-        brevity: How much less short pieces are trusted, see `hesitation`.
+        brevity: How much less short pieces are trusted, see `short_utterance_factor`.
         log_prior: Logarithm of the prior that the head has in effect, shape (labels,).
         voices: With the temperature and the caution that suit it.
         held_out: What it was chosen on, acted speech alone: probabilities under the even prior,
@@ -276,7 +278,7 @@ def choose(
         ),
     )  # fmt: skip
     acted = np.array([not clip.ordinary for clip in held_out_clips])
-    hesitant = hesitation(embed.seconds(held_out_clips, "plain"), brevity)[:, None]
+    hesitant = short_utterance_factor(embed.seconds(held_out_clips, "plain"), brevity)[:, None]
     return ChosenParameters(
         l2=l2,
         temperature=temperature,
@@ -354,7 +356,7 @@ class _Calibration:
         biased = (logits + bias).numpy()
 
         def loss(temperature: float, brevity: float) -> float:
-            hesitant = hesitation(self.seconds, brevity)[:, None]
+            hesitant = short_utterance_factor(self.seconds, brevity)[:, None]
             scores = biased / temperature / hesitant + self.natural
             each = F.cross_entropy(torch.from_numpy(scores), self.targets, reduction="none")
             return float(self.weights @ each)

@@ -64,15 +64,15 @@ class LabelledExamples:
     Attributes:
         embeddings: Shape (utterances, features).
         logits: Calibrated ones of the model as it is, shape (utterances, labels).
-        hesitations: Extra temperature of short utterances, shape (utterances, 1), see
-            `streamer.model.calibration.hesitation`.
+        length_factors: Extra temperature of short utterances, shape (utterances, 1), see
+            `streamer.model.calibration.short_utterance_factor`.
         targets: Index of the label, shape (utterances,).
         groups: Number of the speaker or session, which stays on one side: shape (utterances,).
     """
 
     embeddings: Tensor
     logits: Tensor
-    hesitations: Tensor
+    length_factors: Tensor
     targets: Tensor
     groups: NDArray[np.int64]
 
@@ -85,14 +85,14 @@ class LabelledExamples:
         return type(self)(
             self.embeddings[kept],
             self.logits[kept],
-            self.hesitations[kept],
+            self.length_factors[kept],
             self.targets[kept],
             self.groups[rows],
         )
 
     def answers(self, added: Tensor | float = 0.0, temperature: float = 1.0) -> Tensor:
         """The logits that answers are made of, with something added, shape (utterances, labels)."""
-        return (self.logits + added) / (temperature * self.hesitations)
+        return (self.logits + added) / (temperature * self.length_factors)
 
     @property
     def weights(self) -> Tensor:
@@ -248,7 +248,7 @@ def _fit(examples: LabelledExamples, penalties: Sequence[float]) -> list[Head]:
 
         def closure(l2: float = l2, optimiser: torch.optim.Optimizer = optimiser) -> Tensor:
             optimiser.zero_grad()
-            logits = (offsets + F.linear(reduced, weight, bias)) / examples.hesitations
+            logits = (offsets + F.linear(reduced, weight, bias)) / examples.length_factors
             loss = shares @ F.cross_entropy(logits, examples.targets, reduction="none")
             loss = loss + l2 / 2 * weight.square().sum() + BIAS_L2 / 2 * bias.square().sum()
             loss.backward()  # type: ignore[no-untyped-call]

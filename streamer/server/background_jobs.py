@@ -13,7 +13,7 @@ NOTICE_TIMEOUT_S: Final = 5.0
 """Seconds that the end waits for notices of calls."""
 
 
-class Outside:
+class BackgroundJobs:
     """Publishes events, notifies of calls that begin, and deletes old results. On the loop.
 
     Args:
