@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import ValidationError
 
 from streamer.model import bundle, features
 from streamer.model.bundle import Bundle
@@ -32,14 +31,22 @@ EVEN = {"neutral": 1 / 3, "happy": 1 / 3, "angry": 1 / 3}
 NATURAL = {"neutral": 0.8, "happy": 0.1, "angry": 0.1}
 
 
-def small_bundle() -> Bundle:
-    """Two blocks of random weights, three emotions."""
+def small_bundle(hidden: int = 0) -> Bundle:
+    """Two blocks of random weights, three emotions; the unadapted head has so many hidden units."""
     manifest = Manifest(
         name="small",
         version="1",
         labels=("neutral", "happy", "angry"),
         features=features.PARAMETERS,
-        network=Network(mels=80, width=8, heads=2, blocks=2, positions=1500),
+        network=Network(
+            mels=80,
+            width=8,
+            heads=2,
+            blocks=2,
+            positions=1500,
+            hidden=hidden,
+            directions=4 * (hidden > 0),
+        ),
         calibration=Calibration(temperature=1.5, threshold=0.4),
         priors=Priors(unadapted=EVEN, adapted=EVEN, natural=NATURAL),
         baseline=Voices(prior=2.0, temperature=1.2, caution=-20.0, directions=2),
@@ -76,13 +83,5 @@ def edit_manifest(folder: Path, change: Callable[[Any], object]) -> None:
     content = json.loads(path.read_text())
     change(content)
     if isinstance(content, dict):
-        content["digest"] = content_digest(_with_defaults(content))
+        content["digest"] = content_digest(content)
     path.write_text(json.dumps(content))
-
-
-def _with_defaults(content: dict[str, Any]) -> dict[str, Any]:
-    """What is signed: also the values that were left out, as far as the manifest makes sense."""
-    try:
-        return Manifest.model_validate(content).model_dump(mode="json")
-    except ValidationError:
-        return content

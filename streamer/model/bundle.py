@@ -30,6 +30,9 @@ from streamer.model.speech import SpeechModel
 
 CARD = "README.md"
 
+HALVED = ("encoder.", "head.projection.")
+"""Tensors whose names begin so are stored in half precision."""
+
 ADAPTATION_PREFIX = "baseline."
 VOICE_ARRAYS = ("weight", "bias", "centre")
 """The names of the tensors of a `VoiceModel`: this prefix and one of these."""
@@ -83,15 +86,16 @@ def load(folder: Path) -> Bundle:
 def save(bundle: Bundle, folder: Path) -> None:
     """Write a bundle; one that is there already is replaced as a whole, or not at all.
 
-    Encoder weights are stored in half precision: it moves probabilities in the fourth digit, and
-    halves the size. The digests in the manifest are made here.
+    The encoder's weights are stored in half precision: it moves probabilities in the fourth digit,
+    and halves the size; so is the projection of a head's hidden units, which is rounded in training
+    already. The digests in the manifest are made here.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
         new, old = Path(scratch) / "new", Path(scratch) / "old"
         new.mkdir()
         state = {
-            name: (tensor.half() if name.startswith("encoder.") else tensor.float()).contiguous()
+            name: (tensor.half() if name.startswith(HALVED) else tensor.float()).contiguous()
             for name, tensor in bundle.network.state_dict().items()
         }
         if bundle.voices is not None:
@@ -152,7 +156,9 @@ def _digest(path: Path) -> str:
 
 
 def _build_network(tensors: dict[str, Tensor], manifest: Manifest, path: Path) -> EmotionNet:
-    least = 12 * manifest.network.blocks * manifest.network.width**2  # attention and perceptron
+    described = manifest.network
+    least = 12 * described.blocks * described.width**2  # attention and perceptron
+    least += described.hidden * described.directions
     if (got := sum(tensor.numel() for tensor in tensors.values())) < least:
         raise ModelError(  # before memory is asked for that such a net would take
             f"{path}: got {got} weights, expected at least {least} for {manifest.network.blocks} "

@@ -35,7 +35,7 @@ def log_likelihoods(
     """Divide logits by the softmax temperature, and take the training prior off.
 
     Args:
-        logits: Of the linear head, shape (..., labels).
+        logits: Of the head, shape (..., labels).
         temperature: Fitted on held-out speakers, see `streamer.training.heads.recipe`.
         log_prior: Logarithm of the prior that the head was trained under, shape (labels,).
 

@@ -1,4 +1,4 @@
-"""The network: the lower part of Whisper's encoder, statistics over time, one linear layer.
+"""The network: the lower part of Whisper's encoder, statistics over time, a head.
 
 Modules are named as the tensors of openai/whisper's checkpoints, so that these load as they are.
 """
@@ -10,6 +10,8 @@ from typing import TypeAlias, TypeVar
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
+
+from streamer.model.head import HeadLayer
 
 FULL_RATE = 1
 """Blocks of a new net, from the lowest up, that see every state; above them, pairs are merged.
@@ -46,6 +48,8 @@ class NetworkShape:
             25, each the mean of two.
         positions: The longest input, in hidden states of 20 ms.
         labels: How many emotions it knows.
+        hidden: Hidden units of the head; 0 is a linear head.
+        directions: In which these see the features.
     """
 
     mels: int
@@ -55,10 +59,12 @@ class NetworkShape:
     full_rate: int
     positions: int
     labels: int
+    hidden: int = 0
+    directions: int = 0
 
     @property
     def features(self) -> int:
-        """Length of the vector that the linear layer classifies."""
+        """Length of the vector that the head classifies."""
         return 2 * self.blocks * self.width
 
 
@@ -281,7 +287,7 @@ class EmotionNet(nn.Module):
     def __init__(self, shape: NetworkShape) -> None:
         super().__init__()
         self.encoder = Encoder(shape)
-        self.head = nn.Linear(shape.features, shape.labels)
+        self.head = HeadLayer(shape.features, shape.labels, shape.hidden, shape.directions)
 
     def forward(self, mel: Tensor) -> Tensor:
         """Shape (batch, mels, frames) -> (batch, labels)."""

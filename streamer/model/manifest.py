@@ -27,16 +27,22 @@ from streamer.model.encoder import NetworkShape
 from streamer.model.priors import TOLERANCE
 from streamer.types import EMOTIONS
 
-FORMAT = 7
+FORMAT = 8
 """Version of the format: it changes when an older program can no longer read a bundle.
 
 7: the priors of training and of use are recorded, and adaptation learns the neutral voice of a
 speaker. Bundles of older formats are not read.
+8: the unadapted head may have hidden units.
 """
+
+OLDEST = 7
+"""The oldest format that is read."""
 
 FileName = Annotated[str, StringConstraints(pattern=r"^[\w-][\w.-]*$")]
 
 Size = Annotated[int, Field(gt=0, le=10_000)]
+
+Count = Annotated[int, Field(ge=0, le=10_000)]
 
 Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
@@ -50,7 +56,8 @@ class _Part(BaseModel):
 class Network(_Part):
     """Which net, and how large; the attributes are those of `NetworkShape`.
 
-    Without ``full_rate`` (up to format 5), all blocks see all states.
+    Without ``full_rate`` (up to format 5), all blocks see all states; without ``hidden`` (up to
+    format 7), the head is linear.
     """
 
     kind: Literal["whisper-encoder"] = "whisper-encoder"
@@ -61,6 +68,17 @@ class Network(_Part):
     blocks: Size
     full_rate: Size | None = None
     positions: Size
+    hidden: Count = 0
+    directions: Count = 0
+
+    @model_validator(mode="after")
+    def _check_head(self) -> Self:
+        if bool(self.hidden) != bool(self.directions):
+            raise ValueError(
+                f"got {self.hidden} hidden units that see {self.directions} directions, "
+                "expected both or neither"
+            )
+        return self
 
 
 class Calibration(_Part):
@@ -142,7 +160,7 @@ class Manifest(_Part):
         digest: SHA-256 of all of the above, see `content_digest`.
     """
 
-    format: Literal[7] = 7
+    format: Literal[7, 8] = FORMAT
     name: Annotated[str, StringConstraints(min_length=1)]
     version: str
     labels: tuple[str, ...] = Field(min_length=2)
@@ -183,14 +201,15 @@ class Manifest(_Part):
             mels=network.mels, width=network.width, heads=network.heads, blocks=network.blocks,
             full_rate=network.full_rate or network.blocks,
             positions=network.positions, labels=len(self.labels),
+            hidden=network.hidden, directions=network.directions,
         )  # fmt: skip
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write a manifest into the bundle's folder, with the digest of its content."""
-    digest = content_digest(manifest.model_dump(mode="json"))
-    complete = manifest.model_copy(update={"digest": digest})
-    text = complete.model_dump_json(indent=2) + "\n"
+    new = manifest.model_copy(update={"format": FORMAT})
+    digest = content_digest(new.model_dump(mode="json"))
+    text = new.model_copy(update={"digest": digest}).model_dump_json(indent=2) + "\n"
     (folder / MANIFEST).write_text(text, encoding="utf-8")
 
 
@@ -228,9 +247,9 @@ def read_manifest(folder: Path) -> Manifest:
             f"{path}: got format {written}, expected {FORMAT}: "
             "the bundle is newer than this program; update streamer"
         )
-    if written < FORMAT:
+    if written < OLDEST:
         raise ModelError(
-            f"{path}: got format {written}, expected {FORMAT}: "
+            f"{path}: got format {written}, expected {OLDEST} or later: "
             "the model was made by an older program; train or adapt it anew"
         )
     try:
@@ -242,7 +261,7 @@ def read_manifest(folder: Path) -> Manifest:
             f"{path}: features: got {manifest.features}, expected {features.PARAMETERS}: "
             "the model was trained on other features than this program computes"
         )
-    if manifest.digest != (got := content_digest(manifest.model_dump(mode="json"))):
+    if manifest.digest != (got := content_digest(content)):
         raise ModelError(
             f"{path}: got SHA-256 {got} of its content, expected {manifest.digest or 'none'}: "
             "the file is damaged or was changed after the bundle was made"

@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from streamer.model import bundle, features
 from streamer.model.bundle import Bundle
@@ -33,6 +32,7 @@ from streamer.training.data.ordinary import TRAIN, read_ordinary
 from streamer.training.data.sounds import all_sounds
 from streamer.training.encoder.files import load_encoder
 from streamer.training.evaluation.metrics import Metrics, certain, figures
+from streamer.training.heads.logistic import Head
 from streamer.training.heads.recipe import (
     Calibrated,
     ChosenParameters,
@@ -141,7 +141,7 @@ def train(  # noqa: PLR0913 - each is a choice of the caller, all but three have
         "sounds": len(sound.clips),
     }
     sources = (*_sources(acted, spoken, extract), *sound.sources)
-    shape = replace(extract.shape, blocks=recipe.blocks)
+    shape = _with_head(replace(extract.shape, blocks=recipe.blocks), model.head)
     description = _manifest(
         (name or out.name, version), model, shape, speech, sources=sources, training=facts
     )
@@ -216,6 +216,8 @@ def _manifest(  # noqa: PLR0913 - as many things are described
             blocks=shape.blocks,
             full_rate=shape.full_rate,
             positions=shape.positions,
+            hidden=shape.hidden,
+            directions=shape.directions,
         ),
         calibration=Calibration(
             temperature=model.temperature, threshold=model.threshold, brevity=model.brevity
@@ -247,8 +249,21 @@ def _by_label(labels: Sequence[str], logarithm: LogPrior) -> dict[str, float]:
 
 def _assemble(encoder: Path, model: Calibrated, *, blocks: int) -> EmotionNet:
     body, shape = load_encoder(encoder, blocks=blocks)
-    network = EmotionNet(replace(shape, labels=len(model.labels)))
+    head = model.head
+    network = EmotionNet(_with_head(shape, head))
     network.encoder = body
-    network.head.weight = torch.nn.Parameter(model.head.weight)
-    network.head.bias = torch.nn.Parameter(model.head.bias)
+    state = {"weight": head.weight, "bias": head.bias}
+    if head.hidden is not None:
+        state |= {
+            "projection.weight": head.hidden.projection,
+            "hidden.weight": head.hidden.weight,
+            "hidden.bias": head.hidden.bias,
+            "out.weight": head.hidden.out,
+        }
+    network.head.load_state_dict(state)
     return network.eval().requires_grad_(requires_grad=False)
+
+
+def _with_head(shape: NetworkShape, head: Head) -> NetworkShape:
+    directions, hidden = (0, 0) if head.hidden is None else head.hidden.weight.shape[::-1]
+    return replace(shape, labels=len(head.weight), hidden=hidden, directions=directions)

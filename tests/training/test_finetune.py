@@ -200,7 +200,7 @@ def test_what_is_left_out(manifest: Path):
 def test_nobody_is_tested_whom_the_encoder_has_heard(manifest: Path, encoder: Path, tmp_path: Path):
     """Only the fold that was left out is tested; where none was, there is nothing to test."""
     tuned = tune(manifest, encoder, tmp_path, "two")
-    recipe = Recipe(blocks=2, variations=("plain",), l2=(1e-2,), made_up=0)
+    recipe = Recipe(blocks=2, variations=("plain",), l2=(1e-2,), hidden=0, made_up=0)
     result = evaluate(
         manifest=manifest, encoder=tuned, protocol="one", recipe=recipe,
         cache=tmp_path / "cache", jobs=1,
@@ -223,7 +223,7 @@ def test_nobody_is_calibrated_on_whom_the_encoder_has_heard(
         read_manifest(manifest), encoder=encoder, out=everybody, choices=CHOICES,
         cache=tmp_path / "cache", jobs=1,
     )  # fmt: skip
-    recipe = Recipe(blocks=2, variations=("plain",), l2=(1e-2,), made_up=0)
+    recipe = Recipe(blocks=2, variations=("plain",), l2=(1e-2,), hidden=0, made_up=0)
     kwargs = {"manifest": manifest, "out": tmp_path / "mine", "recipe": recipe}
     with pytest.raises(ConfigError, match="heard every speaker"):
         train(encoder=everybody, cache=tmp_path / "cache", **kwargs)
@@ -239,7 +239,7 @@ def test_what_the_encoder_has_heard_is_a_source(manifest: Path, encoder: Path, t
     tuned = tune(manifest, encoder, tmp_path)
     result = train(
         manifest=manifest, encoder=tuned, corpora=["one"], out=tmp_path / "mine",
-        recipe=Recipe(blocks=2, variations=("plain",), l2=(1e-2,), made_up=0),
+        recipe=Recipe(blocks=2, variations=("plain",), l2=(1e-2,), hidden=0, made_up=0),
         cache=tmp_path / "cache",
     )  # fmt: skip
     assert [source.name for source in result.manifest.sources][1:] == ["one", "two"]

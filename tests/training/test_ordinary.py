@@ -40,7 +40,7 @@ from streamer.training.heads.speaker import SHRINKAGE_CLIPS, _neutral_means, fit
 from streamer.training.train import train
 from streamer.types import SAMPLE_RATE
 
-RECIPE = Recipe(blocks=2, variations=("plain",), l2=(1e-2,), made_up=0)
+RECIPE = Recipe(blocks=2, variations=("plain",), l2=(1e-2,), hidden=0, made_up=0)
 HEADER = ("path", "source", "speaker", "use")
 
 

@@ -54,7 +54,7 @@ from streamer.training.train import train
 from streamer.types import SAMPLE_RATE
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
-RECIPE = Recipe(blocks=2, variations=("plain",), l2=(1e-2,), made_up=0)
+RECIPE = Recipe(blocks=2, variations=("plain",), l2=(1e-2,), hidden=0, made_up=0)
 
 
 def clips_of(counts: Mapping[tuple[str, str, str], int]) -> list[Clip]:
@@ -119,7 +119,8 @@ def test_training_is_repeatable(manifest: Path, encoder: Path, tmp_path: Path):
     first, second = (
         train(
             manifest=manifest, encoder=encoder, out=tmp_path / "same",
-            recipe=Recipe(blocks=1, l2=(1e-2,), made_up=1), cache=tmp_path / cache, jobs=1,
+            recipe=Recipe(blocks=1, l2=(1e-2,), hidden=0, made_up=1),
+            cache=tmp_path / cache, jobs=1,
         ).manifest.files["model.safetensors"]
         for cache in ("cache", "another")
     )  # fmt: skip

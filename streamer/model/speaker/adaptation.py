@@ -8,9 +8,9 @@ is not taken for their voice. The weighted mean, shrunk towards the mean neutral
 training speakers, is subtracted. A second head, fitted to features without the neutral mean of
 their speaker, classifies the difference.
 
-Both heads are linear, so all of this is computed in the few dimensions of their logits. The scores
-of the two heads are mixed by how much of the voice is known, and by the probability that this voice
-speaks: several people may speak on a channel (`streamer/model/speaker/clustering.py`).
+The adapted head is linear, so all of this is computed in the few dimensions of its logits. The
+scores of the two heads are mixed by how much of the voice is known, and by the probability that
+this voice speaks: several people may speak on a channel (`streamer/model/speaker/clustering.py`).
 """
 
 from collections import deque

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from streamer.errors import InputError, ModelError
 from streamer.model.bundle import Bundle, load
 from streamer.model.catalog import find_bundle
+from streamer.model.head import HeadLayer
 from streamer.model.priors import log_prior
 from streamer.training.data.extraction import EmbeddedClips, Extractor, check_variations
 from streamer.training.data.manifest import labels_of, read_manifest
@@ -20,7 +21,7 @@ from streamer.training.evaluation.scoring import (
     Scoring,
     check_folder,
 )
-from streamer.training.heads.logistic import Head
+from streamer.training.heads.logistic import Head, HiddenUnits
 from streamer.training.heads.recipe import Calibrated
 from streamer.training.heads.simulated_sessions import SimulatedPast
 
@@ -126,7 +127,7 @@ def _classify(bundle: Bundle) -> Calibrated:
         raise ModelError(f"{manifest.name}: knows nothing about voices: train it anew")
     return Calibrated(
         labels=manifest.labels,
-        head=Head(head.weight.detach(), head.bias.detach()),
+        head=_as_head(head),
         log_prior=log_prior(manifest.priors.unadapted, manifest.labels),
         natural=manifest.priors.natural,
         temperature=manifest.calibration.temperature,
@@ -134,3 +135,15 @@ def _classify(bundle: Bundle) -> Calibrated:
         threshold=manifest.calibration.threshold,
         voices=bundle.voices,
     )
+
+
+def _as_head(layer: HeadLayer) -> Head:
+    hidden = None
+    if layer.projection is not None and layer.hidden is not None and layer.out is not None:
+        hidden = HiddenUnits(
+            projection=layer.projection.weight.detach(),
+            weight=layer.hidden.weight.detach(),
+            bias=layer.hidden.bias.detach(),
+            out=layer.out.weight.detach(),
+        )
+    return Head(layer.weight.detach(), layer.bias.detach(), hidden)

@@ -19,20 +19,45 @@ TEMPERATURES = torch.logspace(-0.7, 1.0, 171)  # 0.2 to 10, in steps of 2.4 %
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class HiddenUnits:
+    """What a head has beside its linear layer, see `streamer.model.head`.
+
+    Attributes:
+        projection: Shape (directions, features).
+        weight: Shape (hidden, directions).
+        bias: Shape (hidden,).
+        out: Shape (labels, hidden).
+    """
+
+    projection: Tensor
+    weight: Tensor
+    bias: Tensor
+    out: Tensor
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """What is added to the logits, shape (clips, labels)."""
+        seen = F.linear(features, self.projection)
+        return F.linear(F.linear(seen, self.weight, self.bias).relu(), self.out)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Head:
-    """A linear layer on raw features: the standardisation is folded in.
+    """A head on raw features, as `streamer.model.head`: the standardisation is folded in.
 
     Attributes:
         weight: Shape (labels, features).
         bias: Shape (labels,).
+        hidden: None for a linear head.
     """
 
     weight: Tensor
     bias: Tensor
+    hidden: HiddenUnits | None = None
 
     def __call__(self, features: Tensor) -> Tensor:
         """Logits, shape (clips, labels)."""
-        return F.linear(features, self.weight, self.bias)
+        logits = F.linear(features, self.weight, self.bias)
+        return logits if self.hidden is None else logits + self.hidden(features)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,11 +176,7 @@ def fit(
         start: Where to begin: a similar head saves most of the steps.
         steps: Maximum number of steps.
     """
-    share = examples.weights[:, None]
-    mean = (share * examples.features).sum(0)
-    standard = examples.features - mean
-    deviation = (share * standard.square()).sum(0).sqrt().clamp(min=1e-6)
-    standard /= deviation
+    standard, mean, deviation = standardised(examples)
     bias_of_missing = torch.zeros(examples.known.shape).masked_fill(
         ~examples.known, missing_label_bias
     )
@@ -185,6 +206,16 @@ def fit(
     optimiser.step(closure)  # type: ignore[no-untyped-call]
     folded = weight.detach() / deviation
     return Head(folded, bias.detach() - folded @ mean)
+
+
+def standardised(examples: Examples) -> tuple[Tensor, Tensor, Tensor]:
+    """The features, standardised; their weighted mean and deviation, shape (features,)."""
+    share = examples.weights[:, None]
+    mean = (share * examples.features).sum(0)
+    standard = examples.features - mean
+    deviation = (share * standard.square()).sum(0).sqrt().clamp(min=1e-6)
+    standard /= deviation
+    return standard, mean, deviation
 
 
 def fit_temperature(logits: Tensor, targets: Tensor, weights: Tensor) -> tuple[float, float]:

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from pydantic import Field, TypeAdapter
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 from streamer.model.calibration import short_utterance_factor
 from streamer.model.priors import LogPrior, Prior, log_prior
@@ -17,7 +16,7 @@ from streamer.training.data.extraction import EmbeddedClips, Embeddings, Seconds
 from streamer.training.data.manifest import Clip, labels_of
 from streamer.training.evaluation.metrics import Probabilities, Targets
 from streamer.training.evaluation.protocols import hold_out
-from streamer.training.heads.bias import as_log_prior, fit_label_bias
+from streamer.training.heads.calibration import CalibrationClips, Fitted
 from streamer.training.heads.examples import (
     even_weights,
     labels_learned,
@@ -25,11 +24,10 @@ from streamer.training.heads.examples import (
     natural_weights,
     target_indices,
 )
-from streamer.training.heads.logistic import TEMPERATURES, Head, fit, known_labels
+from streamer.training.heads.logistic import Examples, Head, fit
+from streamer.training.heads.perceptron import add_hidden
 from streamer.training.heads.simulated_sessions import Sessions, classify_sessions
 from streamer.training.heads.speaker import Tuning, fit_voices, tune_voices, with_choices
-
-BREVITIES = np.linspace(0.0, 2.0, 41)  # candidates for the exponent of brevity
 
 NATURAL: Mapping[str, float] = {
     "neutral": 0.25, "calm": 0.032, "happy": 0.15, "sad": 0.18, "angry": 0.25, "fearful": 0.09,
@@ -54,7 +52,11 @@ class Recipe:
         blocks: How many blocks of the encoder are kept.
         variations: In which forms each clip is learned from (keys of `degrade.VARIATIONS`).
         augmented_weight: How much each form after the first weighs, against it.
-        l2: Penalties that are tried on held-out speakers.
+        l2: Penalties of a linear head that are tried on held-out speakers.
+        hidden: Hidden units of each of the nets that are averaged with the linear head, where that
+            is better on held-out speakers; 0 leaves it linear.
+        nets: How many nets that are.
+        epochs: How often each of them sees as many examples as there are.
         voices: How much more a corpus of many voices weighs: their number to this power.
         disagreement_weight: How much less a clip is learned from in which most listeners heard
             another emotion than the acted one.
@@ -75,6 +77,9 @@ class Recipe:
     variations: tuple[str, ...] = ("plain", "piece")
     augmented_weight: Annotated[float, Field(alias="spoilt")] = 0.5
     l2: tuple[float, ...] = (0.1,)
+    hidden: int = 256
+    nets: int = 3
+    epochs: int = 9
     voices: float = 0.35
     disagreement_weight: Annotated[float, Field(alias="misheard")] = 0.15
     missing_label_weight: Annotated[float, Field(alias="absent")] = 0.003
@@ -203,7 +208,8 @@ class ChosenParameters:
     """What was chosen on speakers that were not fitted.
 
     Attributes:
-        l2: The penalty.
+        l2: The penalty of the linear head.
+        hidden: Whether hidden units are added to it.
         temperature: Divisor of the logits.
         brevity: How much less short pieces are trusted, see `short_utterance_factor`.
         log_prior: Logarithm of the prior that the head has in effect, shape (labels,).
@@ -214,6 +220,7 @@ class ChosenParameters:
     """
 
     l2: float
+    hidden: bool
     temperature: float
     brevity: float
     log_prior: LogPrior
@@ -250,17 +257,18 @@ def choose(
     held_out_clips = [clips[i] for i in held] or list(clips)
     learned = [clips[i] for i in fitted]
     examples = make_examples(learned, labels, embed, recipe)
-    calibration = _Calibration.of(held_out_clips, labels, embed, recipe)
-    head, tried = None, []
-    for l2 in sorted(recipe.l2, reverse=True):  # each starts where the stricter one ended
-        head = fit(examples, l2=l2, missing_label_bias=recipe.missing_label_bias, start=head)
-        tried.append((calibration.fit(head), l2, head))
-    chosen, l2, head = min(tried, key=lambda outcome: outcome[0].loss)
+    calibration = CalibrationClips.of(held_out_clips, recipe.natural_of(labels), embed, recipe)
+    chosen, l2, linear = _best_linear(examples, calibration, recipe)
+    head, hidden = linear, False
+    if recipe.hidden and held:
+        other = add_hidden(linear, examples, recipe)
+        if (outcome := calibration.fit(other)).loss < chosen.loss:
+            chosen, head, hidden = outcome, other, True
     temperature, brevity, prior = chosen.temperature, chosen.brevity, chosen.log_prior
     vectors = embed(held_out_clips, "plain")
     scores = head(torch.from_numpy(vectors)).double().numpy() / temperature - prior
     voices = tune_voices(
-        fit_voices(learned, labels, embed, head, recipe, l2=l2),
+        fit_voices(learned, labels, embed, linear, recipe, l2=l2),
         Tuning(
             clips=held_out_clips,
             embeddings=vectors,
@@ -281,6 +289,7 @@ def choose(
     hesitant = short_utterance_factor(embed.seconds(held_out_clips, "plain"), brevity)[:, None]
     return ChosenParameters(
         l2=l2,
+        hidden=hidden,
         temperature=temperature,
         brevity=brevity,
         log_prior=prior,
@@ -293,79 +302,15 @@ def choose(
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Fitted:
-    """What suits a head, and the loss that is left; attributes as of `Choices`."""
-
-    loss: float
-    temperature: float
-    brevity: float
-    log_prior: LogPrior
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Calibration:
-    """Clips that were not fitted, acted and ordinary.
-
-    In all forms, also degraded: on clean recordings alone, a model of an unseen room is too sure.
-
-    Attributes:
-        vectors: Shape (clips, features).
-        seconds: Shape (clips,).
-        targets: Index of the emotion, shape (clips,).
-        known: Which labels the corpus of each clip has, shape (clips, labels).
-        weights: Weights that make them a natural mixture, shape (clips,), summing to 1.
-        even: Weights that make the acted ones an even mixture, shape (clips,), summing to 1.
-        natural: Logarithm of the natural prior, shape (labels,).
-    """
-
-    vectors: Tensor
-    seconds: Seconds
-    targets: Tensor
-    known: Tensor
-    weights: Tensor
-    even: Tensor
-    natural: LogPrior
-
-    @classmethod
-    def of(
-        cls, clips: Sequence[Clip], labels: Sequence[str], embed: EmbeddedClips, recipe: Recipe
-    ) -> "_Calibration":
-        forms, natural = recipe.variations, recipe.natural_of(labels)
-        weights = natural_weights(
-            clips, labels, [natural[label] for label in labels], voices=recipe.voices
-        )
-        return cls(
-            vectors=torch.from_numpy(np.concatenate([embed(clips, form) for form in forms])),
-            seconds=np.concatenate([embed.seconds(clips, form) for form in forms]),
-            targets=target_indices(clips, labels).repeat(len(forms)),
-            known=known_labels(clips, labels).repeat(len(forms), 1),
-            weights=torch.kron(recipe.shares, weights).double(),
-            even=torch.kron(recipe.shares, even_weights(clips, voices=recipe.voices)),
-            natural=log_prior(natural, labels),
-        )
-
-    def fit(self, head: Head) -> _Fitted:
-        """What suits a head.
-
-        The bias is fitted to the even mixture, then the temperature to the natural one, and after
-        it the brevity, which so says only what that leaves over.
-        """
-        logits = head(self.vectors).double()
-        bias = fit_label_bias(logits, self.targets, self.known, self.even)
-        biased = (logits + bias).numpy()
-
-        def loss(temperature: float, brevity: float) -> float:
-            hesitant = short_utterance_factor(self.seconds, brevity)[:, None]
-            scores = biased / temperature / hesitant + self.natural
-            each = F.cross_entropy(torch.from_numpy(scores), self.targets, reduction="none")
-            return float(self.weights @ each)
-
-        temperature = float(min(TEMPERATURES[::3], key=lambda t: loss(float(t), 0.0)))
-        brevity = float(min(BREVITIES, key=lambda b: loss(temperature, float(b))))
-        return _Fitted(
-            loss(temperature, brevity), temperature, brevity, as_log_prior(bias, temperature)
-        )
+def _best_linear(
+    examples: Examples, calibration: CalibrationClips, recipe: Recipe
+) -> tuple[Fitted, float, Head]:
+    """The linear head with the least loss on held-out clips, and its penalty."""
+    head, tried = None, []
+    for l2 in sorted(recipe.l2, reverse=True):  # each starts where the stricter one ended
+        head = fit(examples, l2=l2, missing_label_bias=recipe.missing_label_bias, start=head)
+        tried.append((calibration.fit(head), l2, head))
+    return min(tried, key=lambda outcome: outcome[0].loss)
 
 
 def fit_recipe(
@@ -381,8 +326,9 @@ def fit_recipe(
     """
     labels = labels_of(labels_learned(clips))
     examples = make_examples(clips, labels, embed, recipe)
-    head = fit(examples, l2=choices.l2, missing_label_bias=recipe.missing_label_bias)
-    voices = fit_voices(clips, labels, embed, head, recipe, l2=choices.l2)
+    linear = fit(examples, l2=choices.l2, missing_label_bias=recipe.missing_label_bias)
+    head = add_hidden(linear, examples, recipe) if choices.hidden else linear
+    voices = fit_voices(clips, labels, embed, linear, recipe, l2=choices.l2)
     return Calibrated(
         labels=labels,
         head=head,
