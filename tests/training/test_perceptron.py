@@ -21,10 +21,11 @@ RECIPE = Recipe(blocks=2, variations=("plain",), l2=(1e-2,), hidden=8, nets=2, e
 
 @pytest.fixture(scope="module")
 def corners() -> Examples:
-    """The exclusive or of the signs of two features, which no linear head can tell."""
+    """The exclusive or of two signs, each in eight features: no linear head can tell."""
     torch.manual_seed(0)
-    features = torch.randn(600, 6) * torch.tensor([3.0, 1.0, 0.1, 0.1, 0.1, 0.1]) + 5.0
-    targets = ((features[:, 0] > 5.0) ^ (features[:, 1] > 5.0)).long()
+    sides = torch.randn(600, 2)
+    features = sides.repeat(1, 8) * torch.linspace(0.1, 3.0, 16) + 5.0
+    targets = ((sides[:, 0] > 0) ^ (sides[:, 1] > 0)).long()
     return Examples(
         features=features,
         targets=torch.eye(2)[targets],
@@ -36,7 +37,7 @@ def corners() -> Examples:
 def test_hidden_units_learn_what_a_line_cannot(corners: Examples):
     """The linear head is at chance; with hidden units most are right."""
     linear = fit(corners, l2=1e-2)
-    head = add_hidden(linear, corners, replace(RECIPE, hidden=32, epochs=150))
+    head = add_hidden(linear, corners, replace(RECIPE, hidden=64, epochs=200))
 
     def right(tested: Head) -> float:
         return float(
@@ -44,7 +45,7 @@ def test_hidden_units_learn_what_a_line_cannot(corners: Examples):
         )
 
     assert right(linear) < 0.65
-    assert right(head) > 0.8
+    assert right(head) > 0.75
 
 
 def test_the_same_seed_gives_the_same_head(corners: Examples):
@@ -73,7 +74,7 @@ def test_a_head_with_hidden_units_travels(manifest: Path, encoder: Path, tmp_pat
     """Train -> bundle -> classifier: the bundle gives what training got, and says its kind."""
     result = train(
         manifest=manifest, encoder=encoder, out=tmp_path / "mine",
-        recipe=replace(RECIPE, epochs=60), cache=tmp_path / "cache", jobs=1,
+        recipe=replace(RECIPE, l2=(100.0,)), cache=tmp_path / "cache", jobs=1,
     )  # fmt: skip
     assert (result.manifest.network.hidden, result.manifest.format) == (16, 8)
     assert result.manifest.training["hidden"] == 8
