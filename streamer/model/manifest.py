@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -27,7 +27,7 @@ from streamer.model.encoder import NetworkShape
 from streamer.model.priors import TOLERANCE
 from streamer.types import EMOTIONS
 
-FORMAT = 8
+FORMAT: Final = 8
 """Version of the format: it changes when an older program can no longer read a bundle.
 
 7: the priors of training and of use are recorded, and adaptation learns the neutral voice of a

@@ -136,14 +136,15 @@ def _fit_net(
             optimiser, lambda step: min(1.0, (step + 1) / WARM_UP) * (1 - step / steps)
         )
         drawn = torch.multinomial(material.weights, steps * BATCH, replacement=True)
-        for rows in drawn.split(BATCH):
+        for step in range(steps):
+            rows = drawn[step * BATCH : (step + 1) * BATCH]
             hidden = first(F.dropout(material.features[rows], INPUT_DROPOUT)).relu()
             logits = last(F.dropout(hidden, HIDDEN_DROPOUT)) + material.offsets[rows]
             targets = material.targets[rows]
             log_probabilities = logits.log_softmax(1).masked_fill(targets == 0, 0.0)
             loss = -(targets * log_probabilities).sum(1).mean()  # no 0 times inf
             optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimiser.step()
             schedule.step()
     for layer in (first, last):
