@@ -8,7 +8,7 @@ import torch
 
 from streamer.model import bundle
 from streamer.model.bundle import Bundle
-from streamer.model.calibration import hesitation
+from streamer.model.calibration import short_utterance_factor
 from streamer.model.classifier import Classifier
 from streamer.model.head import HeadLayer
 from streamer.model.priors import log_prior
@@ -49,7 +49,7 @@ def test_the_classifier_answers_with_hidden_units(model: Bundle):
     scores = logits / fitted.temperature - log_prior(
         model.manifest.priors.unadapted, model.manifest.labels
     )
-    powers = np.exp(scores / hesitation(embedded.seconds, fitted.brevity))
+    powers = np.exp(scores / short_utterance_factor(embedded.seconds, fitted.brevity))
     answer = classifier.classify(PCM)
     assert answer.probabilities == pytest.approx((powers / powers.sum()).tolist(), abs=1e-9)
     partial = classifier.open_stream().classify(Excerpt(1, len(PCM), PCM))
