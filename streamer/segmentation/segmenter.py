@@ -25,6 +25,10 @@ what is carried over is long enough to be classified."""
 
 NEVER_MS = 10**12
 
+PARTIAL_PAUSE_S = 0.1
+"""No excerpt is due while a pause lasts longer than this. Nothing new was said, and the utterance
+may be at its end: its excerpt would only delay its own result, and those of other channels."""
+
 CUT_PAUSE_S = 0.1
 """A long utterance is cut in the middle of its quietest stretch of this length, in seconds."""
 
@@ -76,6 +80,7 @@ class Segmenter:
         self._preroll = config.preroll_ms * SAMPLE_RATE // (1000 * frame_samples)
         self._max_length = frames(config.max_length_s)
         self._cut_pause = frames(CUT_PAUSE_S)
+        self._partial_pause = frames(PARTIAL_PAUSE_S) * frame_samples
         if partials is None:
             partials = PartialResultsConfig()
             first_ms = NEVER_MS
@@ -212,7 +217,7 @@ class Segmenter:
             onset = self._speech.index(True)
             utterance, event = self._open(self._begin + onset * self._frame)
             events.append(event)
-        if now >= utterance.next_partial:
+        if now >= utterance.next_partial and now - utterance.end <= self._partial_pause:
             missed = (now - utterance.next_partial) // self._interval
             utterance.next_partial += (missed + 1) * self._interval
             frames = self._frames[-self._excerpt_frames :]

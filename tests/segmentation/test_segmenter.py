@@ -183,6 +183,17 @@ def test_excerpts_due():
     assert all(0 <= end - moment < 0.02 for end, moment in zip(ends, due, strict=True))
 
 
+def test_no_excerpts_in_a_pause():
+    """While nothing new is said no excerpt is due; when speech goes on, one is due at once."""
+    machine = segmenter(hangover_ms=2000)
+    spoken = [e.end for e in machine.push(stream((True, 60))) if isinstance(e, Excerpt)]
+    paused = [e.end for e in machine.push(stream((False, 60))) if isinstance(e, Excerpt)]
+    again = [e.end for e in machine.push(stream((True, 10))) if isinstance(e, Excerpt)]
+    assert len(spoken) == 3
+    assert [end for end in paused if end > 65 * FRAME] == []
+    assert again[0] == 121 * FRAME
+
+
 def test_excerpts_hold():
     """An excerpt holds the newest three seconds of its utterance."""
     pcm = stream((False, 50), (True, 300))
