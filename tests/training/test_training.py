@@ -38,6 +38,7 @@ from streamer.training.evaluation.metrics import (
 )
 from streamer.training.evaluation.model import evaluate_model
 from streamer.training.evaluation.protocols import folds, hold_out
+from streamer.training.heads.calibration import CalibrationClips
 from streamer.training.heads.examples import make_examples
 from streamer.training.heads.logistic import (
     Examples,
@@ -48,7 +49,7 @@ from streamer.training.heads.logistic import (
     fit_temperature,
     known_labels,
 )
-from streamer.training.heads.recipe import Recipe, _Calibration
+from streamer.training.heads.recipe import Recipe
 from streamer.training.heads.speech import read_speech_figures
 from streamer.training.train import train
 from streamer.types import SAMPLE_RATE
@@ -513,8 +514,9 @@ def test_confidence_is_fitted_to_augmented_speech_too():
 
     recipe = replace(RECIPE, variations=("plain", "piece"))
     temperatures = [
-        _Calibration.of(
-            clips, ("happy", "sad"), Said(), replace(recipe, augmented_weight=weight)
+        CalibrationClips.of(
+            clips, recipe.natural_of(("happy", "sad")), Said(),
+            replace(recipe, augmented_weight=weight),
         ).fit(Head(torch.eye(2), torch.zeros(2))).temperature
         for weight in (0.0, 0.1, 1.0)
     ]  # fmt: skip
