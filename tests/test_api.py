@@ -74,11 +74,24 @@ def test_a_long_recording_is_the_mean_of_its_utterances(predictor, tmp_path):
 
 def test_without_speech_there_is_no_emotion(predictor, tmp_path):
     """Silence, a quiet room, nothing at all."""
-    for name, pcm in (("room", silence(3.0)), ("none", silence(3.0) * 0), ("empty", silence(0))):
+    for name, pcm in (("room", silence(3.0)), ("none", silence(3.0) * 0)):
         path = tmp_path / f"{name}.wav"
         soundfile.write(path, pcm, 16_000)
         with pytest.raises(NoSpeechError, match=f"{name}.wav: no speech in it"):
             predictor.predict(path)
+        assert list(predictor.utterances(path)) == []
+
+
+def test_in_a_header_alone_there_is_no_emotion(predictor, tmp_path):
+    """What is odd about the file is said as well."""
+    path = tmp_path / "empty.wav"
+    soundfile.write(path, silence(0), 16_000)
+    with (
+        pytest.warns(InputWarning, match="nothing but a header"),
+        pytest.raises(NoSpeechError, match=r"empty.wav: no speech in it"),
+    ):
+        predictor.predict(path)
+    with pytest.warns(InputWarning, match="nothing but a header"):
         assert list(predictor.utterances(path)) == []
 
 

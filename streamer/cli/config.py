@@ -70,8 +70,10 @@ def _show(args: Namespace) -> int:
 
 def _as_yaml(value: object) -> str:
     """A value on one line, as config.yaml would take it."""
-    if isinstance(value, str):
-        return value
+    from pydantic import SecretStr
+
+    if isinstance(value, (str, SecretStr)):
+        return str(value)  # of a secret, asterisks
     return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
 
 

@@ -14,7 +14,7 @@ from virtual_microphone import NEEDS, VirtualMicrophone
 from streamer.audio import devices, microphone
 from streamer.audio.devices import Device, Identity, choose
 from streamer.audio.microphone import MicrophoneSource
-from streamer.audio.sound_server import SELECTS, SoundSource
+from streamer.audio.sound_server import SELECTING_VARIABLES, SoundSource
 from streamer.errors import InputError
 
 
@@ -207,7 +207,7 @@ def test_a_source_is_opened_through_the_server(monkeypatch):
     (found,) = devices._sources(listed, count=9)
     for wanted in ("headset", "alsa_input.usb", 9, "Headset, sound server"):
         assert choose([*listed, found], wanted) == found
-    for variable in SELECTS:
+    for variable in SELECTING_VARIABLES:
         monkeypatch.setenv(variable, "")  # put back after the test
     assert found.prepare() == 1
     assert os.environ["PULSE_SOURCE"] == os.environ["PIPEWIRE_NODE"] == "alsa_input.usb"
