@@ -81,7 +81,7 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What came of so many lines at once.
+    """What came of a number of lines at once.
 
     Attributes:
         lines: How many.
@@ -171,7 +171,7 @@ def talk(first: int, seconds: float) -> np.ndarray:
 
 
 def record(path: Path, lines: int, seconds: float) -> None:
-    """Write so many lines to a recording with as many channels."""
+    """Write a number of lines to a recording with as many channels."""
     sides = np.stack([talk(line, seconds) for line in range(lines)], axis=1)
     soundfile.write(path, sides, SAMPLE_RATE, subtype="PCM_16")
 
@@ -206,7 +206,7 @@ def events(
 def measure(
     model: Model, lines: int, seconds: float, progress: Callable[[float], None] = lambda _: None
 ) -> Load:
-    """Play so many lines at once.
+    """Play a number of lines at once.
 
     Args:
         model: Classifies them.

@@ -49,7 +49,7 @@ def resident_mb() -> float:
 
 
 def panels(count: int) -> tuple[Any, list[Any]]:
-    """A figure of so many pictures side by side."""
+    """A figure of a number of pictures side by side."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - most pages have none
 
     figure = Figure(figsize=(4.2 * count, 3.4), layout="constrained")

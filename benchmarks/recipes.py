@@ -82,7 +82,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--without", type=lambda text: text.split(","), default=[])
     parser.add_argument("--held", type=lambda text: text.split(","), required=True)
     parser.add_argument("--steps", type=int, default=3000)
-    parser.add_argument("--runs", type=int, default=12, help="only the first so many")
+    parser.add_argument("--runs", type=int, default=12, help="only this many, from the first")
     parser.add_argument("--jobs", type=int, help="runs at once; all of them without")
     parser.add_argument("--cache", type=Path, default=Path(".cache/features"))
     parser.add_argument("--out", type=Path, default=Path(".cache/encoders"))

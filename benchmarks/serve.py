@@ -84,7 +84,7 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What came of so many calls at once.
+    """What came of a number of calls at once.
 
     Attributes:
         calls: How many.
@@ -268,7 +268,7 @@ def _row_key(row: dict[str, str]) -> Key:
 
 
 def run_cores(count: int, scripts: list[Script]) -> float:
-    """Processor time per second that `run` needs for the sides of so many calls."""
+    """Processor time per second that `run` needs for the sides of a number of calls."""
     sides = np.concatenate([scripts[number % SCRIPTS].sides for number in range(count)], axis=1)
     names = [f"side{number}" for number in range(sides.shape[1])]
     config = Config.model_validate({"audio": {"channels": names, "crosstalk": False}})

@@ -36,16 +36,16 @@ SILENCE = b"\xff"
 STEPS = 10
 GROWTH = 1.05
 SPEAKS = 10
-"""Every so many calls, somebody speaks."""
+"""In one call of this many, somebody speaks."""
 CUT = 3
-"""Every so many calls, one is cut off."""
+"""One call of this many is cut off."""
 QUIET_S = 0.5
 """How long the others are."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the server has after so many calls."""
+    """What the server holds after a number of calls."""
 
     calls: int
     seconds: float

@@ -108,7 +108,7 @@ def spans(frames: Frames) -> list[tuple[int, int]]:
 
 
 def bridged(frames: Frames, gap: int) -> Frames:
-    """With gaps of up to so many frames filled."""
+    """With gaps of up to ``gap`` frames filled."""
     frames = frames.copy()
     for begin, end in spans(~frames):
         if begin > 0 and end < len(frames) and end - begin <= gap:

@@ -7,7 +7,7 @@ First, recordings are sent to a `streamer serve` as calls of streamer's own prot
 the time from the media frame with which that silence was long enough, as it left the sender, to
 the first animation frame in which its tile has it. Sender and browser read the same clock.
 
-Then a page shows simulated calls with as many events a second as so many real ones have, and the
+Then a page shows simulated calls with as many events a second as real ones have, and the
 browser counts its animation frames. Without a GPU, and on a core that something else uses, it
 draws fewer than on a desk.
 """
@@ -146,7 +146,7 @@ def lateness(browser: Browser, calls: int, seconds: float, child: str | None) ->
 
 
 def smoothness(browser: Browser, tiles: int, seconds: float) -> list[float]:
-    """The times between animation frames, in ms, while so many calls go on."""
+    """The times between animation frames, in ms, while a number of calls go on."""
     board = BackgroundWallboard(socket.create_server(("127.0.0.1", 0)), Access())
     board.start()
     calls = Simulation(tiles, time.time() - 400)

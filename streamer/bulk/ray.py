@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 BLOCK = 8
 """Recordings that an actor is given at once, at most: what is lost with it, and done again ..."""
 MAX_BLOCK_BYTES = 4_000_000
-"""... and unless fewer are so many bytes."""
+"""... and fewer where these have more bytes together."""
 BLOCKS = 4
-"""So many blocks at least for each CPU, so that the actors end at about the same time."""
+"""Minimum number of blocks for each CPU, so that the actors end at about the same time."""
 
 WINDOW = 20_000
 WINDOW_PER_CPU = 1000

@@ -66,7 +66,7 @@ class Connection(Protocol):
     async def xread(
         self, streams: Mapping[str, bytes], /, *, count: int, block: int
     ) -> Sequence[tuple[bytes, Sequence[Entry]]] | None:
-        """Entries behind these, of each stream; waits so many milliseconds for some."""
+        """Entries behind these, of each stream; waits a number of milliseconds for some."""
 
     async def xtrim(self, name: str, *, minid: int, approximate: bool) -> int:
         """Remove entries that are older."""

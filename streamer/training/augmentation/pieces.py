@@ -15,7 +15,7 @@ from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 from streamer.model import features
 from streamer.types import SAMPLE_RATE
 
-MASK_MELS, MASK_SHARE = 15, 1 / 6  # SpecAugment: at most so many bands, such a share of the time
+MASK_MELS, MASK_SHARE = 15, 1 / 6  # SpecAugment: the most bands, the largest share of the time
 MASKED = 0.5  # of the pieces, each
 LINEAR_HZ = 1000.0  # up to here, slaney's mel scale is linear
 

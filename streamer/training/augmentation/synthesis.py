@@ -11,7 +11,7 @@ from streamer.types import SAMPLE_RATE
 
 Frequencies: TypeAlias = NDArray[np.floating]
 
-OCTAVE_DB = 20 * np.log10(2)  # a tilt of so many dB per octave is a first power of the frequency
+OCTAVE_DB = 20 * np.log10(2)  # a tilt of this many dB per octave is a first power of the frequency
 
 FFT_STEP = 4096  # samples: lengths of transforms are rounded up to it, as odd ones are slow
 

@@ -193,7 +193,7 @@ def auroc(higher: NDArray[np.float64], lower: NDArray[np.float64]) -> float:
 
 
 def some_of_each(clips: Sequence[Clip], count: int) -> list[Clip]:
-    """About so many, as many of each corpus, in their order; all where there are fewer."""
+    """About ``count`` of them, as many of each corpus, in order; all where there are fewer."""
     corpora = sorted({clip.corpus for clip in clips})
     each = -(-count // max(1, len(corpora)))
     chosen: list[int] = []

@@ -50,8 +50,8 @@ SURE = 1.64
 """Standard errors by which it has to be better: chance alone does that one time in twenty."""
 
 RISK, MIN_COVERAGE = 0.2, 0.5
-"""Accepted share of errors among the answers that are not called uncertain, of which there are at
-least so many."""
+"""Accepted share of errors among the answers that are not called uncertain, and the smallest
+share of such answers."""
 
 RECIPE = Recipe()
 """The defaults of training."""
