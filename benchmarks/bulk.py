@@ -2,29 +2,23 @@
 
     python benchmarks/bulk.py stages                     # where the time of a recording goes
     python benchmarks/bulk.py speed --page benchmarks    # hours of audio per core-hour
-    python benchmarks/bulk.py scale --page benchmarks    # up to 100,000 recordings, killed, resumed
 
 Recordings are made of the tests' voices, ten minutes or 2 s each; of one content many names are
-linked, which count as different recordings. In `scale` the first are analysed by the real program;
-of the others nothing is read, and each gets the same utterance: planning, ledger, rows, progress
-and resuming are those of the program. `--page` renews the section of BULK.md.
+linked, which count as different recordings. `bulk_scale.py` has 100,000 of them, and kills the
+program. `--page` renews the section of BULK.md.
 """
 
 import argparse
-import csv
 import importlib.util
 import os
-import random
 import resource
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from itertools import groupby
 from pathlib import Path
 from typing import TypeAlias
 
@@ -38,13 +32,7 @@ sys.path.insert(0, str(TESTS))
 
 from fakes import silence, speech  # noqa: E402 - the voices of the tests
 
-from streamer.bulk.local import Request  # noqa: E402 - after the path
-from streamer.bulk.plan import Task  # noqa: E402
-from streamer.bulk.recording import Analysed, Analysis, begin  # noqa: E402
-from streamer.cli import file as file_command  # noqa: E402
-from streamer.config import Config  # noqa: E402
-from streamer.sinks.summary import Summary  # noqa: E402
-from streamer.types import EndReason, Prediction, Utterance  # noqa: E402
+from streamer.config import Config  # noqa: E402 - after the path
 
 RATE = 16_000
 CONTENTS = 50
@@ -53,7 +41,6 @@ PER_FOLDER = 1000
 LONG_S = 600
 Took: TypeAlias = tuple[float, float, int]
 """Wall seconds, CPU seconds, the largest process in MB."""
-STUB = [sys.executable, __file__, "stub"]
 PROGRAM = [sys.executable, "-m", "streamer", "file"]
 RAY = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0", "OMP_NUM_THREADS": "1"}
 SMILE = """
@@ -264,99 +251,8 @@ def measured(command: list[str], env: dict[str, str] | None = None) -> Took:
     return float(wall), float(cpu), int(rss)
 
 
-# --- memory, kills --------------------------------------------------------------------------------
-
-
-def scale(folder: Path, counts: list[int], real: int, kills: int, seed: int) -> list[str]:
-    """The largest process and the time for a recording, by how many there are; then kills."""
-    rows = [
-        "Without analysis, which takes the same for each: planning, ledger, rows, progress.", "",
-        "| recordings | CPU ms each | again, all done: CPU s | largest process, MB |",
-        "| --- | --- | --- | --- |",
-    ]  # fmt: skip
-    for count in counts:
-        calls = folder / str(count)
-        make(calls, count)
-        command = [*STUB, str(calls), str(folder / f"{count}.csv")]
-        _, cpu, rss = measured(command)
-        _, again, _ = measured(command)
-        rows.append(f"| {count:,} | {1000 * cpu / count:.2f} | {again:.1f} | {rss} |")
-        print(rows[-1], flush=True)
-    return [*rows, "", *kill(folder / str(counts[-1]), folder / "killed.csv", real, kills, seed)]
-
-
-def stub(calls: str, out: str) -> None:
-    """`streamer file` on a folder, but that nothing is read: each holds the same utterance."""
-    analysis = file_command.analysis(Config(), split=True)
-    shares = tuple(1 / len(analysis.model.labels) for _ in analysis.model.labels)
-    heard = Prediction(analysis.model.labels, shares, mood=0.0, uncertain=True)
-    utterance = Utterance(1, "mono", 3200, 25_600, heard, -20.0, EndReason.SILENCE, None, 0.9)
-
-    def engine(analysis: Analysis, tasks: Iterator[Task]) -> Generator[Analysed]:
-        for task in tasks:
-            made = begin(analysis, task)
-            made.summary = Summary(analysis.config.audio.streams)
-            made.summary.add(utterance)
-            made.events.append(utterance)
-            made.seconds = 2.0
-            yield made
-
-    request = Request(paths=[calls], analysis=analysis, csv=Path(out), engine=engine)
-    sys.exit(file_command.analyse(request))
-
-
-def kill(calls: Path, out: Path, real: int, times: int, seed: int) -> list[str]:
-    """Kill -9 at random instants until all is done: every recording's rows once, together."""
-    rng = random.Random(seed)
-    first = [str(folder) for folder in sorted(calls.iterdir())[: real // PER_FOLDER]]
-    env = os.environ | {"OMP_NUM_THREADS": "1"}
-    program = [*PROGRAM, *first, "--csv", str(out), "--jobs", "2"]
-    others = [*STUB, str(calls), str(out)]
-    stages = [program] * (times // 2 if first else 0)
-    stages += [others] * (times - len(stages))
-    for command in stages:
-        if first and command is others:
-            run(program)  # to the end of its part; nothing is left to do the next time
-        size = out.stat().st_size if out.exists() else 0
-        running = subprocess.Popen(  # noqa: S603 - ourselves
-            command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        while running.poll() is None and (not out.exists() or out.stat().st_size <= size):
-            time.sleep(0.01)  # until it writes again
-        time.sleep(rng.uniform(0, 4.0))
-        running.kill()
-        running.wait()
-        print(f"killed; {sum(1 for _ in out.open()) - 1 if out.exists() else 0} rows", flush=True)
-    run(others)
-    return once(out, sum(1 for _ in calls.rglob("*.wav")), real, times)
-
-
-def once(out: Path, count: int, real: int, times: int) -> list[str]:
-    """Each recording was analysed, its rows are there once, together; else the program ends."""
-    with sqlite3.connect(f"{out}.ledger") as ledger:
-        ((done, expected),) = ledger.execute("SELECT count(*), sum(rows) FROM recording")
-    rows: set[tuple[str, str, str]] = set()
-    sources: set[str] = set()
-    number = groups = 0
-    with out.open(newline="", encoding="utf-8") as file:
-        for source, group in groupby(csv.DictReader(file), lambda row: row["source"]):
-            groups += 1
-            sources.add(source)
-            for row in group:
-                number += 1
-                rows.add((source, row["channel"], row["utterance"]))
-    text = (
-        f"{times} times `kill -9` at random instants, then resumed, the first {real:,} by the real "
-        f"model: {done:,} of {count:,} recordings are done and have {number:,} rows of "
-        f"{expected:,}, {number - len(rows)} of them twice, {groups - len(sources)} not together."
-    )
-    print(text)
-    if (done, number, len(rows), groups) != (count, expected, number, len(sources)):
-        sys.exit(1)
-    return [text]
-
-
 TITLES = {"speed": "Hours of audio", "scale": "Many recordings"}
+COMMANDS = {"speed": "bulk.py speed", "scale": "bulk_scale.py"}
 
 
 def write(folder: Path, what: str, lines: list[str]) -> None:
@@ -365,7 +261,7 @@ def write(folder: Path, what: str, lines: list[str]) -> None:
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     head, *sections = text.split("\n## ")
     kept = {one.partition("\n")[0]: one for one in sections}
-    stamp = heading("", f"Written by `python benchmarks/bulk.py {what} --page benchmarks`.")[2:]
+    stamp = heading("", f"Written by `python benchmarks/{COMMANDS[what]} --page benchmarks`.")[2:]
     kept[TITLES[what]] = "\n".join([TITLES[what], "", *stamp, *lines, ""])
     head = "# Recordings in bulk\n\nWhat the figures mean is said in `benchmarks/bulk.py`.\n"
     sections = [kept[title] for title in TITLES.values() if title in kept]
@@ -375,27 +271,17 @@ def write(folder: Path, what: str, lines: list[str]) -> None:
 def main() -> None:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    if sys.argv[1:2] == ["stub"]:
-        stub(*sys.argv[2:])
-    parser.add_argument("what", choices=("stages", "speed", "scale"))
+    parser.add_argument("what", choices=("stages", "speed"))
     parser.add_argument("--page", type=Path, help="renew the section of BULK.md in this folder")
     parser.add_argument("--longs", type=int, default=20)
     parser.add_argument("--smile", type=int, default=4)
-    parser.add_argument("--counts", type=int, nargs="+", default=[1000, 10_000, 100_000])
-    parser.add_argument("--real", type=int, default=3000)
-    parser.add_argument("--kills", type=int, default=6)
-    parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        match args.what:
-            case "stages":
-                stages(folder)
-                return
-            case "speed":
-                lines = speed(folder, args.longs, args.smile)
-            case _:
-                lines = scale(folder, args.counts, args.real, args.kills, args.seed)
+        if args.what == "stages":
+            stages(folder)
+            return
+        lines = speed(folder, args.longs, args.smile)
     if args.page:
         write(args.page, args.what, lines)
 

@@ -194,31 +194,30 @@ def _analyse_file(  # noqa: PLR0913, PLR0917 - as many things meet here
     on_read: OnRead,
     keep: Callable[[str, Segment], None],
 ) -> None:
-    found, name = made.task.found, made.session.source
-    config, duration_s = _configured(analysis, path, name)
-    bytes_per_second = found.size / duration_s if duration_s else 0.0
+    with Recording(path, made.session.source) as recording:
+        config = _configured(analysis, recording)
+        duration_s = recording.duration_s  # None or 0 where it does not say
+        bytes_per_second = made.task.found.size / duration_s if duration_s else 0.0
 
-    def read(seconds: float) -> None:
-        made.seconds += seconds
-        on_read(made.task.identity, seconds * bytes_per_second, seconds)
+        def read(seconds: float) -> None:
+            made.seconds += seconds
+            on_read(made.task.identity, seconds * bytes_per_second, seconds)
 
-    engine = AlertEngine(config)
-    made.summary = Summary(config.audio.streams)
-    for utterance in offline.utterances(
-        path, model, config, name=name, progress=read, keep=keep, warn=made.warnings.append
-    ):
-        events = engine.add(utterance)
-        made.events += events
-        for event in events:
-            made.summary.add(event)
+        engine = AlertEngine(config)
+        made.summary = Summary(config.audio.streams)
+        for utterance in offline.utterances_in(
+            recording, model, config, progress=read, keep=keep, warn=made.warnings.append
+        ):
+            events = engine.add(utterance)
+            made.events += events
+            for event in events:
+                made.summary.add(event)
 
 
-def _configured(analysis: Analysis, path: Path, name: str) -> tuple[Config, float]:
-    """The configuration for a recording, and its length in seconds; 0 where it does not say."""
-    with Recording(path, name) as recording:
-        duration_s = recording.duration_s or 0.0
-        channels = recording.info.channels
+def _configured(analysis: Analysis, recording: Recording) -> Config:
+    """The configuration for a recording: the two channels of a stereo one may be streams."""
     config = analysis.config
-    if analysis.split and not config.audio.channels and channels == len(STEREO):
-        config = config.with_channels(STEREO)
-    return config, duration_s
+    stereo = recording.info.channels == len(STEREO)
+    if analysis.split and not config.audio.channels and stereo:
+        return config.with_channels(STEREO)
+    return config

@@ -21,14 +21,12 @@ BLOCK_S = 1.0
 """Seconds of a recording that are read at once: memory does not grow with its length."""
 
 
-def utterances(  # noqa: PLR0913 - callbacks that a caller may want
+def utterances(
     path: Path,
     classifier: SegmentClassifier,
     config: Config,
     *,
-    name: str | None = None,
     progress: Callable[[float], None] = lambda _: None,
-    keep: Callable[[str, Segment], None] = lambda _channel, _segment: None,
     warn: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Utterance]:
     """Split a recording into utterances and classify each.
@@ -37,39 +35,62 @@ def utterances(  # noqa: PLR0913 - callbacks that a caller may want
         path: Any format that libsndfile or ffmpeg reads, any rate, any channel count.
         classifier: Classifies them.
         config: For the channels, the voice-activity detector and the segmenter.
-        name: What it is called in messages; None for its path.
         progress: Called with how many seconds more were read.
-        keep: Given the name of the channel and what is classified next.
         warn: Called with each fault of the recording that does not end it.
 
     Raises:
         InputError: It cannot be read, or breaks off; what came before was yielded, with what was
             heard of the utterance that it broke off in.
     """
-    with Recording(path, name) as recording:
-        info = recording.info
-        frontend = Frontend(info, config)
-        failures: list[InputError] = []
+    with Recording(path) as recording:
+        yield from utterances_in(recording, classifier, config, progress=progress, warn=warn)
 
-        def report() -> None:
-            mixing = (f"{info.name}: {text}" for text in frontend.drain_warnings())
-            for text in (*recording.drain_warnings(), *mixing):
-                warn(text)
 
-        def taken() -> Iterator[AnalysedAudio]:
-            try:
-                for block in recording.blocks(BLOCK_S):
-                    yield frontend.convert(block)
-                    report()
-                    progress(len(block) / info.sample_rate)
-            except InputError as error:
-                failures.append(error)
-            yield frontend.flush()
+def utterances_in(  # noqa: PLR0913 - callbacks that a caller may want
+    recording: Recording,
+    classifier: SegmentClassifier,
+    config: Config,
+    *,
+    progress: Callable[[float], None] = lambda _: None,
+    keep: Callable[[str, Segment], None] = lambda _channel, _segment: None,
+    warn: Callable[[str], None] = lambda _: None,
+) -> Iterator[Utterance]:
+    """Split an open recording into utterances and classify each.
 
-        yield from _classified(_segments(taken(), config), classifier, config, keep)
-        report()
-        for failure in failures:
-            raise failure
+    Args:
+        recording: Of which nothing was read.
+        classifier: As for `utterances`.
+        config: As for `utterances`.
+        progress: As for `utterances`.
+        keep: Given the name of the channel and what is classified next.
+        warn: As for `utterances`.
+
+    Raises:
+        InputError: It breaks off, as for `utterances`.
+    """
+    info = recording.info
+    frontend = Frontend(info, config)
+    failures: list[InputError] = []
+
+    def report() -> None:
+        mixing = (f"{info.name}: {text}" for text in frontend.drain_warnings())
+        for text in (*recording.drain_warnings(), *mixing):
+            warn(text)
+
+    def taken() -> Iterator[AnalysedAudio]:
+        try:
+            for block in recording.blocks(BLOCK_S):
+                yield frontend.convert(block)
+                report()
+                progress(len(block) / info.sample_rate)
+        except InputError as error:
+            failures.append(error)
+        yield frontend.flush()
+
+    yield from _classified(_segments(taken(), config), classifier, config, keep)
+    report()
+    for failure in failures:
+        raise failure
 
 
 def utterances_of(pcm: Pcm, classifier: SegmentClassifier, config: Config) -> Iterator[Utterance]:

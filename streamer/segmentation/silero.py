@@ -96,7 +96,7 @@ class SileroStream:
         self._probability = np.zeros(1, np.float32)
         now, then = (np.zeros((2, *STATE_SHAPE), np.float32) for _ in range(2))
         self._states = deque((now, then))  # hidden and cell; the first is the present one
-        self._bindings = deque((self._bound(now, then), self._bound(then, now)))
+        self._bindings: deque[onnxruntime.IOBinding] = deque()  # made for the first chunk alone
 
     def skip(self, chunk: Samples) -> None:
         """Take the next chunk, shape (CHUNK_SAMPLES,), without asking about it."""
@@ -119,6 +119,9 @@ class SileroStream:
     def _probabilities(self, chunks: Samples) -> list[float]:
         """What the network says of the next chunks, shape (chunks, CHUNK_SAMPLES)."""
         if len(chunks) == 1:
+            if not self._bindings:
+                now, then = self._states
+                self._bindings.extend((self._bound(now, then), self._bound(then, now)))
             self._input[0, :CONTEXT_SAMPLES] = self._context
             self._input[0, CONTEXT_SAMPLES:] = chunks[0]
             self._context = self._input[0, -CONTEXT_SAMPLES:].copy()

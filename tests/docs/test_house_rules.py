@@ -21,7 +21,6 @@ MAX_ARGUMENTS = 8
 """Of a constructor, without self."""
 
 LONGER_FILES = {
-    "benchmarks/bulk.py": "one measurement, from the made archive to its page",
     "benchmarks/soak.py": "one measurement, from the simulated day to its page",
     "benchmarks/vad.py": "one measurement, from the mixtures to its page",
 }
