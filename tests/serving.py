@@ -18,6 +18,7 @@ from voices import VOICES
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from streamer.server.protocols.audio import BYTES
 from streamer.server.protocols.native import Header
 from streamer.types import SAMPLE_RATE
 
@@ -115,7 +116,7 @@ def voices(seconds: float) -> bytes:
 def send(socket: ClientConnection, header: Header, audio: bytes) -> None:
     """A header and audio, in pieces of 100 ms."""
     socket.send(header.to_json())
-    piece = header.frame_bytes * header.rate // 10
+    piece = BYTES[header.encoding] * len(header.channels) * header.rate // 10
     for at in range(0, len(audio), piece):
         socket.send(audio[at : at + piece])
 

@@ -77,6 +77,11 @@ class Hub:
             "Audio that came too late to be heard.",
             registry=registry,
         )
+        self.lost_s = Counter(
+            "streamer_lost_audio_seconds",
+            "Audio of Opus packets that were lost or damaged on the way.",
+            registry=registry,
+        )
         self._rows = Counter("streamer_rows", "Utterances.", registry=registry)
         self._unclassified = Counter(
             "streamer_rows_unclassified", "Utterances without a prediction.", registry=registry

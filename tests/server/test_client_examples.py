@@ -107,14 +107,15 @@ def test_what_the_server_sends_is_in_the_file(serving):
     assert named - {"alert"} <= {line["event"] for line in got} <= named
 
 
-def test_a_program_sends_a_recording(serving, tmp_path):
-    """The example of a client prints what is heard."""
-    path = tmp_path / "short.wav"
+@pytest.mark.parametrize("example", ["call.py", "call_opus.py"])
+def test_a_program_sends_a_recording(serving, tmp_path, example):
+    """The examples of clients print what is heard."""
+    path = tmp_path / f"{example}.wav"
     pcm, rate = soundfile.read(VOICES, frames=5 * SAMPLE_RATE)
     soundfile.write(path, pcm, rate)
     url = f"ws://127.0.0.1:{serving.port}/v1/stream"
     done = subprocess.run(
-        [sys.executable, "-W", "error", str(EXAMPLES / "call.py"), str(path), url],
+        [sys.executable, "-W", "error", str(EXAMPLES / example), str(path), url],
         capture_output=True,
         text=True,
         timeout=WAIT_S,
@@ -122,7 +123,7 @@ def test_a_program_sends_a_recording(serving, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("utterance customer ")
-    assert {row["channel"] for row in serving.rows("short")} == {"customer"}
+    assert {row["channel"] for row in serving.rows(example)} == {"customer"}
 
 
 @pytest.mark.skipif(program() is None, reason="no chromium here")

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
+from opus_packets import opus_packets
 
 from streamer.server.protocols import asterisk, audiohook, audiosocket, hume, telnyx, twilio, vonage
 from streamer.server.protocols.base import (
@@ -65,6 +66,8 @@ JUNK = st.one_of(
 )
 
 NATIVE = st.sampled_from([Header(8000).to_json(), Header(8000, ("a", "b")).to_json(), END]) | AUDIO
+PACKETS = opus_packets(np.zeros((960, 1), np.int16), 48_000)
+OPUS = st.sampled_from([Header(48_000, encoding="opus").to_json(), *PACKETS, b"", END])
 TRACKS = st.sampled_from([("inbound",), ("outbound",), ("inbound", "outbound")])
 SIDES = st.sampled_from(["inbound", "outbound"])
 TIMES = st.integers(0, 100_000)
@@ -111,6 +114,7 @@ CONNECTED = st.builds(
 UPDATES = st.builds(hume.SessionUpdate, st.integers(250, 10_000))
 CODECS: dict[str, tuple[Callable[[], Codec], SearchStrategy[str | bytes]]] = {
     "native": (NativeCodec, NATIVE),
+    "opus": (NativeCodec, OPUS),
     "twilio": (twilio.TwilioCodec, TWILIO.map(twilio.serialize)),
     "telnyx": (telnyx.TelnyxCodec, TELNYX.map(telnyx.serialize)),
     "audiohook": (audiohook.AudioHookCodec, AUDIO | AUDIOHOOK.map(lambda m: m.to_json())),

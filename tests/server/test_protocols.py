@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 
 from streamer.server.protocols import twilio
+from streamer.server.protocols.audio import BYTES
 from streamer.server.protocols.base import CallEnd, CallStart, ProtocolError
-from streamer.server.protocols.native import END, Header, NativeCodec
+from streamer.server.protocols.native import ENCODINGS, END, Header, NativeCodec
 from streamer.server.protocols.tracks import TrackAligner
 from streamer.server.protocols.twilio import Media, Start, Stop, TwilioCodec
 
@@ -20,7 +21,7 @@ HEADERS = st.builds(
     Header,
     rate=st.integers(4000, 192_000),
     channels=st.lists(NAMES, min_size=1, max_size=8, unique=True).map(tuple),
-    encoding=st.sampled_from(["s16le", "f32le", "mulaw", "alaw"]),
+    encoding=st.sampled_from(ENCODINGS),
     call=st.just("") | IDS,
     metadata=METADATA,
 )
@@ -40,7 +41,7 @@ def test_a_call_of_our_own_protocol(encoding):
     assert decoder.decode(header.to_json()) == [
         CallStart("c-1", 8000, ("agent", "customer"), {"queue": "sales"})
     ]
-    (audio,) = decoder.decode(bytes(header.frame_bytes * 10))
+    (audio,) = decoder.decode(bytes(10 * 2 * BYTES[encoding]))
     assert audio.pcm.shape == (10, 2)
     assert decoder.decode(END) == [CallEnd()]
 

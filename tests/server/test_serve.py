@@ -77,9 +77,9 @@ def test_a_stop_loses_no_row(server):
         (["{}"], 1008, "rate: got None, expected a whole number"),
         ([b"\0\0"], 1008, "got binary data, expected a header as text first"),
         (
-            ['{"rate": 48000, "encoding": "opus"}'],
+            ['{"rate": 48000, "encoding": "mp3"}'],
             1008,
-            "encoding: got 'opus', expected s16le, f32le, mulaw, alaw",
+            "encoding: got 'mp3', expected s16le, f32le, mulaw, alaw, opus",
         ),
         ([Header(8000).to_json(), b"\0"], 1008, "audio: got 1 bytes, expected whole samples"),
         ([Header(8000).to_json(), b"\0" * 300_000], 1009, ""),

@@ -111,6 +111,11 @@ class Codec:
         """Seconds of audio, of all tracks, that came too late to be heard."""
         return 0.0
 
+    @property
+    def lost_s(self) -> float:
+        """Seconds of audio that were lost or damaged on the way, for which there is silence."""
+        return 0.0
+
     def greet(self) -> list[Message]:
         """Messages for the peer when it has connected."""
         return []

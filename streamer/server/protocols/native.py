@@ -4,18 +4,21 @@ The first message is a text::
 
     {"rate": 8000, "channels": ["agent", "customer"], "encoding": "s16le", "call": "c-17"}
 
-Every binary message after it is audio, channels interleaved, of any whole number of samples. The
-text ``{"end": true}`` ends the call; the connection stays open until all events were sent.
+Every binary message after it is audio, channels interleaved, of any whole number of samples; or one
+packet of Opus. The text ``{"end": true}`` ends the call; the connection stays open until all events
+were sent.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Self, get_args
+from functools import partial
+from typing import Any, Literal, Self, TypeAlias, get_args
 
 from streamer.config.alert_rules import ANY
 from streamer.events import Event
-from streamer.server.protocols.audio import BYTES, MAX_CHANNELS, Encoding, decode_audio
+from streamer.server.protocols import opus
+from streamer.server.protocols.audio import MAX_CHANNELS, Encoding, decode_audio
 from streamer.server.protocols.base import (
     CallAudio,
     CallEnd,
@@ -30,7 +33,12 @@ from streamer.server.protocols.base import (
     metadata_of,
     number_of,
 )
+from streamer.server.protocols.opus import OpusDecoder
 from streamer.types import Pcm
+
+AnyEncoding: TypeAlias = Encoding | Literal["opus"]
+
+ENCODINGS: tuple[AnyEncoding, ...] = (*get_args(Encoding), "opus")
 
 RATES = (4_000, 192_000)
 """Lowest and highest rate of a header, in Hz."""
@@ -49,14 +57,14 @@ class Header:
     Attributes:
         rate: In Hz.
         channels: A name for each channel.
-        encoding: Of the samples.
+        encoding: Of the binary messages.
         call: The sender's id of the call; empty to have the server make one.
         metadata: More texts about the call.
     """
 
     rate: int
     channels: tuple[str, ...] = ("mono",)
-    encoding: Encoding = "s16le"
+    encoding: AnyEncoding = "s16le"
     call: str = ""
     metadata: dict[str, str] = field(default_factory=dict)
 
@@ -75,10 +83,8 @@ class Header:
         if not RATES[0] <= rate <= RATES[1]:
             raise ProtocolError(f"rate: got {rate}, expected {RATES[0]} to {RATES[1]} Hz")
         encoding = message.get("encoding", "s16le")
-        if encoding not in get_args(Encoding):
-            raise ProtocolError(
-                f"encoding: got {encoding!a:.80}, expected {', '.join(get_args(Encoding))}"
-            )
+        if encoding not in ENCODINGS:
+            raise ProtocolError(f"encoding: got {encoding!a:.80}, expected {', '.join(ENCODINGS)}")
         call = message.get("call", "")
         if not isinstance(call, str):
             raise ProtocolError(f"call: got {call!a:.80}, expected a text")
@@ -94,38 +100,39 @@ class Header:
         """The message."""
         return json.dumps(asdict(self))
 
-    @property
-    def frame_bytes(self) -> int:
-        """Bytes of a sample of all channels."""
-        return BYTES[self.encoding] * len(self.channels)
-
-    def decode(self, data: bytes) -> Pcm:
-        """Audio of this call, shape (samples, channels).
-
-        Raises:
-            ProtocolError: Part of a sample, or a sample that is no number.
-        """
-        return decode_audio(data, self.encoding, len(self.channels))
-
 
 class NativeCodec(Codec):
     """The messages of one call."""
 
     def __init__(self) -> None:
-        self._header: Header | None = None
+        self._decode: Callable[[bytes], Pcm] | None = None  # once the header is there
+        self._opus: OpusDecoder | None = None
+
+    @property
+    def lost_s(self) -> float:
+        """Seconds of lost or damaged packets of Opus."""
+        return self._opus.lost_samples / opus.RATE if self._opus is not None else 0.0
 
     def decode(self, message: Message) -> list[CallItem]:
         """What follows from the next message. Raises ProtocolError as `Codec` says."""
-        if self._header is None:
+        if self._decode is None:
             if isinstance(message, bytes):
                 raise ProtocolError("got binary data, expected a header as text first")
-            header = self._header = Header.from_json(message)
-            return [CallStart(header.call, header.rate, header.channels, header.metadata)]
+            return [self._begin(Header.from_json(message))]
         if isinstance(message, bytes):
-            return [CallAudio(self._header.decode(message))]
+            return [CallAudio(self._decode(message))]
         if json_object(message) != {"end": True}:
             raise ProtocolError(f"got {message!a:.80}, expected binary audio or {END}")
         return [CallEnd()]
+
+    def _begin(self, header: Header) -> CallStart:
+        rate, encoding = header.rate, header.encoding
+        if encoding == "opus":
+            self._opus = OpusDecoder(rate, len(header.channels))
+            self._decode, rate = self._opus.decode, opus.RATE
+        else:
+            self._decode = partial(decode_audio, encoding=encoding, channels=len(header.channels))
+        return CallStart(header.call, rate, header.channels, header.metadata)
 
     def encode(self, event: Event, shown: Mapping[str, Any] | None) -> list[Message]:
         """The line of an event that has one."""
