@@ -39,6 +39,9 @@ TRUSTED_ONLY = ("alerts.command", "alerts.webhook_url", "alerts.webhook_secret",
 """Keys that run programs, send data or name a model's folder: never from a file that was only found
 in the current folder. A model's plain name is taken from there, too."""
 
+INSIDE_ONLY = ("output.csv",)
+"""Keys that name a file to be written: from such a file, only inside of the current folder."""
+
 PLAIN_NAME = re.compile(r"[\w-][\w.-]*")
 
 _Layer = dict[str, tuple[object, str]]
@@ -163,13 +166,27 @@ def _without_untrusted(layer: _Layer, path: Path, warnings: list[str]) -> _Layer
     if isinstance(name, str) and PLAIN_NAME.fullmatch(name) and not Path(name).exists():
         trusted["model.name"] = layer["model.name"]
     said = [key for key, (value, _) in layer.items() if value not in (None, [], "")]  # not empty
+    for key in INSIDE_ONLY:
+        if key in trusted and _leads_outside(trusted[key][0]):
+            del trusted[key]
     if ignored := [key for key in said if key not in trusted]:
         warnings.append(
             f"{path.resolve()}: ignored {', '.join(ignored)}: a file that was only found in the "
-            f"current folder may not run programs, send data or name a model's folder; "
-            f"name it with --config {path}, or keep these keys in {user_file()}"
+            f"current folder may not run programs, send data, name a model's folder or write "
+            f"outside of the current folder; name it with --config {path}, or keep these keys in "
+            f"{user_file()}"
         )
     return trusted
+
+
+def _leads_outside(name: object) -> bool:
+    """Whether a path lies outside of the current folder, as a symbolic link in it may, too."""
+    if not isinstance(name, str):
+        return False
+    try:
+        return not Path(name).expanduser().resolve().is_relative_to(Path.cwd())
+    except (OSError, RuntimeError, ValueError):  # no such home, a loop of links, a null character
+        return True
 
 
 def _read_file(path: Path) -> _Layer:

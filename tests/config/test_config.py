@@ -258,6 +258,25 @@ def test_a_file_that_was_only_found_runs_nothing(tmp_path, monkeypatch):
     assert not named.warnings
 
 
+@pytest.mark.parametrize(
+    "path", ["/tmp/planted.csv", "../planted.csv", "~/planted.csv", "link.csv"]
+)
+def test_a_file_that_was_only_found_writes_inside_of_its_folder(tmp_path, monkeypatch, path):
+    """A recording's folder may name its log, but no file elsewhere, be it by a link."""
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    (folder / "link.csv").symlink_to(tmp_path / "elsewhere.csv")
+    monkeypatch.chdir(folder)
+    (folder / "config.yaml").write_text(f"output: {{csv: {path!r}}}\n")
+    loaded = config.load(environ={})
+    assert loaded.config.output.csv == config.Config().output.csv
+    assert "ignored output.csv" in loaded.warnings[0]
+    assert config.load(file=Path("config.yaml"), environ={}).config.output.csv == path
+    (folder / "config.yaml").write_text("output: {csv: logs/rows.csv}\n")
+    loaded = config.load(environ={})
+    assert (loaded.config.output.csv, loaded.warnings) == ("logs/rows.csv", ())
+
+
 def test_the_users_own_file_is_trusted(tmp_path, monkeypatch):
     """Also while it lies in the current folder; a symbolic link to it is it."""
     monkeypatch.setattr(platformdirs, "user_config_path", lambda _: tmp_path)
