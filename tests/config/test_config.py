@@ -259,7 +259,7 @@ def test_a_file_that_was_only_found_runs_nothing(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "path", ["/tmp/planted.csv", "../planted.csv", "~/planted.csv", "link.csv"]
+    "path", ["/srv/planted.csv", "../planted.csv", "~/planted.csv", "link.csv"]
 )
 def test_a_file_that_was_only_found_writes_inside_of_its_folder(tmp_path, monkeypatch, path):
     """A recording's folder may name its log, but no file elsewhere, be it by a link."""
