@@ -110,11 +110,12 @@ class ScriptedSource:
         script: Iterable[Pcm | Block | Exception],
         *,
         live: bool = False,
+        channels: int = 1,
         reopens: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._script: Iterator[Pcm | Block | Exception] = iter(script)
         self._reopens = reopens
-        self._info = SourceInfo("scripted", SAMPLE_RATE, 1, live=live)
+        self._info = SourceInfo("scripted", SAMPLE_RATE, channels, live=live)
         self.opened = 0
         self.closed = 0
 
@@ -130,7 +131,7 @@ class ScriptedSource:
         if isinstance(entry, Exception):
             raise entry
         if isinstance(entry, np.ndarray):
-            return Block(entry.reshape(-1, 1), time.monotonic())
+            return Block(entry.reshape(-1, self._info.channels), time.monotonic())
         return entry
 
     def close(self) -> None:

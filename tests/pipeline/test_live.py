@@ -280,6 +280,35 @@ def test_the_voice_is_learned_and_forgotten():
     assert known == [0, 1, 0, 1, 0, 1, 2]
 
 
+def test_the_voices_of_all_channels_are_forgotten():
+    """Not only that of the first; each says so."""
+    config = Config.model_validate(
+        {"baseline": {"enabled": True}, "audio": {"channels": ["agent", "customer"]}}
+    )
+    spoken = [np.concatenate((LEAD, speech(1.0, seed=i), silence(3.0))) for i in range(2)]
+    both = np.stack([spoken[0], np.roll(spoken[1], 2 * SAMPLE_RATE)], axis=1)
+    pipeline: Pipeline
+    learned = threading.Semaphore(0)
+
+    def script():
+        yield from blocks(both)
+        for _ in config.audio.channels:
+            assert learned.acquire(timeout=20)
+        pipeline.forget()
+        yield from blocks(np.stack([LEAD, LEAD], axis=1))
+
+    pipeline = Pipeline(ScriptedSource(script(), channels=2), FakeModel, config)
+    pipeline.start()
+    events = []
+    while (event := pipeline.events.get(timeout=20)) is not None:
+        events.append(event)
+        if isinstance(event, VoiceLearned) and event.utterances == 1:
+            learned.release()
+    known = of(VoiceLearned, events)
+    for channel in config.audio.channels:
+        assert [event.utterances for event in known if event.channel == channel] == [0, 1, 0]
+
+
 def test_an_excerpt_teaches_nothing():
     """Only a whole utterance, once, after it was classified."""
     learned: list[bool] = []

@@ -135,6 +135,16 @@ def test_cut():
     assert (first.utterance, second.utterance) == (1, 2)
 
 
+def test_cut_in_a_pause():
+    """Both utterances end and begin with their own speech; the pause is cut in its middle."""
+    pcm = stream((False, 50), (True, 500), (False, 10), (True, 200), (False, 50))
+    pcm[552 * FRAME : 557 * FRAME] = 0  # the quietest 100 ms
+    first, second = segments(segmenter().push(pcm))
+    assert (first.start, first.end) == (50 * FRAME, 550 * FRAME)
+    assert second.pcm_start == 554 * FRAME
+    assert (second.start, second.end) == (560 * FRAME, 760 * FRAME)
+
+
 def test_short_remainder():
     """What a cut carries over is an utterance, however short."""
     pcm = stream((True, 600), (False, 50))
