@@ -1,6 +1,6 @@
 # make run    sets up everything and listens; make run ARGS="--duration 20 --csv out.csv"
 # make test   sets up everything and passes the tests
-.PHONY: serve-load serve-soak help setup setup-test run test test-portable test-ray test-docs lint docs tables lock screenshots clean bench load soak calls kill
+.PHONY: serve-load serve-soak help setup setup-test run test test-portable test-ray planted mutation test-docs lint docs tables lock screenshots clean bench load soak calls kill
 
 bin := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 
@@ -32,6 +32,13 @@ test-portable: setup-test ## what needs no sound server and no POSIX terminal: t
 test-ray: setup-test ## streamer bulk on a Ray cluster of two nodes; installs Ray, 80 MB, which no other test needs
 	$(bin)/python -m pip install --quiet --editable ".[ray]"
 	OMP_NUM_THREADS=1 $(bin)/pytest tests/bulk/test_ray.py $(ARGS)
+
+planted: setup-test ## plant faults one by one and see that a test notices each: ten minutes
+	$(bin)/python tools/planted_faults.py
+
+mutation: setup-test ## change the segmenter in every small way and see what no test notices (mutmut): an hour
+	$(bin)/python -m pip install --quiet "mutmut>=3.3"
+	OMP_NUM_THREADS=1 $(bin)/mutmut run "streamer.segmentation.segmenter*" $(ARGS)
 
 test-docs: ## the examples, commands and links of the documents
 	$(test_env) $(bin)/pytest --quiet tests/docs $(ARGS)

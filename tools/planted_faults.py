@@ -1,0 +1,112 @@
+"""Plant faults in the code, one after the other, and see whether a test notices each.
+
+    .venv/bin/python tools/planted_faults.py      # minutes; in a checkout without changes
+
+Each fault is one that would cost users a row, a voice or their privacy. The file is restored after
+the tests of its area have run. The exit code is 1 where a fault survived or could not be planted.
+"""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+TIMEOUT_S = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A piece of code, what takes its place, and the tests that should notice.
+
+    Attributes:
+        name: What is wrong then.
+        file: Below the root.
+        right: Text in the file.
+        wrong: Takes its first place.
+        tests: Files or folders of tests.
+    """
+
+    name: str
+    file: str
+    right: str
+    wrong: str
+    tests: tuple[str, ...]
+
+
+PIPELINE, SINKS = ("tests/pipeline",), ("tests/sinks",)
+CROSSTALK = ("tests/audio/test_crosstalk.py",)
+LIVE, QUEUE = "streamer/pipeline/live.py", "streamer/pipeline/inference_queue.py"
+GATE, LOG = "streamer/audio/crosstalk.py", "streamer/sinks/csv_log.py"
+RESET = "            self._queue.put(channel, VoiceReset(self._calls.number))\n"
+COMPARED = "hmac.compare_digest(token.text.encode(), given.encode())"
+SIGNATURE = "hmac.compare_digest(signature(auth_token, each).encode(), given.encode())"
+LATENCY = "(time.monotonic() - self._captured_at(position)) * 1000"
+
+FAULTS = (
+    Fault("rows are not synced", LOG, "try:\n                    os.fsync(file)",
+          "try:\n                    pass", SINKS),
+    Fault("logs are readable by all", LOG, "OWNER_ONLY = 0o600", "OWNER_ONLY = 0o644", SINKS),
+    Fault("a stop waits 0 s", LIVE, "STOP_TIMEOUT_S = 10.0", "STOP_TIMEOUT_S = 0.0", PIPELINE),
+    Fault("the reason of a loss stays", LIVE, 'self._capture.loss = ""', "pass", PIPELINE),
+    Fault("a voice is not forgotten", "streamer/pipeline/worker.py", "self._adaptation.reset()",
+          "pass", PIPELINE),
+    Fault("only the first channel's voice is forgotten", LIVE, RESET,
+          f"{RESET}            break\n", PIPELINE),
+    Fault("latency is always 1 ms", "streamer/pipeline/worker.py", LATENCY, "1.0", PIPELINE),
+    Fault("10,000 utterances may wait", QUEUE, "MAX_SEGMENTS = 64", "MAX_SEGMENTS = 10_000",
+          ("tests/pipeline/test_inference_queue.py",)),
+    Fault("an excerpt outlives its utterance", QUEUE, "self._excerpts.pop(channel, None)", "pass",
+          ("tests/pipeline/test_inference_queue.py",)),
+    Fault("faint crosstalk is speech", GATE, "EXPLAINED = 0.55", "EXPLAINED = 0.9", CROSSTALK),
+    Fault("speech is crosstalk", GATE, "EXPLAINED = 0.55", "EXPLAINED = 0.3", CROSSTALK),
+    Fault("crosstalk goes on after a hole", "streamer/pipeline/frontend.py", "self._gate.reset()",
+          "pass", CROSSTALK),
+    Fault("a hole does not move the position", "streamer/segmentation/segmenter.py",
+          "        self._begin += samples\n", "", ("tests/segmentation/test_segmenter.py",)),
+    Fault("a configuration that was only found is trusted", "streamer/config/loader.py",
+          "key not in TRUSTED_ONLY", "True", ("tests/config",)),
+    Fault("every token is right", "streamer/server/access.py", COMPARED, "True",
+          ("tests/server/test_security.py",)),
+    Fault("every signature of Twilio is right", "streamer/server/protocols/twilio.py", SIGNATURE,
+          "True", ("tests/server/test_protocols.py",)),
+    Fault("Retry-After is ignored", "streamer/sinks/notify/webhook.py",
+          '_seconds(told.get("Retry-After"))', "None", ("tests/sinks/test_delivery.py",)),
+    Fault("silence ends no call", "streamer/analysis/calls.py", "math.inf if gap_s is None else",
+          "math.inf if True else", ("tests/analysis/test_calls.py",)),
+)  # fmt: skip
+
+
+def noticed_by(fault: Fault) -> str:
+    """The first test that fails with the fault; empty where none does."""
+    path = ROOT / fault.file
+    code = path.read_text(encoding="utf-8")
+    if fault.right not in code:
+        return ""
+    path.write_text(code.replace(fault.right, fault.wrong, 1), encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *fault.tests]
+    try:
+        done = subprocess.run(  # noqa: S603 - our own tests
+            command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=TIMEOUT_S
+        )
+    except subprocess.TimeoutExpired:
+        return f"no end after {TIMEOUT_S} s"
+    finally:
+        path.write_text(code, encoding="utf-8")
+    failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return failed[0].partition(" ")[2].partition(" - ")[0] if failed else ""
+
+
+def main() -> int:
+    """Plant each fault, and print a row of a table."""
+    print("| fault | noticed by |\n| --- | --- |")
+    survived = 0
+    for fault in FAULTS:
+        test = noticed_by(fault)
+        survived += not test
+        print(f"| {fault.name} | {f'`{test}`' if test else '**nothing**'} |", flush=True)
+    return 1 if survived else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
