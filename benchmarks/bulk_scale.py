@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
@@ -107,8 +107,8 @@ class Costs:
 
     count: int
     recordings: Counter[int] = field(default_factory=Counter)
-    cpu: "Counter[int]" = field(default_factory=Counter)
-    wall: "Counter[int]" = field(default_factory=Counter)
+    cpu: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
+    wall: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
     memory: dict[int, float] = field(default_factory=dict)
     restarts: Counter[int] = field(default_factory=Counter)
 
@@ -118,8 +118,8 @@ class Costs:
         for before, after in pairwise(begun):
             part = min(PARTS - 1, before[0] * PARTS // self.count)
             self.recordings[part] += after[0] - before[0]
-            self.cpu[part] += after[1] - before[1]  # type: ignore[assignment]
-            self.wall[part] += after[2] - before[2]  # type: ignore[assignment]
+            self.cpu[part] += after[1] - before[1]
+            self.wall[part] += after[2] - before[2]
             self.memory[part] = max(self.memory.get(part, 0.0), after[3])
 
     def rows(self) -> list[str]:

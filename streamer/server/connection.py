@@ -252,10 +252,14 @@ class Connection:
         self._hub.calls.dec()
         if late_s := self._codec.late_s:
             self._hub.late_s.inc(late_s)
-            logger.warning("%s: %.2f s of audio came too late", self._name, late_s)
+            logger.warning(
+                "%s: %.2f s of audio came too late", self._name, late_s, extra=self._extra
+            )
         if lost_s := self._codec.lost_s:
             self._hub.lost_s.inc(lost_s)
-            logger.warning("%s: %.2f s of audio were lost or damaged", self._name, lost_s)
+            logger.warning(
+                "%s: %.2f s of audio were lost or damaged", self._name, lost_s, extra=self._extra
+            )
         self._hub.show(self._call.id, {"event": "call_ended"})
         logger.info("%s: ended", self._name, extra=self._extra)
 

@@ -1,7 +1,7 @@
 """Decodes raw Opus packets (RFC 6716) of one or two channels with PyAV, which brings libopus.
 
-A packet that cannot be decoded becomes silence, so that what follows keeps its place; a line that
-sends nothing else is refused.
+A packet that cannot be decoded becomes silence, so that what follows keeps its place. A call with
+too many of them in succession is refused.
 """
 
 import importlib
@@ -34,11 +34,12 @@ class OpusDecoder:
     """Decodes the packets of a call in order. It keeps the state of one libopus decoder.
 
     Args:
-        rate: That the header of the call says, in Hz.
+        rate: In Hz, from the header of the call.
         channels: One, or two in packets of two channels.
 
     Raises:
-        ProtocolError: Opus has no such rate or so many channels, or PyAV is not installed.
+        ProtocolError: The rate is none of `RATES`, there are more than `MAX_CHANNELS` channels, or
+            PyAV is not installed.
     """
 
     def __init__(self, rate: int, channels: int) -> None:
@@ -64,7 +65,7 @@ class OpusDecoder:
         Raises:
             ProtocolError: Too many packets in succession could not be decoded.
         """
-        # PyAV would take an empty packet for the end, and decodes in place of a lost one nothing.
+        # PyAV takes an empty packet for the end of the stream, and conceals no lost one.
         frames = self._frames(packet) if packet else []
         if frames:
             self._damaged = 0
