@@ -300,8 +300,12 @@ def measured(command: list[str], env: dict[str, str] | None = None) -> Took:
     return float(wall), float(cpu), int(rss)
 
 
-TITLES = {"speed": "Hours of audio", "scale": "Many recordings"}
-COMMANDS = {"speed": "bulk.py speed", "scale": "bulk_scale.py"}
+TITLES = {"speed": "Hours of audio", "scale": "Many recordings", "long": "Long recordings"}
+COMMANDS = {"speed": "bulk.py speed", "scale": "bulk_scale.py", "long": "bulk_scale.py --long 1000"}
+ABOUT = """What an archive costs `streamer file` and `streamer bulk`. An hour of audio per core-hour is an hour
+of recordings that one core analyses in an hour. "Of linear" compares the recordings a second with those of
+one process, for each core. Times are of the processes of the program, measured from outside.
+"""
 
 
 def write(folder: Path, what: str, lines: list[str]) -> None:
@@ -312,7 +316,7 @@ def write(folder: Path, what: str, lines: list[str]) -> None:
     kept = {one.partition("\n")[0]: one for one in sections}
     stamp = heading("", f"Written by `python benchmarks/{COMMANDS[what]} --page benchmarks`.")[2:]
     kept[TITLES[what]] = "\n".join([TITLES[what], "", *stamp, *lines, ""])
-    head = "# Recordings in bulk\n\nWhat the figures mean is said in `benchmarks/bulk.py`.\n"
+    head = f"# Recordings in bulk\n\n{ABOUT}"
     sections = [kept[title] for title in TITLES.values() if title in kept]
     path.write_text("\n## ".join([head, *sections]), encoding="utf-8")
 

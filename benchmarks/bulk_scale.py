@@ -8,6 +8,11 @@ First, planning, ledger, rows and progress alone, for several numbers of recordi
 read, and each gets the same utterance. Then the real program analyses all of the largest archive in
 one process, is killed by `kill -9` at random instants, and is resumed. `--page` renews the section
 of BULK.md.
+
+    python benchmarks/bulk_scale.py --long 1000 --page benchmarks
+
+Recordings of ten minutes instead, of which half is speech: the real program alone. This takes two
+hours.
 """
 
 import argparse
@@ -27,7 +32,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-from bulk import PROGRAM, make, measured, short, silence, write
+from bulk import LONG_S, PROGRAM, RATE, long, make, measured, short, silence, write
 
 from streamer.bulk.local import Request
 from streamer.bulk.plan import Task
@@ -43,6 +48,7 @@ SENTENCES = 4
 ROOMS = (1, 4, 16, 64)
 """How loud the rooms are."""
 SAMPLE_S = 0.5
+MINUTES = 10
 PARTS = 10
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -52,6 +58,12 @@ def sound(seed: int) -> Pcm:
     if seed % SENTENCES == 0:
         return short(seed)
     return np.asarray(silence(2.0, seed) * ROOMS[seed // SENTENCES % len(ROOMS)], np.int16)
+
+
+def minutes(seed: int) -> Pcm:
+    """Ten minutes, of which half is speech."""
+    parts = [long(seed * MINUTES + part) for part in range(MINUTES * 60 // LONG_S + 1)]
+    return np.concatenate(parts)[: MINUTES * 60 * RATE]
 
 
 # --- without analysis -----------------------------------------------------------------------------
@@ -137,6 +149,14 @@ class Costs:
         return lines
 
 
+@dataclass(frozen=True)
+class Kills:
+    """How often the program is killed, and the seed of the random instants."""
+
+    number: int
+    seed: int
+
+
 class Lines:
     """How many lines a growing file has."""
 
@@ -158,9 +178,17 @@ class Lines:
         return self._count
 
 
-def archive(folder: Path, calls: Path, count: int, kills: int, seed: int) -> list[str]:
-    """Analyse all in one process, killed and resumed; the program ends where a row is amiss."""
-    rng = random.Random(seed)
+def archive(folder: Path, calls: Path, count: int, what: str, args: Kills) -> list[str]:
+    """Analyse all in one process, killed and resumed; the program ends where a row is amiss.
+
+    Args:
+        folder: Where the tables go.
+        calls: The recordings.
+        count: How many there are.
+        what: Their length and what they hold.
+        args: When the program is killed.
+    """
+    rng, kills = random.Random(args.seed), args.number
     instants = sorted(rng.uniform(0.1, 0.9) for _ in range(kills))
     rows, summary = folder / "rows.csv", folder / "summary.csv"
     command = [*PROGRAM, str(calls), "--csv", str(rows), "--summary", str(summary), "--jobs", "1"]
@@ -176,7 +204,7 @@ def archive(folder: Path, calls: Path, count: int, kills: int, seed: int) -> lis
     _, again, peak = measured(command)
     cpu, wall = sum(costs.cpu.values()), sum(costs.wall.values())
     text = (
-        f"The real program, `--jobs 1`: {count:,} recordings of 2 s, a quarter with a sentence, "
+        f"The real program, `--jobs 1`: {count:,} recordings of {what}, "
         f"at {1000 * cpu / costs.recordings.total():.1f} ms of CPU each, {wall / 60:.0f} minutes "
         "beside other programs, without the starts. Named again when all were done, they took "
         f"{again:.1f} s of CPU and {peak} MB."
@@ -249,16 +277,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--page", type=Path, help="renew the section of BULK.md in this folder")
     parser.add_argument("--counts", type=int, nargs="+", default=[1000, 10_000, 100_000])
+    parser.add_argument("--long", type=int, help="instead, this number of ten-minute recordings")
     parser.add_argument("--kills", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
+    kills = Kills(args.kills, args.seed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        lines = bookkeeping(folder, args.counts)
-        largest = max(args.counts)
-        lines += ["", *archive(folder, folder / str(largest), largest, args.kills, args.seed)]
+        if args.long:
+            what = f"{MINUTES} minutes, half of it speech"
+            make(folder / "long", args.long, minutes)
+            section, lines = "long", archive(folder, folder / "long", args.long, what, kills)
+        else:
+            largest, what = max(args.counts), "2 s, a quarter with a sentence"
+            section, lines = "scale", bookkeeping(folder, args.counts)
+            lines += ["", *archive(folder, folder / str(largest), largest, what, kills)]
     if args.page:
-        write(args.page, "scale", lines)
+        write(args.page, section, lines)
 
 
 if __name__ == "__main__":
