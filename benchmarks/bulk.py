@@ -301,10 +301,15 @@ def measured(command: list[str], env: dict[str, str] | None = None) -> Took:
 
 
 TITLES = {"speed": "Hours of audio", "scale": "Many recordings", "long": "Long recordings"}
-COMMANDS = {"speed": "bulk.py speed", "scale": "bulk_scale.py", "long": "bulk_scale.py --long 1000"}
-ABOUT = """What an archive costs `streamer file` and `streamer bulk`. An hour of audio per core-hour is an hour
-of recordings that one core analyses in an hour. "Of linear" compares the recordings a second with those of
-one process, for each core. Times are of the processes of the program, measured from outside.
+COMMANDS = {
+    "speed": "bulk.py speed",
+    "scale": "bulk_scale.py",
+    "long": "bulk_scale.py --long 1000",
+}
+ABOUT = """What an archive costs `streamer file` and `streamer bulk`. An hour of audio per core-hour
+is an hour of recordings that one core analyses in an hour. "Of linear" compares the recordings a
+second with those of one process, for each core. Times are of the processes of the program, measured
+from outside.
 """
 
 
