@@ -22,6 +22,7 @@ from streamer.sinks.lines import LineSink
 from streamer.sinks.notify.delivery import NotificationSink
 from streamer.sinks.row import Session
 from streamer.sinks.writer import NonBlockingWriter
+from streamer.text import quantity
 from streamer.types import Mark, State
 
 TURN_S = 0.025
@@ -174,7 +175,8 @@ class LiveSession:
             self._warn(warning)
         if (dropped := self._pipeline.events.dropped) > self._dropped:
             self._dropped = dropped
-            self._warn(f"the screen was too slow: {dropped} events were not shown")
+            were = "was" if dropped == 1 else "were"
+            self._warn(f"the screen was too slow: {quantity(dropped, 'event')} {were} not shown")
         if self._lines is not None:
             csv = self._csv
             self._lines.poll()

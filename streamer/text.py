@@ -1,4 +1,4 @@
-"""Makes texts from outside (file names, notes, channels) harmless where they are shown."""
+"""Makes texts for people: those from outside harmless where they are shown, numbers with nouns."""
 
 JOINERS = "\u200c\u200d"
 """Invisible, and a part of words in Persian and Hindi, and of emoji that are joined."""
@@ -21,6 +21,11 @@ def printable(text: str) -> str:
 def one_line(text: str) -> str:
     """The text with all control characters escaped, line breaks and tabs, too."""
     return "".join(each if is_harmless(each) else _escaped(each) for each in text)
+
+
+def quantity(number: int, thing: str) -> str:
+    """A number and a noun, which has an s unless the number is 1."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def is_shown_whole(text: str) -> bool:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from streamer.text import one_line
+from streamer.text import one_line, quantity
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,9 @@ from streamer.text import one_line
 def test_what_cannot_be_shown_is_escaped(text, shown):
     """And nothing else."""
     assert one_line(text) == shown
+
+
+@pytest.mark.parametrize(("number", "shown"), [(0, "0 gaps"), (1, "1 gap"), (2, "2 gaps")])
+def test_a_noun_agrees_with_its_number(number, shown):
+    """Only one is singular."""
+    assert quantity(number, "gap") == shown

@@ -13,6 +13,7 @@ from streamer.analysis.mood import RunningMood, counted
 from streamer.config import AlertRule, Config
 from streamer.errors import ConfigError
 from streamer.events import Alert, MoodChanged
+from streamer.text import quantity
 from streamer.types import SAMPLE_RATE, Utterance
 
 
@@ -141,5 +142,7 @@ class RuleState:
         else:
             what = f"mood at most {rule.mood_below:+.2f}"
         if rule.of > 1:
-            what += f" in {sum(self._matches)} of the last {len(self._matches)} utterances"
+            what += (
+                f" in {sum(self._matches)} of the last {quantity(len(self._matches), 'utterance')}"
+            )
         return f"{what} for {rule.for_s:g} s" if rule.for_s else what

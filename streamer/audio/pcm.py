@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from streamer.audio.level import FULL_SCALE
 from streamer.errors import InputError
+from streamer.text import quantity
 from streamer.types import Pcm, SourceInfo
 
 FloatPcm: TypeAlias = NDArray[np.float32]
@@ -36,7 +37,7 @@ def check_format(info: SourceInfo) -> SourceInfo:
     least, most = RATES
     if not least <= info.sample_rate <= most or not 1 <= info.channels <= MAX_CHANNELS:
         raise InputError(
-            f"{info.name}: got {info.sample_rate} Hz and {info.channels} channels, "
+            f"{info.name}: got {info.sample_rate} Hz and {quantity(info.channels, 'channel')}, "
             f"expected {least} to {most} Hz and 1 to {MAX_CHANNELS} channels"
         )
     return info
@@ -50,7 +51,10 @@ def to_int16(pcm: NDArray[np.float32], name: str) -> Pcm:
     """
     if not np.isfinite(pcm).all():
         bad = np.count_nonzero(~np.isfinite(pcm))
-        raise InputError(f"{name}: {bad} samples are NaN or infinite, expected finite numbers")
+        are = "is" if bad == 1 else "are"
+        raise InputError(
+            f"{name}: {quantity(int(bad), 'sample')} {are} NaN or infinite, expected finite numbers"
+        )
     return _rounded(pcm)
 
 

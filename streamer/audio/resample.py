@@ -9,6 +9,7 @@ import soxr
 from streamer.audio.doubling import RateDoubler
 from streamer.audio.mix import Mixer
 from streamer.errors import InputError
+from streamer.text import quantity
 from streamer.types import SAMPLE_RATE, Pcm
 
 
@@ -27,7 +28,8 @@ class StreamConverter:
     def __init__(self, sample_rate: int, channels: int, names: Sequence[str] = ()) -> None:
         if len(names) > channels:
             raise InputError(
-                f"{len(names)} channels are named ({', '.join(names)}), the input has {channels}"
+                f"got names of {quantity(len(names), 'channel')} ({', '.join(names)}), "
+                f"the input has {channels}"
             )
         self._rate = sample_rate
         self._named = len(names)

@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from streamer.audio import ffmpeg
 from streamer.audio.recording import SUFFIXES
-from streamer.bulk import remote
+from streamer.bulk import ledger, remote
 from streamer.errors import InputError
 from streamer.text import one_line
 
@@ -203,7 +203,7 @@ class _Names:
             return True
         if suffix in ffmpeg.SUFFIXES:
             self.fail(f"{remote.shown(location)}: needs ffmpeg: {ffmpeg.INSTALL}")
-        else:
+        elif not _is_output(location, suffix):
             self._left_out[suffix or "no suffix"] += 1
         return False
 
@@ -221,6 +221,13 @@ class _Names:
             counts = self._left_out.most_common()
             kinds = ", ".join(f"{count} {one_line(kind)}" for kind, count in counts)
             self._note(f"{name}: left out, as no recordings: {kinds}")
+
+
+def _is_output(location: str, suffix: str) -> bool:
+    """Whether a file is a ledger or its journal, or the CSV that it belongs to."""
+    if remote.is_remote(location):
+        return False
+    return suffix.startswith(ledger.SUFFIX) or os.path.exists(location + ledger.SUFFIX)  # noqa: PTH110 - a million of them
 
 
 def _look_into(folder: str, note: Say, fail: Say) -> Iterator[ListedRecording]:

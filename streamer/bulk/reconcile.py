@@ -16,6 +16,7 @@ from typing import IO
 
 from streamer.bulk.ledger import Ledger, Position, parsed_session
 from streamer.errors import OutputError
+from streamer.text import quantity
 
 try:
     import fcntl
@@ -89,8 +90,10 @@ def _read(path: Path, file: IO[bytes], ledger: Ledger) -> list[str]:
     if not was_new:
         text = f"{path}: was changed since the last run; what is in it counts as done"
         if forgotten:
-            plural = "" if forgotten == 1 else "s"
-            text += f", and {forgotten} recording{plural} without rows in it are analysed anew"
+            verb = "is" if forgotten == 1 else "are"
+            text += (
+                f", and {quantity(forgotten, 'recording')} without rows in it {verb} analysed anew"
+            )
         notes.append(text)
     return notes
 
@@ -98,8 +101,7 @@ def _read(path: Path, file: IO[bytes], ledger: Ledger) -> list[str]:
 def _cut_note(path: Path, cut: int) -> list[str]:
     if not cut:
         return []
-    plural = "" if cut == 1 else "s"
-    return [f"{path}: took off {cut} row{plural} of a recording that was not finished"]
+    return [f"{path}: took off {quantity(cut, 'row')} of a recording that was not finished"]
 
 
 def _lines(file: IO[bytes], begin: int) -> Iterator[tuple[int, bytes]]:

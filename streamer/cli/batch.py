@@ -15,6 +15,7 @@ from streamer.sinks.csv_lines import CsvLines
 from streamer.sinks.lines import JsonLines, LineSink
 from streamer.sinks.row import Session
 from streamer.sinks.summary import Summary
+from streamer.text import quantity
 
 LINE_S = 60.0
 """Seconds between two lines of progress where there is no terminal."""
@@ -102,21 +103,21 @@ class Display:
         planned = result.planned
         failed = result.failures.total()
         if planned.found + failed > 1 and planned.to_do:
-            self._say(f"{_recordings(self._recordings)} analysed: {self._speed()}")
+            self._say(f"{quantity(self._recordings, 'recording')} analysed: {self._speed()}")
         before = planned.found - planned.to_do - planned.failed_before
         if before > 0:
             files = [table.part for table in request.tables]
             files = files or [path for path in (request.csv, request.summary) if path]
             where = " and ".join(map(str, files))
             self._say(
-                f"{_recordings(before)} done before, with rows in {where}; "
+                f"{quantity(before, 'recording')} done before, with rows in {where}; "
                 "--again analyses everything anew"
             )
         if planned.other_settings:
             self._say(f"{planned.other_settings} of these were analysed with other settings")
         if failed:
             total = planned.found + planned.unreadable
-            self._say(f"{failed} of {total} recordings could not be read to their end")
+            self._say(f"{failed} of {quantity(total, 'recording')} could not be read to their end")
             self._list(result)
         if result.planned.failed_before:
             self._say(
@@ -129,7 +130,7 @@ class Display:
             return  # it was just said
         for reason, count in result.failures.most_common(MAX_REASONS):
             which = result.examples[reason] if count == 1 else f"first {result.examples[reason]}"
-            self._say(f"  {count} times {reason} ({which})")
+            self._say(f"  {quantity(count, 'time')} {reason} ({which})")
         if len(result.failures) > MAX_REASONS:
             self._say(f"  and {len(result.failures) - MAX_REASONS} other reasons")
 
@@ -138,7 +139,9 @@ class Display:
         self._began = time.monotonic()
         self._bar.update(self._task, total=planned.size or None)
         if planned.to_do != planned.found or planned.found >= local.MAX_PENDING:
-            self._say(f"{_recordings(planned.found)} found, {planned.to_do} to be analysed")
+            self._say(
+                f"{quantity(planned.found, 'recording')} found, {planned.to_do} to be analysed"
+            )
 
     def _finish(self, made: Analysed) -> None:
         for text in made.warnings:
@@ -157,7 +160,7 @@ class Display:
             raise BrokenPipeError
 
     def _draw(self) -> None:
-        text = f"{self._recordings} of {self._to_do} recordings, {self._speed()}"
+        text = f"{self._recordings} of {quantity(self._to_do, 'recording')}, {self._speed()}"
         self._bar.update(self._task, completed=self._size, description=text)
         if not self._console.is_terminal and time.monotonic() - self._said_at >= LINE_S:
             self._said_at = time.monotonic()
@@ -179,7 +182,3 @@ def say_all(lines: Sequence[str]) -> None:
     """Print lines on stderr."""
     for line in lines:
         print(line, file=sys.stderr)
-
-
-def _recordings(count: int) -> str:
-    return f"{count} recording{'' if count == 1 else 's'}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from streamer.cli.options import add_config, add_model, load_config, model_loader
 from streamer.cli.parser import CommandParser, Namespace, positive_float
 from streamer.errors import ConfigError, InputError
+from streamer.text import quantity
 
 if TYPE_CHECKING:
     from streamer.config import Config
@@ -73,7 +74,8 @@ def execute(args: Namespace) -> int:
     speech = list(offline.speech_in(pcm, config))
     known = enrolment.enrol(args.name, speech, model_loader(config)(), one_voice=args.one_voice)
     path = enrolment.save(known)
-    print(f"{known.speaker}: {len(known.utterances)} utterances, {known.seconds:.1f} s, in {path}")
+    utterances = quantity(len(known.utterances), "utterance")
+    print(f"{known.speaker}: {utterances}, {known.seconds:.1f} s, in {path}")
     return 0
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from streamer.cli.parser import CommandParser, Namespace, names, user_path
 from streamer.cli.training_options import add_encoder, add_recipe, add_training
 from streamer.errors import ConfigError
+from streamer.text import quantity
 
 if TYPE_CHECKING:
     from streamer.training.evaluation.cross_validation import Evaluation
@@ -154,7 +155,7 @@ def _evaluate_quiet(args: Namespace) -> int:
     print(f"taken for no speech: {result.no_speech:.2%} of the speech")
     for name, part in result.sources.items():
         print(f"  {name}: {part.certain_s / max(part.speech_s, 1e-9):.2%} certain, ", end="")
-        print(f"{part.alerts['normal']} alerts in {part.hours * 60:.0f} min")
+        print(f"{quantity(part.alerts['normal'], 'alert')} in {part.hours * 60:.0f} min")
     print(f"figures in {args.out}")
     return 0
 

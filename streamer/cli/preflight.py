@@ -9,6 +9,7 @@ from streamer.config import Config
 from streamer.errors import InputError, OutputError
 from streamer.model.catalog import find_bundle
 from streamer.sinks.csv_sink import check_log
+from streamer.text import quantity
 
 
 def check_before_loading(config: Config, csv: Path | None) -> None:
@@ -51,4 +52,4 @@ def check_recording(path: Path, config: Config) -> None:
         got, expected = recording.info.channels, len(config.audio.channels)
     if got < expected:
         names = ", ".join(config.audio.channels)
-        raise InputError(f"{path}: has {got} channels, expected {expected}: {names}")
+        raise InputError(f"{path}: has {quantity(got, 'channel')}, expected {expected}: {names}")

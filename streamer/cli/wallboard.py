@@ -15,6 +15,7 @@ from streamer.cli.listening import (
 )
 from streamer.cli.parser import CommandParser, Namespace, positive_float
 from streamer.errors import OutputError
+from streamer.text import quantity
 
 logger = logging.getLogger(__name__)
 
@@ -68,5 +69,6 @@ def execute(args: Namespace) -> int:
         )
     )
     if left:
-        raise OutputError(f"{left} acknowledgements are not in {shown(args.source)}")
+        verb = "is" if left == 1 else "are"
+        raise OutputError(f"{quantity(left, 'acknowledgement')} {verb} not in {shown(args.source)}")
     return 0

@@ -36,6 +36,7 @@ from streamer.dashboard.layout import (
 from streamer.dashboard.reducer import targets
 from streamer.dashboard.sizes import CRAMPED, MOODY, NARROW, ROOMY
 from streamer.dashboard.state import ChannelState, Snapshot
+from streamer.text import quantity
 from streamer.types import EMOTIONS, UNCERTAIN, Prediction, State
 
 PANEL_LINES = 3 + len(EMOTIONS)
@@ -142,10 +143,8 @@ def _known(channel: ChannelState) -> Cell | str:
             return ""
         case 0:
             return ("not learned yet", DIM)
-        case 1:
-            return ("learned from 1 utterance", DIM)
-        case _:
-            return (f"learned from {channel.known} utterances", DIM)
+        case known:
+            return (f"learned from {quantity(known, 'utterance')}", DIM)
 
 
 def _verdict(snapshot: Snapshot, channel: ChannelState, room: int, glyphs: Glyphs) -> Text:

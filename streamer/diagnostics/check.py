@@ -29,6 +29,7 @@ from streamer.pipeline.live import Pipeline
 from streamer.segmentation.vad import fallback_reason
 from streamer.sinks.notify.delivery import receivers
 from streamer.sinks.notify.exchange import proxy_of
+from streamer.text import quantity
 from streamer.types import SAMPLE_RATE, Pcm, Utterance
 
 LISTEN_S = 1.0
@@ -96,7 +97,7 @@ def _device(config: Config) -> str:
     finally:
         microphone.close()
     level = rms_dbfs(np.concatenate(pieces))
-    device_text = f"{info.name}, {info.sample_rate} Hz, {info.channels} channels"
+    device_text = f"{info.name}, {info.sample_rate} Hz, {quantity(info.channels, 'channel')}"
     if level == -np.inf:
         raise InputError(
             f"{device_text}: delivers digital silence: unmute it, raise its input level, allow "

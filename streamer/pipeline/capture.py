@@ -12,6 +12,7 @@ from streamer.config import Config
 from streamer.errors import DeviceLostError, InputError
 from streamer.events import Event, SourceOpened, StateChanged, Warned
 from streamer.pipeline.frontend import AnalysedAudio, Frontend
+from streamer.text import quantity
 from streamer.types import SAMPLE_RATE, Block, SourceInfo, State
 
 REOPEN_S = (0.25, 5.0)
@@ -149,7 +150,7 @@ class Capture:
             self._report(
                 Warned(
                     f"listening is {waited_s:.0f} s behind: this machine cannot keep up with "
-                    f"{channels} channel{'' if channels == 1 else 's'}"
+                    f"{quantity(channels, 'channel')}"
                     f"{CROSSTALK_CURE if self._config.audio.crosstalk and channels > 1 else ''}"
                 )
             )

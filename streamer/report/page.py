@@ -26,11 +26,12 @@ from streamer.dashboard.glyphs import UNCLASSIFIED as UNCLASSIFIED_LETTER
 from streamer.model.catalog import licences_of, not_commercial
 from streamer.report.archive import MAX_DETAILED, archived
 from streamer.report.figures import Figures, channels, mood
-from streamer.report.words import count, duration, words
+from streamer.report.words import duration, words
 from streamer.sinks.audio_files import file_name
 from streamer.sinks.logged import UNCLASSIFIED, LoggedMark, LoggedSession, LoggedUtterance
 from streamer.sinks.logged_calls import logged_figures
 from streamer.sinks.row import MARK as MARKED
+from streamer.text import quantity
 from streamer.types import EMOTIONS, NO_SPEECH, UNCERTAIN
 
 Json: TypeAlias = Mapping[str, object]
@@ -163,14 +164,14 @@ class _Contents:
             return _title(self._detailed[0][0])
         days = [] if self._first is None or self._last is None else [self._first, self._last]
         told = dict.fromkeys(f"{day:%d %b %Y}" for day in days)
-        return ", ".join([count(self._count, "session"), *[" to ".join(told)][: len(told)]])
+        return ", ".join([quantity(self._count, "session"), *[" to ".join(told)][: len(told)]])
 
     def overview(self) -> str:
         """All of them in a sentence."""
         speech = duration(self._speech_s)
-        said = f"{count(self._count, 'session')}, {speech} of speech. The lowest mood comes first"
+        said = f"{quantity(self._count, 'session')}, {speech} of speech."
         falling = f"; in {self._falling} of them the mood falls" if self._falling else ""
-        return f"{said}{falling}."
+        return f"{said} The lowest mood comes first{falling}."
 
 
 def _archived(session: LoggedSession, figures: Figures) -> tuple[float, Json]:

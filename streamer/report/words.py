@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from streamer.report.figures import Figures
 from streamer.sinks.logged import UNCLASSIFIED, LoggedSession
+from streamer.text import quantity
 from streamer.types import UNCERTAIN
 
 TONES = ((0.1, "balanced"), (0.3, "slightly {}"), (0.6, "{}"), (2.0, "strongly {}"))
@@ -22,7 +23,7 @@ LOW = 0.25
 def words(session: LoggedSession, whole: Figures, channels: Mapping[str, Figures]) -> list[str]:
     """Describe the session, a sentence per channel, then alerts and caveats."""
     span = max(u.end_s for u in session.utterances)
-    utterances = count(whole.utterances, "utterance")
+    utterances = quantity(whole.utterances, "utterance")
     said = [f"{duration(whole.speech_s)} of speech in {utterances}, within {duration(span)}."]
     for name, figures in channels.items():
         if figures.utterances:
@@ -47,11 +48,6 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}"
-
-
-def count(number: int, thing: str) -> str:
-    """A number and a noun, in the plural where needed."""
-    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def percent(share: float) -> str:
@@ -97,7 +93,7 @@ def _alerts(session: LoggedSession) -> str:
     alerts = [(name, u) for u in session.utterances for name in u.alerts]
     named = [f"{name} ({u.channel}, {clock(u.start_s)})" for name, u in alerts[:NAMED]]
     more = f" and {len(alerts) - NAMED} more" if len(alerts) > NAMED else ""
-    return f"{count(len(alerts), 'alert')}: {', '.join(named)}{more}."
+    return f"{quantity(len(alerts), 'alert')}: {', '.join(named)}{more}."
 
 
 def _caveats(whole: Figures) -> str:
@@ -107,6 +103,6 @@ def _caveats(whole: Figures) -> str:
     if whole.share(UNCLASSIFIED):
         said.append(f"{percent(whole.share(UNCLASSIFIED))} was not classified")
     if whole.no_speech:
-        said.append(f"{count(whole.no_speech, 'sound')} turned out to be no speech, not counted")
+        said.append(f"{quantity(whole.no_speech, 'sound')} turned out to be no speech, not counted")
     sentence = "; ".join(said)
     return f"{sentence[0].upper()}{sentence[1:]}." if said else ""

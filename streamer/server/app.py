@@ -210,7 +210,7 @@ class Server:
         if self._engine.model is None:
             return "the model is not loaded yet"
         if self._connections >= self._limits.calls:
-            return f"{self._limits.calls} calls are in progress, more are not allowed"
+            return f"calls in progress: {self._limits.calls}, more are not allowed"
         return None
 
     async def _acknowledge(self, event: dict[str, str]) -> None:

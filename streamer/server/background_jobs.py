@@ -8,6 +8,7 @@ from streamer.server.call_notice import CallNotice
 from streamer.server.hub import Hub
 from streamer.server.redis.publisher import RedisPublisher
 from streamer.server.retention import Retention
+from streamer.text import quantity
 
 NOTICE_TIMEOUT_S: Final = 5.0
 """Seconds that the end waits for notices of calls."""
@@ -77,7 +78,7 @@ class BackgroundJobs:
         """Publish and deliver what waits; return what could not be, in lines for people."""
         left = []
         if self._publisher is not None and (lost := await self._publisher.close()):
-            left.append(f"{lost} events could not be published")
+            left.append(f"{quantity(lost, 'event')} could not be published")
         for task in self._tasks:
             task.cancel()
         if self._notice is not None:

@@ -18,6 +18,7 @@ from streamer.errors import ConfigError
 from streamer.events import Event
 from streamer.sinks.base import BaseSink
 from streamer.sinks.row import Session
+from streamer.text import quantity
 from streamer.types import SAMPLE_RATE, Pcm, Segment, Utterance
 
 MAX_PART = 80
@@ -120,9 +121,9 @@ class AudioFolder:
     def summary(self) -> list[str]:
         """How many were saved, and how many were not, in lines for people."""
         with self._lock:
-            lines = [f"audio of {_utterances(self._saved)} in {self._path}"]
+            lines = [f"audio of {quantity(self._saved, 'utterance')} in {self._path}"]
             if self._lost:
-                lines.append(f"audio of {_utterances(self._lost)} not saved")
+                lines.append(f"audio of {quantity(self._lost, 'utterance')} not saved")
         return lines
 
 
@@ -237,7 +238,3 @@ def _write(path: Path, pcm: Pcm) -> None:
             with suppress(OSError):
                 draft.unlink()
         raise
-
-
-def _utterances(count: int) -> str:
-    return f"{count} utterance{'' if count == 1 else 's'}"

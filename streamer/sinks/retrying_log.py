@@ -8,6 +8,7 @@ from streamer.errors import OutputError
 from streamer.sinks.csv_format import STANDARD, CsvFormat
 from streamer.sinks.csv_log import CsvLog
 from streamer.sinks.row import Value
+from streamer.text import quantity
 
 RETRY_S = 2.0
 """How often rows that could not be written are tried again."""
@@ -69,10 +70,8 @@ class RetryingLog:
             if self._failure:
                 self._failure = ""
                 rows = self._failed_rows
-                plural = "" if rows == 1 else "s"
-                self._report(
-                    f"{self._log.path}: written again, with {rows} row{plural} that waited"
-                )
+                waited = f"{quantity(rows, 'row')} that waited"
+                self._report(f"{self._log.path}: written again, with {waited}")
         self._report_notices()
 
     def poll(self) -> None:

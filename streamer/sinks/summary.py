@@ -6,6 +6,7 @@ from streamer.analysis.calls import CallFigures, Spoken, call_figures, joined
 from streamer.analysis.mood import ChannelStats, counted
 from streamer.events import Alert, CallStarted, Counters, Event
 from streamer.sinks.row import Session, Value
+from streamer.text import quantity
 from streamer.types import SAMPLE_RATE, UNCERTAIN, Utterance
 
 FIGURES = (
@@ -59,8 +60,9 @@ class Summary:
         lost = self._counters
         if lost.gaps or lost.overruns or lost.unclassified:
             lines.append(
-                f"lost: {lost.lost_samples / SAMPLE_RATE:.2f} s in {lost.gaps} gaps, "
-                f"{lost.overruns} overruns, {lost.unclassified} utterances not classified"
+                f"lost: {lost.lost_samples / SAMPLE_RATE:.2f} s in {quantity(lost.gaps, 'gap')}, "
+                f"{quantity(lost.overruns, 'overrun')}, "
+                f"{quantity(lost.unclassified, 'utterance')} not classified"
             )
         return lines
 
@@ -142,8 +144,7 @@ def _row(name: str, stats: ChannelStats, session: Session) -> dict[str, Value]:
 
 
 def _spoken(stats: ChannelStats) -> str:
-    plural = "" if stats.utterances == 1 else "s"
-    return f"{stats.utterances} utterance{plural}, {stats.speech_s:.1f} s of speech"
+    return f"{quantity(stats.utterances, 'utterance')}, {stats.speech_s:.1f} s of speech"
 
 
 def _heard(stats: ChannelStats) -> list[str]:
@@ -156,6 +157,5 @@ def _heard(stats: ChannelStats) -> list[str]:
     if stats.no_speech:
         lines.append(f"not counted: {stats.no_speech} without speech")
     if stats.alerts:
-        plural = "" if stats.alerts == 1 else "s"
-        lines.append(f"{stats.alerts} alert{plural}")
+        lines.append(quantity(stats.alerts, "alert"))
     return lines

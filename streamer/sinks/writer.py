@@ -6,6 +6,8 @@ import sys
 import time
 from typing import TextIO
 
+from streamer.text import quantity
+
 MAX_BUFFER = 1_048_576
 """Bytes that wait for a slow reader; beyond that, lines are dropped."""
 
@@ -66,7 +68,9 @@ class NonBlockingWriter:
         except OSError as error:
             self._lose(error)
         if self._dropped and not self._waiting:
-            self._warnings.append(f"standard output is read again; {self._dropped} lines were lost")
+            were = "was" if self._dropped == 1 else "were"
+            lost = f"{quantity(self._dropped, 'line')} {were} lost"
+            self._warnings.append(f"standard output is read again; {lost}")
             self._dropped = 0
 
     def finish(self, timeout_s: float) -> None:

@@ -61,7 +61,7 @@ def test_channels_are_mixed_without_names_and_kept_with_them():
 def test_more_names_than_channels_is_an_error():
     """It says how many there are."""
     with pytest.raises(
-        InputError, match=r"2 channels are named \(agent, customer\), the input has 1"
+        InputError, match=r"got names of 2 channels \(agent, customer\), the input has 1"
     ):
         StreamConverter(SAMPLE_RATE, 1, ("agent", "customer"))
 

@@ -66,6 +66,15 @@ def test_a_folder_is_searched_and_all_else_is_named(folder):
     ]
 
 
+def test_the_rows_of_a_run_before_are_not_named(folder):
+    """Neither the CSV nor its ledger and journal are worth a word; the user's own CSV is."""
+    for name in ("rows.csv", "rows.csv.ledger", "rows.csv.ledger-wal"):
+        (folder / name).write_bytes(b"written by streamer")
+    assert find([folder]).notes[1:] == [
+        f"{folder}: left out, as no recordings: 2 .csv, 1 no suffix"
+    ]
+
+
 def test_the_current_folder_is_not_in_the_names(folder, monkeypatch):
     """What is found in `.` is called as it would be named."""
     monkeypatch.chdir(folder)

@@ -188,7 +188,7 @@ def test_check_finds_a_machine_with_a_microphone_ready(microphone, tmp_path):
     output = result.stdout.decode()
     assert result.returncode == 3, output
     assert output.count("problem ") == 1
-    assert "problem device: default, 16000 Hz, 1 channels: delivers digital silence" in output
+    assert "problem device: default, 16000 Hz, 1 channel: delivers digital silence" in output
     assert "ok      model: default" in output
     assert "end of speech to row 400 ms hangover +" in output
     assert "can be written" in output

@@ -327,7 +327,7 @@ def test_a_minute_asleep_is_a_hole_in_the_stream(tmp_path):
     before, after = read(tmp_path / "rows.csv")
     assert (before["end_reason"], after["end_reason"]) == ("gap", "silence")
     assert float(after["start_s"]) == pytest.approx(63.0, abs=0.15)
-    assert "lost: 60.00 s in 1 gaps, 0 overruns, 0 utterances not classified" in session.summary()
+    assert "lost: 60.00 s in 1 gap, 0 overruns, 0 utterances not classified" in session.summary()
 
 
 def lost_at(times, monkeypatch):

@@ -312,7 +312,7 @@ def test_a_stop_while_the_segmenter_is_behind_loses_nothing_in_silence(
     session.run()
     goes_on.set()
     if hangs:
-        assert re.search(r"lost: [1-9]\.\d\d s in 1 gaps", "\n".join(session.summary()))
+        assert re.search(r"lost: [1-9]\.\d\d s in 1 gap,", "\n".join(session.summary()))
     else:
         assert numbers(path) == [1, 2, 3, 4, 5]
 

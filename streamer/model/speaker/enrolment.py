@@ -121,7 +121,7 @@ def enrol(
     ]
     if not one_voice and (others := np.count_nonzero(model.second_voice(heard))):
         raise InputError(
-            f"there seem to be several voices: {others} of {len(heard)} utterances are not of the "
+            f"there seem to be several voices: {others} of {len(heard)} utterances differ from the "
             "voice of the others; give a recording of one voice, or say --one-voice"
         )
     if not spoken:
