@@ -135,6 +135,17 @@ class Segment:
     end_reason: EndReason
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PossibleEnd:
+    """A pause in an utterance: if nobody speaks before the hangover is over, it ends like this.
+
+    Attributes:
+        segment: The utterance, as it will be then.
+    """
+
+    segment: Segment
+
+
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """A model's answer for a piece of speech.

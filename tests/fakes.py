@@ -74,6 +74,9 @@ class FakeModel:
         """One that changes no answer."""
         return SpeakerAdaptation(NO_VOICE, enrolment.observations if enrolment else ())
 
+    def embed_ahead(self, pcm: Pcm) -> None:
+        """Nothing is slow here."""
+
     def open_stream(self) -> "FakeStreamingClassifier":
         """One that classifies each excerpt as if it were all."""
         return FakeStreamingClassifier(self)

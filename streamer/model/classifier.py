@@ -16,6 +16,7 @@ from streamer.errors import ModelError
 from streamer.model import calibration, features
 from streamer.model.bundle import Bundle, load
 from streamer.model.catalog import WEIGHTS, find_bundle
+from streamer.model.embeddings_ahead import EmbeddingsAhead
 from streamer.model.priors import Prior, log_prior
 from streamer.model.quantization import is_quicker, quantised
 from streamer.model.speaker.adaptation import (
@@ -28,7 +29,7 @@ from streamer.model.speaker.adaptation import (
 from streamer.model.speaker.clustering import second_voice
 from streamer.model.speaker.enrolment import Enrolment
 from streamer.model.streaming import Embedding, StreamingEmbedder, TimedEmbedding
-from streamer.types import SAMPLE_RATE, Excerpt, Prediction
+from streamer.types import SAMPLE_RATE, Excerpt, Pcm, Prediction
 
 WARM_UP_S = (0.5, 1.0, 3.0, 8.0)
 """Lengths in seconds that are classified in advance: torch is slow the first time at each size."""
@@ -77,6 +78,7 @@ class Classifier:
         self._log_prior = log_prior(prior, self.labels, priors.natural)
         integers = is_quicker() and not exact
         self._network = quantised(bundle.network) if integers else bundle.network
+        self._ahead = EmbeddingsAhead()
         self._voices = bundle.voices
         self._speech = bundle.speech
         index = {label: i for i, label in enumerate(self.labels)}
@@ -185,13 +187,24 @@ class Classifier:
             TypeError: It is no array, or of another dtype.
             ValueError: It is not mono, or holds NaN or infinity.
         """
-        heard = self.embed(pcm)
+        try:
+            heard = self._ahead.take(pcm)
+        except KeyError:
+            heard = self.embed(pcm)
         prediction = self._classify(heard, adaptation)
         if learn and heard is not None and adaptation is not None and prediction.is_speech:
             scores = self._scores(heard.embedding)
             neutral = neutral_weight(scores, self._log_natural, self._neutral)
             adaptation.observe(heard.embedding, float(neutral))
         return prediction
+
+    def embed_ahead(self, pcm: Pcm) -> None:
+        """Embed a piece that `classify` may get next: its prediction comes sooner and is the same.
+
+        Args:
+            pcm: Mono at `SAMPLE_RATE`, shape (samples,), int16.
+        """
+        self._ahead.keep(pcm, self.embed(pcm))
 
     def open_stream(self) -> StreamingClassifier:
         """Open the streaming classifier of one channel, for partial results."""

@@ -22,6 +22,9 @@ class SegmentClassifier(Protocol):
     ) -> Prediction:
         """Classify ``pcm``, shape (samples,), adapted to a speaker; learn from it afterwards."""
 
+    def embed_ahead(self, pcm: Pcm) -> None:
+        """Do what can be done before it is known whether ``pcm`` is to be classified."""
+
     def open_stream(self) -> StreamingClassifier:
         """Open the streaming classifier of one channel."""
 

@@ -4,10 +4,10 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from streamer.events import CallStarted
-from streamer.types import Excerpt, Segment
+from streamer.types import Excerpt, PossibleEnd, Segment
 
 MAX_SEGMENTS = 64
 """Maximum number of utterances that wait, of up to 12 s each (25 MB). Beyond that, the oldest is
@@ -29,6 +29,9 @@ class VoiceReset:
     call: int
 
 
+Piece: TypeAlias = Segment | Excerpt | PossibleEnd | VoiceReset | CallStarted
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Task(Generic[Channel]):
     """A piece of speech for the worker.
@@ -40,15 +43,16 @@ class Task(Generic[Channel]):
     """
 
     channel: Channel
-    piece: Segment | Excerpt | VoiceReset | CallStarted
+    piece: Piece
     classify: bool = True
 
 
 class InferenceQueue(Generic[Channel]):
     """The worker's queue, filled by segmenter threads.
 
-    Utterances come before excerpts for partial results. An excerpt replaces an older one of its
-    channel, at the same place in the queue, and is dropped when its utterance has ended.
+    Utterances come first, then utterances that may end, then excerpts for partial results. An
+    excerpt or a possible end replaces an older one of its channel, at the same place in the queue,
+    and is dropped when its utterance has ended.
     The reset of a voice and the beginning of a call keep their place among the utterances.
     Utterances are never dropped: when more than `MAX_SEGMENTS` wait because the worker is late,
     the oldest is handed out with ``classify=False``, and gets a row without a prediction.
@@ -58,6 +62,7 @@ class InferenceQueue(Generic[Channel]):
         self._changed = threading.Condition()
         self._ordered: deque[Task[Channel]] = deque()  # utterances, resets and beginnings of calls
         self._excerpts: dict[Channel, Task[Channel]] = {}
+        self._possible_ends: dict[Channel, Task[Channel]] = {}
         self._current: Task[Channel] | None = None  # the worker's, until it is done
         self._closed = False
         self.dropped_partials = 0
@@ -68,15 +73,19 @@ class InferenceQueue(Generic[Channel]):
         with self._changed:
             return sum(isinstance(task.piece, Segment) for task in self._ordered)
 
-    def put(self, channel: Channel, piece: Segment | Excerpt | VoiceReset | CallStarted) -> None:
+    def put(self, channel: Channel, piece: Piece) -> None:
         """Add a piece. On a segmenter thread; never waits for the worker."""
         with self._changed:
             if isinstance(piece, Excerpt):
                 self.dropped_partials += channel in self._excerpts
                 self._excerpts[channel] = Task(channel, piece)  # where an older one stood in line
+                self._possible_ends.pop(channel, None)  # somebody speaks on
+            elif isinstance(piece, PossibleEnd):
+                self._possible_ends[channel] = Task(channel, piece)
             else:
                 if isinstance(piece, Segment):
                     self._excerpts.pop(channel, None)
+                    self._possible_ends.pop(channel, None)
                 self._ordered.append(Task(channel, piece))
             self._changed.notify_all()
 
@@ -97,7 +106,9 @@ class InferenceQueue(Generic[Channel]):
     def get(self) -> Task[Channel] | None:
         """The next task; waits for one. None once it is closed and empty. On the worker."""
         with self._changed:
-            self._changed.wait_for(lambda: self._ordered or self._excerpts or self._closed)
+            self._changed.wait_for(
+                lambda: self._ordered or self._possible_ends or self._excerpts or self._closed
+            )
             self._changed.notify_all()
             self._current = self._next()
             return self._current
@@ -126,15 +137,21 @@ class InferenceQueue(Generic[Channel]):
             self._current = None
             self._ordered.clear()
             self._excerpts.clear()
+            self._possible_ends.clear()
             self._closed = True
             self._changed.notify_all()
-        return [replace(t, classify=False) for t in left if not isinstance(t.piece, Excerpt)]
+        return [
+            replace(task, classify=False)
+            for task in left
+            if not isinstance(task.piece, Excerpt | PossibleEnd)
+        ]
 
     def _next(self) -> Task[Channel] | None:
         if self._ordered:
             crowded = len(self._ordered) > MAX_SEGMENTS
             task = self._ordered.popleft()
             return replace(task, classify=False) if crowded else task
-        if self._excerpts:
-            return self._excerpts.pop(next(iter(self._excerpts)))
+        for waiting in (self._possible_ends, self._excerpts):
+            if waiting:
+                return waiting.pop(next(iter(waiting)))
         return None

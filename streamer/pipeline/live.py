@@ -42,6 +42,7 @@ from streamer.types import (
     SAMPLE_RATE,
     EndReason,
     Excerpt,
+    PossibleEnd,
     Segment,
     SpeechStart,
     State,
@@ -325,7 +326,7 @@ class Pipeline:
                     if (call := self._calls.started(channel.name, item.start)) is not None:
                         self._begin_call(call)
                     self._results.put(UtteranceStarted(channel.name, item.utterance, item.start))
-                case Excerpt() | Segment():
+                case Excerpt() | PossibleEnd() | Segment():
                     while not self._capture.live and not self._queue.wait_for_room(POLL_S):
                         if self._stop.is_set():  # the worker may be gone
                             break

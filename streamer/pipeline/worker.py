@@ -11,7 +11,7 @@ from streamer.model.protocol import Model, SegmentClassifier, StreamingClassifie
 from streamer.model.speaker.adaptation import SpeakerAdaptation
 from streamer.pipeline.classification import classify
 from streamer.pipeline.inference_queue import InferenceQueue, Task, VoiceReset
-from streamer.types import Excerpt, Segment, Utterance
+from streamer.types import Excerpt, PossibleEnd, Segment, Utterance
 
 
 class Results(Protocol):
@@ -76,6 +76,9 @@ class ClassifiedChannel:
                 return self._utterance(task.piece, classifier if task.classify else None)
             case Excerpt():
                 return partial(self._results.put, self._partial(task.piece))
+            case PossibleEnd():
+                classifier.embed_ahead(task.piece.segment.pcm)
+                return _nothing
             case CallStarted():
                 return partial(self._results.put, task.piece)
             case VoiceReset():
@@ -128,6 +131,10 @@ class ClassifiedChannel:
     def _latency_ms(self, position: int) -> float:
         """Since the sample before ``position`` was captured."""
         return (time.monotonic() - self._captured_at(position)) * 1000
+
+
+def _nothing() -> None:
+    """Hand out nothing."""
 
 
 class InferenceWorker:

@@ -16,7 +16,7 @@ class Channel:
     Args:
         name: As it is shown and logged.
         config: For the voice-activity detector, the segmenter and partial results.
-        partials: Give excerpts of open utterances, for partial results.
+        partials: Give excerpts of open utterances, for partial results, and their possible ends.
     """
 
     def __init__(self, name: str, config: Config, *, partials: bool = True) -> None:
@@ -40,6 +40,11 @@ class Channel:
     def is_open(self) -> bool:
         """True while an utterance is open."""
         return self._segmenter.is_open
+
+    @property
+    def is_ending(self) -> bool:
+        """True while an utterance is open and half of the hangover has gone by in silence."""
+        return self._segmenter.is_ending
 
     def push(self, pcm: Pcm, crosstalk: NDArray[np.bool_] | None = None) -> list[SegmenterEvent]:
         """Take the next samples; return the events that follow, in order.

@@ -11,9 +11,17 @@ from typing import TypeAlias
 import numpy as np
 
 from streamer.config import PartialResultsConfig, SegmenterConfig
-from streamer.types import SAMPLE_RATE, EndReason, Excerpt, Pcm, Segment, SpeechStart
+from streamer.types import (
+    SAMPLE_RATE,
+    EndReason,
+    Excerpt,
+    Pcm,
+    PossibleEnd,
+    Segment,
+    SpeechStart,
+)
 
-SegmenterEvent: TypeAlias = SpeechStart | Excerpt | Segment
+SegmenterEvent: TypeAlias = SpeechStart | Excerpt | PossibleEnd | Segment
 
 OPENING_DENSITY = 0.6
 """Share of the frames that must be speech while ``min_speech_ms`` of it is collected: single frames
@@ -53,7 +61,8 @@ class Segmenter:
 
     Args:
         config: When an utterance begins and ends.
-        partials: When an excerpt of an open utterance is due; None for never.
+        partials: When an excerpt of an open utterance is due; None for no excerpts, and no word of
+            pauses that may be the end.
         frame_samples: Length of the frames that ``is_speech`` takes.
         is_speech: Asked once for each frame, shape (frame_samples,), in order.
         classify_ahead: Given the frames that it is asked about next, shape (frames,
@@ -74,6 +83,7 @@ class Segmenter:
         self._frame = frame_samples
         self._is_speech = is_speech
         self._classify_ahead = classify_ahead
+        self._possible_ends = partials is not None
         self._min_speech = -(-config.min_speech_ms * SAMPLE_RATE // (1000 * frame_samples))
         self._opening = int(self._min_speech / OPENING_DENSITY)
         self._hangover = frames(config.hangover_ms / 1000)
@@ -107,6 +117,13 @@ class Segmenter:
     def is_open(self) -> bool:
         """True between an utterance's `SpeechStart` and its `Segment`."""
         return self._utterance is not None
+
+    @property
+    def is_ending(self) -> bool:
+        """True while an utterance is open and half of the hangover has gone by in silence."""
+        utterance = self._utterance
+        hangover = self._hangover * self._frame
+        return utterance is not None and self.position - utterance.end >= hangover // 2
 
     def push(self, pcm: Pcm) -> list[SegmenterEvent]:
         """Take the next samples of the stream.
@@ -188,7 +205,12 @@ class Segmenter:
             utterance.end = now
         elif now - utterance.end >= self._hangover * self._frame:
             return [self._finish(utterance, EndReason.SILENCE)]
-        return self._continue(utterance, now)
+        events = self._continue(utterance, now)
+        pause = now - utterance.end
+        if self._possible_ends and pause and pause == self._hangover // 2 * self._frame:
+            segment = self._segment(utterance, len(self._frames), EndReason.SILENCE)
+            events.append(PossibleEnd(segment))
+        return events
 
     def _wait(self) -> list[SegmenterEvent]:
         """No utterance is open: open one, or forget what is too old to belong to the next."""
@@ -243,11 +265,14 @@ class Segmenter:
 
     def _emit(self, utterance: _Utterance, frames: int, reason: EndReason) -> Segment:
         """The first kept frames as a segment; they are kept no longer."""
-        begin = self._begin
-        pcm = _join(self._frames[:frames])
+        segment = self._segment(utterance, frames, reason)
         self._forget(frames)
         self._utterance = None
-        return Segment(self._number, utterance.start, utterance.end, begin, pcm, reason)
+        return segment
+
+    def _segment(self, utterance: _Utterance, frames: int, reason: EndReason) -> Segment:
+        pcm = _join(self._frames[:frames])
+        return Segment(self._number, utterance.start, utterance.end, self._begin, pcm, reason)
 
     def _forget(self, frames: int) -> None:
         """Keep the first frames no longer."""

@@ -23,6 +23,7 @@ from streamer.types import (
     EndReason,
     Excerpt,
     Pcm,
+    PossibleEnd,
     Segment,
     SourceInfo,
     SpeechStart,
@@ -78,6 +79,7 @@ class Call:
         events: Its events; they end when all of its rows were written.
         channels: Its channels that are analysed.
         position: How many of its samples have come, at `SAMPLE_RATE`.
+        is_ending: Whether one of its utterances may soon end. Set on a segmenter thread.
     """
 
     def __init__(self, start: CallStart, engine: Engine) -> None:
@@ -86,6 +88,7 @@ class Call:
         config = _config_for(start.channels, engine.config)
         self.events = AsyncEvents()
         self.position = 0
+        self.is_ending = False
         self._queue = engine.queue
         self._config = config
         self.channels = config.audio.streams
@@ -162,6 +165,7 @@ class Call:
         self._clock = (self.position, time.monotonic())
         for index, channel in enumerate(self._channels):
             self._report(index, channel.push(audio.pcm[:, index], audio.crosstalk[:, index]))
+        self.is_ending = any(channel.is_ending for channel in self._channels)
 
     def _report(self, index: int, found: list[SegmenterEvent]) -> None:
         for item in found:
@@ -173,7 +177,7 @@ class Call:
                     with self._lock:
                         self._owed += 1
                     self._queue.put(self._classified[index], item)
-                case Excerpt():
+                case Excerpt() | PossibleEnd():
                     self._queue.put(self._classified[index], item)
 
     def _captured_at(self, position: int) -> float:

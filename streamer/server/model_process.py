@@ -67,6 +67,10 @@ class ModelProcess:
             known.learned = utterances
         return prediction
 
+    def embed_ahead(self, pcm: Pcm) -> None:
+        """As the model does."""
+        self.ask(_embed_ahead, pcm)
+
     def open_stream(self) -> StreamingClassifier:
         """As the model does."""
         stream = _RemoteStream(self, self.ask(_open_stream))
@@ -210,6 +214,10 @@ def _serve(connection: "Connection[Any, Any]", load: Callable[[], Model]) -> Non
 
 def _warm_up(held: _Held) -> None:
     held.model.warm_up()
+
+
+def _embed_ahead(held: _Held, pcm: Pcm) -> None:
+    held.model.embed_ahead(pcm)
 
 
 def _open_stream(held: _Held) -> int:

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from streamer.errors import ModelError
 from streamer.model import bundle
 from streamer.model.catalog import find_bundle
 from streamer.model.classifier import Classifier
+from streamer.model.embeddings_ahead import MAX_EMBEDDINGS, EmbeddingsAhead
 from streamer.model.manifest import Manifest
 from streamer.types import EMOTIONS, NO_SPEECH, SAMPLE_RATE
 
@@ -110,6 +112,33 @@ def test_wrong_input_is_refused(
     """With what was got and what is expected."""
     with pytest.raises(error, match=r"got .* expected"):
         classifier.classify(pcm)
+
+
+def test_what_was_embedded_ahead_is_classified_the_same():
+    """With fewer steps, once; another piece does not get its embedding."""
+    made = shipped_classifier()
+    pcm, other = ((voice(2.0, seed=seed) * 32767).astype(np.int16) for seed in (1, 2))
+    expected = [made.classify(piece) for piece in (pcm, other)]
+    embedded = Mock(wraps=made.embed)
+    made.embed = embedded  # type: ignore[method-assign]
+    made.embed_ahead(pcm)
+    assert [made.classify(piece) for piece in (pcm, other, pcm)] == [*expected, expected[0]]
+    assert embedded.call_count == 3  # ahead, the other one, and the second time
+    made.embed_ahead(np.zeros(16_000, np.int16))
+    assert made.classify(np.zeros(16_000, np.int16)).uncertain
+    made.embed_ahead(pcm)
+    with pytest.raises(TypeError):
+        made.classify([1, 2, 3])  # type: ignore[arg-type]
+
+
+def test_embeddings_ahead_are_forgotten():
+    """An utterance that goes on leaves one behind."""
+    kept = EmbeddingsAhead()
+    for number in range(MAX_EMBEDDINGS + 1):
+        kept.keep(np.full(10, number, np.int16), None)
+    with pytest.raises(KeyError):
+        kept.take(np.full(10, 0, np.int16))
+    assert kept.take(np.full(10, 1, np.int16)) is None
 
 
 def test_threads_share_one(classifier: Classifier):

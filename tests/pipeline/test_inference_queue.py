@@ -3,7 +3,7 @@
 import numpy as np
 
 from streamer.pipeline.inference_queue import MAX_SEGMENTS, InferenceQueue
-from streamer.types import SAMPLE_RATE, EndReason, Excerpt, Segment
+from streamer.types import SAMPLE_RATE, EndReason, Excerpt, PossibleEnd, Segment
 
 PCM = np.zeros(10, np.int16)
 
@@ -47,6 +47,34 @@ def test_utterances_go_first_and_end_their_excerpts():
     assert second.channel == "b"
     assert end is None
     assert waiting.dropped_partials == 0
+
+
+def test_possible_ends_go_before_excerpts_and_after_utterances():
+    """They save their own utterance time, and must not cost another's any."""
+    waiting = InferenceQueue()
+    waiting.put("a", Excerpt(1, 5, PCM))
+    waiting.put("b", PossibleEnd(segment(1)))
+    waiting.put("c", segment(1))
+    tasks = [waiting.get(), waiting.get(), waiting.get()]
+    assert [task.channel for task in tasks if task] == ["c", "b", "a"]
+    assert waiting.dropped_partials == 0
+
+
+def test_a_possible_end_is_dropped_when_the_utterance_ends_or_goes_on():
+    """It is embedded with the utterance then, or for nothing."""
+    waiting = InferenceQueue()
+    for piece in (segment(1), Excerpt(1, 5, PCM)):
+        waiting.put("a", PossibleEnd(segment(1)))
+        waiting.put("a", piece)
+        task = waiting.get()
+        assert task is not None
+        assert task.piece is piece
+    waiting.put("a", PossibleEnd(segment(2)))
+    task = waiting.get()
+    waiting.put("b", PossibleEnd(segment(2)))
+    assert task is not None
+    assert waiting.abandon() == []  # neither has a row
+    assert waiting.get() is None
 
 
 def test_too_many_utterances_are_handed_out_unclassified_but_all():

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -8,7 +9,15 @@ from hypothesis import strategies as st
 
 from streamer.config import PartialResultsConfig, SegmenterConfig
 from streamer.segmentation.segmenter import Segmenter, SegmenterEvent
-from streamer.types import SAMPLE_RATE, EndReason, Excerpt, Pcm, Segment, SpeechStart
+from streamer.types import (
+    SAMPLE_RATE,
+    EndReason,
+    Excerpt,
+    Pcm,
+    PossibleEnd,
+    Segment,
+    SpeechStart,
+)
 
 LOUD, QUIET = 8000, 40
 FRAME = 320
@@ -41,13 +50,15 @@ def segments(events: list[SegmenterEvent]) -> list[Segment]:
     return [event for event in events if isinstance(event, Segment)]
 
 
-def plain(events: list[SegmenterEvent]) -> list[tuple[object, ...]]:
+def plain(events: Sequence[SegmenterEvent]) -> list[tuple[object, ...]]:
     """Events as values that compare."""
     return [
         (type(e).__name__, e.utterance, e.start, e.end, e.pcm_start, e.pcm.tobytes(), e.end_reason)
         if isinstance(e, Segment)
         else (type(e).__name__, e.utterance, e.end, e.pcm.tobytes())
         if isinstance(e, Excerpt)
+        else (type(e).__name__, *plain([e.segment]))
+        if isinstance(e, PossibleEnd)
         else (type(e).__name__, e.utterance, e.start)
         for e in events
     ]
@@ -224,7 +235,8 @@ def test_copies():
     assert plain(events) == before
     for event in events:
         if not isinstance(event, SpeechStart):
-            assert not event.pcm.flags.writeable
+            piece = event.segment if isinstance(event, PossibleEnd) else event
+            assert not piece.pcm.flags.writeable
 
 
 def test_refusals():
@@ -235,6 +247,19 @@ def test_refusals():
         segmenter().push(np.zeros((320, 2), np.int16))
     with pytest.raises(ValueError, match="got a hole of -1 samples, expected 0 or more"):
         segmenter().skip(-1)
+
+
+def test_possible_ends():
+    """A pause of half the hangover is reported once, with the utterance that it may end."""
+    machine = segmenter(hangover_ms=400)
+    events = machine.push(stream((True, 50), (False, 12), (True, 20), (False, 10)))
+    ends = [event.segment for event in events if isinstance(event, PossibleEnd)]
+    assert [end.end for end in ends] == [50 * FRAME, 82 * FRAME]
+    assert machine.is_ending
+    (whole,) = machine.push(stream((False, 10)))
+    assert plain([whole]) == plain([ends[1]])
+    assert not machine.is_ending
+    assert not any(isinstance(e, PossibleEnd) for e in machine.push(stream((False, 50))))
 
 
 # --- whatever comes -------------------------------------------------------------------------------
@@ -321,6 +346,21 @@ def test_any_segments(case: Case):
 
 @given(cases())
 @thorough
+def test_any_possible_ends(case: Case):
+    """What ends by silence was said to end so."""
+    events, _ = case.run()
+    possible: Segment | None = None
+    hangover = max(1, case.config.hangover_ms * SAMPLE_RATE // 1000 // case.frame)
+    for event in events:
+        if isinstance(event, PossibleEnd):
+            possible = event.segment
+        elif isinstance(event, Segment) and event.end_reason is EndReason.SILENCE and hangover // 2:
+            assert possible is not None
+            assert plain([event]) == plain([possible])
+
+
+@given(cases())
+@thorough
 def test_any_announcements(case: Case):
     """Every utterance is announced once, has its excerpts in time, and ends once."""
     events, heard = case.run()
@@ -333,6 +373,9 @@ def test_any_announcements(case: Case):
             due = case.partials.first_ms * 16
             continue
         assert start is not None
+        if isinstance(event, PossibleEnd):
+            assert event.segment.utterance == start.utterance
+            continue
         assert event.utterance == start.utterance
         if isinstance(event, Segment):
             assert event.start == start.start

@@ -24,9 +24,17 @@ class CountedModel(FakeModel):
             raise ValueError("got nothing")
         return super().classify(pcm, adaptation, learn=learn)
 
+    def embed_ahead(self, pcm):
+        """Remember the length."""
+        self.ahead = len(pcm)
+
 
 def _held(held: _Held) -> tuple[int, int]:
     return len(held.streams), len(held.adaptations)
+
+
+def _ahead(held: _Held) -> int:
+    return held.model.ahead
 
 
 def _pid(held: _Held) -> int:
@@ -62,6 +70,8 @@ def test_it_classifies_as_the_model_does(remote):
     assert adaptation.utterances == 2
     adaptation.reset()
     assert adaptation.utterances == 0
+    remote.embed_ahead(speech(0.5))
+    assert remote.ask(_ahead) == len(speech(0.5))
 
 
 def test_what_nobody_has_any_more_is_forgotten(remote):
