@@ -13,6 +13,7 @@ from streamer.export import labels, subtitles
 from streamer.export.tables import ParquetTable
 from streamer.sinks.log_reader import LogReader, logs_in
 from streamer.sinks.logged import LoggedSession, LoggedUtterance
+from streamer.sinks.repeats import Repeats
 from streamer.sinks.whole_file import whole_file
 
 TABLES = {"parquet": "emotions.parquet", "calls": "call-figures.parquet"}
@@ -114,16 +115,17 @@ def _sessions(logs: Iterable[Path], exported: Exported) -> Iterator[LoggedSessio
         InputError: None of them can be read.
     """
     read = 0
+    repeats = Repeats()
     for log in logs:
         try:
             reader = LogReader(log)
-            yield from reader.sessions()
+            yield from (one for one in map(repeats.new, reader.sessions()) if one is not None)
         except InputError as error:
             exported.unread += 1
             exported.left_out.append(str(error))
             continue
         read += 1
-        exported.left_out += [f"skipped {one}" for one in reader.skipped]
+        exported.left_out += [f"skipped {one}" for one in (*reader.skipped, *repeats.told(log))]
     if not read:
         raise InputError("; ".join(exported.left_out))
 

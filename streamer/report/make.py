@@ -11,6 +11,7 @@ from streamer.errors import InputError, OutputError
 from streamer.report.page import MARK, Audio, page
 from streamer.sinks.log_reader import LogReader, logs_in
 from streamer.sinks.logged import LoggedSession
+from streamer.sinks.repeats import Repeats
 from streamer.sinks.whole_file import whole_file
 
 HEAD = 2000
@@ -64,7 +65,7 @@ class _Logs:
     Attributes:
         found: How many sessions were read.
         unread: How many files could not be.
-        left_out: A line for each of these, then for each row that was skipped.
+        left_out: A line for each of these, then for each row and repeating log.
     """
 
     def __init__(self, paths: Sequence[Path], session: str | None) -> None:
@@ -72,6 +73,7 @@ class _Logs:
         self.unread = 0
         self.left_out: list[str] = []
         self._paths = paths
+        self._repeats = Repeats()
         self._session = session
 
     def sessions(self) -> Iterator[LoggedSession]:
@@ -79,14 +81,15 @@ class _Logs:
         for path in dict.fromkeys(log for given in self._paths for log in logs_in(given)):
             try:
                 reader = LogReader(path, self._session)
-                for one in reader.sessions():
-                    self.found += 1
-                    yield _from_its_begin(one)
+                for one in map(self._repeats.new, reader.sessions()):
+                    if one is not None:
+                        self.found += 1
+                        yield _from_its_begin(one)
             except InputError as error:
                 self.left_out.insert(self.unread, str(error))
                 self.unread += 1
             else:
-                self.left_out += map(str, reader.skipped)
+                self.left_out += [*map(str, reader.skipped), *self._repeats.told(path)]
 
 
 def _from_its_begin(session: LoggedSession) -> LoggedSession:

@@ -3,7 +3,8 @@
 A session of several calls is read as one `LoggedSession` for each. Rows of earlier versions, which
 have no column for calls, are of one call.
 
-Lines that cannot be read are skipped and reported one by one; the rest is read.
+Lines that cannot be read are skipped and reported one by one; the rest is read. Logs may be joined:
+a further header is the header of what is below it, and a row that repeats another counts once.
 """
 
 import math
@@ -21,7 +22,7 @@ from streamer.sinks.csv_format import restored
 from streamer.sinks.logged import LoggedMark, LoggedSession, LoggedUtterance, Skipped
 from streamer.sinks.row import MARK, columns
 from streamer.sinks.saved_table import open_table
-from streamer.text import printable
+from streamer.text import printable, quantity
 from streamer.types import EMOTIONS, NO_SPEECH
 
 NEEDED = (
@@ -49,6 +50,9 @@ MAX_NUMBER = 1e9
 
 MAX_QUOTE = 40
 """How many letters of a cell an error shows."""
+
+BOM = "\ufeff"
+"""Begins a log for a spreadsheet, also where it was joined to another."""
 
 _DATE = re.compile(r"\d+[-./ ]+(\d+[-./]|[^\W\d])")
 """A date that a spreadsheet has made of a number: 12.03.26, 5. Mrz."""
@@ -129,15 +133,18 @@ class LogReader:
         last, calls, end = self._survey()
         open_: dict[_Key, _Open] = {}
         found = False
-        for number, cells in self._records():
+        repeating, first_repeating = 0, 0
+        for number, names, cells in self._records():
             if number > end:
                 break  # was written meanwhile
             key = None
             try:
-                row = _by_column(self._table.header, cells)
+                row = _by_column(names, cells)
                 key = _key(row)
                 if self._only in (None, key[0]):
-                    open_.setdefault(key, _Open(number)).add(number, row)
+                    if not open_.setdefault(key, _Open(number)).add(number, row):
+                        repeating += 1
+                        first_repeating = first_repeating or number
                 else:
                     _ = _mark(row) if _is_mark(row) else _utterance(row)
             except ValueError as error:
@@ -154,6 +161,10 @@ class LogReader:
                         Skipped(self.path, place, "a mark in a call without utterances")
                         for place in of_call.marked_at
                     ]
+        if repeating:
+            rows = quantity(repeating, "row")
+            why = f"{rows} from here on, each the same as one above, not counted again"
+            self.skipped.append(Skipped(self.path, first_repeating, why))
         self.skipped.sort(key=lambda one: one.line)
         if not found and self._only is None:
             left_out = f"; {self.skipped[0]}" if self.skipped else ""
@@ -161,16 +172,18 @@ class LogReader:
 
     def _survey(self) -> tuple[dict[_Key, int], Counter[str], int]:
         """The last line of each call, how many calls each session has, the last line."""
-        names = self._table.header
-        session_at, emotion_at = names.index("session"), names.index("emotion")
-        call_at = names.index("call") if "call" in names else None
-        end_at = names.index("end_reason") if "end_reason" in names else None
+        names: Sequence[str] = ()
         last: dict[_Key, int] = {}
         spoken: set[_Key] = set()
         number = 0
-        for number, cells in self._records():
-            if len(cells) != len(names):
+        for number, header, cells in self._records():
+            if len(cells) != len(header):
                 continue
+            if header is not names:
+                names = header
+                session_at, emotion_at = names.index("session"), names.index("emotion")
+                call_at = names.index("call") if "call" in names else None
+                end_at = names.index("end_reason") if "end_reason" in names else None
             row = {"session": printable(restored(cells[session_at]))}
             if call_at is not None:
                 row["call"] = cells[call_at]
@@ -181,9 +194,17 @@ class LogReader:
                     spoken.add(key)
         return last, Counter(session for session, _ in spoken), number
 
-    def _records(self) -> Iterator[tuple[int, list[str]]]:
+    def _records(self) -> Iterator[tuple[int, Sequence[str], list[str]]]:
+        """The line, column names and cells of each row; further headers change the names."""
+        names: Sequence[str] = self._table.header
         with self._explained():
-            yield from self._table.records(self._min_cells)
+            for number, cells in self._table.records(self._min_cells):
+                if cells[0].removeprefix(BOM) in KNOWN and "start_s" in cells:
+                    found = [cell.removeprefix(BOM).strip() for cell in cells]
+                    if set(NEEDED) <= set(found):
+                        names = names if tuple(found) == tuple(names) else found
+                        continue
+                yield number, names, cells
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -201,9 +222,16 @@ class _Open:
         self.rows: list[tuple[_Row, LoggedUtterance]] = []
         self.marks: list[LoggedMark] = []
         self.marked_at: list[int] = []
+        self._known: set[int] = set()
 
-    def add(self, number: int, row: _Row) -> None:
-        """Take a row. Raises ValueError as `_utterance` does."""
+    def add(self, number: int, row: _Row) -> bool:
+        """Take a row unless it repeats another, cell by cell: then return False.
+
+        Raises ValueError as `_utterance` does.
+        """
+        cells = hash(tuple(filter(None, row.values())))
+        if cells in self._known:
+            return False
         if _is_mark(row):
             self.marks.append(_mark(row))
             self.marked_at.append(number)
@@ -211,6 +239,8 @@ class _Open:
             utterance = _utterance(row)
             first = row if not self.rows else {}  # of the others nothing more is needed
             self.rows.append((first, utterance))
+        self._known.add(cells)
+        return True
 
 
 def read_log(path: Path) -> tuple[list[LoggedSession], list[Skipped]]:

@@ -162,8 +162,8 @@ def test_rttm(log, tmp_path):
 def test_parquet_has_what_the_csv_has(log, tmp_path):
     """Typed, marks included, two logs in one table."""
     other = tmp_path / "b.csv"
-    other.write_bytes(log.read_bytes())
-    (path,) = export([log, other], "parquet", tmp_path / "all.parquet").files
+    other.write_bytes(log.read_bytes().replace(b"-abc,", b"-def,"))
+    (path,) = export([log, other, log], "parquet", tmp_path / "all.parquet").files
     table = parquet.read_table(path)
     assert table.column_names == [*columns(EMOTIONS), "label", "speaker"]
     rows = table.to_pylist()

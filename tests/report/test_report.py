@@ -327,6 +327,27 @@ def test_a_folder_of_logs_becomes_one_page(tmp_path):
     assert stat.S_IMODE(out.stat().st_mode) == 0o644
 
 
+def test_logs_and_the_log_they_were_joined_to_count_once(tmp_path):
+    """Whichever is read first; the halves of a session that was divided are both counted."""
+    first = log(tmp_path / "a.csv", [row(1), row(2), row(1, session="s-2")])
+    second = log(tmp_path / "b.csv", [row(3), row(4), row(1, session="s-3", start_s=3.5)])
+    joined = tmp_path / "joined.csv"
+    joined.write_bytes(first.read_bytes() + second.read_bytes())
+    out = tmp_path / "out.html"
+    for order, repeating in (
+        ([first, second, joined], [f"skipped {joined}: 3 sessions"]),
+        ([joined, second, first], [f"skipped {second}: 2 sessions", f"skipped {first}: 2 sess"]),
+        ([first, joined], [f"skipped {joined}: 2 sessions"]),
+    ):
+        made = make(order, out)
+        sessions = data(out.read_text(encoding="utf-8"))["sessions"]
+        counted = sorted((s["id"], number) for s in sessions for number in s["rows"]["number"])
+        assert counted == [("s-1", n) for n in (1, 2, 3, 4)] + [("s-2", 1), ("s-3", 1)]
+        assert made.unread == 0
+        for line, begin in zip(made.left_out, repeating, strict=True):
+            assert line.startswith(begin)
+
+
 def test_what_cannot_be_reported_is_an_error(tmp_path):
     """With nothing written."""
     empty = tmp_path / "empty"

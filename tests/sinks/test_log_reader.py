@@ -137,11 +137,40 @@ def test_a_missing_column_is_named(tmp_path, column):
 )
 def test_a_foreign_line_is_left_out(tmp_path, cells, why):
     """And accounted for by its number and its reason; the others are read."""
-    (session,), (left_out,) = read_log(write(tmp_path / "a.csv", PLAIN, PLAIN | cells, PLAIN))
+    (session,), (left_out,) = read_log(
+        write(tmp_path / "a.csv", PLAIN, PLAIN | cells, PLAIN | {"utterance": "3"})
+    )
     assert len(session.utterances) == 2
     assert left_out.line == 3
     assert str(left_out).startswith(f"{tmp_path / 'a.csv'}, line 3: ")
     assert re.match(why, left_out.why)
+
+
+@pytest.mark.parametrize("between", ["", "\ufeff"])
+def test_logs_that_were_joined_are_read(tmp_path, between):
+    """A further header is no row, says which columns follow, and costs no line of a report."""
+    first = write(tmp_path / "a.csv", PLAIN)
+    second = write(tmp_path / "b.csv", PLAIN | {"session": "s-2", "note": "a column more"})
+    third = write(tmp_path / "c.csv", PLAIN | {"session": "s-3"})
+    path = tmp_path / "joined.csv"
+    path.write_text(between.join(part.read_text() for part in (first, second, third)))
+    sessions, left_out = read_log(path)
+    assert left_out == []
+    assert [s.id for s in sessions] == ["s-1", "s-2", "s-3"]
+    assert [s.utterances[0].note for s in sessions] == ["", "a column more", ""]
+
+
+def test_a_row_that_repeats_another_counts_once(tmp_path):
+    """As where a log was joined with itself; a mark likewise. It is said once."""
+    mark = PLAIN | {"emotion": "", "end_reason": "mark"}
+    other = PLAIN | {"channel": "b"}
+    rows = [PLAIN | {"end_reason": "gap"}, mark, other]
+    (session,), (left_out,) = read_log(write(tmp_path / "a.csv", *rows, *rows))
+    assert [one.channel for one in session.utterances] == ["mono", "b"]
+    assert len(session.marks) == 1
+    assert str(left_out).endswith(
+        "line 5: 3 rows from here on, each the same as one above, not counted again"
+    )
 
 
 def test_a_session_of_foreign_lines_is_none(tmp_path):
@@ -157,7 +186,7 @@ def test_a_torn_line_swallows_no_other(tmp_path, torn):
     """Wherever it was torn, also within quotes."""
     path = write(tmp_path / "a.csv", PLAIN, PLAIN | {"channel": 'the "other", too'})
     header, first, second = path.read_text().splitlines()
-    path.write_text(f"{header}\n{first}\n{torn}\n{second}\n{first}\n")
+    path.write_text(f"{header}\n{first}\n{torn}\n{second}\n{first.replace('2.5', '2.6')}\n")
     (session,), left_out = read_log(path)
     assert [u.channel for u in session.utterances] == ["mono", 'the "other", too', "mono"]
     assert [one.line for one in left_out] == ([] if torn == ",,,," else [3])
@@ -194,10 +223,10 @@ def test_a_file_of_which_nothing_can_be_read_is_an_error(tmp_path, content, mess
 @given(lines=st.lists(st.text(max_size=40), max_size=8))
 def test_no_file_breaks_it(tmp_path_factory, lines):
     """Whatever stands below the header, good rows are all found."""
-    path = write(tmp_path_factory.mktemp("log") / "a.csv", PLAIN, PLAIN)
-    header, good, _ = path.read_text().splitlines()
+    path = write(tmp_path_factory.mktemp("log") / "a.csv", PLAIN, PLAIN | {"utterance": "2"})
+    header, good, other = path.read_text().splitlines()
     harmless = [line.replace('"', "'") for line in lines]
-    text = "\n".join([header, good, *harmless, good])
+    text = "\n".join([header, good, *harmless, other])
     path.write_text(text, encoding="utf-8", errors="replace")
     sessions, _ = read_log(path)
     assert sum(len(session.utterances) for session in sessions) == 2
@@ -226,7 +255,10 @@ def test_memory_does_not_grow_with_the_sessions(tmp_path):
     """Of an archive, only what has not yet ended is held."""
 
     def peak(count):
-        rows = (PLAIN | {"session": f"s-{number // 4}"} for number in range(4 * count))
+        rows = (
+            PLAIN | {"session": f"s-{number // 4}", "utterance": str(number % 4)}
+            for number in range(4 * count)
+        )
         path = write(tmp_path / "log.csv", *rows, header=list(PLAIN))
         tracemalloc.start()
         assert sum(1 for _ in LogReader(path).sessions()) == count
