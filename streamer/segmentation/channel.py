@@ -41,11 +41,6 @@ class Channel:
         """True while an utterance is open."""
         return self._segmenter.is_open
 
-    @property
-    def is_ending(self) -> bool:
-        """True while an utterance is open and half of the hangover has gone by in silence."""
-        return self._segmenter.is_ending
-
     def push(self, pcm: Pcm, crosstalk: NDArray[np.bool_] | None = None) -> list[SegmenterEvent]:
         """Take the next samples; return the events that follow, in order.
 

@@ -118,13 +118,6 @@ class Segmenter:
         """True between an utterance's `SpeechStart` and its `Segment`."""
         return self._utterance is not None
 
-    @property
-    def is_ending(self) -> bool:
-        """True while an utterance is open and half of the hangover has gone by in silence."""
-        utterance = self._utterance
-        hangover = self._hangover * self._frame
-        return utterance is not None and self.position - utterance.end >= hangover // 2
-
     def push(self, pcm: Pcm) -> list[SegmenterEvent]:
         """Take the next samples of the stream.
 

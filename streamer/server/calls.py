@@ -79,7 +79,6 @@ class Call:
         events: Its events; they end when all of its rows were written.
         channels: Its channels that are analysed.
         position: How many of its samples have come, at `SAMPLE_RATE`.
-        is_ending: Whether one of its utterances may soon end. Set on a segmenter thread.
     """
 
     def __init__(self, start: CallStart, engine: Engine) -> None:
@@ -88,7 +87,6 @@ class Call:
         config = _config_for(start.channels, engine.config)
         self.events = AsyncEvents()
         self.position = 0
-        self.is_ending = False
         self._queue = engine.queue
         self._config = config
         self.channels = config.audio.streams
@@ -165,7 +163,6 @@ class Call:
         self._clock = (self.position, time.monotonic())
         for index, channel in enumerate(self._channels):
             self._report(index, channel.push(audio.pcm[:, index], audio.crosstalk[:, index]))
-        self.is_ending = any(channel.is_ending for channel in self._channels)
 
     def _report(self, index: int, found: list[SegmenterEvent]) -> None:
         for item in found:

@@ -33,9 +33,6 @@ logger = logging.getLogger(__name__)
 GATHER_S = 0.06
 """Least seconds of audio that are analysed at once: a switch of threads costs as much as 20 ms."""
 
-GATHER_AT_END_S = 0.02
-"""The same while an utterance may soon end: its result does not wait for more audio."""
-
 MAX_GATHER_S = 1.0
 """Seconds of audio that may wait for a segmenter thread before no more is read."""
 
@@ -186,11 +183,10 @@ class Connection:
         logger.info("%s: begins, %s", self._name, ", ".join(start.channels), extra=self._extra)
 
     async def _push(self, pcm: Pcm) -> None:
-        assert self._call is not None, "audio before a start"  # noqa: S101 - for mypy
         self._gathered.append(pcm)
         self._received += len(pcm)
         waiting_s = (self._received - self._taken) / self._rate
-        if waiting_s < (GATHER_AT_END_S if self._call.is_ending else GATHER_S):
+        if waiting_s < GATHER_S:
             return
         if self._busy is not None and not self._busy.done():
             if waiting_s < MAX_GATHER_S:

@@ -255,10 +255,8 @@ def test_possible_ends():
     events = machine.push(stream((True, 50), (False, 12), (True, 20), (False, 10)))
     ends = [event.segment for event in events if isinstance(event, PossibleEnd)]
     assert [end.end for end in ends] == [50 * FRAME, 82 * FRAME]
-    assert machine.is_ending
     (whole,) = machine.push(stream((False, 10)))
     assert plain([whole]) == plain([ends[1]])
-    assert not machine.is_ending
     assert not any(isinstance(e, PossibleEnd) for e in machine.push(stream((False, 50))))
 
 
