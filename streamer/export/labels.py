@@ -2,13 +2,15 @@
 
 The files of Praat and ELAN hold a whole session in tiers. Each channel has one with the bare
 emotions, to search and count, and one with the details. Labels of a tier must not overlap; those
-that would are in a further tier, so that nothing is left out. Times are whole milliseconds.
+that would are in a further tier, so that nothing is left out. No two tiers have the same name,
+which ELAN does not open. Times are whole milliseconds.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain, count
 from pathlib import Path
 from typing import TypeAlias
 from xml.etree import ElementTree as ET
@@ -56,7 +58,8 @@ def textgrid(session: LoggedSession) -> str:
             lines += [f"            xmax = {_s(end)}", f"            text = {_quoted(text)}"]
     if session.marks:
         at = {round(1000 * mark.start_s): mark.note for mark in session.marks}  # one at a time
-        lines += _tier_head(size, "TextTier", MARKS, last)
+        name = _free(MARKS, {tier.name for tier in tiers})
+        lines += _tier_head(size, "TextTier", name, last)
         lines.append(f"        points: size = {len(at)}")
         for index, (time, note) in enumerate(sorted(at.items()), start=1):
             lines += [f"        points [{index}]:", f"            number = {_s(time)}"]
@@ -69,7 +72,8 @@ def elan(session: LoggedSession) -> str:
     tiers = list(_tiers(session))
     if session.marks:
         moments = [(round(1000 * mark.start_s), one_line(mark.note)) for mark in session.marks]
-        tiers += _lanes(MARKS, [(at, at + MARK_MS, note or "mark") for at, note in moments])
+        marks = [(at, at + MARK_MS, note or "mark") for at, note in moments]
+        tiers += _tiers_of(MARKS, marks, {tier.name for tier in tiers})
     root = ET.Element("ANNOTATION_DOCUMENT", {
         "AUTHOR": "streamer", "DATE": datetime.now(UTC).isoformat(timespec="seconds"),
         "FORMAT": "3.0", "VERSION": "3.0",
@@ -144,15 +148,23 @@ def channels(session: LoggedSession) -> list[str]:
 
 def _tiers(session: LoggedSession) -> Iterator[_Tier]:
     """For each channel the emotions, and then the details."""
+    taken: set[str] = set()
     for channel in channels(session):
         own = [utterance for utterance in session.utterances if utterance.channel == channel]
         name = one_line(channel) or "channel"
-        yield from _lanes(name, [(*_span(each), label(each)) for each in own])
-        yield from _lanes(f"{name} details", [(*_span(each), caption(each)) for each in own])
+        yield from _tiers_of(name, [(*_span(each), label(each)) for each in own], taken)
+        details = [(*_span(each), caption(each)) for each in own]
+        yield from _tiers_of(f"{name} details", details, taken)
 
 
-def _lanes(name: str, intervals: Sequence[_Interval]) -> Iterator[_Tier]:
-    """As few tiers as hold them without overlaps: one, unless somebody edited the times."""
+def _tiers_of(name: str, intervals: Sequence[_Interval], taken: set[str]) -> Iterator[_Tier]:
+    """As few tiers as hold them without overlaps: one, unless somebody edited the times.
+
+    Args:
+        name: Of the first, with a number where it is taken.
+        intervals: What they hold.
+        taken: The names of other tiers; those of these are added.
+    """
     lanes: list[list[_Interval]] = []
     for interval in sorted(intervals):
         free = next((lane for lane in lanes if lane[-1][1] <= interval[0]), None)
@@ -160,8 +172,16 @@ def _lanes(name: str, intervals: Sequence[_Interval]) -> Iterator[_Tier]:
             lanes.append([interval])
         else:
             free.append(interval)
-    for number, lane in enumerate(lanes, start=1):
-        yield _Tier(name if number == 1 else f"{name} {number}", tuple(lane))
+    for lane in lanes:
+        unique = _free(name, taken)
+        taken.add(unique)
+        yield _Tier(unique, tuple(lane))
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    """The name, or the first of "name 2", "name 3" and so on that is not taken."""
+    numbered = (f"{name} {number}" for number in count(2))
+    return next(each for each in chain([name], numbered) if each not in taken)
 
 
 def _span(utterance: LoggedUtterance) -> tuple[int, int]:

@@ -1,15 +1,21 @@
 """Exports, each opened by a library that others use for its format."""
 
 import csv
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
+import crowsetta
+import duckdb
 import pandas as pd
+import parselmouth
 import pympi
 import pytest
 import srt
 import webvtt
+from parselmouth.praat import call as praat
 from praatio import textgrid
+from pyannote.database.util import load_rttm
 from pyarrow import parquet
 
 from streamer.cli import export as command
@@ -104,6 +110,19 @@ def test_textgrid(log, tmp_path):
     assert grid.maxTimestamp == 3662.0
 
 
+def test_praat_itself_opens_a_textgrid(log, tmp_path):
+    """Parselmouth is Praat, as a library."""
+    (path,) = export([log], "textgrid", tmp_path / "call.TextGrid").files
+    grid = parselmouth.read(str(path))
+    tiers = [praat(grid, "Get tier name", tier) for tier in range(1, 6)]
+    assert tiers == ["agent", "agent details", "customer", "customer details", "marks"]
+    labels = [praat(grid, "Get label of interval", 1, number) for number in range(1, 6)]
+    assert labels == ["", "calm", "", "uncertain", ""]
+    assert praat(grid, "Get end time of interval", 1, 2) == pytest.approx(2.25)
+    assert praat(grid, "Get label of point", 5, 1) == 'said "no" <b>&'
+    assert grid.xmax == pytest.approx(3662.0)
+
+
 def test_elan(log, tmp_path):
     """Channels become tiers in whole milliseconds, marks too."""
     (path,) = export([log], "elan", tmp_path / "out").files
@@ -141,6 +160,40 @@ def test_audacity(log, tmp_path):
         [3.0, 3.0, 'mark: said "no" <b>&'],
         [4.5, 6.0, "uncertain (sad 30 %)"],
     ]
+
+
+def test_crowsetta_reads_labels_of_audacity(log, tmp_path):
+    """Times and texts; a mark is as short as can be."""
+    exported = export([log], "audacity", tmp_path / "out")
+    labels = crowsetta.formats.seq.AudSeq.from_file(exported.files[0]).to_annot().seq
+    assert labels.labels.tolist() == ["calm 80 %", 'mark: said "no" <b>&', "uncertain (sad 30 %)"]
+    assert labels.onsets_s.tolist() == [0.5, 3.0, 4.5]
+    assert labels.offsets_s.tolist() == [2.25, 3.0, 6.0]
+
+
+def test_pyannote_reads_rttm(log, tmp_path):
+    """With the emotion as the label of each turn."""
+    (path,) = export([log], "rttm", tmp_path / "out").files
+    turns = load_rttm(path)["first_call"]
+    assert [
+        (round(turn.start, 3), round(turn.end, 3), label)
+        for turn, _, label in turns.itertracks(yield_label=True)
+    ] == [
+        (0.5, 2.25, "calm"),
+        (1.5, 4.0, "angry"),
+        (4.5, 6.0, "uncertain"),
+        (3661.002, 3662.0, "unclassified"),
+    ]
+
+
+def test_duckdb_queries_parquet(log, tmp_path):
+    """As the documentation has it."""
+    (path,) = export([log], "parquet", tmp_path / "emotions.parquet").files
+    found = duckdb.sql(
+        f"select channel, count(*), avg(mood) from '{path}' where not uncertain "  # noqa: S608 - ours
+        "and emotion is not null group by channel order by 1"
+    ).fetchall()
+    assert found == [("agent", 1, -0.5), ("customer", 1, -0.5)]
 
 
 def test_rttm(log, tmp_path):
@@ -242,6 +295,28 @@ def test_utterances_that_overlap_get_tiers_of_their_own(tmp_path):
         (3.0, 3.001, "calm"),
     ]
     assert [tuple(entry) for entry in grid.getTier("mono 2").entries] == [(2.0, 4.0, "calm")]
+
+
+@pytest.mark.parametrize(
+    ("channels", "expected"),
+    [
+        (("a", "a details"), ["a", "a details", "a details 2", "a details details"]),
+        (("", "channel"), ["channel", "channel 2", "channel details", "channel details 2"]),
+        (("marks",), ["marks", "marks 2", "marks details"]),
+    ],
+)
+@pytest.mark.parametrize("to", ["elan", "textgrid"])
+def test_no_two_tiers_have_one_name(tmp_path, to, channels, expected):
+    """Whatever the channels are called: ELAN's schema forbids it (EAF 3.0, tierNameKey)."""
+    with CsvLog(tmp_path / "log.csv", columns(EMOTIONS)) as rows:
+        session = Session("s", "a.wav", "default", EMOTIONS, None)
+        for number, channel in enumerate(channels, start=1):
+            rows.add(row(utterance(channel, number, 1, 3, heard("calm", 0.7)), session))
+        if channels == ("marks",):
+            rows.add(mark_row(Mark(1, 16_000, "now"), session))
+    (path,) = export([tmp_path / "log.csv"], to, tmp_path / "out").files
+    pattern = 'TIER_ID="(.*?)"' if to == "elan" else ' {8}name = "(.*?)"'
+    assert sorted(re.findall(pattern, path.read_text("utf-8"))) == expected
 
 
 def test_a_bad_log_stops_no_other(log, tmp_path, capsys):
