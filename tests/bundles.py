@@ -32,7 +32,7 @@ NATURAL = {"neutral": 0.8, "happy": 0.1, "angry": 0.1}
 
 
 def small_bundle(hidden: int = 0) -> Bundle:
-    """Two blocks of random weights, three emotions; the unadapted head has so many hidden units."""
+    """Two blocks of random weights, three emotions; the unadapted head may have hidden units."""
     manifest = Manifest(
         name="small",
         version="1",

@@ -113,7 +113,7 @@ class Running:
             self.lines.append(json.loads(line))
 
     def wait_for(self, wanted: Callable[[dict[str, Any]], bool], count: int = 1) -> None:
-        """Wait until so many lines are as wanted."""
+        """Wait until a number of lines are as wanted."""
         deadline = time.monotonic() + 60
         while sum(map(wanted, self.lines)) < count:
             assert self.process.poll() is None, self.process.stderr and self.process.stderr.read()

@@ -47,7 +47,7 @@ class Server:
         self._thread.start()
 
     def wait(self, count=1):
-        """Wait for so many requests more."""
+        """Wait for a number of further requests."""
         for _ in range(count):
             assert self.came.acquire(timeout=PATIENCE_S)
 

@@ -19,7 +19,7 @@ PLACES = {
     2: "front-left,front-right",
     4: "front-left,front-right,rear-left,rear-right",
 }
-"""Where ALSA takes so many channels to be; another map would be mixed."""
+"""Where ALSA takes a number of channels to be; another map would be mixed."""
 
 NEEDS = ("pulseaudio", "pactl", "paplay")
 

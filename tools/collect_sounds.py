@@ -163,7 +163,7 @@ def read(path: Path) -> NDArray[np.float32]:
 
 
 def pieces(wave: NDArray[np.float32], count: int) -> Iterator[NDArray[np.float32]]:
-    """At most so many pieces, of different lengths, from all over a sound; shape (samples,)."""
+    """At most a number of pieces, of different lengths, from all over a sound; shape (samples,)."""
     rng = np.random.default_rng(len(wave))
     shortest = round(MIN_S * SAMPLE_RATE)
     if len(wave) < shortest:

@@ -80,7 +80,7 @@ def right_now(calls: Simulation, now: float) -> Iterator[Event]:
 def draw(
     browser: Browser, path: Path, size: tuple[int, int, int], *, dark: bool, detail: bool = False
 ) -> None:
-    """Draw a picture of so many calls."""
+    """Draw a picture of a number of calls."""
     width, height, count = size
     shown = board(count)
     try:

@@ -154,8 +154,8 @@ def _found(operating: OrdinaryEvaluation | None) -> str:
     text = paragraph(
         """Share of the acted clips of an emotion that is found after eight neutral utterances of
         the voice, under the natural prior. "Certain": named, and not called uncertain. "Named": the
-        likeliest emotion. The other columns set a threshold for this emotion alone, at so many
-        false alarms an hour of ordinary speech; where fewer than one false alarm is expected in
+        likeliest emotion. The other columns set a threshold for this emotion alone, at a number
+        of false alarms an hour of ordinary speech; where fewer than one false alarm is expected in
         all of the recordings, the column says what is above the highest of their scores."""
     )
     parts = {

@@ -42,7 +42,7 @@ def chunk(name, body, length=None, order="<"):
 def wav(  # noqa: PLR0913 - a header has many fields
     pcm, claimed, *, riff=None, magic=b"RIFF", before=b"", after=b""
 ):
-    """A WAV file that claims so many bytes of samples."""
+    """A WAV file that claims a number of bytes of samples."""
     order = ">" if magic == b"RIFX" else "<"
     form = struct.pack(f"{order}HHIIHH", 1, 1, RATE, 2 * RATE, 2, 16)
     body = before + chunk(b"fmt ", form, order=order)

@@ -22,7 +22,7 @@ moto = pytest.importorskip("moto.server")
 SAID = np.concatenate((silence(0.2), speech(0.6), silence(0.8)))
 COUNT = 40
 BREAKS = 10
-"""Every so many answers breaks off in its middle."""
+"""One answer in a number of them breaks off in its middle."""
 
 
 class Proxy:

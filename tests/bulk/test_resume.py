@@ -279,5 +279,5 @@ def test_killed_at_any_instant_it_goes_on(tmp_path, jobs, kills):
 
 
 def size(done):
-    """A little more than so many rows take."""
+    """A little more than a number of rows take."""
     return 300 + 240 * (done + 6)

@@ -129,7 +129,7 @@ def test_a_header_that_claims_too_much_is_an_error(tmp_path, rate, channels):
     """Rather than the memory that a second of it would take."""
     path = tmp_path / "boast.wav"
     soundfile.write(path, np.zeros((10, channels), np.int16), rate)
-    with pytest.raises(InputError, match=f"got {rate} Hz and {channels} channels, expected 1000"):
+    with pytest.raises(InputError, match=f"got {rate} Hz and {channels} channels?, expected 1000"):
         Recording(path)
     with (tmp_path / "pipe").open("w+b") as pipe, pytest.raises(InputError, match="expected 1000"):
         PipeSource(pipe, sample_rate=rate, channels=channels, block_s=0.02)

@@ -25,7 +25,7 @@ def utterance(number: int) -> Utterance:
 
 
 def rows(count: int) -> Snapshot:
-    """A table with so many utterances, numbered from 1."""
+    """A table with a number of utterances, numbered from 1."""
     snapshot = Snapshot(channels=(ChannelState("a"),))
     for number in range(1, count + 1):
         snapshot = reduce(snapshot, utterance(number), 0)

@@ -93,7 +93,7 @@ def shown(monkeypatch) -> threading.Semaphore:
 
 
 def saying(count: int, before: Callable[[int], object], shown: threading.Semaphore):
-    """A script of so many utterances, each when the last was shown, and after something is done."""
+    """A script of a number of utterances, each when the last was shown, and after something is done."""
     yield from blocks(LEAD)
     for number in range(1, count + 1):
         before(number)
@@ -557,7 +557,7 @@ class Child:
         )  # fmt: skip
 
     def wait_for_rows(self, count: int) -> None:
-        """Wait until so many rows are on disk."""
+        """Wait until a number of rows are on disk."""
         deadline = time.monotonic() + PATIENCE_S
         while not self.csv.is_file() or len(read(self.csv)) < count:
             assert time.monotonic() < deadline

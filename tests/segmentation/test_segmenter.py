@@ -29,7 +29,7 @@ def is_speech(frame: Pcm) -> bool:
 
 
 def stream(*runs: tuple[bool, int], frame: int = FRAME) -> Pcm:
-    """Runs of so many frames with or without speech; every sample random, to be told apart."""
+    """Runs of frames with or without speech; every sample random, to be told apart."""
     rng = np.random.default_rng(1)
     pieces = []
     for speech, frames in runs:

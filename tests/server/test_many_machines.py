@@ -96,7 +96,7 @@ class Caller:
         return True
 
     def heard_until(self, count: int) -> bool:
-        """Wait for so many utterances; False where the connection is gone before."""
+        """Wait for a number of utterances; False where the connection is gone before."""
         try:
             deadline = time.monotonic() + WAIT_S
             while len(self.utterances) < count:

@@ -51,7 +51,7 @@ def clip(emotion: str, corpus: str = "c", speaker: str = "s", *, ordinary: bool 
 
 
 def spoken(source: str, count: int) -> list[Clip]:
-    """Ordinary speech of so many voices."""
+    """Ordinary speech of a number of voices."""
     return [clip("neutral", source, f"{i}", ordinary=True) for i in range(count)]
 
 
