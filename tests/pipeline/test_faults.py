@@ -93,7 +93,7 @@ def shown(monkeypatch) -> threading.Semaphore:
 
 
 def saying(count: int, before: Callable[[int], object], shown: threading.Semaphore):
-    """A script of a number of utterances, each when the last was shown, and after something is done."""
+    """A script of utterances, each when the last was shown, and after something is done."""
     yield from blocks(LEAD)
     for number in range(1, count + 1):
         before(number)
