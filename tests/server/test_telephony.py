@@ -322,9 +322,10 @@ def test_freeswitch_sends_both_sides(serving):
     with serving.connect(address, subprotocols=["audio.drachtio.org"]) as peer:
         assert peer.subprotocol == "audio.drachtio.org"
         peer.send(json.dumps({"from": "1000", "to": "2000"}))
-        for piece in pieces(np.stack([said, np.zeros_like(said)], axis=1).tobytes(), 1280):
+        sides = np.stack([said, np.zeros_like(said)], axis=1)
+        for piece in pieces(sides.tobytes() + bytes(4 * 16_000), 1280):
             peer.send(piece)
-        got = [json.loads(peer.recv(WAIT_S)) for _ in range(2)]
+        got = [json.loads(peer.recv(WAIT_S)) for _ in range(2)]  # the silence ends the second
     assert {message["type"] for message in got} == {"json"}
     assert got[0]["data"]["event"] == "utterance"
     serving.wait(lambda: len(serving.rows("fs-1")) >= 2)
