@@ -56,6 +56,9 @@ FAULTS = (
     Fault("latency is always 1 ms", "streamer/pipeline/worker.py", LATENCY, "1.0", PIPELINE),
     Fault("10,000 utterances may wait", QUEUE, "MAX_SEGMENTS = 64", "MAX_SEGMENTS = 10_000",
           ("tests/pipeline/test_inference_queue.py",)),
+    Fault("what was embedded ahead is taken for another utterance",
+          "streamer/model/embeddings_ahead.py", "pcm.tobytes()", 'b""',
+          ("tests/model/test_classifier.py",)),
     Fault("an excerpt outlives its utterance", QUEUE, "self._excerpts.pop(channel, None)", "pass",
           ("tests/pipeline/test_inference_queue.py",)),
     Fault("faint crosstalk is speech", GATE, "EXPLAINED = 0.55", "EXPLAINED = 0.9", CROSSTALK),
@@ -78,11 +81,15 @@ FAULTS = (
 
 
 def noticed_by(fault: Fault) -> str:
-    """The first test that fails with the fault; empty where none does."""
+    """The first test that fails with the fault; empty where none does.
+
+    Raises:
+        LookupError: The code is not there any more.
+    """
     path = ROOT / fault.file
     code = path.read_text(encoding="utf-8")
     if fault.right not in code:
-        return ""
+        raise LookupError(f"{fault.file} has no {fault.right!r}")
     path.write_text(code.replace(fault.right, fault.wrong, 1), encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *fault.tests]
     try:
@@ -102,9 +109,13 @@ def main() -> int:
     print("| fault | noticed by |\n| --- | --- |")
     survived = 0
     for fault in FAULTS:
-        test = noticed_by(fault)
+        try:
+            test = noticed_by(fault)
+            result = f"`{test}`" if test else "**nothing**"
+        except LookupError as error:
+            test, result = "", f"**cannot be planted**: {error}"
         survived += not test
-        print(f"| {fault.name} | {f'`{test}`' if test else '**nothing**'} |", flush=True)
+        print(f"| {fault.name} | {result} |", flush=True)
     return 1 if survived else 0
 
 
