@@ -19,7 +19,8 @@ from streamer.config import Config
 from streamer.model.protocol import Model
 from streamer.pipeline import offline
 from streamer.segmentation.channel import Channel
-from streamer.types import SAMPLE_RATE, EndReason, Excerpt, Pcm, Segment
+from streamer.segmentation.segmenter import SegmenterEvent
+from streamer.types import SAMPLE_RATE, EndReason, Excerpt, Pcm, PossibleEnd, Segment
 
 Speech = TypeVar("Speech", Excerpt, Segment)
 
@@ -57,7 +58,8 @@ class Measurements:
         by_length: Cost of one classification, by length of the speech.
         segmenting_us: Voice activity, segmentation and level of a second of audio.
         once_ms: Classifying every utterance of the recording once, per second of speech.
-        with_partials_ms: The same with all partial results.
+        with_partials_ms: The same with all partial results, and with what was embedded in pauses
+            after which somebody spoke on.
         real_time_factor: Everything, per second of speech: below 1 one core keeps up.
         streams_per_core: How many streams of nothing but speech one core keeps up with.
         peak_mb: Peak memory of the process.
@@ -100,11 +102,16 @@ def measure(config: Config, load: Callable[[], Model], recording: Path) -> Measu
         for seconds in track(LENGTHS_S, "classifying", console=Console(stderr=True), transient=True)
     )
     started = time.perf_counter()
-    excerpts, segments = _cut(pcm, config)
+    channel = Channel("mono", config)
+    events = [*channel.push(pcm), *channel.close(EndReason.END_OF_INPUT)]
     segmenting_us = _ms_since(started) * 1000 / (len(pcm) / SAMPLE_RATE)
+    excerpts = [event for event in events if isinstance(event, Excerpt)]
+    segments = [event for event in events if isinstance(event, Segment)]
     speech_s = sum(s.end - s.start for s in segments) / SAMPLE_RATE
     once_ms = _ms_for(segments, lambda segment: model.classify(segment.pcm)) / speech_s
-    with_partials_ms = once_ms + _ms_for(excerpts, model.open_stream().classify) / speech_s
+    partials_ms = _ms_for(excerpts, model.open_stream().classify)
+    in_vain_ms = _ms_for(_went_on(events), lambda segment: model.classify(segment.pcm))
+    with_partials_ms = once_ms + (partials_ms + in_vain_ms) / speech_s
     factor = with_partials_ms / 1000 + segmenting_us / 1e6
     return Measurements(
         machine=machine(),
@@ -131,12 +138,11 @@ def _cost(model: Model, pcm: Pcm, seconds: float) -> LengthCost:
     return LengthCost(seconds, statistics.median(costs), float(np.quantile(costs, 0.95)))
 
 
-def _cut(pcm: Pcm, config: Config) -> tuple[list[Excerpt], list[Segment]]:
-    """Cut one stream into the excerpts for partial results, and the utterances."""
-    channel = Channel("mono", config)
-    events = [*channel.push(pcm), *channel.close(EndReason.END_OF_INPUT)]
-    excerpts = [event for event in events if isinstance(event, Excerpt)]
-    return excerpts, [event for event in events if isinstance(event, Segment)]
+def _went_on(events: list[SegmenterEvent]) -> list[Segment]:
+    """The utterances as they were in pauses that did not end them."""
+    ends = {event.end for event in events if isinstance(event, Segment)}
+    pauses = [event.segment for event in events if isinstance(event, PossibleEnd)]
+    return [pause for pause in pauses if pause.end not in ends]
 
 
 def _ms_for(pieces: list[Speech], classify: Callable[[Speech], object]) -> float:
