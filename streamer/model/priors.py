@@ -2,7 +2,8 @@
 
 Training sees emotions about evenly; most of what people say is neutral. Probabilities under one
 prior become those under another by the ratio of the two (Saerens, Latinne & Decaestecker 2002,
-"Adjusting the outputs of a classifier to new a priori probabilities").
+"Adjusting the outputs of a classifier to new a priori probabilities"). Here priors are read and
+checked; `streamer.model.calibration` applies them.
 """
 
 from collections.abc import Mapping, Sequence

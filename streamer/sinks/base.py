@@ -1,7 +1,7 @@
 """The `Sink` protocol: rows, lines, saved audio, summaries and notifications take events by it.
 
 A new sink is added where a program's sinks are listed: in `streamer.session` for `run`, in
-`streamer.server.engine` for `serve`.
+`streamer.server.engine` for `serve`. Lines are chosen in `streamer.cli.run`.
 """
 
 import queue

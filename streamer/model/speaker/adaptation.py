@@ -11,6 +11,7 @@ their speaker, classifies the difference.
 The adapted head is linear, so all of this is computed in the few dimensions of its logits. The
 scores of the two heads are mixed by how much of the voice is known, and by the probability that
 this voice speaks: several people may speak on a channel (`streamer/model/speaker/clustering.py`).
+The pipeline asks for a `reset` where a call begins.
 """
 
 from collections import deque

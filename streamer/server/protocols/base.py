@@ -1,6 +1,7 @@
 """The base of all codecs: the items that their messages become, and common parsers.
 
-A new protocol is a `Codec` in a file of its own; `streamer.server.endpoints` gives it an address.
+A new protocol is a `Codec` in a file of its own. `streamer.server.endpoints` gives one over
+WebSockets its address; `streamer.server.app` listens for those over plain TCP.
 """
 
 import base64
