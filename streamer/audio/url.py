@@ -43,7 +43,7 @@ class UrlSource:
         self._delivered = 0
 
     def open(self) -> SourceInfo | None:
-        """Connect; None where nothing has come yet.
+        """Connect; None where nothing has come yet. May be called again once connected.
 
         Raises:
             InputError: ffmpeg is missing, or cannot read it.
@@ -55,7 +55,7 @@ class UrlSource:
             )  # fmt: skip
             options = ("-protocol_whitelist", PROTOCOLS, *patience)
             self._ffmpeg = Ffmpeg(self._url, self._name, options=options)
-        if not self._ffmpeg.wait(POLL_S):
+        if self._ffmpeg.info is None and not self._ffmpeg.wait(POLL_S):
             fault = self._ffmpeg.fault().replace(self._url, self._name)
             raise InputError(f"{self._name}: cannot be read: {fault}")
         info = self._ffmpeg.info

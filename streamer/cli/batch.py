@@ -117,7 +117,7 @@ class Display:
             self._say(f"{planned.other_settings} of these were analysed with other settings")
         if failed:
             total = planned.found + planned.unreadable
-            self._say(f"{failed} of {quantity(total, 'recording')} could not be read to their end")
+            self._say(f"{failed} of {quantity(total, 'recording')} could not be read to the end")
             self._list(result)
         if result.planned.failed_before:
             self._say(

@@ -2,14 +2,19 @@
 
 import errno
 import os
+import time
 from pathlib import Path
 
 from streamer.audio.recording import Recording
+from streamer.audio.url import UrlSource
 from streamer.config import Config
 from streamer.errors import InputError, OutputError
 from streamer.model.catalog import find_bundle
 from streamer.sinks.csv_sink import check_log
 from streamer.text import quantity
+
+CONNECT_S = 5.0
+"""How long `check_url` waits for a stream to begin."""
 
 
 def check_before_loading(config: Config, csv: Path | None) -> None:
@@ -49,7 +54,33 @@ def check_recording(path: Path, config: Config) -> None:
         InputError: It cannot be read, or has fewer channels.
     """
     with Recording(path) as recording:
-        got, expected = recording.info.channels, len(config.audio.channels)
-    if got < expected:
-        names = ", ".join(config.audio.channels)
-        raise InputError(f"{path}: has {quantity(got, 'channel')}, expected {expected}: {names}")
+        _check_channels(str(path), recording.info.channels, config)
+
+
+def check_url(source: UrlSource, config: Config) -> None:
+    """Check that a URL can be read and has as many channels as are named.
+
+    It stays connected, so that nothing of a live stream is lost. A stream that has not begun within
+    `CONNECT_S` may begin later.
+
+    Raises:
+        InputError: It cannot be read, or has fewer channels.
+    """
+    deadline = time.monotonic() + CONNECT_S
+    try:
+        while (info := source.open()) is None:
+            if time.monotonic() > deadline:
+                return
+        _check_channels(info.name, info.channels, config)
+    except BaseException:
+        source.close()
+        raise
+
+
+def _check_channels(name: str, got: int, config: Config) -> None:
+    expected = config.audio.channels
+    if got < len(expected):
+        raise InputError(
+            f"{name}: has {quantity(got, 'channel')}, expected {len(expected)}: "
+            f"{', '.join(expected)}"
+        )

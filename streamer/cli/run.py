@@ -270,10 +270,12 @@ def _recording(text: str, config: "Config", block_s: float) -> "Source":
     from streamer.audio.inputs import recording_path
     from streamer.audio.sources import FileSource
     from streamer.audio.url import UrlSource, is_url
-    from streamer.cli.preflight import check_recording
+    from streamer.cli.preflight import check_recording, check_url
 
     if is_url(text):
-        return UrlSource(text, block_s=block_s)
+        source = UrlSource(text, block_s=block_s)
+        check_url(source, config)
+        return source
     path = recording_path(text)
     check_recording(path, config)
     return FileSource(path, block_s=block_s)

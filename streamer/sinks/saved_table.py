@@ -99,6 +99,7 @@ def open_table(path: Path, is_header: Callable[[Sequence[str]], int]) -> SavedTa
     with closing(_lines(path)) as lines:
         numbered = enumerate(lines, start=1)
         number, line = next(((n, line) for n, line in numbered if line.strip()), (0, ""))
+        line = line.removeprefix("\ufeff")  # a second one, of a program that put one before it
         delimiters: Sequence[str] = DELIMITERS
         if told := _told_delimiter(line):
             delimiters = (told,)

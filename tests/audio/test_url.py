@@ -52,6 +52,7 @@ def test_a_url_is_played_to_its_end(address):
     source = UrlSource(f"http://me:secret@{address}/call.flac?token=secret", block_s=0.1)
     try:
         info = opened(source)
+        assert opened(source) == info  # as where it was opened to see whether it is there
         assert (info.name, info.sample_rate) == (f"http://{address}/call.flac", 16_000)
         blocks = []
         while (block := source.read()) is not None:

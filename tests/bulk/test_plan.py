@@ -127,7 +127,7 @@ def test_what_could_not_even_be_planned_counts(tmp_path, capsys, monkeypatch):
     (path / "b.wav").write_bytes(b"no sound")
     (path / "c.m4a").write_bytes(b"no sound")
     assert analyse([path], FakeModel, csv=None) == 1
-    assert "2 of 3 recordings could not be read to their end" in capsys.readouterr().err
+    assert "2 of 3 recordings could not be read to the end" in capsys.readouterr().err
 
 
 @contextmanager

@@ -1,6 +1,10 @@
 """What is wrong is found before the model is loaded and before the screen is taken."""
 
+import functools
 import os
+import shutil
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import numpy as np
@@ -48,6 +52,34 @@ def test_no_model_is_loaded_for_nothing(options, code, message, capsys, monkeypa
     if "none.wav" not in options:  # of several recordings one may be missing
         assert main(["file", *options]) == code
         assert message in capsys.readouterr().err
+
+
+@pytest.fixture
+def address(folder, monkeypatch):
+    """A web server with what is in the folder."""
+    monkeypatch.setattr(SimpleHTTPRequestHandler, "log_message", lambda *_: None)
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+def test_a_url_is_opened_before_the_model(address, capsys, monkeypatch):
+    """What is not there, and what has too few channels, is said before anything is drawn."""
+    monkeypatch.setattr(Classifier, "load", lambda *_, **__: pytest.fail("the model was loaded"))
+    assert main(["run", "--input", f"{address}/none.wav", "--no-csv"]) == 3
+    names = ["--channels", "a,b,c"]
+    assert main(["run", "--input", f"{address}/call.wav", "--no-csv", *names]) == 3
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "/none.wav: cannot be read: " in printed.err
+    assert "call.wav: has 2 channels, expected 3: a, b, c" in printed.err
 
 
 @pytest.mark.skipif(not hasattr(os, "statvfs"), reason="Windows has none")

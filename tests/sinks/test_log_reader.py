@@ -197,10 +197,11 @@ def test_what_a_spreadsheet_makes_of_it_is_read(tmp_path):
     rows = [PLAIN | {"uncertain": "FALSE", "note": 'says:\n"no"'}, PLAIN | {"note": ""}]
     path = write(tmp_path / "a.csv", *rows)
     text = path.read_text().replace("\n", "\r\n")
-    path.write_bytes(b"\xef\xbb\xbf" + text.encode())
-    (session,), left_out = read_log(path)
-    assert left_out == []
-    assert [u.note for u in session.utterances] == ['says:\n"no"', ""]
+    for saved in (b"\xef\xbb\xbf" + text.encode(), f"\ufeff{text}".encode("utf-16")):
+        path.write_bytes(saved)
+        (session,), left_out = read_log(path)
+        assert left_out == []
+        assert [u.note for u in session.utterances] == ['says:\n"no"', ""]
 
 
 @pytest.mark.parametrize(
