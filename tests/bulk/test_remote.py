@@ -1,15 +1,13 @@
 """Recordings in a bucket behind a connection that breaks: all rows, none twice."""
 
 import csv
-import http.client
 import io
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
 import soundfile
 from batches import analyse
+from breaking_proxy import BreakingProxy
 from fakes import FakeModel, silence, speech
 
 from streamer.bulk import remote
@@ -25,60 +23,13 @@ BREAKS = 10
 """One answer in a number of them breaks off in its middle."""
 
 
-class Proxy:
-    """Passes requests on to a server, and breaks off answers now and then."""
-
-    def __init__(self, port: int) -> None:
-        self.requests = self.broken = 0
-        outer = self
-        lock = threading.Lock()
-
-        class Handler(BaseHTTPRequestHandler):
-            def answer(self):
-                with lock:
-                    outer.requests += 1
-                    breaks = outer.requests % BREAKS == 0
-                    outer.broken += breaks
-                length = int(self.headers.get("Content-Length") or 0)
-                server = http.client.HTTPConnection("127.0.0.1", port)
-                server.request(self.command, self.path, self.rfile.read(length), self.headers)
-                answer = server.getresponse()
-                body = answer.read()
-                self.send_response_only(answer.status)
-                for name, value in answer.getheaders():
-                    if name.lower() not in ("connection", "transfer-encoding"):
-                        self.send_header(name, value)
-                if "Content-Length" not in answer.headers:
-                    self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body[: len(body) // 2] if breaks else body)
-                server.close()
-
-            do_GET = do_HEAD = do_PUT = do_POST = answer  # noqa: N815 - as the base class has it
-
-            def log_message(self, *_args: object) -> None:
-                """Keep stderr clean."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        self._thread.start()
-
-    def close(self):
-        """End it."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
 @pytest.fixture(scope="module")
 def bucket():
     """A bucket with recordings, a broken one and a text, behind a proxy."""
     server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     _, port = server.get_host_and_port()
-    proxy = Proxy(port)
+    proxy = BreakingProxy(port, BREAKS)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ACCESS_KEY_ID", "testing")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
