@@ -29,9 +29,9 @@ test: setup-test ## set up everything, check the code and run the tests: make te
 test-portable: setup-test ## what needs no sound server and no POSIX terminal: the tests for macOS and Windows
 	$(test_env) $(bin)/pytest tests/analysis tests/model tests/segmentation tests/docs $(ARGS)
 
-test-ray: setup-test ## streamer bulk on a Ray cluster of two nodes; installs Ray, 80 MB, which no other test needs
-	$(bin)/python -m pip install --quiet --editable ".[ray]"
-	OMP_NUM_THREADS=1 $(bin)/pytest tests/bulk/test_ray.py $(ARGS)
+test-ray: setup-test ## streamer bulk on a Ray cluster of two nodes; in Spark and Daft, too; installs these, 600 MB
+	$(bin)/python -m pip install --quiet --editable ".[ray]" daft pyspark
+	OMP_NUM_THREADS=1 $(bin)/pytest tests/bulk/test_ray.py tests/bulk/test_engines.py $(ARGS)
 
 planted: setup-test ## plant faults one by one and see that a test notices each: ten minutes
 	$(bin)/python tools/planted_faults.py

@@ -305,11 +305,17 @@ def measured(command: list[str], env: dict[str, str] | None = None) -> Took:
     return float(wall), float(cpu), int(rss)
 
 
-TITLES = {"speed": "Hours of audio", "scale": "Many recordings", "long": "Long recordings"}
+TITLES = {
+    "speed": "Hours of audio",
+    "scale": "Many recordings",
+    "long": "Long recordings",
+    "remote": "A bucket",
+}
 COMMANDS = {
     "speed": "bulk.py speed",
     "scale": "bulk_scale.py",
     "long": "bulk_scale.py --long 1000",
+    "remote": "bulk_remote.py",
 }
 ABOUT = """What an archive costs `streamer file` and `streamer bulk`. An hour of audio per core-hour
 is an hour of recordings that one core analyses in an hour. "Of linear" compares the recordings a

@@ -131,10 +131,11 @@ def main() -> None:
     if by_recording(got) != by_recording(expected):
         raise SystemExit(f"got {len(got)} rows, expected the {len(expected)} of those on disk")
     lines = [
-        f"{args.recordings:,} recordings of 2 s in a bucket of moto's server. {broken} of {requests:,}",
-        f"answers broke off in their middle; `kill -9` ended the program at {killed} rows. Resumed, it",
-        f"has {len(got):,} rows, the same as from disk, none twice, after {took:.0f} s beside other",
-        f"programs, the server's own work included. Named again, it makes {again} requests.",
+        f"{args.recordings:,} recordings of 2 s in a bucket of moto's server. {broken} of",
+        f"{requests:,} answers broke off in their middle; `kill -9` ended the program at {killed}",
+        f"rows. Resumed, it has {len(got):,} rows, the same as from disk, none twice, after",
+        f"{took:.0f} s beside other programs, the server's own work included. Named again, it",
+        f"makes {again} requests.",
     ]
     print("\n".join(lines))
     if args.page:

@@ -83,6 +83,7 @@ class Ffmpeg:
         if ffmpeg is None:
             raise InputError(f"{name}: needs ffmpeg: {INSTALL}")
         self._name = name
+        self._source = one_line(source)
         self._wav = WavStream(name)
         self._ended = False
         self._errors: deque[str] = deque(maxlen=KEPT_LINES)
@@ -201,7 +202,7 @@ class Ffmpeg:
             self._described.set()
         if not _PREFIX.match(line):
             return
-        text = _PREFIX.sub("", line)
+        text = _PREFIX.sub("", line).removeprefix(f"{self._source}: ")  # who says it names it
         if "matches no streams" in text or "does not contain any stream" in text:
             self._no_sound = True
         if _CUT.search(text):

@@ -1,6 +1,6 @@
 """Analyses recordings on a Ray cluster.
 
-`Recordings` is a class for ``Dataset.map_batches`` and for Spark's ``mapInPandas``.
+`Recordings` is a class for ``Dataset.map_batches``, and for Spark's ``mapInPandas`` and Daft.
 `Cluster` is what ``streamer bulk`` gives the recordings to: processes, placement, back-pressure and
 repetition are Ray's; what is done stands in the ledger of the tables, as for ``streamer file``.
 """
@@ -77,7 +77,7 @@ class Recordings:
     def __call__(self, batch: Any) -> Any:  # noqa: ANN401 - a table of either kind
         """Analyse a batch."""
         rows = [_row(made) for made in self._analysed(batch)]
-        table = pyarrow().Table.from_pylist(rows, schema=_schema(self._analysis.model.labels))
+        table = pyarrow().Table.from_pylist(rows, schema=result_schema(self._analysis))
         return table.to_pandas() if hasattr(batch, "iloc") else table
 
     def _analysed(self, batch: Any) -> Iterator[Analysed]:  # noqa: ANN401 - a table of either kind
@@ -88,6 +88,17 @@ class Recordings:
             task = Task(found, found.identity(self._analysis.model.key))
             copies = None if content is None else [_copied(content, Path(path).suffix)]
             yield from analyse(self._analysis, [task], self._model, copies=copies)
+
+
+def result_schema(analysis: Analysis) -> "pa.Schema":
+    """The columns of what `Recordings` returns, and their types, for engines that ask before."""
+    arrow, labels = pyarrow(), analysis.model.labels
+    return arrow.schema([
+        *((name, arrow.string()) for name in ("path", "session", "status", "error")),
+        ("seconds", arrow.float64()),
+        ("utterances", arrow.list_(arrow.struct(list(schema(columns(labels)))))),
+        ("calls", arrow.list_(arrow.struct(list(schema(summary_columns(labels)))))),
+    ])  # fmt: skip
 
 
 class _Planned(Recordings):
@@ -254,16 +265,6 @@ def _row(made: Analysed) -> Mapping[str, object]:
         "utterances": [row(e, made.session) for e in made.events if isinstance(e, Utterance)],
         "calls": made.summary.rows(made.session) if made.summary else [],
     }
-
-
-def _schema(labels: Sequence[str]) -> "pa.Schema":
-    arrow = pyarrow()
-    return arrow.schema([
-        *((name, arrow.string()) for name in ("path", "session", "status", "error")),
-        ("seconds", arrow.float64()),
-        ("utterances", arrow.list_(arrow.struct(list(schema(columns(labels)))))),
-        ("calls", arrow.list_(arrow.struct(list(schema(summary_columns(labels)))))),
-    ])  # fmt: skip
 
 
 @contextmanager

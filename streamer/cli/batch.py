@@ -126,7 +126,7 @@ class Display:
             )
 
     def _list(self, result: local.Result) -> None:
-        if result.failures.total() == 1:
+        if result.failures.total() == 1 and not result.planned.failed_before:
             return  # it was just said
         for reason, count in result.failures.most_common(MAX_REASONS):
             which = result.examples[reason] if count == 1 else f"first {result.examples[reason]}"

@@ -68,7 +68,7 @@ def test_a_bucket_behind_a_bad_connection(bucket, tmp_path, capsys, monkeypatch)
     assert analyse(["s3://calls"], FakeModel, csv=out) == 1
     error = capsys.readouterr().err
     assert "s3://calls/torn.wav: cannot be read as a sound file" in error
-    assert "file:s3://calls/torn.wav: " in error or "file:" not in error
+    assert "file:" not in error  # ffmpeg's own name for it
     assert "s3://calls: left out, as no recordings: 1 .txt" in error
     sources = [row["source"] for row in rows(out)]
     assert sorted(sources) == sorted(f"s3://calls/{n % 4}/{n:03}.flac" for n in range(COUNT))

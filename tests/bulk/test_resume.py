@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -98,6 +99,15 @@ def test_what_is_new_or_was_changed_is_done(calls, tmp_path):
     assert len(rows(out)) == 14
     assert len({row["session"] for row in rows(out)}) == 7
     assert work(calls, csv=out) == (1, 0)
+
+
+def test_the_one_that_failed_before_is_named_with_its_reason(calls, tmp_path, capsys):
+    """Nothing says it at the second time but the summary."""
+    work(calls, csv=tmp_path / "rows.csv")
+    capsys.readouterr()
+    assert work(calls, csv=tmp_path / "rows.csv") == (1, 0)
+    said = " ".join(capsys.readouterr().err.split())
+    assert re.search(r"1 time cannot be read as a sound file .*torn\.wav\)", said), said
 
 
 def test_failed_ones_are_tried_again_on_request(calls, tmp_path):
