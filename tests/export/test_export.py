@@ -5,7 +5,6 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
-import crowsetta
 import duckdb
 import pandas as pd
 import parselmouth
@@ -162,8 +161,11 @@ def test_audacity(log, tmp_path):
     ]
 
 
+@pytest.mark.filterwarnings("ignore")  # what crowsetta imports warns where PySpark is installed
 def test_crowsetta_reads_labels_of_audacity(log, tmp_path):
     """Times and texts; a mark is as short as can be."""
+    import crowsetta  # noqa: PLC0415 - with that filter
+
     exported = export([log], "audacity", tmp_path / "out")
     labels = crowsetta.formats.seq.AudSeq.from_file(exported.files[0]).to_annot().seq
     assert labels.labels.tolist() == ["calm 80 %", 'mark: said "no" <b>&', "uncertain (sad 30 %)"]
