@@ -1,8 +1,11 @@
 """Utterances never vanish; excerpts give way."""
 
-import numpy as np
+from threading import Thread
 
-from streamer.pipeline.inference_queue import MAX_SEGMENTS, InferenceQueue
+import numpy as np
+import pytest
+
+from streamer.pipeline.inference_queue import MAX_SEGMENTS, InferenceQueue, Piece
 from streamer.types import SAMPLE_RATE, EndReason, Excerpt, PossibleEnd, Segment
 
 PCM = np.zeros(10, np.int16)
@@ -60,21 +63,47 @@ def test_possible_ends_go_before_excerpts_and_after_utterances():
     assert waiting.dropped_partials == 0
 
 
-def test_a_possible_end_is_dropped_when_the_utterance_ends_or_goes_on():
+@pytest.mark.parametrize("piece", [segment(1), Excerpt(1, 5, PCM)])
+def test_a_possible_end_is_dropped_when_the_utterance_ends_or_goes_on(piece: Piece):
     """It is embedded with the utterance then, or for nothing."""
     waiting = InferenceQueue()
-    for piece in (segment(1), Excerpt(1, 5, PCM)):
-        waiting.put("a", PossibleEnd(segment(1)))
-        waiting.put("a", piece)
-        task = waiting.get()
-        assert task is not None
-        assert task.piece is piece
+    waiting.put("a", PossibleEnd(segment(1)))
+    waiting.put("a", piece)
+    waiting.close()
+    tasks = [waiting.get(), waiting.get()]
+    assert [task.piece for task in tasks if task] == [piece]
+
+
+def test_a_possible_end_that_is_abandoned_has_no_row():
+    """Neither what is being embedded nor what waits."""
+    waiting = InferenceQueue()
     waiting.put("a", PossibleEnd(segment(2)))
-    task = waiting.get()
+    assert waiting.get() is not None
     waiting.put("b", PossibleEnd(segment(2)))
-    assert task is not None
-    assert waiting.abandon() == []  # neither has a row
+    assert waiting.abandon() == []
     assert waiting.get() is None
+    assert InferenceQueue().abandon() == []
+
+
+def test_an_empty_queue_is_waited_for():
+    """It is not at its end before it is closed."""
+    waiting = InferenceQueue()
+    got: list[object] = []
+    worker = Thread(target=lambda: got.append(waiting.get()))
+    worker.start()
+    waiting.put("a", segment(1))
+    worker.join()
+    assert got != [None]
+
+
+def test_there_is_room_for_as_many_utterances_as_may_wait():
+    """A recording waits for room; what is live does not."""
+    waiting = InferenceQueue()
+    for number in range(MAX_SEGMENTS):
+        assert waiting.wait_for_room(0)
+        waiting.put("a", segment(number))
+    assert not waiting.wait_for_room(0)
+    assert len(waiting) == MAX_SEGMENTS
 
 
 def test_too_many_utterances_are_handed_out_unclassified_but_all():
