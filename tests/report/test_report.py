@@ -592,13 +592,19 @@ def test_an_archive_is_searched_and_compared(browser, tmp_path):
         ("anna alerts>=1 length>1s", 20),
         ("rec-0007", 1),
         ("length>1h", 0),
+        ("moods<-0.4", "0 of 1000 sessions; compares nothing: moods<-0.4"),
+        ("anna alerts>some", "0 of 1000 sessions; compares nothing: alerts>some"),
     ):
         browser.ask(
             "(() => { const field = document.querySelector('input');"
             f"field.value = {json.dumps(text)}; field.dispatchEvent(new Event('input')); }})()"
         )
         found = browser.ask("document.querySelector('output').textContent")
-        assert found == f"{count} of 1000 sessions"
+        assert found == (count if isinstance(count, str) else f"{count} of 1000 sessions")
+    field = "document.querySelector('input[type=search]')"
+    browser.ask(f"{field}.value = ''")
+    shown = f"(() => {{ {field}.value = {field}.placeholder; return {field}; }})()"
+    assert browser.ask(f"{shown}.scrollWidth <= {field}.clientWidth")
     one = tmp_path / "one.html"
     make([tmp_path / "a.csv"], one, session="rec-0007")
     assert [s["id"] for s in data(one.read_text(encoding="utf-8"))["sessions"]] == ["rec-0007"]

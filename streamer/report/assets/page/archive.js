@@ -16,9 +16,10 @@ const NUMBERS = {
 const UNITS = { s: 1, m: 60, min: 60, h: 3600 };
 
 // A word is looked for in all that is written of a session; mood<-0.3, alerts>=1 and length>10m compare.
-function wanted(text) {
-  return text.toLowerCase().split(/\s+/).filter(Boolean).map((word) => {
-    const match = /^(\w+)(<=|>=|<|>|=)(-?[\d.]+)(s|m|min|h|%)?$/.exec(word.replace("−", "-"));
+const COMPARISON = /^(\w+)(<=|>=|<|>|=)(-?[\d.]+)(s|m|min|h|%)?$/;
+function wanted(words) {
+  return words.map((word) => {
+    const match = COMPARISON.exec(word);
     if (!match || !NUMBERS[match[1]]) return (s, said) => said.includes(word);
     const [, name, sign, number, unit] = match;
     const limit = Number(number) * (unit === "%" ? 0.01 : UNITS[unit] ?? 1);
@@ -46,7 +47,8 @@ function archive() {
   }
 
   function draw() {
-    const tests = wanted(text);
+    const words = text.toLowerCase().replaceAll("−", "-").split(/\s+/).filter(Boolean);
+    const tests = wanted(words);
     const key = COLUMNS[sorted];
     matches = DATA.sessions.filter((s) => tests.every((test) => test(s, said.get(s))));
     matches.sort((a, b) => (key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0));
@@ -62,7 +64,9 @@ function archive() {
       head("session", "session"), head("mood", "mood"), head("trend", "mood over time", "wide"), el("th", { scope: "col", class: "wide" }, "of the speaking time"),
       head("length", "length", "number wide"), head("uncertain", "uncertain", "number wide"), head("alerts", "alerts", "number"))), ...chunks);
     chunks.forEach((chunk) => near.observe(chunk));
-    found.textContent = matches.length === DATA.sessions.length ? `${matches.length} sessions` : `${matches.length} of ${DATA.sessions.length} sessions`;
+    const strange = matches.length ? [] : words.filter((word) => /[<>]/.test(word) && !NUMBERS[COMPARISON.exec(word)?.[1]]);
+    found.textContent = (matches.length === DATA.sessions.length ? `${matches.length} sessions` : `${matches.length} of ${DATA.sessions.length} sessions`)
+      + (strange.length ? `; compares nothing: ${strange.join(", ")}` : "");
   }
 
   draw();
