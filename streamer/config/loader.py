@@ -112,7 +112,7 @@ def load(
     """
     warnings: list[str] = []
     layers = []
-    if (path := file or _find_file()) is not None:
+    if (path := file or _find_file(warnings)) is not None:
         layer = _read_file(path)
         if file is None and not _is_users_own(path):
             layer = _without_untrusted(layer, path, warnings)
@@ -150,8 +150,17 @@ def template() -> str:
 # --- the file -----------------------------------------------------------------------------------
 
 
-def _find_file() -> Path | None:
-    return next((path for path in (Path(FILE_NAME), user_file()) if path.is_file()), None)
+def _find_file(warnings: list[str]) -> Path | None:
+    """The file of the current folder, else the user's; what cannot be looked for is said."""
+    for path in (Path(FILE_NAME), user_file()):
+        try:
+            if path.is_file():
+                return path
+        except OSError as error:  # as where HOME is another user's
+            warnings.append(
+                f"{path}: cannot be looked for, so it counts for nothing: {error.strerror}"
+            )
+    return None
 
 
 def _is_users_own(path: Path) -> bool:
@@ -234,7 +243,7 @@ def _read_environment(environ: Mapping[str, str], warnings: list[str]) -> _Layer
         if not variable.startswith(ENV_PREFIX) or variable.startswith(ALERT_PREFIX):
             continue
         if variable not in keys:
-            hint = _similar(variable, keys)
+            hint = _similar(variable, keys, ENV_PREFIX)
             warnings.append(
                 f"ignored the environment variable {variable}, which is no setting"
                 + (f"; {hint}" if hint else "")
@@ -306,9 +315,11 @@ def _explain(error: ValidationError, origins: Mapping[str, str]) -> str:
     return "\n".join(lines.values())
 
 
-def _similar(word: str, known: Iterable[str]) -> str:
-    similar = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean {similar[0]}?" if similar else ""
+def _similar(word: str, known: Iterable[str], prefix: str = "") -> str:
+    """A question for the likeliest name; what all names begin with makes none alike."""
+    names = [name.removeprefix(prefix) for name in known]
+    similar = difflib.get_close_matches(word.removeprefix(prefix), names, n=1)
+    return f"did you mean {prefix}{similar[0]}?" if similar else ""
 
 
 def _quoted(value: object) -> str:

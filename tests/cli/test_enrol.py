@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import stat
 from pathlib import Path
 
@@ -198,6 +199,22 @@ def test_a_second_enrolment_replaces_nothing_unasked(
     assert "'anna' is enrolled already: --replace" in capsys.readouterr().err
     assert main(["enrol", "anna", "--input", "none.wav", "--replace"]) == 3
     assert (home / "anna.json").read_text() == "{}"
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="Windows has no such users")
+@pytest.mark.parametrize("words", [["--list"], ["anna", "--delete"]])
+def test_a_folder_that_may_not_be_read_is_named(capsys, home: Path, words: list[str]):
+    """As where a service keeps the HOME of root."""
+    home.mkdir()
+    home.chmod(0)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65_534)  # root may read everything
+    try:
+        assert main(["enrol", *words]) == 3
+    finally:
+        os.seteuid(user)
+    assert f"{home}: cannot be used: Permission denied" in capsys.readouterr().err
 
 
 def test_a_recording_of_several_voices_is_refused(capsys, home: Path):

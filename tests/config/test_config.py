@@ -1,5 +1,6 @@
 """Every value is valid, known, and says where it came from."""
 
+import os
 from pathlib import Path
 
 import platformdirs
@@ -159,9 +160,33 @@ def test_an_unknown_variable_is_worth_a_warning(tmp_path):
     loaded = load(tmp_path, environ={"STREAMER_SERVICE_HOST": "10.0.0.1"})
     assert loaded.config == config.Config()
     (warning,) = loaded.warnings
-    assert warning.startswith("ignored the environment variable STREAMER_SERVICE_HOST")
+    assert warning.endswith("variable STREAMER_SERVICE_HOST, which is no setting")
     (warning,) = load(tmp_path, environ={"STREAMER_AUDIO_DEVIC": "1"}).warnings
     assert warning.endswith("did you mean STREAMER_AUDIO_DEVICE?")
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="Windows has no such users")
+def test_a_home_that_may_not_be_read_is_said(tmp_path, monkeypatch):
+    """As where a service keeps the HOME of root: the defaults count."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setattr(platformdirs, "user_config_path", lambda _: home / ".config" / "streamer")
+    monkeypatch.chdir(tmp_path)
+    for parent in (tmp_path, *list(tmp_path.parents)[:3]):
+        parent.chmod(0o755)
+    home.chmod(0)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65_534)  # root may read everything
+    try:
+        loaded = config.load(environ={})
+    finally:
+        os.seteuid(user)
+        home.chmod(0o700)
+    assert loaded.config == config.Config()
+    (warning,) = loaded.warnings
+    assert warning.startswith(f"{home}/.config/streamer/config.yaml: cannot be looked for")
+    assert warning.endswith(": Permission denied")
 
 
 @pytest.mark.parametrize("text", ["010", "1:30", "on", "#x", "null.csv", "yes", "2026-01-01"])

@@ -6,7 +6,8 @@ it.
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal, Protocol, Self
 
@@ -175,8 +176,13 @@ def _private(path: str, flags: int) -> int:
 
 
 def enrolled() -> list[str]:
-    """Who is enrolled, in alphabetical order."""
-    return sorted(file.stem for file in folder().glob("*.json"))
+    """Who is enrolled, in alphabetical order.
+
+    Raises:
+        InputError: The folder may not be read.
+    """
+    with _folder_readable():
+        return sorted(file.stem for file in folder().glob("*.json"))
 
 
 def delete(speaker: str) -> Path:
@@ -185,10 +191,9 @@ def delete(speaker: str) -> Path:
     Raises:
         ConfigError: Nobody of that name is enrolled; the message lists who is.
     """
-    path = _path(speaker)
-    if not path.is_file():
-        raise ConfigError(_unknown(speaker))
-    path.unlink()
+    path = _enrolled_path(speaker)
+    with _folder_readable():
+        path.unlink()
     return path
 
 
@@ -199,18 +204,28 @@ def load(speaker: str) -> Enrolment:
         ConfigError: Nobody of that name was enrolled; the message lists who was.
         InputError: The file is damaged.
     """
-    path = _path(speaker)
-    if not path.is_file():
-        raise ConfigError(_unknown(speaker))
+    path = _enrolled_path(speaker)
     try:
         return Enrolment.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
         raise InputError(f"{path}: is no enrolled voice: {error}") from error
 
 
-def _unknown(speaker: str) -> str:
+def _enrolled_path(speaker: str) -> Path:
+    path = _path(speaker)
+    with _folder_readable():
+        if path.is_file():
+            return path
     known = ", ".join(enrolled()) or "nobody"
-    return f"speaker {speaker!r} is not enrolled in {folder()}; it has: {known}"
+    raise ConfigError(f"speaker {speaker!r} is not enrolled in {folder()}; it has: {known}")
+
+
+@contextmanager
+def _folder_readable() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:  # as where HOME is another user's
+        raise InputError(f"{folder()}: cannot be used: {error.strerror}") from error
 
 
 def _path(speaker: str) -> Path:
