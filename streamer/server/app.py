@@ -29,6 +29,7 @@ from streamer.server.viewing import Viewing
 from streamer.server.wallboard.background import web_server
 from streamer.server.wallboard.feed import WallboardFeed
 from streamer.server.wallboard.routes import Wallboard
+from streamer.server.websocket_protocol import ReadAheadWebSocket
 
 logger = logging.getLogger(__name__)
 
@@ -282,7 +283,7 @@ async def serve(  # noqa: PLR0913 - the options of a server
         server.app(),
         tls,
         http=BoundedHttp.limited_to(limits.calls + SPARE_CONNECTIONS),
-        ws="websockets-sansio",
+        ws=ReadAheadWebSocket,
         ws_max_size=limits.message_bytes,
         ws_per_message_deflate=False,
     )

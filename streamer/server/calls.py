@@ -96,6 +96,7 @@ class Call:
         self._frontend = Frontend(info, config)
         self._channels = [Channel(name, config) for name in config.audio.streams]
         self._clock = (0, time.monotonic())  # a position, and when it came
+        self._gap = self._clock  # the same where the last gap began
         self._classified = [
             ClassifiedChannel(name, self, self._captured_at, self._new_adaptation)
             for name in config.audio.streams
@@ -119,6 +120,7 @@ class Call:
         """Pass over audio that is missing; open utterances end before. On a segmenter thread."""
         self._analyse(self._frontend.flush())
         samples = round(seconds * SAMPLE_RATE)
+        self._gap = self._clock
         self.position += samples
         self._clock = (self.position, time.monotonic())
         for index, channel in enumerate(self._channels):
@@ -178,7 +180,8 @@ class Call:
                     self._queue.put(self._classified[index], item)
 
     def _captured_at(self, position: int) -> float:
-        newest, at = self._clock
+        gap = self._gap
+        newest, at = gap if position <= gap[0] else self._clock  # the seconds of a gap never passed
         return at - (newest - position) / SAMPLE_RATE
 
     def _new_adaptation(self, classifier: SegmentClassifier) -> SpeakerAdaptation | None:

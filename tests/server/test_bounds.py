@@ -1,7 +1,9 @@
 """What one peer can hold up: connections, time and memory, in a real web server."""
 
 import asyncio
+import contextlib
 import socket
+import struct
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -10,10 +12,12 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
 from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 from streamer.server import sockets
 from streamer.server.hub import MAX_LINES, Viewer
 from streamer.server.sockets import BoundedHttp, listen_on
+from streamer.server.websocket_protocol import ReadAheadWebSocket
 
 WAIT_S = 30
 REQUEST = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
@@ -25,20 +29,46 @@ async def _echo(websocket):
         await websocket.send_text(text)
 
 
+class _Busy:
+    """An application that takes no message until it is told to."""
+
+    def __init__(self) -> None:
+        self.go, self.ended = asyncio.Event(), asyncio.Event()
+        self.received = 0
+
+    async def __call__(self, websocket):
+        await websocket.accept()
+        await self.go.wait()
+        async for message in websocket.iter_bytes():
+            self.received += len(message)
+        self.ended.set()
+
+
+async def _deny(websocket):
+    await websocket.send_denial_response(PlainTextResponse("not you", 403))
+
+
 async def _hello(_request):
     return PlainTextResponse("hello")
 
 
-def serve(test: Callable[[int], Awaitable[None]], connections: int = 10) -> None:
+def serve(
+    test: Callable[[int], Awaitable[None]], connections: int = 10, busy: _Busy | None = None
+) -> None:
     """Run a test beside a server; it is given the port."""
 
     async def run() -> None:
-        app = Starlette(routes=[Route("/", _hello), WebSocketRoute("/echo", _echo)])
+        peers = [WebSocketRoute("/echo", _echo), WebSocketRoute("/deny", _deny)]
+        peers += [WebSocketRoute("/busy", busy.__call__)] if busy is not None else []
+        app = Starlette(routes=[Route("/", _hello), *peers])
         listener = listen_on("127.0.0.1", 0)
         config = uvicorn.Config(
             app,
             http=BoundedHttp.limited_to(connections),
-            ws="websockets-sansio",
+            ws=ReadAheadWebSocket,
+            ws_per_message_deflate=False,
+            ws_ping_interval=0.05,
+            ws_ping_timeout=0.05,
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -49,6 +79,8 @@ def serve(test: Callable[[int], Awaitable[None]], connections: int = 10) -> None
             async with asyncio.timeout(WAIT_S):
                 await test(listener.getsockname()[1])
         finally:
+            if busy is not None:
+                busy.go.set()
             server.should_exit = True
             await serving
 
@@ -112,6 +144,67 @@ def test_a_websocket_lasts():
             assert await peer.recv() == "still there"
 
     serve(test)
+
+
+def test_a_refusal_is_answered_and_is_no_error(caplog):
+    """The peer gets the reason; the log says nothing of a fault in the server."""
+
+    async def test(port):
+        with pytest.raises(InvalidStatus) as error:
+            await connect(f"ws://127.0.0.1:{port}/deny", proxy=None)
+        assert error.value.response.status_code == 403
+        assert error.value.response.body == b"not you"
+
+    serve(test)
+    assert caplog.messages == []
+
+
+def test_what_was_sent_before_a_hang_up_is_not_lost():
+    """The peer waits for nothing, while the application is behind."""
+    busy = _Busy()
+
+    async def test(port):
+        peer = await connect(f"ws://127.0.0.1:{port}/busy", proxy=None, ping_interval=None)
+        for _ in range(600):
+            await peer.send(bytes(1000))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1):  # in which a server that does not read ahead says nothing
+                await (await peer.ping())
+        gone = struct.pack("ii", 1, 0)  # drops what the server has not read
+        connection = peer.transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, gone)
+        peer.transport.abort()
+        await peer.wait_closed()
+        busy.go.set()
+        await busy.ended.wait()
+
+    serve(test, busy=busy)
+    assert busy.received == 600_000
+
+
+def test_what_a_peer_is_ahead_is_bounded_and_no_reason_to_cut_it():
+    """Its audio waits with it, and so do its answers to pings."""
+    busy = _Busy()
+    pieces, sent = 1000, 0
+
+    async def test(port):
+        async def send():
+            nonlocal sent
+            for _ in range(pieces):
+                await peer.send(bytes(65536))
+                sent += 1
+
+        async with connect(f"ws://127.0.0.1:{port}/busy", proxy=None, ping_interval=None) as peer:
+            sending = asyncio.create_task(send())
+            await asyncio.sleep(0.5)
+            waiting = sent
+            busy.go.set()
+            await sending
+        await busy.ended.wait()
+        assert waiting < pieces // 2  # most of which wait in the system
+
+    serve(test, busy=busy)
+    assert busy.received == pieces * 65536
 
 
 def test_connections_are_bounded():

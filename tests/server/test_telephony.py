@@ -202,6 +202,7 @@ def test_a_session_of_genesys(serving):
     assert channels(serving, "conversation-1") == {"customer"}
     assert [row["start_s"] for row in rows] == [str(data["start_s"]) for data in found]
     assert float(rows[-1]["start_s"]) > 38
+    assert all(int(row["latency_ms"]) < 20_000 for row in rows)  # what was discarded is no delay
 
 
 def test_genesys_tries_the_connection(serving):

@@ -129,6 +129,20 @@ def test_an_alert_is_acknowledged_on_the_page(page):
     assert "seen" in text(shown, "#grid li:nth-child(2)")
 
 
+def test_a_long_id_takes_one_line_of_an_alert(page):
+    """As the ids of telephone systems are; the whole is in its title."""
+    served = wallboard()
+    long = "v2-" + "0123456789-" * 6
+    calls = some_calls(served)
+    served.take({**calls.begin()[0], "call": long})
+    served.take({**calls.alert(long, time.time())})
+    shown = page(served)
+    link = f"document.querySelector('#alert-list .link[title=\"{long}\"]')"
+    wait(shown, f"{link} !== null")
+    assert shown.ask(f"{link}.offsetHeight < 2 * parseFloat(getComputedStyle({link}).fontSize)")
+    assert shown.ask(f"{link}.title") == long
+
+
 def test_text_is_never_markup(page):
     """A call, a channel and a rule that look like elements stay texts."""
     served = wallboard()

@@ -193,7 +193,7 @@ function alertNode(call, alert) {
   act.setAttribute("aria-label", `acknowledge: ${alert.rule}, call ${call.id}`);
   const node = el("li", {},
     el("b", {}, alert.rule),
-    el("button", { type: "button", class: "link", onclick: () => openDetail(call.id) }, call.id),
+    el("button", { type: "button", class: "link", title: call.id, onclick: () => openDetail(call.id) }, call.id),
     el("span", { class: "why" }, `${alert.channel}, ${alert.reason}`),
     el("span", { class: "row" }, ago, act));
   return { node, ago, act };
