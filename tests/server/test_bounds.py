@@ -36,7 +36,8 @@ class _Busy:
         self.go, self.ended = asyncio.Event(), asyncio.Event()
         self.received = 0
 
-    async def __call__(self, websocket):
+    async def take(self, websocket):
+        """Take messages, then."""
         await websocket.accept()
         await self.go.wait()
         async for message in websocket.iter_bytes():
@@ -59,7 +60,7 @@ def serve(
 
     async def run() -> None:
         peers = [WebSocketRoute("/echo", _echo), WebSocketRoute("/deny", _deny)]
-        peers += [WebSocketRoute("/busy", busy.__call__)] if busy is not None else []
+        peers += [WebSocketRoute("/busy", busy.take)] if busy is not None else []
         app = Starlette(routes=[Route("/", _hello), *peers])
         listener = listen_on("127.0.0.1", 0)
         config = uvicorn.Config(
@@ -168,7 +169,7 @@ def test_what_was_sent_before_a_hang_up_is_not_lost():
         for _ in range(600):
             await peer.send(bytes(1000))
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(1):  # in which a server that does not read ahead says nothing
+            async with asyncio.timeout(1):  # a server that does not read ahead does not answer
                 await (await peer.ping())
         gone = struct.pack("ii", 1, 0)  # drops what the server has not read
         connection = peer.transport.get_extra_info("socket")

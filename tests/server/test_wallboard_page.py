@@ -133,9 +133,9 @@ def test_a_long_id_takes_one_line_of_an_alert(page):
     """As the ids of telephone systems are; the whole is in its title."""
     served = wallboard()
     long = "v2-" + "0123456789-" * 6
-    calls = some_calls(served)
-    served.take({**calls.begin()[0], "call": long})
-    served.take({**calls.alert(long, time.time())})
+    calls = Simulation(1, time.time() - 60)
+    for event in (*calls.begin(), calls.alert(calls.ids[0], time.time())):
+        served.take({**event, "call": long})
     shown = page(served)
     link = f"document.querySelector('#alert-list .link[title=\"{long}\"]')"
     wait(shown, f"{link} !== null")
