@@ -148,7 +148,8 @@ class InferenceQueue(Generic[Channel]):
 
     def _next(self) -> Task[Channel] | None:
         if self._ordered:
-            crowded = len(self._ordered) > MAX_SEGMENTS
+            utterances = sum(isinstance(task.piece, Segment) for task in self._ordered)
+            crowded = utterances > MAX_SEGMENTS  # a call that begins costs nobody a prediction
             task = self._ordered.popleft()
             return replace(task, classify=False) if crowded else task
         for waiting in (self._possible_ends, self._excerpts):

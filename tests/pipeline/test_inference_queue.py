@@ -5,7 +5,8 @@ from threading import Thread
 import numpy as np
 import pytest
 
-from streamer.pipeline.inference_queue import MAX_SEGMENTS, InferenceQueue, Piece
+from streamer.events import CallStarted
+from streamer.pipeline.inference_queue import MAX_SEGMENTS, InferenceQueue, Piece, VoiceReset
 from streamer.types import SAMPLE_RATE, EndReason, Excerpt, PossibleEnd, Segment
 
 PCM = np.zeros(10, np.int16)
@@ -118,6 +119,21 @@ def test_too_many_utterances_are_handed_out_unclassified_but_all():
         tasks.append(task)
     assert [task.piece.utterance for task in tasks] == list(range(MAX_SEGMENTS + 3))
     assert [task.classify for task in tasks] == [False] * 3 + [True] * MAX_SEGMENTS
+
+
+def test_a_call_that_begins_costs_no_prediction():
+    """It waits behind the utterances of a queue that is full, but is none of them."""
+    waiting = InferenceQueue()
+    for number in range(MAX_SEGMENTS):
+        waiting.put("a", segment(number))
+    waiting.put("a", VoiceReset(2))
+    waiting.put("a", CallStarted(2, 0))
+    waiting.close()
+    tasks = []
+    while task := waiting.get():
+        tasks.append(task)
+    assert len(tasks) == MAX_SEGMENTS + 2
+    assert all(task.classify for task in tasks)
 
 
 def test_what_waits_fits_in_25_megabytes():
