@@ -39,6 +39,8 @@ CROSSTALK = ("tests/audio/test_crosstalk.py",)
 LIVE, QUEUE = "streamer/pipeline/live.py", "streamer/pipeline/inference_queue.py"
 GATE, LOG = "streamer/audio/crosstalk.py", "streamer/sinks/csv_log.py"
 RESET = "            self._queue.put(channel, VoiceReset(self._calls.number))\n"
+ACCESS, AHEAD = "streamer/server/access.py", "streamer/server/websocket_protocol.py"
+SERVE, BOUNDS = "tests/server/test_serve.py", "tests/server/test_bounds.py"
 COMPARED = "hmac.compare_digest(token.text.encode(), given.encode())"
 SIGNATURE = "hmac.compare_digest(signature(auth_token, each).encode(), given.encode())"
 LATENCY = "(time.monotonic() - self._captured_at(position)) * 1000"
@@ -73,6 +75,24 @@ FAULTS = (
           ("tests/server/test_security.py",)),
     Fault("every signature of Twilio is right", "streamer/server/protocols/twilio.py", SIGNATURE,
           "True", ("tests/server/test_protocols.py",)),
+    Fault("a page of any origin is served", ACCESS, "page != named and", "False and",
+          (f"{SERVE}::test_a_page_of_elsewhere_gets_nothing",)),
+    Fault("who may view may acknowledge", ACCESS, "role is Role.VIEW and Role.ACKNOWLEDGE in",
+          "role is Role.ACKNOWLEDGE and Role.VIEW in",
+          ("tests/server/test_security.py::test_each_token_allows_what_it_is_for",)),
+    Fault("a stop does not wait for the last rows", "streamer/server/app.py",
+          "await self._wait_for_calls(LAST_ROWS_S)", "pass",
+          (f"{SERVE}::test_a_stop_loses_no_row",)),
+    Fault("a message of any size is taken", "streamer/server/app.py",
+          "ws_max_size=limits.message_bytes", "ws_max_size=None",
+          (f"{SERVE}::test_what_is_not_allowed_ends_that_connection_alone",)),
+    Fault("any number of lines waits for a viewer", "streamer/server/hub.py",
+          "self.lines.qsize() < MAX_LINES", "self.lines.qsize() <= MAX_LINES", (BOUNDS,)),
+    Fault("a peer is read ahead without end", AHEAD, "1024 * 1024", "1 << 40", (BOUNDS,)),
+    Fault("a late answer to a ping cuts a call", AHEAD, "self.ping_timeout = None", "pass",
+          (BOUNDS,)),
+    Fault("a request of Genesys is good twice", "streamer/server/signatures.py",
+          "if nonce in self._nonces:", "if False:", ("tests/server/test_signatures.py",)),
     Fault("Retry-After is ignored", "streamer/sinks/notify/webhook.py",
           '_seconds(told.get("Retry-After"))', "None", ("tests/sinks/test_delivery.py",)),
     Fault("silence ends no call", "streamer/analysis/calls.py", "math.inf if gap_s is None else",
