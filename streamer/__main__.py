@@ -1,7 +1,5 @@
 """``python -m streamer`` runs the command ``streamer``."""
 
-import sys
+from streamer.cli.main import program
 
-from streamer.cli.main import main
-
-sys.exit(main())
+program()

@@ -1,11 +1,14 @@
 """The program ``streamer``: finds the command that was typed, runs it, returns its exit code."""
 
+import contextlib
 import difflib
 import io
 import logging
+import os
 import sys
+import threading
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from streamer import __version__
 from streamer.cli import (
@@ -60,6 +63,22 @@ GROUPS: dict[str, tuple[CommandModule, ...]] = {
     "build models": (train, finetune, average, evaluate, card, adapt, bench),
 }
 COMMANDS = {command.NAME: command for commands in GROUPS.values() for command in commands}
+
+
+def program() -> NoReturn:
+    """Run the command of the command line, and end the process with its exit code.
+
+    A thread that was left behind, such as a worker that still classifies, is not waited for. The
+    interpreter would stop it when it next asks for the lock: within torch, that is a crash.
+    """
+    code = main()
+    if any(thread.daemon for thread in threading.enumerate()):
+        logging.shutdown()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):  # closed, or its reader has gone
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

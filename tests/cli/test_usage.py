@@ -19,6 +19,32 @@ def test_the_overview_lists_every_command_in_its_group(capsys):
         assert f"\n  {name:<9} {command.SUMMARY}\n" in text
 
 
+LEFT_BEHIND = """
+import atexit, threading
+from streamer.cli import main as module
+
+def main():
+    threading.Thread(target=threading.Event().wait, daemon={daemon}).start() if {daemon} else None
+    print("said")
+    return 3
+
+atexit.register(print, "the interpreter ended")
+module.main = main
+module.program()
+"""
+
+
+@pytest.mark.parametrize("daemon", [True, False])
+def test_a_thread_that_is_left_behind_does_not_spoil_the_end(daemon):
+    """The interpreter would stop it within torch, which aborts the process and its exit code."""
+    done = subprocess.run(
+        [sys.executable, "-c", LEFT_BEHIND.format(daemon=daemon)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    ended = [] if daemon else ["the interpreter ended"]
+    assert (done.returncode, done.stdout.splitlines()) == (3, ["said", *ended])
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help_with_an_example_and_defaults(name, capsys):
     """And no default is a bare number at the end of a sentence."""
