@@ -19,9 +19,9 @@ from streamer.pipeline.recorder import RecordedStream, Recorder
 from streamer.sinks.audio_files import EXIT_WAIT_S, AudioSink
 from streamer.sinks.csv_sink import CsvSink
 from streamer.sinks.lines import LineSink
+from streamer.sinks.nonblocking_writer import NonBlockingWriter
 from streamer.sinks.notify.delivery import NotificationSink
 from streamer.sinks.row import Session
-from streamer.sinks.writer import NonBlockingWriter
 from streamer.text import quantity
 from streamer.types import Mark, State
 

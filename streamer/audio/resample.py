@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import soxr
 
-from streamer.audio.doubling import RateDoubler
 from streamer.audio.mix import Mixer
+from streamer.audio.upsample_8k import RateDoubler
 from streamer.errors import InputError
 from streamer.text import quantity
 from streamer.types import SAMPLE_RATE, Pcm

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streamer.cli.archive import add_archive, part, source, tables
-from streamer.cli.logs import stderr_held_back
 from streamer.cli.options import (
     BOTH,
     add_call_gap,
@@ -20,6 +19,7 @@ from streamer.cli.options import (
     warn_of_licence,
 )
 from streamer.cli.parser import CommandParser, Namespace, positive_int, user_path
+from streamer.cli.program_log import stderr_held_back
 from streamer.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -32,8 +32,8 @@ from streamer.cli import (
     train,
     wallboard,
 )
-from streamer.cli.logs import add_logging, logging_set_up
 from streamer.cli.parser import CommandParser, Namespace
+from streamer.cli.program_log import add_logging, logging_set_up
 from streamer.cli.startup_checks import check_current_folder, open_closed_streams
 from streamer.errors import ConfigError, OutputError, StreamerError
 

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
-from streamer.cli.logs import stderr_held_back
 from streamer.cli.options import (
     BOTH,
     add_call_gap,
@@ -20,6 +19,7 @@ from streamer.cli.options import (
     warn_of_licence,
 )
 from streamer.cli.parser import CommandParser, Namespace, channels, positive_float, positive_int
+from streamer.cli.program_log import stderr_held_back
 from streamer.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def _wallboard(address: str, config: "Config", session: "LiveSession") -> "Itera
 
 
 def _print_summary(session: "LiveSession", file: TextIO) -> None:
-    from streamer.sinks.writer import NonBlockingWriter
+    from streamer.sinks.nonblocking_writer import NonBlockingWriter
 
     for where, lines in ((file, session.summary()), (sys.stderr, session.unwritten)):
         writer = NonBlockingWriter(where)  # the terminal may be gone, or nobody may read the pipe

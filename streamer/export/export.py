@@ -13,7 +13,7 @@ from streamer.export import labels, subtitles
 from streamer.export.tables import ParquetTable
 from streamer.sinks.log_reader import LogReader, logs_in
 from streamer.sinks.logged import LoggedSession, LoggedUtterance
-from streamer.sinks.repeats import Repeats
+from streamer.sinks.overlapping_logs import Repeats
 from streamer.sinks.whole_file import whole_file
 
 TABLES = {"parquet": "emotions.parquet", "calls": "call-figures.parquet"}

@@ -11,7 +11,7 @@ from streamer.errors import InputError, OutputError
 from streamer.report.page import MARK, Audio, page
 from streamer.sinks.log_reader import LogReader, logs_in
 from streamer.sinks.logged import LoggedSession
-from streamer.sinks.repeats import Repeats
+from streamer.sinks.overlapping_logs import Repeats
 from streamer.sinks.whole_file import whole_file
 
 HEAD = 2000

@@ -20,12 +20,12 @@ from streamer.server.background_jobs import BackgroundJobs
 from streamer.server.connection import Connection, Limits
 from streamer.server.endpoints import ENDPOINTS, Asked, Endpoint
 from streamer.server.engine import Engine
+from streamer.server.event_streams import Viewing
 from streamer.server.hub import Hub
 from streamer.server.protocols.audiosocket import AudioSocketCodec
 from streamer.server.protocols.base import Codec, ProtocolError
 from streamer.server.sockets import SPARE_CONNECTIONS, BoundedHttp
 from streamer.server.transport import TcpTransport, Transport, WebSocketTransport
-from streamer.server.viewing import Viewing
 from streamer.server.wallboard.background import web_server
 from streamer.server.wallboard.feed import WallboardFeed
 from streamer.server.wallboard.routes import Wallboard

@@ -18,9 +18,9 @@ from streamer.events import (
     Warned,
 )
 from streamer.sinks.base import BaseSink
+from streamer.sinks.nonblocking_writer import NonBlockingWriter
 from streamer.sinks.row import Session, Value, alert_cells, row, verdict
 from streamer.sinks.summary import Summary
-from streamer.sinks.writer import NonBlockingWriter
 from streamer.types import SAMPLE_RATE, Mark, Utterance
 
 

@@ -12,8 +12,8 @@ from streamer.model.manifest import DataSource, Manifest
 from streamer.training.evaluation.cross_validation import Evaluation
 from streamer.training.evaluation.operating import RATES, TESTED, Curve
 from streamer.training.evaluation.ordinary import Operating, OrdinaryEvaluation
-from streamer.training.evaluation.protocols import CORPUS_OUT
 from streamer.training.evaluation.quiet import ModelQuiet
+from streamer.training.evaluation.splits import CORPUS_OUT
 from streamer.training.heads.simulated_sessions import SimulatedPast
 from streamer.training.heads.speech import SpeechFigures
 

@@ -33,7 +33,7 @@ from streamer.session import LiveSession
 from streamer.sinks import retrying_log
 from streamer.sinks.csv_format import CsvFormat
 from streamer.sinks.lines import JsonLines
-from streamer.sinks.writer import MAX_BUFFER
+from streamer.sinks.nonblocking_writer import MAX_BUFFER
 from streamer.types import SAMPLE_RATE, Block, State, Utterance
 
 LEAD = silence(1.0)
@@ -521,7 +521,7 @@ def test_recordings_are_classified_to_the_end_though_nobody_reads(tmp_path):
 
 def test_a_pipe_that_nobody_reads_holds_nothing_up(tmp_path, shown, capfd, monkeypatch):
     """Rows are written all the same; what is too much for the reader is dropped, and said."""
-    monkeypatch.setattr("streamer.sinks.writer.MAX_BUFFER", 2000)
+    monkeypatch.setattr("streamer.sinks.nonblocking_writer.MAX_BUFFER", 2000)
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     try:

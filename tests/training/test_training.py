@@ -37,7 +37,7 @@ from streamer.training.evaluation.metrics import (
     risk_coverage,
 )
 from streamer.training.evaluation.model import evaluate_model
-from streamer.training.evaluation.protocols import folds, hold_out
+from streamer.training.evaluation.splits import folds, hold_out
 from streamer.training.heads.calibration import CalibrationClips
 from streamer.training.heads.examples import make_examples
 from streamer.training.heads.logistic import (

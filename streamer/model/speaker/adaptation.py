@@ -22,7 +22,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.model.speaker.clustering import MEMORY, VOICES, Mark, Register, SpeakerModel
+from streamer.model.speaker.clustering import MEMORY, VOICES, Register, SpeakerModel, VoicePoint
 
 Scores: TypeAlias = NDArray[np.float64]
 """Calibrated log-likelihoods of the labels, up to a constant; one per label in the last axis."""
@@ -46,7 +46,7 @@ class Observation:
 
     neutral: float
     adapted: Scores
-    mark: Mark
+    mark: VoicePoint
 
 
 @dataclass(frozen=True, slots=True, eq=False)

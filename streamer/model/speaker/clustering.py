@@ -15,7 +15,7 @@ from typing import Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-Mark: TypeAlias = NDArray[np.float64]
+VoicePoint: TypeAlias = NDArray[np.float64]
 """The place of an utterance in the space of voices: one number per direction in the last axis."""
 
 VOICES = 4
@@ -52,16 +52,18 @@ class SpeakerModel:
         """A model that treats everybody as the same voice."""
         return cls(np.zeros((0, features), np.float32), np.zeros(0, np.float32), -np.inf)
 
-    def mark(self, embedding: NDArray[np.float32]) -> Mark:
+    def mark(self, embedding: NDArray[np.float32]) -> VoicePoint:
         """Project utterances into the space of voices, shape (..., directions).
 
         Args:
             embedding: Shape (..., features).
         """
-        mark: Mark = (embedding @ self.projection.T).astype(np.float64)
+        mark: VoicePoint = (embedding @ self.projection.T).astype(np.float64)
         return mark
 
-    def odds(self, mark: Mark, mean: Mark, count: NDArray[np.float64]) -> NDArray[np.float64]:
+    def odds(
+        self, mark: VoicePoint, mean: VoicePoint, count: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
         """Log odds, less `caution`, that a mark is of a voice; -inf for one never heard.
 
         Args:
@@ -76,7 +78,7 @@ class SpeakerModel:
         return np.where(count > 0, ratio.sum(-1) / 2 - self.caution, -np.inf)
 
 
-def second_voice(model: SpeakerModel, marks: Mark) -> NDArray[np.bool_]:
+def second_voice(model: SpeakerModel, marks: VoicePoint) -> NDArray[np.bool_]:
     """Which utterances are of a second voice, where there surely is one.
 
     Utterances are divided in two by k-means, starting from each pair of them. The likeliest
@@ -106,7 +108,7 @@ def second_voice(model: SpeakerModel, marks: Mark) -> NDArray[np.bool_]:
     return found
 
 
-def _parted(marks: Mark, centres: Mark) -> NDArray[np.bool_]:
+def _parted(marks: VoicePoint, centres: VoicePoint) -> NDArray[np.bool_]:
     """Divide marks into two groups by k-means; True for the second."""
     second = np.zeros(len(marks), bool)
     for _ in range(MAX_ROUNDS):
@@ -134,7 +136,7 @@ class Register:
         self._heard_at = np.full((sessions, VOICES), -1)
         self._now = 0
 
-    def enrol(self, marks: Mark) -> None:
+    def enrol(self, marks: VoicePoint) -> None:
         """Add an enrolled voice; it keeps the first place.
 
         Args:
@@ -144,7 +146,7 @@ class Register:
         self._count[:, 0] = min(len(marks), MEMORY)
         self._heard_at[:, 0] = np.iinfo(np.int64).max
 
-    def match(self, mark: Mark) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def match(self, mark: VoicePoint) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """The likeliest voice of each session, and how likely it is that it speaks.
 
         Args:
@@ -159,7 +161,7 @@ class Register:
         return place, 1 / (1 + np.exp(-np.maximum(odds[self._rows, place], -500)))
 
     def add(
-        self, mark: Mark, heard: NDArray[np.bool_] | None = None
+        self, mark: VoicePoint, heard: NDArray[np.bool_] | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Learn from an utterance in each session.
 

@@ -13,7 +13,6 @@ from streamer.training.data.manifest import labels_of, read_manifest
 from streamer.training.data.manifest import without as leave
 from streamer.training.data.ordinary import TRAIN, read_ordinary
 from streamer.training.data.sounds import all_sounds, let_through
-from streamer.training.evaluation.protocols import folds
 from streamer.training.evaluation.scoring import (
     EmotionRecall,
     PastScores,
@@ -21,6 +20,7 @@ from streamer.training.evaluation.scoring import (
     Scoring,
     check_folder,
 )
+from streamer.training.evaluation.splits import folds
 from streamer.training.heads.recipe import Recipe, choose, fit_recipe
 from streamer.training.heads.simulated_sessions import SimulatedPast
 from streamer.training.heads.speech import (

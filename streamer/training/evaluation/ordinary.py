@@ -21,8 +21,8 @@ from streamer.training.data.ordinary import DEV, TRAIN, read_ordinary
 from streamer.training.data.utterances import cut_recordings
 from streamer.training.evaluation import plots
 from streamer.training.evaluation.operating import Curve, Quiet, measure_found, measure_quiet
-from streamer.training.evaluation.protocols import hold_out
 from streamer.training.evaluation.scoring import check_folder
+from streamer.training.evaluation.splits import hold_out
 from streamer.training.heads.recipe import Recipe, choose, fit_recipe
 from streamer.training.output import FIGURES, written
 

@@ -15,7 +15,7 @@ from streamer.model.speaker.adaptation import VoiceModel
 from streamer.training.data.extraction import EmbeddedClips, Embeddings, Seconds
 from streamer.training.data.manifest import Clip, labels_of
 from streamer.training.evaluation.metrics import Probabilities, Targets
-from streamer.training.evaluation.protocols import hold_out
+from streamer.training.evaluation.splits import hold_out
 from streamer.training.heads.calibration import CalibrationClips, Fitted
 from streamer.training.heads.examples import (
     even_weights,

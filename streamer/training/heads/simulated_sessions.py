@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from streamer.model.priors import LogPrior
 from streamer.model.speaker.adaptation import NEUTRAL, Scores, VoiceModel, neutral_weight
-from streamer.model.speaker.clustering import Mark, Register, SpeakerModel
+from streamer.model.speaker.clustering import Register, SpeakerModel, VoicePoint
 from streamer.training.data.extraction import Embeddings
 from streamer.training.data.manifest import Clip
 
@@ -119,7 +119,7 @@ def classify_sessions(  # noqa: PLR0913 - as many things meet here
 
 
 def _same_voice(
-    marks: Mark, past: Sessions, model: SpeakerModel
+    marks: VoicePoint, past: Sessions, model: SpeakerModel
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Match each clip's voice among its past: shape (clips, PAST), and its probability.
 

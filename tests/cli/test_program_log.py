@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from streamer.cli import logs
+from streamer.cli import program_log
 from streamer.cli.main import main
 
 
@@ -33,7 +33,7 @@ def test_errors_and_warnings_are_on_stderr(capsys, monkeypatch):
 
 def test_a_log_file_has_times_is_private_and_rotates(folder, capsys, monkeypatch):
     """What is no warning is in it, too, and stderr stays as it is."""
-    monkeypatch.setattr(logs, "MAX_FILE_BYTES", 500)
+    monkeypatch.setattr(program_log, "MAX_FILE_BYTES", 500)
     for _ in range(12):
         assert main(["config", "--log-file", "log.txt", "show", "--config", "no\x1b[2J.yaml"]) == 2
     files = sorted(path.name for path in folder.glob("log.txt*"))
@@ -68,7 +68,7 @@ def test_messages_wait_while_something_is_drawn(capsys):
     handler = logging.StreamHandler()
     root.addHandler(handler)
     try:
-        with logs.stderr_held_back():
+        with program_log.stderr_held_back():
             logger.warning("one")
             assert capsys.readouterr().err == ""
         assert capsys.readouterr().err == "one\n"
