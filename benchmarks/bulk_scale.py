@@ -143,7 +143,7 @@ class Costs:
         for part, number in sorted(self.recordings.items()):
             lines.append(
                 f"| {(part + 1) * self.count // PARTS:,} | {1000 * self.cpu[part] / number:.1f} "
-                f"| {number / self.wall[part]:.0f} | {self.memory[part]:.0f} "
+                f"| {number / self.wall[part]:.2g} | {self.memory[part]:.0f} "
                 f"| {self.restarts[part] or ''} |"
             )
         return lines
