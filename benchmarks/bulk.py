@@ -243,9 +243,8 @@ def watched(command: list[str], out: Path) -> Course:
     results = out / ".work" / "calls-00001-of-00001.csv"
     known = _cpu_by_process()
     before, latest, rss = sum(known.values()), dict(known), 0
-    seen: list[
-        tuple[int, float, float]
-    ] = []  # recordings, wall and CPU seconds, of the 1st and last
+    # of the first result and the last: recordings, wall seconds, CPU seconds
+    seen: list[tuple[int, float, float]] = []
     began = time.monotonic()
     running = subprocess.Popen(  # noqa: S603 - ourselves
         command, env=os.environ | {"OMP_NUM_THREADS": "1"},

@@ -98,7 +98,7 @@ def _shared(cells: dict[str, str]) -> dict[str, str]:
 
 
 def killed_at(count: int, running: "subprocess.Popen[str]", out: Path) -> int:
-    """Kill the program when a CSV has so many rows; how many it had then."""
+    """Kill the program when a CSV has enough rows; return how many it had then."""
     while running.poll() is None:
         lines = out.read_bytes().count(b"\n") - 1 if out.exists() else 0
         if lines >= count:

@@ -6,11 +6,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class BreakingProxy:
-    """A server in front of another on this machine; every so many answers end in their middle.
+    """A server in front of another on this machine; some of its answers end in their middle.
 
     Args:
         port: Of the other server.
-        breaks: Every so many answers, counted over all connections.
+        breaks: One answer of this number ends so, counted over all connections.
     """
 
     def __init__(self, port: int, breaks: int) -> None:

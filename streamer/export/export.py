@@ -119,7 +119,7 @@ def _sessions(logs: Iterable[Path], exported: Exported) -> Iterator[LoggedSessio
     for log in logs:
         try:
             reader = LogReader(log)
-            yield from (one for one in map(repeats.new, reader.sessions()) if one is not None)
+            yield from repeats.without(reader.sessions())
         except InputError as error:
             exported.unread += 1
             exported.left_out.append(str(error))

@@ -81,10 +81,9 @@ class _Logs:
         for path in dict.fromkeys(log for given in self._paths for log in logs_in(given)):
             try:
                 reader = LogReader(path, self._session)
-                for one in map(self._repeats.new, reader.sessions()):
-                    if one is not None:
-                        self.found += 1
-                        yield _from_its_begin(one)
+                for one in self._repeats.without(reader.sessions()):
+                    self.found += 1
+                    yield _from_its_begin(one)
             except InputError as error:
                 self.left_out.insert(self.unread, str(error))
                 self.unread += 1

@@ -1,6 +1,7 @@
 """Finds what several logs hold, as parts and the log that they were joined to do."""
 
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +23,11 @@ class Repeats:
         self._spans: defaultdict[int, list[tuple[Path, float, float]]] = defaultdict(list)
         self._count = 0
 
-    def new(self, session: LoggedSession) -> LoggedSession | None:
+    def without(self, sessions: Iterable[LoggedSession]) -> Iterator[LoggedSession]:
+        """The sessions of a log without what other logs hold; one that they hold whole is left out."""
+        return (one for one in map(self._new, sessions) if one is not None)
+
+    def _new(self, session: LoggedSession) -> LoggedSession | None:
         """The session without what other logs hold of it; None where that is all of it."""
         spans = self._spans[hash((session.id, session.source, session.model))]
         others = [(begin, end) for path, begin, end in spans if path != session.path]
