@@ -24,7 +24,7 @@ class Repeats:
         self._count = 0
 
     def without(self, sessions: Iterable[LoggedSession]) -> Iterator[LoggedSession]:
-        """The sessions of a log without what other logs hold; one that they hold whole is left out."""
+        """The sessions of a log without what other logs hold of them; whole ones are left out."""
         return (one for one in map(self._new, sessions) if one is not None)
 
     def _new(self, session: LoggedSession) -> LoggedSession | None:
