@@ -24,6 +24,9 @@ from browser import Browser
 
 PICTURE = Path(__file__).parents[1] / "docs/wallboard.png"
 ANGRY = 3  # the place of the call whose customer is angry
+CALLERS = ("+49 30 5550", "Jane Doe, +1 415 5550", "", "+33 1 5550")
+"""Who calls, as telephone systems say it or not."""
+
 SIZES = {
     "phone": (390, 844, 9),
     "laptop": (1440, 900, 24),
@@ -55,7 +58,9 @@ def so_far(calls: Simulation, now: float) -> Iterator[Event]:
                 if i == ANGRY and channel == "customer" and turn > 8:
                     heard = "angry"
                 said += calls.utterance(call, channel, heard)
-        yield {**event, "at": now - calls.length(call) - rng.choice((1, 1, 2, 3, 14))}
+        at = now - calls.length(call) - rng.choice((1, 1, 2, 3, 14))
+        caller = CALLERS[i % len(CALLERS)]
+        yield {**event, "at": at, "caller": caller and f"{caller}{100 + i}"}
         yield from said
 
 

@@ -70,6 +70,11 @@ def add_arguments(parser: CommandParser) -> None:
         "they are analysed",
     )
     outside.add_argument(
+        "--hide-callers",
+        action="store_true",
+        help="do not show on the wallboard and in events who calls, as the telephone system says",
+    )
+    outside.add_argument(
         "--keep",
         metavar="DAYS",
         type=days,
@@ -149,6 +154,7 @@ def execute(args: Namespace) -> int:
             jobs=jobs,
             limits=Limits(calls=args.max_calls, idle_s=args.idle, ahead_s=args.ahead),
             drain_s=args.drain,
+            shows_callers=not args.hide_callers,
             tls=tls,
             audiosocket=tcp,
             listening=lambda: print(

@@ -55,15 +55,24 @@ class Server:
         limits: What a peer may ask for.
         name: The unique name of this server.
         jobs: Publisher, call notice and retention.
+        shows_callers: Whether viewers see who calls.
     """
 
-    def __init__(
-        self, engine: Engine, access: Access, limits: Limits, name: str, jobs: BackgroundJobs
+    def __init__(  # noqa: PLR0913 - the parts of a server
+        self,
+        engine: Engine,
+        access: Access,
+        limits: Limits,
+        name: str,
+        jobs: BackgroundJobs,
+        *,
+        shows_callers: bool = True,
     ) -> None:
         self._engine = engine
         self._access = access
         self._limits = limits
         self._hub = Hub(name, lambda: engine.queue.dropped_partials, lambda: len(engine.queue))
+        self._hub.shows_callers = shows_callers
         self._jobs = jobs
         self._board = WallboardFeed()
         self._hub.listeners.append(self._board.take)
@@ -257,6 +266,7 @@ async def serve(  # noqa: PLR0913 - the options of a server
     limits: Limits,
     jobs: BackgroundJobs,
     drain_s: float,
+    shows_callers: bool = True,
     tls: tuple[str, str] | None = None,
     audiosocket: socket.socket | None = None,
     listening: Callable[[], None] = lambda: None,
@@ -270,6 +280,7 @@ async def serve(  # noqa: PLR0913 - the options of a server
         limits: What a peer may ask for.
         jobs: Publisher, call notice and retention.
         drain_s: How long calls in progress may go on after the signal.
+        shows_callers: Whether viewers see who calls.
         tls: The files of certificate and key; None for none.
         audiosocket: A bound socket for calls of Asterisk over TCP; None for none.
         listening: Called when requests are answered; the model is still being loaded.
@@ -278,7 +289,7 @@ async def serve(  # noqa: PLR0913 - the options of a server
         Rows that are not in the CSV and alerts that were not delivered, in lines for people.
     """
     name = f"{socket.gethostname()}:{listener.getsockname()[1]}-{token_hex(2)}"
-    server = Server(engine, access, limits, name, jobs)
+    server = Server(engine, access, limits, name, jobs, shows_callers=shows_callers)
     web = web_server(
         server.app(),
         tls,

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from secrets import token_hex
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from streamer.server.protocols.base import (
     Message,
     Reply,
 )
+from streamer.server.protocols.caller import caller_of
 from streamer.server.transport import PeerGoneError, Transport
 from streamer.sinks.lines import summary_lines
 from streamer.types import SAMPLE_RATE, EndReason, Pcm
@@ -89,6 +91,7 @@ class Connection:
         self._engine = engine
         self._hub = hub
         self._limits = limits
+        self._id = token_hex(4)
         self._call: Call | None = None
         self._rate = SAMPLE_RATE
         self._gathered: deque[Pcm] = deque()  # to the segmenter thread
@@ -179,7 +182,7 @@ class Connection:
         self._hub.calls.inc()
         self._hub.begun.inc()
         self._hub.call_begins(call.id, start)
-        self._pump = asyncio.create_task(self._show_events(call))
+        self._pump = asyncio.create_task(self._show_events(call, caller_of(start.metadata)))
         logger.info("%s: begins, %s", self._name, ", ".join(start.channels), extra=self._extra)
 
     async def _push(self, pcm: Pcm) -> None:
@@ -260,13 +263,16 @@ class Connection:
             logger.warning(
                 "%s: %.2f s of audio were lost or damaged", self._name, lost_s, extra=self._extra
             )
-        self._hub.show(self._call.id, {"event": "call_ended"})
+        self._hub.show(self._call.id, {"event": "call_ended", "connection": self._id})
         logger.info("%s: ended", self._name, extra=self._extra)
 
-    async def _show_events(self, call: Call) -> None:
-        self._hub.show(call.id, {"event": "call_begun", "channels": list(call.channels)})
+    async def _show_events(self, call: Call, caller: str) -> None:
+        begun = {"event": "call_begun", "channels": list(call.channels), "connection": self._id}
+        if caller and self._hub.shows_callers:
+            begun["caller"] = caller
+        self._hub.show(call.id, begun)
         while (event := await call.events.next()) is not None:
-            shown = self._hub.publish(call.id, event, call.recorded.session)
+            shown = self._hub.publish(call.id, self._id, event, call.recorded.session)
             self._offer(self._codec.encode(event, shown))
         if call.recorded.session is not None:
             self._summary = summary_lines(call.recorded.session, call.recorded.summary)

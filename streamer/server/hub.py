@@ -61,6 +61,8 @@ class Hub:
     ) -> None:
         self.name = name
         self.viewers: set[Viewer] = set()
+        self.shows_callers = True
+        """Whether viewers see who calls."""
         self.notice: CallNotice | None = None
         """Functions called with each call that begins."""
         self.listeners: list[Callable[[Shown], None]] = []
@@ -121,7 +123,9 @@ class Hub:
         for viewer in self.viewers:
             viewer.end()
 
-    def publish(self, call: str, event: Event, session: Session | None) -> Shown | None:
+    def publish(
+        self, call: str, connection: str, event: Event, session: Session | None
+    ) -> Shown | None:
         """Count an event of a call and show it; returns its JSON object, as the peer gets it."""
         match event:
             case Utterance():
@@ -134,7 +138,7 @@ class Hub:
                 self._alerts.inc()
         values = shown_values(event, session)
         if values is not None:
-            self.show(call, values)
+            self.show(call, {**values, "connection": connection})
         return None if isinstance(event, UtteranceStarted) else values
 
     def show(self, call: str, values: Mapping[str, object]) -> Shown:

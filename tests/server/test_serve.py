@@ -191,6 +191,43 @@ def test_a_viewer_sees_all_calls(shared):
     assert any(line["event"] == "utterance" for line in seen)
 
 
+def test_a_peer_that_connects_again_goes_on_under_its_id(shared):
+    """The end of its former connection, found out late, does not end the call."""
+
+    def status() -> str:
+        return shared.http.get("/wallboard/calls/c-again").json().get("status")
+
+    with shared.connect() as again:
+        with shared.connect() as former:
+            for socket in (former, again):
+                send(socket, Header(SAMPLE_RATE, call="c-again"), voices(3))
+                assert "event" in json.loads(socket.recv(WAIT_S))  # it has begun
+            former.send(END)
+            lines(former)
+        shared.wait(lambda: shared.figure("streamer_calls") == 1)
+        assert status() == "live"
+        assert shared.http.delete("/v1/calls/c-again").status_code == 409
+    shared.wait(lambda: status() == "ended")
+
+
+@pytest.mark.parametrize("args", [(), ("--hide-callers",)])
+def test_viewers_see_who_calls_unless_that_is_hidden(server, args):
+    """As the telephone system says; neither rows nor logs have it."""
+    serving = server(*args)
+    header = Header(SAMPLE_RATE, call="c-who", metadata={"name": "Eva M.", "number": "+49301"})
+    with serving.connect("/events") as viewer:
+        with serving.connect() as socket:
+            send(socket, header, voices(3))
+            socket.send(END)
+            lines(socket)
+        begun = json.loads(viewer.recv(WAIT_S))
+    assert begun.get("caller", "") == ("" if args else "Eva M., +49301")
+    assert serving.stop() == 0
+    for path in (serving.csv, serving.csv.with_name("stderr")):
+        assert "Eva" not in path.read_text()
+        assert "+49301" not in path.read_text()
+
+
 def test_a_viewer_sees_all_calls_over_a_websocket(shared):
     """The same events; one who goes is forgotten."""
     with shared.connect("/events") as viewer:

@@ -143,6 +143,46 @@ def test_a_long_id_takes_one_line_of_an_alert(page):
     assert shown.ask(f"{link}.title") == long
 
 
+def test_the_keyboard_stays_where_an_alert_was_acknowledged(page):
+    """On the next alert; behind the last one, at the calls."""
+    served = wallboard()
+    calls = some_calls(served)
+    served.take(calls.alert("c-1002", time.time() + 1))
+    shown = page(served)
+    wait(shown, "document.querySelectorAll('#alert-list li').length === 2")
+    shown.ask("document.querySelector('#alert-list .act').focus()")
+    press(shown, "Enter")
+    wait(shown, "document.querySelectorAll('#alert-list li').length === 1")
+    assert shown.ask("document.activeElement.closest('#alert-list') !== null")
+    shown.ask("document.querySelector('#alert-list .act').focus()")
+    press(shown, "Enter")
+    wait(shown, "document.querySelectorAll('#alert-list li').length === 0")
+    assert shown.ask("document.activeElement.id") == "calls"
+
+
+def test_a_tile_says_who_calls(page):
+    """Where the telephone system says it; the id is in the detail, and both can be filtered by."""
+    served = wallboard()
+    calls = Simulation(3, time.time() - 60)
+    for event, who in zip(calls.begin(), ("Eva M., +49301", "", "Max"), strict=True):
+        served.take({**event, "caller": who})
+    served.take(calls.alert("c-1001", time.time()))
+    shown = page(served)
+    names = "[...document.querySelectorAll('.tile .name')].map((name) => name.textContent).join()"
+    wait(shown, f"{names} === 'Eva M., +49301,c-1002,Max'")
+    assert text(shown, "#alert-list .link") == "Eva M., +49301"
+    choose(shown, "filter", "max")
+    wait(shown, f"{names} === 'Max'")
+    shown.ask("document.querySelector('.tile .name').focus()")
+    assert shown.ask("document.activeElement.ariaLabel").startswith("call Max; ")
+    choose(shown, "filter", "c-1001")
+    wait(shown, f"{names} === 'Eva M., +49301'")
+    shown.ask("document.querySelector('.tile').click()")
+    wait(shown, "document.querySelector('#detail .glance') !== null")
+    assert text(shown, "#detail-title") == "Eva M., +49301"
+    assert "c-1001" in text(shown, "#detail .glance")
+
+
 def test_text_is_never_markup(page):
     """A call, a channel and a rule that look like elements stay texts."""
     served = wallboard()
@@ -274,7 +314,10 @@ def test_the_page_says_when_it_is_stale_and_connects_again(page):
     port = int(re.search(r":(\d+)/", served.url)[1])
     served.stop()
     wait(shown, "document.body.dataset.stale !== undefined")
-    assert "may no longer be so" in text(shown, "#stale")
+    said = text(shown, "#stale")
+    assert "may no longer be so" in said
+    time.sleep(1.2)  # it is drawn every second, but a screen reader shall say it once
+    assert text(shown, "#stale") == said
     assert shown.ask("document.querySelectorAll('.tile').length") == 3
     again = wallboard(port=port)
     try:
@@ -374,3 +417,14 @@ def test_on_a_phone_nothing_runs_out_of_the_page(page):
     shown = page(served, width=360, height=740)
     wait(shown, "document.querySelectorAll('.tile').length === 6")
     assert shown.ask("document.documentElement.scrollWidth") <= 360
+
+
+def test_on_a_phone_a_single_call_stands_below_the_alerts(page):
+    """Not at half of what is left of the page."""
+    served = wallboard()
+    some_calls(served, 1)
+    shown = page(served, width=390, height=844)
+    wait(shown, "document.querySelectorAll('.tile').length === 1")
+    box = "document.querySelector('{}').getBoundingClientRect()"
+    gap = f"{box.format('.tile')}.top - {box.format('#alerts')}.bottom"
+    assert 0 <= shown.ask(gap) < 20

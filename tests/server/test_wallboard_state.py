@@ -138,6 +138,35 @@ def test_a_wallboard_may_join_in_the_middle():
     assert not after(BEGUN, {"event": "call_deleted"}).calls
 
 
+def test_a_peer_that_connects_again_is_a_new_call():
+    """What its former connection still sends is of the past, but for an alert; so is its end."""
+    state = after({**BEGUN, "connection": "one", "caller": "Eva, 12"}, said("a", 1, 2))
+    state = after({**alert(), "connection": "one"}, state=state)
+    state = after({**BEGUN, "connection": "two"}, state=state)
+    late = {**said("a", 9, 12), "connection": "one"}
+    assert after(late, {"event": "call_ended", "connection": "one"}, state=state) is state
+    assert (state.calls["c"].status, state.calls["c"].caller) == ("live", "Eva, 12")
+    state = after({**alert(), "connection": "two"}, {**alert(2), "connection": "one"}, state=state)
+    assert len(state.calls["c"].alerts) == 3  # each connection counts from one
+    state = after({"event": "call_ended", "connection": "two"}, state=state)
+    assert state.calls["c"].status == "ended"
+
+
+def test_two_connections_may_be_the_sides_of_one_call():
+    """As where a telephone system sends a stream for each; it ends with the last."""
+    one, other = {"connection": "one"}, {"connection": "two"}
+    state = after({**BEGUN, "channels": ["a"], **one}, {**said("a", 1, 2), **one})
+    state = after({**BEGUN, "channels": ["b"], **other}, {**said("b", 2, 4), **other}, state=state)
+    call = state.calls["c"]
+    assert [(c.name, c.speech_s) for c in call.channels] == [("a", 1), ("b", 2)]
+    state = after({"event": "call_ended", **one}, state=state)
+    assert state.calls["c"].status == "live"
+    assert after({"event": "call_ended", **other}, state=state).calls["c"].status == "ended"
+    assert after({"event": "call_ended"}, state=state).calls["c"].status == "ended"
+    middle = after({**said("a", 1, 2), **one}, {**said("b", 1, 2), **other})
+    assert len(middle.calls["c"].channels) == 2
+
+
 def test_everything_is_bounded():
     """Moods, utterances, alerts, calls; a call in progress goes last."""
     state = after(BEGUN)
@@ -169,6 +198,7 @@ KINDS = (
 KEYS = (
     "channel", "channels", "start_s", "end_s", "at_s", "emotion", "confidence", "uncertain", "mood",
     "trend", "rule", "alert", "utterance", "by", "at", "server", "reason",
+    "connection", "caller",
 )  # fmt: skip
 EVENTS = st.builds(
     lambda kind, call, fields: {**fields, "event": kind, "call": call},

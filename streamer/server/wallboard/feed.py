@@ -30,7 +30,9 @@ MAX_LINES: Final = 100
 """Maximum number of lines that wait for a viewer, 5 s of a busy wallboard; then a snapshot
 replaces them."""
 
-_SHOWN: Final = tuple(each.name for each in fields(WallboardCall) if each.name != "utterances")
+_SHOWN: Final = tuple(
+    each.name for each in fields(WallboardCall) if each.name not in ("utterances", "connections")
+)
 """The fields of a call that a tile needs."""
 
 

@@ -72,22 +72,62 @@ def reduce(state: WallboardState, event: Message, now: float) -> WallboardState:
     step = _STEPS.get(kind) if isinstance(kind, str) else None
     if step is None:
         return state
-    known = state.calls.get(call_id)
-    begins = kind == "call_begun" or (known is None and kind not in _ENDS)
-    if begins:
-        began = _number(event, "at", now)
-        # a peer that has connected again: what nobody has acknowledged must not be forgotten
-        known = WallboardCall(call_id, server, began, alerts=known.alerts if known else ())
+    before = state.calls.get(call_id)
+    known = _addressed(before, call_id, event, now)
     if known is None:
         return state
     changed = step(known, event)
-    if changed is known and not begins:
+    if changed is before:
         return state
     calls = {**state.calls, call_id: changed}
     if len(calls) > MAX_CALLS:
         over = [call.id for call in calls.values() if call.status != "live"] or list(calls)
         del calls[over[0]]
     return replace(state, calls=calls)
+
+
+def _addressed(
+    known: WallboardCall | None, call_id: str, event: Message, now: float
+) -> WallboardCall | None:
+    """The call that an event is about; None where it changes nothing.
+
+    A call has several connections where each side has its own. A peer that connects again begins
+    the call anew: what its former connection still sends, and its end, are of the past.
+    """
+    kind, connection = event.get("event"), _text(event, "connection")
+    joins = known is not None and known.status == "live" and bool(connection)
+    if kind == "call_begun":
+        names = event.get("channels")
+        theirs = names if isinstance(names, list) else []
+        if known is None or not joins or any(channel.name in theirs for channel in known.channels):
+            return _new_call(known, call_id, event, now)
+        return _joined(known, connection)
+    if known is None:
+        return None if kind in _ENDS else _new_call(None, call_id, event, now)
+    if not connection or connection in known.connections or kind == "alert":
+        return known
+    if kind in _ENDS or any(c.name == _text(event, "channel") for c in known.channels):
+        return None if known.connections else known
+    return _joined(known, connection) if joins else known
+
+
+def _new_call(
+    before: WallboardCall | None, call_id: str, event: Message, now: float
+) -> WallboardCall:
+    """A call that begins; of an earlier one with its id, alerts must not be forgotten."""
+    caller, connection = _text(event, "caller"), _text(event, "connection")
+    return WallboardCall(
+        call_id,
+        _text(event, "server"),
+        _number(event, "at", now),
+        caller or (before.caller if before is not None else ""),
+        alerts=before.alerts if before is not None else (),
+        connections=(connection,) if connection else (),
+    )
+
+
+def _joined(call: WallboardCall, connection: str) -> WallboardCall:
+    return replace(call, connections=(*call.connections, connection)[-MAX_CHANNELS:])
 
 
 def expire(state: WallboardState, now: float, server_s: float = SERVER_S) -> WallboardState:
@@ -158,6 +198,8 @@ def _closed(call: WallboardCall, status: Status, at: float) -> WallboardCall:
 
 
 def _begun(call: WallboardCall, event: Message) -> WallboardCall:
+    if not call.caller:
+        call = replace(call, caller=_text(event, "caller"))
     names = event.get("channels")
     for name in names if isinstance(names, list) else []:
         if isinstance(name, str):
@@ -242,8 +284,9 @@ def _mood(call: WallboardCall, event: Message) -> WallboardCall:
 
 def _alert(call: WallboardCall, event: Message) -> WallboardCall:
     channel, rule = _text(event, "channel"), _text(event, "rule")
+    connection = _text(event, "connection")  # each counts its utterances from one
     alert = WallboardAlert(
-        id=f"{channel}/{event.get('utterance')}/{rule}",
+        id=f"{channel}/{event.get('utterance')}/{rule}{connection and f'/{connection}'}",
         rule=rule,
         reason=_text(event, "reason"),
         channel=channel,
@@ -267,6 +310,10 @@ def _acknowledged(call: WallboardCall, event: Message) -> WallboardCall:
 
 
 def _ended(call: WallboardCall, event: Message) -> WallboardCall:
+    gone = _text(event, "connection")
+    left = tuple(each for each in call.connections if each != gone)
+    if gone and left:
+        return replace(call, connections=left)
     return _closed(call, "ended", _number(event, "at", call.began))
 
 

@@ -92,6 +92,7 @@ class WallboardCall:
     Attributes:
         id: Its id.
         server: The name of its server.
+        caller: Who calls, as the telephone system says; empty where that is not known.
         began: When it began, in seconds since 1970.
         channels: Its sides, in their order.
         moods: The last running moods of each channel, the oldest first.
@@ -100,11 +101,14 @@ class WallboardCall:
         status: Its status.
         ended: When it ended or was lost, in seconds since 1970; None while it is in progress.
         utterances: The last ones of all channels, the oldest first.
+        connections: The connections that send it: one, or one for each side. Later events of
+            others, which a peer has given up, change nothing.
     """
 
     id: str
     server: str
     began: float
+    caller: str = ""
     channels: tuple[Channel, ...] = ()
     moods: tuple[tuple[float, ...], ...] = ()
     alerts: tuple[WallboardAlert, ...] = ()
@@ -112,6 +116,7 @@ class WallboardCall:
     status: Status = "live"
     ended: float | None = None
     utterances: tuple[Spoken, ...] = ()
+    connections: tuple[str, ...] = ()
 
     @property
     def unseen(self) -> bool:

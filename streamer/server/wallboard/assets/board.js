@@ -1,6 +1,6 @@
 // The page: takes the server's messages in, and draws once a frame what they changed.
 
-import { clock, el, mark, plural, span, write } from "./format.js";
+import { clock, el, mark, plural, span, who, whole, write } from "./format.js";
 import { Feed } from "./feed.js";
 import { detail } from "./detail.js";
 import { Places, letterSize, matches, ordered } from "./places.js";
@@ -75,7 +75,7 @@ function remove(id) {
 }
 
 function announce(call, alert) {
-  $("announce").textContent = `Alert: ${alert.rule}, call ${call.id}, ${alert.channel}, ${alert.reason}`;
+  $("announce").textContent = `Alert: ${alert.rule}, call ${who(call)}, ${alert.channel}, ${alert.reason}`;
   if (sound) beep();
 }
 
@@ -190,22 +190,23 @@ function drawAlerts(now) {
 function alertNode(call, alert) {
   const ago = el("span", { class: "quiet" });
   const act = el("button", { type: "button", class: "act", onclick: () => acknowledge(call.id, alert.id, act) }, "acknowledge");
-  act.setAttribute("aria-label", `acknowledge: ${alert.rule}, call ${call.id}`);
+  act.setAttribute("aria-label", `acknowledge: ${alert.rule}, call ${who(call)}`);
   const node = el("li", {},
     el("b", {}, alert.rule),
-    el("button", { type: "button", class: "link", title: call.id, onclick: () => openDetail(call.id) }, call.id),
+    el("button", { type: "button", class: "link", title: whole(call), onclick: () => openDetail(call.id) }, who(call)),
     el("span", { class: "why" }, `${alert.channel}, ${alert.reason}`),
     el("span", { class: "row" }, ago, act));
   return { node, ago, act };
 }
 
 async function acknowledge(call, alert, button) {
-  if (button) button.disabled = true;
+  if (button?.ariaDisabled) return;
+  if (button) button.ariaDisabled = "true"; // a disabled button would lose the keyboard's focus
   try {
     await feed.ask("wallboard/acknowledge", { call, alert, by: kept("streamer.name") });
   } catch (error) {
     tell(`Not acknowledged: ${error.message}`);
-    if (button) button.disabled = false;
+    if (button) button.ariaDisabled = null;
   }
 }
 
@@ -232,7 +233,7 @@ function tick() {
   const stale = feed.staleFor;
   mark(document.body, "data-stale", stale ? "" : null);
   write($("link"), stale ? "not connected" : "live");
-  write($("stale"), stale ? `Nothing has come from the server for ${span(stale)}. What is shown may no longer be so. Trying again.` : notice);
+  write($("stale"), stale ? `Nothing has come from the server since ${feed.since}. What is shown may no longer be so. Trying again.` : notice);
   $("stale").hidden = !stale && !notice;
   if (performance.now() - touchedAt > QUIET_MS && places.ids.includes(null)) {
     places.close();
@@ -250,7 +251,7 @@ let opener = null;
 function openDetail(id) {
   opener = document.activeElement;
   detailId = id;
-  $("detail-title").textContent = id;
+  $("detail-title").textContent = who(calls.get(id) ?? { id });
   $("detail-body").replaceChildren(el("p", { class: "quiet" }, "…"));
   $("detail").showModal();
   askDetail();
@@ -298,7 +299,7 @@ $("grid").addEventListener("focusin", (event) => {
   const name = event.target.closest(".name");
   if (!name) return;
   for (const other of names()) other.tabIndex = other === name ? 0 : -1;
-  name.setAttribute("aria-label", tiles.get(name.textContent)?.sentence ?? "");
+  name.setAttribute("aria-label", tiles.get(name.dataset.call)?.sentence ?? "");
 });
 
 $("grid").addEventListener("keydown", (event) => {

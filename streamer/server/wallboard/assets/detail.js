@@ -27,6 +27,7 @@ function glance(call, now) {
     fact("length", clock((call.ended ?? now) - call.began), status), ...sides,
     fact("speech", span(speech), plural(call.utterances.length, "utterance")),
     fact("both at once", span(call.overlap_s)),
+    call.caller ? fact("call", call.id) : null,
     fact("server", call.server || "this one"));
 }
 

@@ -25,6 +25,11 @@ export class Feed {
     return silent > STALE_MS ? silent / 1000 : 0;
   }
 
+  // When something came last, as a time of day: it stays, so that a screen reader says it once.
+  get since() {
+    return new Date(performance.timeOrigin + this.heardAt).toLocaleTimeString();
+  }
+
   headers() {
     const token = this.token();
     return token ? { authorization: `Bearer ${token}` } : {};

@@ -54,6 +54,10 @@ export const percent = (share) => `${Math.round(100 * share)} %`;
 export const signed = (mood) => (mood < 0 ? "−" : "+") + Math.abs(mood).toFixed(2);
 export const plural = (count, what) => `${count} ${what}${count === 1 ? "" : "s"}`;
 
+// Who calls where the telephone system says so, else the id of the call.
+export const who = (call) => call.caller || call.id;
+export const whole = (call) => (call.caller ? `${call.caller}, call ${call.id}` : call.id);
+
 // What stands for an emotion: a letter and a word, beside its colour.
 export function shown(heard) {
   if (!heard) return { key: "none", letter: "", word: "nothing heard yet", sure: "" };

@@ -53,7 +53,7 @@ export function matches(call, kind, words) {
   if (!KINDS[kind](call)) return false;
   if (!words.length) return true;
   const text = [
-    call.id, call.server, call.status,
+    call.id, call.caller, call.server, call.status,
     ...call.channels.flatMap((c) => [c.name, c.heard && !c.heard.uncertain ? c.heard.emotion : ""]),
     ...call.alerts.map((a) => a.rule),
   ].join(" ").toLowerCase();

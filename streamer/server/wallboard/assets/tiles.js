@@ -1,13 +1,13 @@
 // A tile for each call. Nodes are made once; afterwards only what changes is written.
 
-import { badge, clock, curve, el, mark, percent, shown, signed, span, svg, trend, write } from "./format.js";
+import { badge, clock, curve, el, mark, percent, shown, signed, span, svg, trend, who, whole, write } from "./format.js";
 
 const LONG_SILENCE_S = 10;
 export const MAX_ROWS = 3; // channels that a tile has room for
 
 export class Tile {
   constructor(id, open) {
-    this.name = el("button", { type: "button", class: "name", tabindex: "-1", onclick: (e) => { e.stopPropagation(); open(id); } }, id);
+    this.name = el("button", { type: "button", class: "name", tabindex: "-1", "data-call": id, onclick: (e) => { e.stopPropagation(); open(id); } }, id);
     this.time = el("span", { class: "time" });
     this.flag = el("span", { class: "flag", hidden: true });
     this.rows = el("div", { class: "sides" });
@@ -26,6 +26,10 @@ export class Tile {
   draw(call, changed) {
     this.call = call;
     const all = changed === null;
+    if (all || "caller" in changed) {
+      write(this.name, who(call));
+      mark(this.name, "title", whole(call));
+    }
     if (all || "status" in changed) mark(this.node, "data-status", call.status);
     if (all || "alerts" in changed) {
       const unseen = call.alerts.filter((alert) => alert.by === null).length;
@@ -85,7 +89,7 @@ export class Tile {
       return `${channel.name}: ${word} ${sure}${mood}`;
     });
     const alerts = unseen.map((alert) => `alert: ${alert.rule}`);
-    return [`call ${call.id}`, this.time.textContent, ...alerts, ...sides, this.note.textContent].filter(Boolean).join("; ");
+    return [`call ${who(call)}`, this.time.textContent, ...alerts, ...sides, this.note.textContent].filter(Boolean).join("; ");
   }
 }
 
