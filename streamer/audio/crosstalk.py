@@ -7,7 +7,8 @@ first. Two people who speak at once are two sounds, and neither explains the oth
 
 Each channel is compared with at most `MAX_SOURCES` others, so that the cost grows with the number
 of channels, not with its square. Where there are more, it is compared with those whose loudness
-went up and down with its own lately, because crosstalk is as loud or quiet as its source is.
+went up and down with its own lately, because crosstalk is as loud or quiet as its source is; of
+many that did, as around a table, with the one most like it and the loudest ones.
 """
 
 from typing import TypeAlias
@@ -48,6 +49,9 @@ BANDS = 4
 
 MEMORY_HOPS = 25
 """...over about a quarter of a second."""
+
+ALIKE = 0.5
+"""Correlation from which on two channels may hold one sound: then the louder one is the source."""
 
 CACHED_PAIRS = 128
 """Pairs of channels whose products, 2 KB each, are computed at once and fit into a core's cache."""
@@ -206,7 +210,7 @@ class CrosstalkGate:
         if self._envelopes is not None:  # one hop at a time
             self._envelopes.add(_power(self._ago(0)))
             if self._hops % CHOICE_HOPS == CHOICE_HOPS - 1:
-                self._choose(self._envelopes.most_alike(self._count))
+                self._choose(self._envelopes.likely_sources(self._count))
                 crosses = [cross[np.newaxis] for cross in self._cross]
         return crosses
 
@@ -268,13 +272,19 @@ class _Envelopes:
         away = loudness - self._mean
         self._common += (away.T @ away - self._common) / MEMORY_HOPS
 
-    def most_alike(self, count: int) -> NDArray[np.intp]:
-        """The ``count`` channels most correlated with each one, shape (channels, count)."""
+    def likely_sources(self, count: int) -> NDArray[np.intp]:
+        """The channels that each one most likely picks up, shape (channels, count).
+
+        The first is the one most correlated with it; then come the loudest of those that are alike,
+        or the next most correlated where too few are.
+        """
         spread = np.sqrt(np.diag(self._common)) + _TINY
         alike = self._common / spread / spread[:, np.newaxis]
         np.fill_diagonal(alike, -np.inf)
-        found = np.argpartition(-alike, count - 1, axis=1)[:, :count]
-        return np.sort(found, axis=1)
+        loudness = self._mean.mean(axis=0)  # log10 of a power, never negative
+        rank = np.where(alike >= ALIKE, 1.0 + loudness, alike)
+        rank[np.arange(len(rank)), alike.argmax(axis=1)] = np.inf
+        return np.sort(np.argpartition(-rank, count - 1, axis=1)[:, :count], axis=1)
 
 
 def _power(spectra: Spectra) -> NDArray[np.float64]:

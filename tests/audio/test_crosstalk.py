@@ -157,6 +157,22 @@ def test_of_many_channels_each_finds_its_source(channels):
     assert not marks[:, 2 * len(pairs) :].any()
 
 
+@pytest.mark.parametrize("channels", [12, 64])
+def test_a_voice_that_all_hear_belongs_to_the_loudest(channels):
+    """Microphones around a table: each hears whoever speaks, 8 to 20 dB below, a little later."""
+    rng = np.random.default_rng(3)
+    voice, speaker = speech(3.0), channels // 2
+    table = [
+        np.roll(voice, int(rng.integers(1, 320))) * 10 ** (-rng.uniform(8, 20) / 20)
+        for _ in range(channels)
+    ]
+    table[speaker] = voice
+    pcm = np.stack(table, axis=1) + 4 * rng.standard_normal((len(voice), channels))
+    marks = CrosstalkGate(channels)(pcm.clip(-32_768, 32_767).astype(np.int16))[SAMPLE_RATE:]
+    assert marks[:, speaker].mean() < 0.02
+    assert np.delete(marks, speaker, axis=1).mean() > 0.9
+
+
 def test_the_work_grows_with_the_channels_not_with_their_square():
     """What is multiplied at each hop: the products of each channel with a few others."""
     few, many = CrosstalkGate(8)._cross, CrosstalkGate(64)._cross
