@@ -262,7 +262,8 @@ class LiveSession:
             return
         csv = self._csv
         rows = f"rows in {csv.path}; " if csv is not None and csv.is_open else ""
-        dashboard.add(StateChanged(State.ENDED, f"the input has ended: {rows}q quits"))
+        leave = "q quits" if dashboard.reads_keys else "Ctrl-C quits"
+        dashboard.add(StateChanged(State.ENDED, f"the input has ended: {rows}{leave}"))
         while self._stopped_at is None:
             match dashboard.next_action():
                 case "q":

@@ -57,6 +57,8 @@ class PipeSource:
             self._head += self._bytes(SNIFF_BYTES - len(self._head))
             if len(self._head) < SNIFF_BYTES and not self._ended:
                 return None
+            if not self._head:
+                raise InputError(f"{self._info.name}: is empty: nothing came before its end")
             self._told = True
             self._decoder = self._decoder_of(bytes(self._head))
         if self._decoder is None:

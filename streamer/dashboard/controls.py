@@ -20,7 +20,7 @@ from streamer.dashboard.keys import (
     UP,
 )
 from streamer.dashboard.state import TABLE_ROWS, ChannelState, Draft, Snapshot
-from streamer.types import Mark
+from streamer.types import Mark, State
 
 NOTE_LETTERS = 200
 """Longest note, in letters."""
@@ -65,7 +65,10 @@ def _typed(snapshot: Snapshot, draft: Draft, key: str) -> tuple[Snapshot, Action
     """A key of the note that is being typed."""
     text = draft.text
     if key == ENTER:
-        return replace(snapshot, draft=None), _mark(snapshot, draft)
+        mark = _mark(snapshot, draft)
+        # counted before its row is on disk, so that the next one has a number of its own
+        marks = snapshot.marks if snapshot.state is State.WARMING_UP else mark.number
+        return replace(snapshot, draft=None, marks=marks), mark
     if key == ESCAPE:
         return replace(snapshot, draft=None), None
     if key == BACKSPACE:

@@ -76,6 +76,11 @@ class Dashboard:
     ) -> None:
         self._stack.close()
 
+    @property
+    def reads_keys(self) -> bool:
+        """False where there is no terminal to press a key in."""
+        return self._keys.usable
+
     def add(self, event: Input) -> None:
         """Take an event; the next frame shows it, which may be drawn at once."""
         self._snapshot = reduce(self._snapshot, event, time.monotonic())

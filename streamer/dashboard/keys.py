@@ -144,7 +144,8 @@ class Keys:
     """Reads single keys from a terminal. Create, enter, read and leave it on the main thread.
 
     In its ``with`` block the terminal hands over each key at once and without an echo; Ctrl-C
-    stays a signal. Where stdin is no terminal nothing is touched, and `read` returns None.
+    stays a signal. Where stdin is a pipe, as with ``--input -``, keys come from the terminal that
+    the program was started in. Where there is none nothing is touched, and `read` returns None.
 
     Ctrl-Z gives the terminal back while the program sleeps. The signal is only noted when it
     comes; `read` acts on it, so that no frame is half drawn at that moment.
@@ -160,7 +161,7 @@ class Keys:
         """Prepare, without touching the terminal.
 
         Args:
-            fd: The terminal; None takes stdin.
+            fd: The terminal; None takes stdin, or the terminal of the process.
             suspended: Called before the program sleeps: hide the screen.
             resumed: Called when it is back in the foreground: show the screen.
         """
@@ -201,6 +202,10 @@ class Keys:
 
 def _nothing() -> None:
     """Do nothing."""
+
+
+CONTROLLING_TERMINAL = "CONIN$" if sys.platform == "win32" else "/dev/tty"
+"""The terminal in which the process was started, whatever its stdin is."""
 
 
 if sys.platform == "win32":
@@ -331,7 +336,9 @@ def _open(
 ) -> _Terminal | None:
     """The terminal behind ``fd``; None where there is none."""
     try:
-        fd = sys.stdin.fileno() if fd is None else fd
+        if fd is None:
+            fd = sys.stdin.fileno()
+            fd = fd if os.isatty(fd) else os.open(CONTROLLING_TERMINAL, os.O_RDWR)
         return _Terminal(fd, suspended, resumed) if os.isatty(fd) else None
     except (AttributeError, OSError, ValueError):  # no stdin, one without a number, a closed one
         return None

@@ -132,7 +132,8 @@ def reduce(snapshot: Snapshot, event: Input, now: float) -> Snapshot:  # noqa: C
         case Warned():
             return replace(snapshot, notice=Notice(event.text, urgent=True), notice_at=now)
         case Mark():
-            return replace(_with_row(snapshot, event), marks=event.number)
+            marks = max(snapshot.marks, event.number)
+            return replace(_with_row(snapshot, event), marks=marks)
 
 
 def _age(channel: ChannelState, before: float, now: float, share: float) -> ChannelState:

@@ -22,6 +22,7 @@ from streamer.dashboard.sizes import MARGIN, WIDE
 from streamer.dashboard.state import ChannelState, Snapshot
 from streamer.dashboard.table import table
 from streamer.dashboard.timeline import timeline
+from streamer.text import quantity
 
 LEFT = 62
 """Least width of the channel panels where the timeline stands beside them..."""
@@ -88,7 +89,14 @@ def _body(snapshot: Snapshot, width: int, height: int, glyphs: Glyphs) -> tuple[
     Returns:
         The lines, and how many rows the table has room for.
     """
-    channels = snapshot.channels or (ChannelState(""),)
+    silent = [
+        styled((fill(clip(name, 10, glyphs), 11), BOLD), ("not analysed", DIM))
+        for name in snapshot.not_analysed
+    ]
+    channels, hidden = _those_that_fit(snapshot, height - len(silent))
+    if hidden:
+        more = f"{glyphs.ellipsis} {quantity(hidden, 'more channel')}: a higher window shows them"
+        silent.append(styled((clip(more, width, glyphs), DIM)))
     wide = width >= WIDE
     left = max(LEFT, int(LEFT_SHARE * width)) if wide else width
     about: list[Text] = []
@@ -102,10 +110,6 @@ def _body(snapshot: Snapshot, width: int, height: int, glyphs: Glyphs) -> tuple[
         strips = (strip(snapshot, channel, left, glyphs, airy=airy) for channel in channels)
         lines = list(chain.from_iterable(strips))
     gap = [Text()] * airy
-    silent = [
-        styled((fill(clip(name, 10, glyphs), 11), BOLD), ("not analysed", DIM))
-        for name in snapshot.not_analysed
-    ]
     if wide:
         tall = max(1, (len(lines) - airy - 1) // len(channels) - 1)
         right = about or timeline(snapshot, channels, width - left - GUTTER, tall, glyphs)
@@ -113,12 +117,22 @@ def _body(snapshot: Snapshot, width: int, height: int, glyphs: Glyphs) -> tuple[
         lines = side_by_side(lines, [*gap, *right], left + GUTTER)
     elif about:
         lines += [*silent, *gap, *about]
-    elif (rest := height - len(lines) - len(silent)) > 1:
+    else:
         lines += silent
-        tall = max(1, min(4, (rest - 12) // (3 * len(channels))))
-        lines += [*gap, *timeline(snapshot, channels, width, tall, glyphs)]
+        if (rest := height - len(lines)) > 1:
+            tall = max(1, min(4, (rest - 12) // (3 * len(channels))))
+            lines += [*gap, *timeline(snapshot, channels, width, tall, glyphs)]
     lines += gap
     rest = height - len(lines) - len(gap)
     if rest <= 1:
         return lines, 0
     return lines + table(snapshot, width, rest, glyphs), rest - 1
+
+
+def _those_that_fit(snapshot: Snapshot, height: int) -> tuple[Sequence[ChannelState], int]:
+    """The channels for which there are `strip`'s two lines each, and how many there are besides."""
+    channels = snapshot.channels or (ChannelState(""),)
+    if len(channels) == 1 or 2 * len(channels) <= height:
+        return channels, 0
+    fitting = max(1, (height - 1) // 2)
+    return channels[:fitting], len(channels) - fitting

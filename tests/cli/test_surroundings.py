@@ -33,11 +33,11 @@ def test_closed_standard_streams_cost_nothing(tmp_path, closed):
 
 
 def test_closed_standard_input_is_an_empty_one(tmp_path):
-    """It ends at once."""
+    """As where what fills the pipe fails: it is said, and is no session without utterances."""
     result = shell("streamer run --input - --no-csv <&-", tmp_path)
-    assert result.returncode == 0, result.stderr
+    assert result.returncode == 3, result.stderr
     assert "Traceback" not in result.stderr
-    assert "0 utterances" in result.stdout
+    assert "streamer: standard input: is empty" in result.stderr
 
 
 def test_a_current_folder_that_is_gone_is_named(tmp_path):

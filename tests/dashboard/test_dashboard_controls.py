@@ -11,7 +11,7 @@ from streamer.dashboard.keys import PASTED
 from streamer.dashboard.reducer import reduce
 from streamer.dashboard.state import TABLE_ROWS, ChannelState, Notice, Snapshot
 from streamer.events import Alert, Counters, LevelMeasured, UtteranceStarted, VoiceLearned
-from streamer.types import SAMPLE_RATE, EndReason, Mark, Utterance
+from streamer.types import SAMPLE_RATE, EndReason, Mark, State, Utterance
 
 PAGE = 5
 KEYS = ("up", "down", "page up", "page down", "home", "end", "enter", "escape", "c", "m", "?", "x")
@@ -128,6 +128,22 @@ def test_a_mark_lies_where_the_stream_was_when_it_was_begun():
     assert snapshot.draft is None
     snapshot = reduce(snapshot, mark, 1)
     assert typed(snapshot, "m", "enter")[1] == [Mark(2, 96_000)]
+
+
+def test_marks_that_wait_for_the_disk_have_numbers_of_their_own():
+    """The row of the first one is not on disk yet when the second one is set."""
+    snapshot = replace(rows(1), state=State.LISTENING)
+    snapshot, actions = typed(snapshot, "m", *"one", "enter", "m", *"two", "enter")
+    first, second = actions
+    assert isinstance(first, Mark)
+    assert isinstance(second, Mark)
+    assert (first.number, second.number) == (1, 2)
+    assert reduce(snapshot, first, 1).marks == 2
+
+
+def test_a_mark_before_there_is_anything_to_mark_has_no_number():
+    """It is refused."""
+    assert typed(Snapshot(state=State.WARMING_UP), "m", "enter")[0].marks == 0
 
 
 def test_every_key_is_a_letter_while_a_note_is_typed():

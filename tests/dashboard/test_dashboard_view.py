@@ -298,6 +298,16 @@ def test_timeline_moves_by_whole_cells():
     assert after[1:-1] == before[2:]  # but for the letter that leaves on the left
 
 
+@pytest.mark.parametrize(("width", "height", "shown"), [(100, 40, 17), (160, 45, 20), (40, 12, 3)])
+def test_channels_that_do_not_fit_are_counted(width, height, shown):
+    """Nobody takes the part of the channels that is on the screen for all of them."""
+    channels = tuple(ChannelState(f"line{n}") for n in range(32))
+    lines = drawn(replace(TALKING, channels=channels), width, height)
+    names = {word for line in lines for word in line.split() if word.startswith("line")}
+    assert len(names) == shown
+    assert any(f"… {32 - shown} more channels" in line for line in lines)
+
+
 def test_the_bars_say_the_number_of_the_headline():
     """Also while the bars still move: their length is smoothed, the number is not."""
     start = Snapshot(NAME, "default", channels=(ChannelState("mono"),), smoothing_s=5.0)

@@ -72,6 +72,20 @@ print("ENDED", job.returncode, flush=True)
 """
 
 
+PIPED = """
+import fcntl, os, sys, termios, time
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+reader, _ = os.pipe()
+os.dup2(reader, 0)  # the sound comes from there
+from streamer.dashboard.keys import Keys
+with Keys() as keys:
+    print("READY", keys.usable, flush=True)
+    while (key := keys.read()) is None:
+        time.sleep(0.02)
+    print("PRESSED", key, flush=True)
+"""
+
+
 @pytest.fixture
 def terminal() -> Iterator[tuple[int, int]]:
     """A pseudo-terminal: the end of the person, the end of the program."""
@@ -271,6 +285,17 @@ def test_a_terminal_that_goes_away_is_survived():
         assert typed(keys) == ""
         assert keys.read() is None
     os.close(program)
+
+
+def test_keys_are_pressed_beside_a_pipe(terminal: tuple[int, int], start: list[TerminalProgram]):
+    """With ``--input -`` stdin is the sound: keys come from the terminal of the process."""
+    before = termios.tcgetattr(terminal[1])
+    start.append(job := TerminalProgram(*terminal, PIPED))
+    job.wait_for(b"READY True")
+    os.write(terminal[0], b"q")
+    job.wait_for(b"PRESSED q")
+    assert job.end() == 0
+    assert termios.tcgetattr(terminal[1]) == before
 
 
 def test_no_terminal_no_keys(monkeypatch: pytest.MonkeyPatch):
