@@ -193,9 +193,11 @@ def read_text(path: Path) -> str:
     """Read the text of a file.
 
     Raises:
-        InputError: It cannot be read, or is not UTF-8.
+        ConfigError: It cannot be read, or is not UTF-8.
     """
     try:
         return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: got bytes that are no UTF-8, expected text") from error

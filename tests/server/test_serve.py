@@ -252,6 +252,7 @@ def test_a_viewer_sees_all_calls_over_a_websocket(shared):
         (["--listen", "0.0.0.0:0", "--token-file", "t"], "--behind-proxy"),
         (["--listen", "nonsense"], "expected HOST:PORT"),
         (["--tls-cert", "x"], "expected both"),
+        (["--token-file", "no-file"], "no-file: cannot be read: No such file or directory\n"),
     ],
 )
 def test_what_would_not_be_safe_is_a_usage_error(args, reason, tmp_path):
