@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from streamer.cli.parser import CommandParser, Namespace, positive_float, user_path
-from streamer.errors import ConfigError, InputError
+from streamer.errors import ConfigError
 
 if TYPE_CHECKING:
     from streamer.config import Config, LoadedConfig

@@ -133,8 +133,8 @@ def execute(args: Namespace) -> int:
     from streamer.server.engine import Engine
 
     tls = tls_files(args)
-    bound = listener(args)
     access = access_of(args)
+    bound = listener(args)
     config = load_config(args).config
     csv = None if args.keep == 0 else csv_path(config)
     if is_stdout(csv):

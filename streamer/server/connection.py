@@ -304,4 +304,4 @@ class Connection:
                         pass  # what it had sent before it knew
                 await self._transport.close(code, reason)
         except TimeoutError:
-            logger.warning("%s: its peer reads nothing", self._name, extra=self._extra)
+            logger.warning("%s: its peer does not answer the end", self._name, extra=self._extra)

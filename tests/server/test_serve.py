@@ -257,6 +257,7 @@ def test_a_viewer_sees_all_calls_over_a_websocket(shared):
 )
 def test_what_would_not_be_safe_is_a_usage_error(args, reason, tmp_path):
     """Exit code 2, before anything is loaded."""
+    (tmp_path / "t").write_text(TOKEN)
     done = streamer("serve", *args, cwd=tmp_path)
     assert done.returncode == 2
     assert reason in done.stderr.decode()
