@@ -34,9 +34,9 @@ from typing import TypeAlias
 import numpy as np
 from bulk import LONG_S, PROGRAM, RATE, long, make, measured, short, silence, write
 
+from streamer.bulk.analyse_recording import Analysed, Analysis, begin
 from streamer.bulk.local import Request
 from streamer.bulk.plan import Task
-from streamer.bulk.recording import Analysed, Analysis, begin
 from streamer.cli import file as file_command
 from streamer.config import Config
 from streamer.sinks.summary import Summary

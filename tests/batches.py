@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from streamer.bulk.analyse_recording import Analysis, ModelIdentity
 from streamer.bulk.local import Request
-from streamer.bulk.recording import Analysis, ModelIdentity
 from streamer.cli import file
 from streamer.config import Config
 from streamer.model.protocol import Model

@@ -48,8 +48,8 @@ def config(data: bytes, folder: Path) -> None:
 def log(data: bytes, folder: Path) -> None:
     """A CSV that is read for a report, then one that rows are to be appended to."""
     from streamer.errors import InputError, OutputError
+    from streamer.logs.reader import NEEDED, read_log
     from streamer.sinks.csv_log import CsvLog
-    from streamer.sinks.log_reader import NEEDED, read_log
     from streamer.sinks.row import columns
     from streamer.types import EMOTIONS
 

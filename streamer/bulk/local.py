@@ -12,11 +12,11 @@ from typing import TypeAlias
 
 from streamer.analysis.alerts import check_rules
 from streamer.bulk import plan, workers
+from streamer.bulk.analyse_recording import Analysed, Analysis
 from streamer.bulk.ledger import Status
 from streamer.bulk.output import Output, rows_output, summary_output
 from streamer.bulk.parts import Table
 from streamer.bulk.plan import ALL, ListedRecording, Shard, Task
-from streamer.bulk.recording import Analysed, Analysis
 from streamer.segmentation.vad import fallback_reason
 from streamer.sinks.csv_format import EXCEL, STANDARD
 

@@ -6,10 +6,10 @@ from functools import partial
 from pathlib import Path
 
 from streamer.bulk import ledger
+from streamer.bulk.analyse_recording import Analysed
 from streamer.bulk.ledger import Entry, Ledger, Position, Status
 from streamer.bulk.plan import Say
 from streamer.bulk.reconcile import reconcile
-from streamer.bulk.recording import Analysed
 from streamer.errors import OutputError
 from streamer.sinks.csv_format import CsvFormat
 from streamer.sinks.retrying_log import RetryingLog

@@ -15,9 +15,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from streamer.bulk.analyse_recording import Analysed, Analysis, analyse, begin
 from streamer.bulk.parts import schema
 from streamer.bulk.plan import ListedRecording, Task
-from streamer.bulk.recording import Analysed, Analysis, analyse, begin
 from streamer.errors import ConfigError, StreamerError
 from streamer.export.tables import pyarrow
 from streamer.sinks.row import columns, row

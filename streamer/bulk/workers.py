@@ -11,8 +11,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import TypeAlias
 
+from streamer.bulk.analyse_recording import Analysed, Analysis, OnRead, analyse, begin
 from streamer.bulk.plan import Task
-from streamer.bulk.recording import Analysed, Analysis, OnRead, analyse, begin
 from streamer.errors import StreamerError
 
 CHUNK = 8

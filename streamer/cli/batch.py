@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from streamer.bulk import local
-from streamer.bulk.recording import Analysed
+from streamer.bulk.analyse_recording import Analysed
 from streamer.sinks.csv_lines import CsvLines
 from streamer.sinks.lines import JsonLines, LineSink
 from streamer.sinks.row import Session

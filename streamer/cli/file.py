@@ -23,8 +23,8 @@ from streamer.cli.program_log import stderr_held_back
 from streamer.errors import ConfigError
 
 if TYPE_CHECKING:
+    from streamer.bulk.analyse_recording import Analysis
     from streamer.bulk.local import Request
-    from streamer.bulk.recording import Analysis
     from streamer.config import Config
     from streamer.sinks.audio_files import AudioFolder
 
@@ -145,7 +145,7 @@ def analysis(config: "Config", *, split: bool, audio: "AudioFolder | None" = Non
     Raises:
         ModelError: There is no such model.
     """
-    from streamer.bulk.recording import Analysis, ModelIdentity
+    from streamer.bulk.analyse_recording import Analysis, ModelIdentity
     from streamer.model import catalog
 
     model = catalog.entry(catalog.find_bundle(config.model.name))

@@ -11,9 +11,9 @@ from urllib.parse import quote
 from streamer.errors import ConfigError, InputError, OutputError
 from streamer.export import labels, subtitles
 from streamer.export.tables import ParquetTable
-from streamer.sinks.log_reader import LogReader, logs_in
-from streamer.sinks.logged import LoggedSession, LoggedUtterance
-from streamer.sinks.overlapping_logs import Repeats
+from streamer.logs.reader import LogReader, logs_in
+from streamer.logs.repeats import Repeats
+from streamer.logs.sessions import LoggedSession, LoggedUtterance
 from streamer.sinks.whole_file import whole_file
 
 TABLES = {"parquet": "emotions.parquet", "calls": "call-figures.parquet"}

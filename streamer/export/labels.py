@@ -16,7 +16,7 @@ from typing import TypeAlias
 from xml.etree import ElementTree as ET
 
 from streamer.export.subtitles import caption
-from streamer.sinks.logged import LoggedSession, LoggedUtterance
+from streamer.logs.sessions import LoggedSession, LoggedUtterance
 from streamer.text import one_line
 from streamer.types import NO_SPEECH
 

@@ -6,7 +6,7 @@ Utterances that are no speech are left out.
 from collections.abc import Sequence
 from html import escape
 
-from streamer.sinks.logged import LoggedUtterance
+from streamer.logs.sessions import LoggedUtterance
 from streamer.text import one_line
 from streamer.types import NO_SPEECH, UNCERTAIN
 

@@ -11,8 +11,8 @@ from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Self
 
 from streamer.errors import OutputError
-from streamer.sinks.logged import LoggedMark, LoggedSession, LoggedUtterance
-from streamer.sinks.logged_calls import logged_figures
+from streamer.logs.calls import logged_figures
+from streamer.logs.sessions import LoggedMark, LoggedSession, LoggedUtterance
 from streamer.sinks.row import MARK, columns
 from streamer.types import EMOTIONS
 

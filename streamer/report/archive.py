@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from streamer.logs.calls import logged_figures
+from streamer.logs.sessions import LoggedSession
 from streamer.report.figures import Figures, mood
-from streamer.sinks.logged import LoggedSession
-from streamer.sinks.logged_calls import logged_figures
 
 MAX_DETAILED = 300
 """Maximum number of sessions whose utterances are on the page; more get an overview alone."""

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.sinks.logged import LoggedSession, LoggedUtterance
+from streamer.logs.sessions import LoggedSession, LoggedUtterance
 from streamer.types import NO_SPEECH
 
 MIN_UTTERANCES = 8

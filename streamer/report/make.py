@@ -8,10 +8,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from streamer.errors import InputError, OutputError
+from streamer.logs.reader import LogReader, logs_in
+from streamer.logs.repeats import Repeats
+from streamer.logs.sessions import LoggedSession
 from streamer.report.page import MARK, Audio, page
-from streamer.sinks.log_reader import LogReader, logs_in
-from streamer.sinks.logged import LoggedSession
-from streamer.sinks.overlapping_logs import Repeats
 from streamer.sinks.whole_file import whole_file
 
 HEAD = 2000

@@ -23,13 +23,13 @@ from streamer.analysis.calls import CallFigures
 from streamer.dashboard.glyphs import COLOURS, LETTERS
 from streamer.dashboard.glyphs import UNCERTAIN as UNCERTAIN_LETTER
 from streamer.dashboard.glyphs import UNCLASSIFIED as UNCLASSIFIED_LETTER
+from streamer.logs.calls import logged_figures
+from streamer.logs.sessions import UNCLASSIFIED, LoggedMark, LoggedSession, LoggedUtterance
 from streamer.model.catalog import licences_of, not_commercial
 from streamer.report.archive import MAX_DETAILED, archived
 from streamer.report.figures import Figures, channels, mood
 from streamer.report.words import duration, words
 from streamer.sinks.audio_files import file_name
-from streamer.sinks.logged import UNCLASSIFIED, LoggedMark, LoggedSession, LoggedUtterance
-from streamer.sinks.logged_calls import logged_figures
 from streamer.sinks.row import MARK as MARKED
 from streamer.text import quantity
 from streamer.types import EMOTIONS, NO_SPEECH, UNCERTAIN

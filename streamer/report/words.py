@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
+from streamer.logs.sessions import UNCLASSIFIED, LoggedSession
 from streamer.report.figures import Figures
-from streamer.sinks.logged import UNCLASSIFIED, LoggedSession
 from streamer.text import quantity
 from streamer.types import UNCERTAIN
 

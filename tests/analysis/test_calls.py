@@ -14,11 +14,11 @@ from streamer.dashboard.reducer import reduce
 from streamer.dashboard.state import Snapshot
 from streamer.errors import OutputError
 from streamer.events import Alert, CallStarted, Counters, MoodChanged, StateChanged, VoiceLearned
+from streamer.logs.reader import read_log
 from streamer.pipeline.live import Pipeline
 from streamer.session import LiveSession
 from streamer.sinks.csv_log import CsvLog
 from streamer.sinks.lines import PlainLines
-from streamer.sinks.log_reader import read_log
 from streamer.sinks.row import columns
 from streamer.types import EMOTIONS, SAMPLE_RATE, EndReason, Prediction, State, Utterance
 

@@ -12,8 +12,8 @@ import pytest
 import soundfile
 from fakes import FakeModel, silence, speech
 
+from streamer.bulk.analyse_recording import Analysis, ModelIdentity
 from streamer.bulk.ray import Recordings
-from streamer.bulk.recording import Analysis, ModelIdentity
 from streamer.cli import file
 from streamer.cli.main import main
 from streamer.config import Config

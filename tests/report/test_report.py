@@ -18,13 +18,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.errors import InputError, OutputError
+from streamer.logs.sessions import LoggedMark, LoggedSession, LoggedUtterance
 from streamer.model.catalog import entry, installed
 from streamer.report.figures import Figures, channels
 from streamer.report.make import make
 from streamer.report.page import _embedded, page
 from streamer.report.words import words
 from streamer.sinks.audio_files import file_name
-from streamer.sinks.logged import LoggedMark, LoggedSession, LoggedUtterance
 from streamer.types import EMOTIONS
 
 HOSTILE = "</script><script>window.hit=1</script><img src=x onerror=window.hit=1>&\u2028${x}"

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from test_csv_log import COLUMNS, SESSION, utterance
 
 from streamer.errors import OutputError
+from streamer.logs.reader import read_log
 from streamer.sinks.csv_format import EXCEL, STANDARD, harmless, restored
 from streamer.sinks.csv_log import CsvLog
-from streamer.sinks.log_reader import read_log
 from streamer.sinks.row import mark_row, row
 from streamer.types import Mark
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streamer.errors import InputError
+from streamer.logs.reader import read_log
+from streamer.logs.sessions import LoggedSession, LoggedUtterance
 from streamer.sinks.audio_files import file_name
-from streamer.sinks.log_reader import read_log
-from streamer.sinks.logged import LoggedSession, LoggedUtterance
 from streamer.types import NO_SPEECH
 
 MIN_LABELLED = 20

@@ -1,7 +1,7 @@
 """Computes the figures of a call from a log."""
 
 from streamer.analysis.calls import CallFigures, Spoken, call_figures
-from streamer.sinks.logged import LoggedSession
+from streamer.logs.sessions import LoggedSession
 from streamer.types import NO_SPEECH
 
 

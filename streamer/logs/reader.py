@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from streamer.errors import InputError
+from streamer.logs.sessions import LoggedMark, LoggedSession, LoggedUtterance, Skipped
 from streamer.sinks.csv_format import restored
-from streamer.sinks.logged import LoggedMark, LoggedSession, LoggedUtterance, Skipped
 from streamer.sinks.row import MARK, columns
 from streamer.sinks.saved_table import open_table
 from streamer.text import printable, quantity

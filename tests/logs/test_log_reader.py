@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.errors import InputError
+from streamer.logs.reader import NEEDED, NO_SPEECH, LogReader, read_log
+from streamer.logs.sessions import UNCLASSIFIED, LoggedMark
 from streamer.sinks.csv_log import CsvLog
-from streamer.sinks.log_reader import NEEDED, NO_SPEECH, LogReader, read_log
-from streamer.sinks.logged import UNCLASSIFIED, LoggedMark
 from streamer.sinks.row import Session, columns, mark_row, row
 from streamer.sinks.summary import UNCERTAIN
 from streamer.types import EMOTIONS, EndReason, Mark, Prediction, Utterance

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from streamer.sinks.logged import LoggedSession
+from streamer.logs.sessions import LoggedSession
 from streamer.text import quantity
 
 WITHIN_S = 0.001

@@ -1,0 +1,1 @@
+"""This package reads CSV logs: their sessions and utterances, repeats, the figures of calls."""
