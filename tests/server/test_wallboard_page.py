@@ -410,6 +410,27 @@ def test_two_hundred_calls_are_smooth(page):
     wait(shown, "document.querySelectorAll('.spark path:not([d=\"\"])').length === 200")
 
 
+@pytest.mark.parametrize(("width", "height", "count"), [(1440, 900, 4), (1180, 760, 1)])
+def test_letters_keep_their_size_while_calls_go_on(page, width, height, count):
+    """They are as large as fits, and do not flicker between two sizes of which one does not."""
+    served = wallboard()
+    calls = Simulation(count, time.time() - 60)
+    for event in calls.begin():
+        served.take(event)
+    shown = page(served, width=width, height=height)
+    wait(shown, f"document.querySelectorAll('.tile').length === {count}")
+    shown.ask(
+        "window.drawn = 0; window.sizes = new Set(); addEventListener('drawn', () => { drawn++;"
+        " if (drawn > 3) sizes.add(document.documentElement.style.getPropertyValue('--size')) })"
+    )
+    for number in range(1, 9):
+        for event in calls.utterance("c-1001", "agent"):
+            served.take(event)
+        wait(shown, f"drawn >= {number}")
+    assert shown.ask("sizes.size") == 1
+    assert shown.ask("document.documentElement.scrollHeight") <= height
+
+
 def test_on_a_phone_nothing_runs_out_of_the_page(page):
     """Neither tiles nor what is above them."""
     served = wallboard()

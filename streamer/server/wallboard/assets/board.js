@@ -3,7 +3,7 @@
 import { clock, el, mark, plural, span, who, whole, write } from "./format.js";
 import { Feed } from "./feed.js";
 import { detail } from "./detail.js";
-import { Places, letterSize, matches, ordered } from "./places.js";
+import { LetterSize, Places, matches, ordered } from "./places.js";
 import { MAX_ROWS, Tile } from "./tiles.js";
 
 const $ = (id) => document.getElementById(id);
@@ -24,7 +24,9 @@ let orderedAt = 0;
 let order = []; // of the ids, where the grid is sorted
 let notice = "";
 let gridKey = ""; // what is in the grid, and in what order
-let size = 16;
+const letters = new LetterSize(16);
+const BESIDE_REM = 19.8; // width of the alerts and of all gaps, as board.css has them
+const BESIDE_PHONE_REM = 1.4;
 
 const serverNow = () => Date.now() / 1000 + ahead;
 const kept = (name) => localStorage.getItem(name) ?? sessionStorage.getItem(name) ?? "";
@@ -149,9 +151,11 @@ function inOrder(by) {
 function fit(count) {
   let rows = 1;
   for (const call of calls.values()) rows = Math.max(rows, Math.min(MAX_ROWS, call.channels.length));
-  const box = $("grid").getBoundingClientRect();
-  const before = size;
-  size = letterSize(count, rows, box.width, innerHeight - Math.max(0, box.top + scrollY) - 8, size);
+  const page = { width: document.documentElement.clientWidth, height: innerHeight };
+  const beside = page.width > 700 ? BESIDE_REM : BESIDE_PHONE_REM;
+  const before = letters.size;
+  const above = Math.max(0, $("grid").getBoundingClientRect().top + scrollY) / before;
+  const size = letters.fit(count, rows, page, (px) => ({ width: page.width - px * beside, height: page.height - px * above - 8 }));
   if (size !== before) document.documentElement.style.setProperty("--size", `${size}px`);
   document.documentElement.style.setProperty("--rows", rows);
 }

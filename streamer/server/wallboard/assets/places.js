@@ -62,14 +62,28 @@ export function matches(call, kind, words) {
 
 // How large the letters are, in px: as large as lets all tiles be seen at once, within reason.
 // It shrinks as soon as it has to, and grows only where there is room to spare.
-export function letterSize(count, rows, width, height, now) {
-  const [least, most] = width < 700 ? [15, 16] : [15, width > 2500 ? 40 : 26];
-  const fits = (size, room) => {
-    const columns = Math.max(1, Math.floor(width / (18.1 * size)));
-    return Math.ceil((count * room) / columns) * (5.5 + 1.55 * rows) * size <= height;
-  };
-  for (let size = most; size > least; size--) {
-    if (fits(size, size > now ? 1.25 : 1)) return size;
+export class LetterSize {
+  constructor(size) {
+    this.size = size;
+    this.tooLarge = Infinity; // what did not fit, for what there is to show and the window
+    this.shown = "";
   }
-  return least;
+
+  // room(size): width and height that there is for tiles with letters of a size.
+  fit(count, rows, page, room) {
+    const shown = [count, rows, page.width, page.height].join();
+    if (shown !== this.shown) this.tooLarge = Infinity;
+    this.shown = shown;
+    const [least, most] = page.width < 700 ? [15, 16] : [15, page.width > 2900 ? 40 : 26];
+    const fits = (size) => {
+      const { width, height } = room(size);
+      const columns = Math.max(1, Math.floor(width / (18.1 * size)));
+      const spare = size > this.size ? 1.25 : 1;
+      return Math.ceil((count * spare) / columns) * (5.5 + 1.55 * rows) * size <= height;
+    };
+    let size = Math.min(most, this.tooLarge - 1);
+    while (size > least && !fits(size)) size--;
+    if (size < this.size) this.tooLarge = this.size;
+    return (this.size = Math.max(size, least));
+  }
 }
