@@ -1,6 +1,6 @@
 # make run    sets up everything and listens; make run ARGS="--duration 20 --csv out.csv"
 # make test   sets up everything and passes the tests
-.PHONY: serve-load serve-soak help setup setup-test run test test-portable test-ray planted mutation test-docs lint docs tables lock screenshots clean bench load soak calls kill
+.PHONY: serve-load serve-soak help setup setup-test run test compile-tests test-portable test-ray planted mutation test-docs lint docs tables lock screenshots clean bench load soak calls kill
 
 bin := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 
@@ -23,8 +23,13 @@ run: setup ## set up everything and run: make run ARGS="--duration 20 --csv out.
 	$(bin)/streamer run $$demo $(ARGS)
 
 test: setup-test ## set up everything, check the code and run the tests: make test ARGS="-k ring"
-	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory --jobs 2 lint compile-tests
 	$(test_env) $(bin)/pytest --numprocesses 3 --dist worksteal $(ARGS)
+
+# pytest rewrites the assertions of all tests and keeps the result: done here once, beside the
+# checks, and not by each of its processes; what is wrong with a test is reported by the run itself
+compile-tests:
+	@$(test_env) $(bin)/pytest --collect-only --quiet >/dev/null || true
 
 test-portable: setup-test ## what needs no sound server and no POSIX terminal: the tests for macOS and Windows
 	$(test_env) $(bin)/pytest tests/analysis tests/model tests/segmentation tests/docs $(ARGS)

@@ -140,7 +140,7 @@ def test_a_folder_is_classified_though_one_file_is_bad(tmp_path, excerpt):
     soundfile.write(folder / "quiet.wav", silence(2.0), rate)
     (folder / "bad.wav").write_text("not sound")
     (folder / "notes.txt").write_text("not for us")
-    result = streamer("file", "calls", "--csv", "out.csv", "--jobs", "2", cwd=tmp_path)
+    result = streamer("file", "calls", "--csv", "out.csv", "--jobs", "1", cwd=tmp_path)
     assert result.returncode == 1
     assert b"bad.wav: cannot be read as a sound file" in result.stderr
     assert b"notes.txt" not in result.stderr

@@ -14,7 +14,6 @@ import srt
 import webvtt
 from parselmouth.praat import call as praat
 from praatio import textgrid
-from pyannote.database.util import load_rttm
 from pyarrow import parquet
 
 from streamer.cli import export as command
@@ -175,6 +174,8 @@ def test_crowsetta_reads_labels_of_audacity(log, tmp_path):
 
 def test_pyannote_reads_rttm(log, tmp_path):
     """With the emotion as the label of each turn."""
+    from pyannote.database.util import load_rttm  # noqa: PLC0415 - takes a second, in each process
+
     (path,) = export([log], "rttm", tmp_path / "out").files
     turns = load_rttm(path)["first_call"]
     assert [

@@ -245,12 +245,9 @@ def test_onset_wherever_frames_begin(demo: NDArray[np.float64], truth: list[tupl
         assert found[0] - shift / SAMPLE_RATE == pytest.approx(1.5, abs=0.06)
 
 
-@pytest.mark.parametrize("snr_db", [20, 10])
 @pytest.mark.parametrize("noise", ["white", "pink", "hum", "keyboard"])
-def test_noise(
-    demo: NDArray[np.float64], truth: list[tuple[float, float]], noise: str, snr_db: float
-):
-    """In noise, nearly all utterances are found, and nothing else."""
+def test_noise(demo: NDArray[np.float64], truth: list[tuple[float, float]], noise: str):
+    """In noise 10 dB below the speech, nearly all utterances are found, and nothing else."""
     duration = len(demo) / SAMPLE_RATE
     sounds = {
         "white": white(duration),
@@ -259,7 +256,7 @@ def test_noise(
         "keyboard": keyboard(duration, 5),
     }
     sound = sounds[noise][: len(demo)] / sounds[noise].std()
-    found = utterances(to_pcm(demo + sound * 10 ** ((-23 - snr_db) / 20)))
+    found = utterances(to_pcm(demo + sound * 10 ** ((-23 - 10) / 20)))
     hits = [any(a < end and b > start for a, b in found) for start, end in truth]
     false = [(a, b) for a, b in found if not any(a < end and b > start for start, end in truth)]
     assert sum(hits) >= len(truth) - 1
