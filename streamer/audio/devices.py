@@ -219,7 +219,7 @@ def portaudio() -> Any:  # noqa: ANN401 - the sounddevice module, which ships no
     """The sounddevice module, which starts PortAudio when it is first imported.
 
     Raises:
-        InputError: PortAudio is missing.
+        InputError: PortAudio is missing or does not start.
     """
     try:
         import sounddevice as sd  # noqa: PLC0415 - opens PortAudio: only where it is needed
@@ -228,7 +228,18 @@ def portaudio() -> Any:  # noqa: ANN401 - the sounddevice module, which ships no
             "PortAudio is missing: install it (Debian: apt-get install libportaudio2), "
             "or play a recording with --input FILE"
         ) from error
+    except Exception as error:
+        if type(error).__name__ != "PortAudioError":  # of the module that was not imported
+            raise
+        raise _not_started(error) from error
     return sd
+
+
+def _not_started(error: Exception) -> InputError:
+    return InputError(
+        f"PortAudio does not start ({error}): on Linux, look for a mistake in ~/.asoundrc and "
+        "/etc/asound.conf; or play a recording with --input FILE"
+    )
 
 
 def _refresh(sd: Any) -> None:  # noqa: ANN401 - the sounddevice module
@@ -244,7 +255,7 @@ def _refresh(sd: Any) -> None:  # noqa: ANN401 - the sounddevice module
             sd._terminate()  # noqa: SLF001 - there is no public way
             sd._initialize()  # noqa: SLF001
         except sd.PortAudioError as error:
-            raise InputError(f"PortAudio does not start: {error}") from error
+            raise _not_started(error) from error
 
 
 def hold_portaudio() -> None:

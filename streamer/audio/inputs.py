@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from streamer.audio.url import is_url
+from streamer.audio.url import SCHEMES, is_url
 from streamer.errors import InputError
 from streamer.text import one_line
 
@@ -14,7 +14,7 @@ def recording_path(text: str) -> Path:
     """The path of a recording or a folder; a ``~`` at its beginning is the user's home.
 
     Raises:
-        InputError: It is a URL, or nobody's home.
+        InputError: It is a URL, perhaps of an unknown kind, or nobody's home.
     """
     if is_url(text):
         raise InputError(
@@ -22,6 +22,11 @@ def recording_path(text: str) -> Path:
             "'streamer run --input URL' listens to it"
         )
     path = Path(text)
+    if "://" in text and not path.exists():
+        raise InputError(
+            f"{one_line(text)}: is no file, and no URL of a kind that can be listened to: "
+            f"{', '.join(sorted(SCHEMES))}"
+        )
     try:
         return path.expanduser() if text.startswith("~") and not path.exists() else path
     except RuntimeError as error:

@@ -15,6 +15,8 @@ SCHEMES = frozenset(("http", "https", "rtsp", "rtsps", "rtmp", "rtmps", "rtp", "
 PROTOCOLS = "http,https,httpproxy,hls,crypto,data,tls,tcp,udp,rtp,srtp,rtsp,rtsps,rtmp,rtmps,srt"
 """Protocols that a stream may use; reading files of this machine is not among them."""
 
+DOWNLOAD = "download it and listen to the file, where it cannot be read from its beginning on"
+
 TIMEOUT_US = "15000000"
 """How long to wait for a server, in microseconds: 15 s."""
 
@@ -82,7 +84,9 @@ class UrlSource:
         block, self._waiting = self._waiting[:size], self._waiting[size:]
         if not len(block):
             if fault := self._ffmpeg.fault().replace(self._url, self._name):
-                raise InputError(f"{self._name}: breaks off: {fault}")
+                # MPEG-4 files often have their index at the end; not every server lets one jump
+                cure = "" if self._delivered else f"; {DOWNLOAD}"
+                raise InputError(f"{self._name}: breaks off: {fault}{cure}")
             return None
         self._delivered += len(block)
         due = self._started + self._delivered / rate

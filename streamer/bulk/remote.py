@@ -162,8 +162,8 @@ def _system(location: str) -> tuple[Any, str]:
         system, path = core.url_to_fs(location, use_listings_cache=False)
     except ImportError as error:
         raise ConfigError(f"{shown(location)}: {error}") from error
-    except ValueError as error:
-        raise InputError(f"{shown(location)}: {error}") from error
+    except Exception as error:  # some kinds connect here, each with errors of its own
+        raise _unreadable(location, error) from error
     return system, path
 
 
@@ -183,5 +183,9 @@ def _explained(location: str) -> Iterator[None]:
     except (InputError, ConfigError, GeneratorExit):
         raise
     except Exception as error:
-        text = one_line(str(error) or repr(error))
-        raise InputError(f"{shown(location)}: cannot be read: {text}") from error
+        raise _unreadable(location, error) from error
+
+
+def _unreadable(location: str, error: Exception) -> InputError:
+    text = one_line(str(error) or repr(error))
+    return InputError(f"{shown(location)}: cannot be read: {text}")

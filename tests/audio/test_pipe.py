@@ -196,5 +196,8 @@ def test_a_path_may_begin_with_a_home_and_is_no_url(tmp_path, monkeypatch):
     assert recording_path("~/call.wav") == tmp_path / "call.wav"
     with pytest.raises(InputError, match=r"https://a.example/x.mp3: is a URL, expected a file"):
         recording_path("https://a.example/x.mp3")
+    for text in ("ftp://a.example/x.mp3", "file:///x.wav"):
+        with pytest.raises(InputError, match=r"is no file, and no URL of a kind .*: http, https"):
+            recording_path(text)
     with pytest.raises(InputError, match=r"~nobody-here/x: nobody has such a home folder"):
         recording_path("~nobody-here/x")

@@ -3,6 +3,7 @@
 import functools
 import http.server
 import shutil
+import subprocess
 import threading
 
 import numpy as np
@@ -60,6 +61,34 @@ def test_a_url_is_played_to_its_end(address):
     finally:
         source.close()
     assert (np.concatenate(blocks)[:, 0] == VOICE).all()
+
+
+@needs_ffmpeg
+def test_what_cannot_be_read_from_its_beginning_on_says_what_to_do(address, tmp_path):
+    """An MPEG-4 file with its index at the end, on a server that gives no parts of files."""
+    subprocess.run(
+        [
+            "ffmpeg",
+            "-loglevel",
+            "error",
+            "-stream_loop",
+            "60",
+            "-i",
+            tmp_path / "call.flac",
+            "-b:a",
+            "128k",
+            tmp_path / "call.m4a",
+        ],
+        check=True,
+    )
+    source = UrlSource(f"http://{address}/call.m4a", block_s=0.1)
+    try:
+        opened(source)
+        with pytest.raises(InputError, match=r"breaks off: .*; download it and listen to the file"):
+            while source.read() is not None:
+                pass
+    finally:
+        source.close()
 
 
 @needs_ffmpeg

@@ -11,6 +11,7 @@ from breaking_proxy import BreakingProxy
 from fakes import FakeModel, silence, speech
 
 from streamer.bulk import remote
+from streamer.errors import InputError
 from streamer.types import SAMPLE_RATE
 
 fsspec = pytest.importorskip("fsspec")
@@ -103,3 +104,10 @@ def test_a_kind_of_url_that_nobody_knows(tmp_path):
     """Says so."""
     with pytest.raises(Exception, match=r"nowhere://x/y.wav: .*[Pp]rotocol"):
         analyse(["nowhere://x/y.wav"], FakeModel, csv=tmp_path / "rows.csv")
+
+
+@pytest.mark.parametrize("location", ["ftp://127.0.0.1:1/x.wav", "nosuch://a/x.wav"])
+def test_a_server_that_does_not_answer_is_named(location):
+    """Also where its kind is connected to before anything is asked for."""
+    with pytest.raises(InputError, match=f"{location}: cannot be read"):
+        next(remote.find(location))

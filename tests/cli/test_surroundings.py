@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import soundfile
 from fakes import speech
+from virtual_microphone import missing
 
 PROGRAM = Path(__file__).parents[1] / "child.py"
 
@@ -38,6 +39,17 @@ def test_closed_standard_input_is_an_empty_one(tmp_path):
     assert result.returncode == 3, result.stderr
     assert "Traceback" not in result.stderr
     assert "streamer: standard input: is empty" in result.stderr
+
+
+def test_a_mistake_in_the_configuration_of_alsa_is_no_fault_of_ours(tmp_path):
+    """PortAudio does not start then, and says nothing that helps."""
+    if missing():
+        pytest.skip(missing())
+    (tmp_path / ".asoundrc").write_text("pcm.!default { type pulse")
+    result = shell(f"HOME={tmp_path} streamer devices", tmp_path)
+    assert result.returncode == 3, result.stderr
+    assert "streamer: PortAudio does not start" in result.stderr
+    assert "look for a mistake in ~/.asoundrc" in result.stderr
 
 
 def test_a_current_folder_that_is_gone_is_named(tmp_path):
