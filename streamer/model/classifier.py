@@ -162,10 +162,10 @@ class Classifier:
         return self._voices.observe(embedded.embedding, neutral=1.0)
 
     def second_voice(self, heard: Sequence[Observation]) -> NDArray[np.bool_]:
-        """Which of some utterances, from `hear`, are of a second voice; see `clustering`."""
+        """Which pieces of speech, from `hear`, are of a second voice; see `clustering`."""
         if self._voices is None or not heard:
             return np.zeros(len(heard), bool)
-        return second_voice(self._voices.speakers, np.stack([each.mark for each in heard]))
+        return second_voice(np.stack([each.mark for each in heard]))
 
     def classify(
         self,

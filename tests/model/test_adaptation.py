@@ -386,16 +386,20 @@ def test_a_long_anger_does_not_make_the_neutral_voice_forgotten():
     assert adaptation.utterances == known == 4
 
 
-def test_a_second_voice_is_found_where_there_surely_is_one():
-    """By its utterances; one voice in all its moods is no two, and one utterance no voice."""
-    model = SpeakerModel(np.zeros((6, 1), np.float32), np.full(6, 9.0, np.float32), 0.0)
+@pytest.mark.parametrize("spread", [0.5, 1.0, 3.0])
+def test_a_second_voice_is_found_where_there_surely_is_one(spread):
+    """However much a voice varies on this line; one piece that differs is no voice."""
     rng = np.random.default_rng(0)
-    for _ in range(50):
-        assert not second_voice(model, rng.standard_normal((8, 6))).any()
-    marks = rng.standard_normal((8, 6))
-    marks[[1, 4, 6]] += 6
-    assert np.flatnonzero(second_voice(model, marks)).tolist() == [1, 4, 6]
-    once = rng.standard_normal((8, 6))
-    once[3] += 6
-    assert not second_voice(model, once).any()
-    assert not second_voice(SpeakerModel.indifferent(1), np.zeros((8, 0))).any()
+
+    def pieces():
+        return spread * rng.standard_normal((10, 32))
+
+    assert sum(second_voice(pieces()).any() for _ in range(50)) == 0
+    marks = pieces()
+    marks[[1, 4, 6]] += 4 * spread
+    assert np.flatnonzero(second_voice(marks)).tolist() == [1, 4, 6]
+    once = pieces()
+    once[3] += 4 * spread
+    assert not second_voice(once).any()
+    assert not second_voice(np.zeros((8, 32))).any()
+    assert not second_voice(np.zeros((8, 0))).any()

@@ -21,11 +21,18 @@ VoicePoint: TypeAlias = NDArray[np.float64]
 VOICES = 4
 """Voices that are kept per channel; a new one replaces that which was silent for longest."""
 
-SECOND_ODDS = 3.0
-"""Log odds from which a recording has two voices; of 89 recordings of one voice, none has them."""
+SECOND_RATIO = 4.3
+"""From this ratio on, see `second_voice`, there are two voices.
 
-MIN_UTTERANCES = 2
-"""Least utterances of a second voice: a single one may be the same voice, laughing."""
+Chosen on 198 voices of six corpora. Of 188 others, 4 % are refused alone; of 376 recordings of two
+of them, 83 % of those of a woman and a man are, and 29 % of those of two women or two men.
+"""
+
+SURE_PIECES = 6
+"""More pieces of a voice than these make a difference no surer: a voice has moods, too."""
+
+MIN_PIECES = 2
+"""Least pieces of a second voice: a single one may be the same voice, laughing."""
 
 MAX_ROUNDS = 10
 
@@ -78,33 +85,33 @@ class SpeakerModel:
         return np.where(count > 0, ratio.sum(-1) / 2 - self.caution, -np.inf)
 
 
-def second_voice(model: SpeakerModel, marks: VoicePoint) -> NDArray[np.bool_]:
-    """Which utterances are of a second voice, where there surely is one.
+def second_voice(marks: VoicePoint) -> NDArray[np.bool_]:
+    """Which pieces of speech are of a second voice, where there surely is one.
 
-    Utterances are divided in two by k-means, starting from each pair of them. The likeliest
-    division counts if the log odds of two voices against one are at least `SECOND_ODDS`. None of
-    89 recordings of one voice has such odds, and about half of those of two voices, mostly of a
-    woman and a man.
+    They are divided in two by k-means, starting from each pair of them. For each division, the
+    squared distance of the two means is divided by what is expected of one voice that varies as
+    much as the pieces do within their group; the largest mean over the directions decides. So a
+    voice that varies a lot, or a bad line, is not taken for two.
 
     Args:
-        model: Tells voices apart.
-        marks: Of the utterances, shape (utterances, directions).
+        marks: Of the pieces, shape (pieces, directions).
 
     Returns:
-        Shape (utterances,); nowhere True where there seems to be one voice.
+        Shape (pieces,); nowhere True where there seems to be one voice.
     """
-    found, most = np.zeros(len(marks), bool), SECOND_ODDS
-    for pair in combinations(range(len(marks)), 2) if len(model.spread) else ():
+    found, most = np.zeros(len(marks), bool), SECOND_RATIO
+    for pair in combinations(range(len(marks)), 2) if marks.shape[1] else ():
         second = _parted(marks, marks[list(pair)])
-        count = np.array([np.count_nonzero(second), np.count_nonzero(~second)], float)
-        if count.min() < MIN_UTTERANCES:
+        counts = np.array([np.count_nonzero(second), np.count_nonzero(~second)])
+        if counts.min() < MIN_PIECES:
             continue
-        same = (1 / count).sum()
-        different = same + 2 * model.spread
-        square = np.square(marks[second].mean(axis=0) - marks[~second].mean(axis=0))
-        odds = (square / same - square / different - np.log(different / same)).sum() / 2
-        if odds > most:
-            found, most = second if count[0] <= count[1] else ~second, odds
+        means = np.where(second[:, None], marks[second].mean(axis=0), marks[~second].mean(axis=0))
+        within = np.square(marks - means).sum(axis=0).mean() / (len(marks) - 2)
+        between = np.square(means[second][0] - means[~second][0]).mean()
+        expected = within * (1 / np.minimum(counts, SURE_PIECES)).sum()
+        ratio = between / max(expected, np.finfo(float).tiny)
+        if ratio > most:
+            found, most = second if counts[0] <= counts[1] else ~second, ratio
     return found
 
 

@@ -26,6 +26,12 @@ NAME = r"\w[\w .-]*"
 MIN_S = 3.0
 """Least seconds of speech: less of it describes the words rather than the voice."""
 
+PIECE_SAMPLES = round(1.8 * SAMPLE_RATE)
+"""About the length of the pieces in which a second voice is looked for."""
+
+MAX_PIECES = 24
+"""Pieces that are compared at most, from everywhere in the recording."""
+
 Numbers = tuple[Annotated[float, Field(allow_inf_nan=False)], ...]
 
 
@@ -44,7 +50,7 @@ class EnrollingModel(Protocol):
         """Observe an utterance, shape (samples,); None where it learns no voices."""
 
     def second_voice(self, heard: Sequence[Observation], /) -> NDArray[np.bool_]:
-        """Which utterances are of a second voice, if there surely is one; shape (utterances,)."""
+        """Which pieces are of a second voice, if there surely is one; shape (pieces,)."""
 
 
 class _Part(BaseModel):
@@ -120,13 +126,10 @@ def enrol(
         Spoken(neutral=each.neutral, adapted=tuple(each.adapted), mark=tuple(each.mark))
         for each in heard
     ]
-    if not one_voice and (others := np.count_nonzero(model.second_voice(heard))):
-        raise InputError(
-            f"there seem to be several voices: {others} of {len(heard)} utterances differ from the "
-            "voice of the others; give a recording of one voice, or say --one-voice"
-        )
     if not spoken:
         raise ModelError(f"model {model.name} learns no voices, so none can be enrolled")
+    if not one_voice:
+        _check_one_voice(speech, model)
     return Enrolment(
         speaker=speaker,
         model=model.name,
@@ -134,6 +137,27 @@ def enrol(
         seconds=seconds,
         utterances=tuple(spoken),
     )
+
+
+def _check_one_voice(speech: Sequence[Pcm], model: EnrollingModel) -> None:
+    """Check that no second voice is surely there.
+
+    Raises:
+        InputError: There is one.
+    """
+    pieces = [
+        piece
+        for utterance in speech
+        for piece in np.array_split(utterance, max(1, round(len(utterance) / PIECE_SAMPLES)))
+    ]
+    places = np.linspace(0, len(pieces) - 1, min(len(pieces), MAX_PIECES)).round().astype(int)
+    found = [model.hear(pieces[place]) for place in places]
+    others = model.second_voice([each for each in found if each is not None])
+    if others.any():
+        raise InputError(
+            f"there seem to be several voices: {others.mean():.0%} of the speech differs from the "
+            "rest; give a recording of one voice, or say --one-voice"
+        )
 
 
 def folder() -> Path:
