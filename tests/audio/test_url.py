@@ -44,6 +44,11 @@ def opened(source):
     return info
 
 
+def played(source):
+    """All of it."""
+    return np.concatenate([block.pcm for block in iter(source.read, None)])
+
+
 needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
 
 
@@ -55,12 +60,10 @@ def test_a_url_is_played_to_its_end(address):
         info = opened(source)
         assert opened(source) == info  # as where it was opened to see whether it is there
         assert (info.name, info.sample_rate) == (f"http://{address}/call.flac", 16_000)
-        blocks = []
-        while (block := source.read()) is not None:
-            blocks.append(block.pcm)
+        pcm = played(source)
     finally:
         source.close()
-    assert (np.concatenate(blocks)[:, 0] == VOICE).all()
+    assert (pcm[:, 0] == VOICE).all()
 
 
 @needs_ffmpeg
@@ -85,8 +88,7 @@ def test_what_cannot_be_read_from_its_beginning_on_says_what_to_do(address, tmp_
     try:
         opened(source)
         with pytest.raises(InputError, match=r"breaks off: .*; download it and listen to the file"):
-            while source.read() is not None:
-                pass
+            played(source)
     finally:
         source.close()
 
