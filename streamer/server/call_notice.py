@@ -1,6 +1,7 @@
 """Notifies a program or an address that a call is analysed, so that its speakers can be told."""
 
 import shlex
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
@@ -15,12 +16,15 @@ from streamer.sinks.row import Value
 TIMEOUT_S: Final = 10.0
 """Seconds for one attempt."""
 
+PARALLEL: Final = 4
+"""Notices that are sent at once: one that takes long holds up a quarter of the others at most."""
+
 RETRY_S: Final = 60.0
 """Seconds for which a notice is tried again: later ones would be too late."""
 
 
 class CallNotice:
-    """Sends a notice of each call that begins, on a thread of its own.
+    """Sends a notice of each call that begins, on threads of its own.
 
     Args:
         target: A program with its arguments, or an address (``https://…``) that is sent a POST.
@@ -30,7 +34,10 @@ class CallNotice:
     """
 
     def __init__(self, target: str) -> None:
-        self._delivery = Delivery(_receiver(target), retry_s=RETRY_S, back_off_s=BACK_OFF_S)
+        self._deliveries = [
+            Delivery(_receiver(target), retry_s=RETRY_S, back_off_s=BACK_OFF_S)
+            for _ in range(PARALLEL)
+        ]
 
     def begun(self, call: str, start: CallStart) -> None:
         """Queue the notice of a call; return at once."""
@@ -41,16 +48,20 @@ class CallNotice:
             "channels": ",".join(start.channels),
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        self._delivery.put(told | _flat(start.metadata))
+        idle = min(self._deliveries, key=lambda each: each.waiting)
+        idle.put(told | _flat(start.metadata))
 
     def drain_warnings(self) -> list[str]:
         """What was given up since the last call, a line each."""
-        return self._delivery.drain_warnings()
+        return [line for each in self._deliveries for line in each.drain_warnings()]
 
     def stop(self, timeout_s: float) -> list[str]:
         """Wait for what is not delivered yet; returns what was given up."""
-        self._delivery.close()
-        self._delivery.join(timeout_s)
+        for each in self._deliveries:
+            each.close()
+        ends_at = time.monotonic() + timeout_s
+        for each in self._deliveries:
+            each.join(ends_at - time.monotonic())
         return self.drain_warnings()
 
 

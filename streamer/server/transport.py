@@ -7,8 +7,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from streamer.server.protocols.base import Message
 
-READ_BYTES = 64 * 1024
-"""Maximum number of bytes that are read at once from a TCP connection."""
+READ_BYTES = 4 * 1024
+"""Maximum number of bytes that are read from a TCP connection before others have their turn."""
 
 
 class PeerGoneError(Exception):
@@ -82,6 +82,7 @@ class TcpTransport:
 
     async def receive(self) -> Message | None:
         """The next bytes; None when the peer has closed the connection."""
+        await asyncio.sleep(0)  # a buffer that is not empty waits for nobody
         try:
             return await self._reader.read(READ_BYTES) or None
         except ConnectionError:

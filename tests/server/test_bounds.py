@@ -14,13 +14,17 @@ from starlette.routing import Route, WebSocketRoute
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from streamer.server import sockets
+from streamer.server import sockets, websocket_protocol
 from streamer.server.hub import MAX_LINES, Viewer
 from streamer.server.sockets import BoundedHttp, listen_on
 from streamer.server.websocket_protocol import ReadAheadWebSocket
 
 WAIT_S = 30
 REQUEST = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
+UPGRADE = (
+    b"GET /echo HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+    b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n"
+)
 
 
 async def _echo(websocket):
@@ -54,7 +58,10 @@ async def _hello(_request):
 
 
 def serve(
-    test: Callable[[int], Awaitable[None]], connections: int = 10, busy: _Busy | None = None
+    test: Callable[[int], Awaitable[None]],
+    connections: int = 10,
+    busy: _Busy | None = None,
+    ws: type[ReadAheadWebSocket] = ReadAheadWebSocket,
 ) -> None:
     """Run a test beside a server; it is given the port."""
 
@@ -66,7 +73,7 @@ def serve(
         config = uvicorn.Config(
             app,
             http=BoundedHttp.limited_to(connections),
-            ws=ReadAheadWebSocket,
+            ws=ws,
             ws_per_message_deflate=False,
             ws_ping_interval=0.05,
             ws_ping_timeout=0.05,
@@ -206,6 +213,67 @@ def test_what_a_peer_is_ahead_is_bounded_and_no_reason_to_cut_it():
 
     serve(test, busy=busy)
     assert busy.received == pieces * 65536
+
+
+@pytest.mark.parametrize("frame", ["empty message", "ping", "part of a message"])
+def test_many_small_frames_hold_up_only_their_peer(monkeypatch, frame):
+    """They wait, whatever they are; what others send is answered meanwhile."""
+    monkeypatch.setattr(websocket_protocol, "FRAMES_PER_S", 1e-3)
+    monkeypatch.setattr(websocket_protocol, "FRAMES_AHEAD", 100)
+    seen = []
+    handle = ReadAheadWebSocket.handle_events
+
+    def count(self):
+        seen.extend(self.conn.events)
+        handle(self)
+
+    monkeypatch.setattr(ReadAheadWebSocket, "handle_events", count)
+    masked = b"\x80" + bytes(4)
+    frames = {
+        "empty message": b"\x82" + masked,
+        "ping": b"\x89" + masked,
+        "part of a message": b"\x00" + masked,
+    }
+    begins = b"\x02" + masked if frame == "part of a message" else b""
+    sent = 200_000
+
+    async def test(port):
+        async with connect(f"ws://127.0.0.1:{port}/echo", proxy=None) as other:
+            flood = await connect(f"ws://127.0.0.1:{port}/echo", proxy=None, ping_interval=None)
+            flood.transport.write(begins + frames[frame] * sent)
+            for _ in range(20):
+                await other.send("served")
+                assert await other.recv() == "served"
+            flood.transport.abort()
+
+    serve(test)
+    assert len(seen) < 5000
+
+
+def test_answers_to_pings_do_not_pile_up():
+    """A peer that takes none gets no more of them than fit."""
+    most = 0
+
+    class Watched(ReadAheadWebSocket):
+        def handle_ping(self):
+            nonlocal most
+            super().handle_ping()
+            most = max(most, self.transport.get_write_buffer_size())
+
+    async def test(port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(UPGRADE)
+        await reader.readuntil(b"\r\n\r\n")
+        writer.transport.pause_reading()
+        for _ in range(200):
+            writer.write((b"\x89\xfd" + bytes(4 + 125)) * 1000)
+            await writer.drain()
+        writer.transport.abort()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(websocket_protocol, "FRAMES_PER_S", 1e9)
+        serve(test, ws=Watched)
+    assert most < 1_000_000
 
 
 def test_connections_are_bounded():

@@ -4,6 +4,7 @@ import asyncio
 import json
 import ssl
 import subprocess
+import time
 from datetime import UTC, datetime
 
 import httpx
@@ -204,4 +205,20 @@ def test_a_notice_that_fails_is_said():
     notice = CallNotice("false")
     notice.begun("c-1", CallStart("c-1", 8000, ("customer",), {"number": "+49"}))
     (line,) = notice.stop(10)
-    assert line.startswith("call_begun not delivered to command false")
+    assert line.startswith("call_begun of call c-1 not delivered to command false")
+
+
+def test_a_notice_that_hangs_holds_up_no_other(tmp_path):
+    """That of the next call is given meanwhile."""
+    told = tmp_path / "told"
+    notice = CallNotice(
+        f"""sh -c 'test "$STREAMER_ALERT_CALL" = slow && exec sleep 5; touch "{told}"'"""
+    )
+    for call in ("slow", "quick"):
+        notice.begun(call, CallStart(call, 8000, ("customer",)))
+    deadline = time.monotonic() + 4
+    while not told.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert told.exists()
+    (line,) = notice.stop(0)
+    assert "call slow" in line

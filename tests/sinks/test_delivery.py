@@ -281,7 +281,7 @@ def test_a_server_that_hangs_delays_nobody(serve):
     server.wait()
     full = hanging.drain_warnings()
     assert len(full) == 5
-    assert "100 alerts wait already" in full[0]
+    assert "100 wait already" in full[0]
 
     other = serve()
     working = to(other.url)

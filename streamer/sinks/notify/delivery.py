@@ -75,7 +75,7 @@ class Delivery:
             if not full:
                 self._pending.append(message)
         if full:
-            self._warn(message, f"{MAX_WAITING} alerts wait already")
+            self._warn(message, f"{MAX_WAITING} wait already")
         else:
             self._queue.put(message)
 
@@ -147,7 +147,9 @@ class Delivery:
 
     def _warn(self, message: Mapping[str, Value], why: str) -> None:
         subject = f"alert {message['rule']!r}" if "rule" in message else f"{message['event']}"
-        what = f"{subject} not delivered to {self._receiver.name}"
+        call = message.get("call")
+        of = f" of call {call}" if isinstance(call, str) else ""
+        what = f"{subject}{of} not delivered to {self._receiver.name}"
         self._warnings.put(f"{what}: {why}")
 
 
