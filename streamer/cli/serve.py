@@ -131,9 +131,11 @@ def execute(args: Namespace) -> int:
     from streamer.server.app import serve
     from streamer.server.connection import Limits
     from streamer.server.engine import Engine
+    from streamer.server.sockets import SPARE_CONNECTIONS, allow_descriptors
 
     tls = tls_files(args)
     access = access_of(args)
+    allow_descriptors(args.max_calls + SPARE_CONNECTIONS)
     bound = listener(args)
     config = load_config(args).config
     csv = None if args.keep == 0 else csv_path(config)

@@ -24,7 +24,7 @@ from streamer.server.event_streams import Viewing
 from streamer.server.hub import Hub
 from streamer.server.protocols.audiosocket import AudioSocketCodec
 from streamer.server.protocols.base import Codec, ProtocolError
-from streamer.server.sockets import SPARE_CONNECTIONS, BoundedHttp
+from streamer.server.sockets import SPARE_CONNECTIONS
 from streamer.server.transport import TcpTransport, Transport, WebSocketTransport
 from streamer.server.wallboard.background import web_server
 from streamer.server.wallboard.feed import WallboardFeed
@@ -293,7 +293,7 @@ async def serve(  # noqa: PLR0913 - the options of a server
     web = web_server(
         server.app(),
         tls,
-        http=BoundedHttp.limited_to(limits.calls + SPARE_CONNECTIONS),
+        connections=limits.calls + SPARE_CONNECTIONS,
         ws=ReadAheadWebSocket,
         ws_max_size=limits.message_bytes,
         ws_per_message_deflate=False,

@@ -14,6 +14,7 @@ from starlette.routing import Route, WebSocketRoute
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from streamer.errors import ConfigError
 from streamer.server import sockets, websocket_protocol
 from streamer.server.hub import MAX_LINES, Viewer
 from streamer.server.sockets import BoundedHttp, listen_on
@@ -277,20 +278,36 @@ def test_answers_to_pings_do_not_pile_up():
 
 
 def test_connections_are_bounded():
-    """One too many is cut at once; the others are served."""
+    """Of those without a request, the oldest is cut at once; the others are served."""
 
     async def test(port):
         async with connect(f"ws://127.0.0.1:{port}/echo", proxy=None) as peer:
-            _, idle = await asyncio.open_connection("127.0.0.1", port)
+            idle, idle_writer = await asyncio.open_connection("127.0.0.1", port)
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            assert await left(idle) == b""
             writer.write(REQUEST)
-            assert await left(reader) == b""
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200")
             await peer.send("served")
             assert await peer.recv() == "served"
-            idle.close()
+            idle_writer.close()
             writer.close()
 
     serve(test, connections=2)
+
+
+def test_files_are_allowed_as_connections_need_them():
+    """Up to what the system allows; beyond that, it is said."""
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, limits[1]))
+        sockets.allow_descriptors(300)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 300 + sockets.OTHER_FILES
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    if limits[1] != resource.RLIM_INFINITY:
+        with pytest.raises(ConfigError, match="but the system allows"):
+            sockets.allow_descriptors(limits[1])
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="of Linux")

@@ -6,6 +6,7 @@ import ssl
 import subprocess
 import time
 from datetime import UTC, datetime
+from socket import create_connection
 
 import httpx
 import pytest
@@ -159,6 +160,10 @@ def test_tls_with_a_certificate_of_ones_own(tmp_path):
             assert any(line["event"] == "utterance" for line in lines(socket))
         with pytest.raises(httpx.HTTPError):
             httpx.get(f"http://127.0.0.1:{serving.port}/", trust_env=False)
+        silent = [create_connection(("127.0.0.1", serving.port)) for _ in range(400)]
+        assert serving.http.get("/readyz").status_code == 200  # the oldest of them went
+        for each in silent:
+            each.close()
     finally:
         serving.close()
 
@@ -212,13 +217,12 @@ def test_a_notice_that_hangs_holds_up_no_other(tmp_path):
     """That of the next call is given meanwhile."""
     told = tmp_path / "told"
     notice = CallNotice(
-        f"""sh -c 'test "$STREAMER_ALERT_CALL" = slow && exec sleep 5; touch "{told}"'"""
+        f"""sh -c 'test "$STREAMER_ALERT_CALL" = slow && exec sleep 20; touch "{told}"'"""
     )
     for call in ("slow", "quick"):
         notice.begun(call, CallStart(call, 8000, ("customer",)))
-    deadline = time.monotonic() + 4
+    deadline = time.monotonic() + 15
     while not told.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert told.exists()
-    (line,) = notice.stop(0)
-    assert "call slow" in line
+    assert any("call slow" in line for line in notice.stop(0))

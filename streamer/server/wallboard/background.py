@@ -13,6 +13,8 @@ from starlette.applications import Starlette
 
 from streamer.errors import OutputError
 from streamer.server.access import Access
+from streamer.server.sockets import BACKLOG, SPARE_CONNECTIONS, BoundedHttp
+from streamer.server.tls import TlsHttp
 from streamer.server.wallboard.feed import WallboardFeed
 from streamer.server.wallboard.reducer import Message
 from streamer.server.wallboard.routes import Wallboard
@@ -84,23 +86,30 @@ class BackgroundWallboard:
         self._board.take(event)
 
 
-def web_server(app: Starlette, tls: tuple[str, str] | None, **more: Any) -> "QuietUvicorn":  # noqa: ANN401 - what uvicorn takes
+def web_server(
+    app: Starlette,
+    tls: tuple[str, str] | None,
+    connections: int = SPARE_CONNECTIONS,
+    **more: Any,  # noqa: ANN401 - what uvicorn takes
+) -> "QuietUvicorn":
     """A web server that logs no request, since addresses and headers may hold secrets.
 
     Args:
         app: Answers requests.
         tls: The files of certificate and key; None for none.
+        connections: How many there may be at once.
         more: More settings of uvicorn.
     """
+    http = BoundedHttp.limited_to(connections)
     config = uvicorn.Config(
         app,
+        http=TlsHttp.over(tls, http) if tls is not None else http,
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
+        backlog=BACKLOG,
         timeout_graceful_shutdown=2,
-        ssl_certfile=tls[0] if tls else None,
-        ssl_keyfile=tls[1] if tls else None,
         **more,
     )
     return QuietUvicorn(config)
