@@ -51,7 +51,8 @@ class LiveSession:
         audio: Where the sound of utterances goes; None for nowhere.
         dashboard: The dashboard, entered; None where there is no terminal for one.
         lines: Where lines go; None beside a dashboard.
-        duration: In seconds from the first listening; None for no end.
+        duration: In seconds: of sound where the source can wait, else from the first listening;
+            None for no end.
         stays: Leave the dashboard up when the input has ended by itself, until somebody quits.
     """
 
@@ -107,6 +108,8 @@ class LiveSession:
         """
         with self._signals():
             self._recorder.start()
+            if self._duration is not None:
+                self._pipeline.end_after(self._duration)
             self._pipeline.start(self._stream)
             try:
                 while self._turn():
@@ -205,8 +208,8 @@ class LiveSession:
                 check_rules(self._rules, event.labels, event.name)
             case SourceOpened():
                 self._opened = True
-            case StateChanged(state=State.LISTENING) if self._duration and not self._ends_at:
-                self._ends_at = time.monotonic() + self._duration
+                if self._duration is not None and event.info.live:
+                    self._ends_at = time.monotonic() + self._duration
             case Warned() if self._dashboard is None:
                 self._warn(event.text)
         self._show(event)
@@ -258,7 +261,8 @@ class LiveSession:
     def _stay(self) -> None:
         """Leave the screen up when the input has ended by itself, until somebody quits."""
         dashboard = self._dashboard
-        if dashboard is None or not self._stays or self._failure is not None:
+        by_itself = self._stays and not self._pipeline.ended_after
+        if dashboard is None or not by_itself or self._failure is not None:
             return
         csv = self._csv
         rows = f"rows in {csv.path}; " if csv is not None and csv.is_open else ""

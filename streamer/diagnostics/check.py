@@ -28,7 +28,7 @@ from streamer.model.protocol import Model
 from streamer.pipeline.live import Pipeline
 from streamer.segmentation.vad import fallback_reason
 from streamer.sinks.notify.delivery import receivers
-from streamer.sinks.notify.exchange import proxy_of
+from streamer.sinks.notify.exchange import proxy_of, through_proxy
 from streamer.text import quantity
 from streamer.types import SAMPLE_RATE, Pcm, Utterance
 
@@ -208,7 +208,7 @@ def _reach(url: str, timeout_s: float) -> str:
     try:
         if (proxy := proxy_of(url)) is not None:
             host, port = proxy
-            through = f" through the proxy {host}:{port}"
+            through = through_proxy(url)
         socket.create_connection((host, port), timeout_s).close()
     except (OSError, ValueError) as error:
         got = f"{parts.scheme}://{parts.netloc}{through}"

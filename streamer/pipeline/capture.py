@@ -52,6 +52,9 @@ class Capture:
         loss: Why the device is gone. Set here, cleared by the segmenter thread.
         overruns: How often the device lost samples.
         behind_s: How far this thread is behind the source.
+        limit: Of a source that can wait, no more samples than these are taken; None for all. Set
+            by others before the start.
+        at_limit: Whether that was its end.
     """
 
     def __init__(
@@ -68,6 +71,8 @@ class Capture:
         self.loss = ""
         self.overruns = 0
         self.behind_s = 0
+        self.limit: int | None = None
+        self.at_limit = False
         self._source = source
         self._ring = ring
         self._config = config
@@ -111,6 +116,8 @@ class Capture:
                 if block is None:
                     break
                 self._store(block, frontend)
+                if self.at_limit:
+                    return None
         except DeviceLostError as error:
             self.loss = f"{info.name}: {error}"
             self._write(frontend.flush())
@@ -134,6 +141,10 @@ class Capture:
         while not self.live and not self._ring.wait_for_room(len(audio.pcm), POLL_S):
             if self._stop.is_set():
                 return
+        if self.limit is not None and not self.live:
+            left = self.limit - self._ring.position
+            self.at_limit = len(audio.pcm) >= left
+            audio = AnalysedAudio(audio.pcm[:left], audio.crosstalk[:left])
         self._write(audio, lost=lost)
         self._clock = _Clock(self._ring.position, block.time)
         waited = time.monotonic() - block.time

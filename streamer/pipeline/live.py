@@ -143,6 +143,15 @@ class Pipeline:
         for thread in self._threads:
             thread.start()
 
+    def end_after(self, seconds: float) -> None:
+        """End a source that can wait after so much of its sound. To be called before `start`."""
+        self._capture.limit = round(seconds * SAMPLE_RATE)
+
+    @property
+    def ended_after(self) -> bool:
+        """Whether it ended because of `end_after`."""
+        return self._capture.at_limit
+
     @property
     def running(self) -> bool:
         """False once nothing more is classified."""
@@ -227,7 +236,8 @@ class Pipeline:
         self._results.put(event)
 
     def _end_results(self) -> None:
-        """On the worker, whatever ended it."""
+        """On the worker, whatever ended it; it is the last thread to count."""
+        self._count()
         self._results.close()
 
     # --- segmenter thread -----------------------------------------------------------------------
@@ -272,7 +282,8 @@ class Pipeline:
                     self._lose(self._capture.loss or f"nothing from the device for {silent:.1f} s")
             self._count()
         self._results.put(StateChanged(State.STOPPING))
-        self._close(EndReason.STOPPED if self._stop.is_set() else EndReason.END_OF_INPUT)
+        stopped = self._stop.is_set() or self._capture.at_limit
+        self._close(EndReason.STOPPED if stopped else EndReason.END_OF_INPUT)
         self._count()
 
     def _answer_requests(self) -> None:

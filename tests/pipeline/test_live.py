@@ -96,6 +96,27 @@ def test_a_slow_worker_loses_excerpts_but_no_utterance():
     assert of(Counters, events)[-1].dropped_partials > 0
 
 
+def test_a_source_that_can_wait_is_heard_for_so_many_seconds_of_sound():
+    """However fast it comes; no sample more is analysed, and the open utterance is stopped."""
+    pcm = np.concatenate((LEAD, speech(1.0), silence(1.0), speech(20.0, seed=3)))
+    pipeline = Pipeline(ScriptedSource(blocks(pcm)), FakeModel, Config())
+    pipeline.end_after(4.01)
+    pipeline.start()
+    events = list(iter(lambda: pipeline.events.get(timeout=20), None))
+    pipeline.join()
+    first, last = of(Utterance, events)
+    assert first.end_reason == EndReason.SILENCE
+    assert (last.end_reason, last.end) == (EndReason.STOPPED, pytest.approx(4.01 * 16_000, abs=320))
+    assert pipeline.ended_after
+
+
+def test_in_the_end_nothing_is_in_the_queue():
+    """Also what the end of the input has put there."""
+    events = run(ScriptedSource(blocks(np.concatenate((LEAD, speech(1.0))))))
+    assert max(counters.queue for counters in of(Counters, events)) == 1
+    assert of(Counters, events)[-1].queue == 0
+
+
 def test_the_end_of_the_input_ends_the_open_utterance():
     """Its row says so."""
     (row,) = of(Utterance, run(ScriptedSource(blocks(np.concatenate((LEAD, speech(1.0)))))))

@@ -235,6 +235,17 @@ def test_the_proxy_on_the_way_is_known(monkeypatch, proxy, excepted, expected):
     assert proxy_of("https://hook.example/x") is None
 
 
+def test_a_proxy_that_is_not_there_is_named(monkeypatch):
+    """Or people look for the fault at the host of the webhook."""
+    monkeypatch.setenv("http_proxy", "http://me:secret@127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "")
+    webhook = Webhook("http://hook.example/x", secret=None, timeout_s=PATIENCE_S)
+    with pytest.raises(
+        DeliveryError, match=r"^cannot be reached through the proxy 127\.0\.0\.1:1: .*refused"
+    ):
+        webhook.deliver(message(alert(), SESSION))
+
+
 @pytest.mark.parametrize("status", [302, 400, 401, 404, 410])
 def test_a_refusal_is_final_and_told(serve, status):
     """A redirect would carry the alert to where nobody asked for it."""

@@ -52,6 +52,16 @@ def proxy_of(url: str) -> tuple[str, int] | None:
     return there.hostname, there.port or (443 if there.scheme == "https" else 80)
 
 
+def through_proxy(url: str) -> str:
+    """`proxy_of` in words, to follow the name of what cannot be reached; empty without one.
+
+    Raises:
+        ValueError: As `proxy_of`.
+    """
+    proxy = proxy_of(url)
+    return "" if proxy is None else " through the proxy {}:{}".format(*proxy)
+
+
 class _Attempt(threading.Thread):
     def __init__(self, request: urllib.request.Request, timeout_s: float) -> None:
         super().__init__(name="webhook exchange", daemon=True)

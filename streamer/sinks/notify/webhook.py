@@ -13,7 +13,7 @@ from http.client import HTTPException
 from urllib.parse import urlsplit
 
 from streamer.errors import DeliveryError
-from streamer.sinks.notify.exchange import exchange
+from streamer.sinks.notify.exchange import exchange, through_proxy
 from streamer.sinks.row import Value
 
 SIGNATURE = "X-Streamer-Signature"
@@ -74,7 +74,8 @@ class Webhook:
         try:
             status, reason, told = exchange(request, self._timeout_s)
         except urllib.error.URLError as error:
-            raise DeliveryError(f"cannot be reached: {error.reason}") from None
+            through = through_proxy(self._url)
+            raise DeliveryError(f"cannot be reached{through}: {error.reason}") from None
         except (OSError, HTTPException, ValueError) as error:
             # A timeout, no HTTP, or a host whose name cannot be one.
             raise DeliveryError(f"no answer: {str(error) or type(error).__name__}") from None
