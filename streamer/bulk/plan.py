@@ -265,7 +265,7 @@ def _files(folder: str, note: Say, fail: Say) -> Iterator["os.DirEntry[str]"]:
                 for entry in entries:
                     if entry.name.startswith("."):
                         continue
-                    if not entry.is_dir():
+                    if not _is_folder(entry):
                         yield entry
                     elif entry.is_symlink():
                         note(f"{one_line(entry.path)}: left out, a link to another folder")
@@ -273,6 +273,14 @@ def _files(folder: str, note: Say, fail: Say) -> Iterator["os.DirEntry[str]"]:
                         folders.append(entry.path)
         except OSError as error:
             fail(f"{one_line(os.fsdecode(error.filename))}: cannot be read: {error.strerror}")
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    """Whether it is a folder, or a link to one; a link that cannot be followed is a file."""
+    try:
+        return entry.is_dir()
+    except OSError:  # whoever reads it says why
+        return False
 
 
 def make(

@@ -52,6 +52,7 @@ class Display:
         self._needed = needed
         self._unwritten: list[str] = []
         self._recordings = 0
+        self._whole = 0  # of these, without an error
         self._to_do = 0
         self._size = 0.0
         self._seconds = 0.0
@@ -103,7 +104,7 @@ class Display:
         planned = result.planned
         failed = result.failures.total()
         if planned.found + failed > 1 and planned.to_do:
-            self._say(f"{quantity(self._recordings, 'recording')} analysed: {self._speed()}")
+            self._say(f"{quantity(self._whole, 'recording')} analysed: {self._speed()}")
         before = planned.found - planned.to_do - planned.failed_before
         if before > 0:
             files = [table.part for table in request.tables]
@@ -155,6 +156,7 @@ class Display:
         for warning in self._lines.drain_warnings():
             self._say(warning)
         self._recordings += 1
+        self._whole += not made.error
         self._draw()
         if self._lines.writer.gone and self._needed:
             raise BrokenPipeError

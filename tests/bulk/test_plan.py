@@ -118,6 +118,18 @@ def test_what_may_not_be_read_is_named_and_the_rest_goes_on(tmp_path):
     ]
 
 
+def test_a_link_to_itself_costs_no_other_recording(tmp_path):
+    """Those that the folder lists after it are found; a link to nothing is named, too."""
+    for number in range(20):
+        soundfile.write(tmp_path / f"{number}.wav", speech(0.1), RATE)
+        (tmp_path / f"{number}-link.wav").symlink_to(f"{number}-link.wav")
+    (tmp_path / "nothing.wav").symlink_to("nowhere")
+    found = find([tmp_path])
+    assert len(found.recordings) == 20
+    assert len([text for text in found.failures if "Too many levels of symbolic" in text]) == 20
+    assert f"{tmp_path}/nothing.wav: cannot be read: No such file or directory" in found.failures
+
+
 def test_what_could_not_even_be_planned_counts(tmp_path, capsys, monkeypatch):
     """Three of which one was read are not "2 of 2"."""
     monkeypatch.setenv("PATH", "")
@@ -127,7 +139,9 @@ def test_what_could_not_even_be_planned_counts(tmp_path, capsys, monkeypatch):
     (path / "b.wav").write_bytes(b"no sound")
     (path / "c.m4a").write_bytes(b"no sound")
     assert analyse([path], FakeModel, csv=None) == 1
-    assert "2 of 3 recordings could not be read to the end" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "1 recording analysed: " in said
+    assert "2 of 3 recordings could not be read to the end" in said
 
 
 @contextmanager

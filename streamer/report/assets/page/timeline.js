@@ -111,7 +111,7 @@ class Timeline {
       option.grid.push({ ...box, top, height: 64 }, { ...box, top: top + 74, height: 88 });
       for (const grid of [lane, mood]) {
         option.xAxis.push({ type: "value", gridIndex: grid, min: 0, max: s.span_s, splitLine: { show: false }, axisTick: { show: grid === mood, lineStyle: { color: ink.rule } }, axisLine: { lineStyle: { color: ink.rule }, onZero: false },
-          splitNumber: narrow ? 3 : 8, axisLabel: { ...label, show: grid === mood && last, formatter: (v) => clock(v), hideOverlap: true } });
+          splitNumber: narrow ? 3 : 8, axisLabel: { ...label, margin: 13, show: grid === mood && last, formatter: (v) => clock(v), hideOverlap: true } });
       }
       const names = narrow ? ["−1", "0", "+1"] : ["negative", "0", "positive"];
       option.yAxis.push(
