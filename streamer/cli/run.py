@@ -76,8 +76,8 @@ def add_arguments(parser: CommandParser) -> None:
         "--duration",
         metavar="S",
         type=positive_float,
-        help="stop after this many seconds: by the clock for a microphone, else of sound (default: go "
-        "on until q or Ctrl-C)",
+        help="stop after this many seconds, by the clock for a microphone, else of sound (default: "
+        "go on until q or Ctrl-C)",
     )
     parser.add_argument(
         "--speaker",
