@@ -43,6 +43,12 @@ ACCESS, AHEAD = "streamer/server/access.py", "streamer/server/websocket_protocol
 SERVE, BOUNDS = "tests/server/test_serve.py", "tests/server/test_bounds.py"
 COMPARED = "hmac.compare_digest(token.text.encode(), given.encode())"
 SIGNATURE = "hmac.compare_digest(signature(auth_token, each).encode(), given.encode())"
+CALLS, BOARD = ("tests/server/test_calls.py",), "tests/server/test_wallboard_state.py"
+NEW_VOICE = "return classifier.new_adaptation() if"
+SHARED_VOICE = "return self._queue.__dict__.setdefault('v', classifier.new_adaptation()) if"
+NEW_RULES = "self._alert_engine = AlertEngine(config)"
+SHARED_RULES = "self._alert_engine = recorder.__dict__.setdefault('r', AlertEngine(config))"
+REDUCER = "streamer/server/wallboard/reducer.py"
 LATENCY = "(time.monotonic() - self._captured_at(position)) * 1000"
 
 FAULTS = (
@@ -91,6 +97,31 @@ FAULTS = (
     Fault("a peer is read ahead without end", AHEAD, "1024 * 1024", "1 << 40", (BOUNDS,)),
     Fault("a late answer to a ping cuts a call", AHEAD, "self.ping_timeout = None", "pass",
           (BOUNDS,)),
+    Fault("thousands of frames a second are parsed", AHEAD,
+          "self._allowed -= len(self.conn.events)", "pass", (BOUNDS,)),
+    Fault("answers to pings pile up", AHEAD, "if self.writable.is_set() and", "if", (BOUNDS,)),
+    Fault("silent connections keep others out", "streamer/server/sockets.py",
+          "oldest = next(iter(self.waiting))", "oldest = next(reversed(self.waiting))", (BOUNDS,)),
+    Fault("calls share their voices", "streamer/server/calls.py", NEW_VOICE, SHARED_VOICE, CALLS),
+    Fault("calls share their rules and mood", "streamer/pipeline/recorder.py", NEW_RULES,
+          SHARED_RULES, CALLS),
+    Fault("alerts are forgotten when a peer connects again", REDUCER,
+          "alerts=before.alerts if before is not None else (),", "", (BOARD,)),
+    Fault("an acknowledgement is forgotten when a peer connects again", REDUCER,
+          "alerts=before.alerts if before is not None else (),",
+          "alerts=tuple(replace(a, by=None) for a in (before.alerts if before else ())),",
+          (BOARD,)),
+    Fault("an acknowledgement is not kept in Redis", "streamer/server/hub.py",
+          '("rolling", "speech", "server")', '("rolling", "speech", "server", "acknowledged")',
+          ("tests/server/test_redis.py",)),
+    Fault("a viewer who connects again does not see acknowledgements",
+          "streamer/server/wallboard/feed.py", "state = self._shown\n",
+          "state = WallboardState()\n", ("tests/server/test_wallboard_page.py",)),
+    Fault("the end of an earlier connection ends the call", REDUCER, "    if gone and left:",
+          "    if False and left:", (BOARD,)),
+    Fault("who calls is shown although it is hidden", "streamer/server/connection.py",
+          "if caller and self._hub.shows_callers:", "if caller:",
+          (f"{SERVE}::test_viewers_see_who_calls_unless_that_is_hidden",)),
     Fault("a request of Genesys is good twice", "streamer/server/signatures.py",
           "if nonce in self._nonces:", "if False:", ("tests/server/test_signatures.py",)),
     Fault("Retry-After is ignored", "streamer/sinks/notify/webhook.py",

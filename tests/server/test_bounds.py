@@ -205,8 +205,10 @@ def test_what_a_peer_is_ahead_is_bounded_and_no_reason_to_cut_it():
 
         async with connect(f"ws://127.0.0.1:{port}/busy", proxy=None, ping_interval=None) as peer:
             sending = asyncio.create_task(send())
-            await asyncio.sleep(0.5)
-            waiting = sent
+            waiting = -1
+            while waiting < sent:  # until it gets no further
+                waiting = sent
+                await asyncio.sleep(0.3)
             busy.go.set()
             await sending
         await busy.ended.wait()

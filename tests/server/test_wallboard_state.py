@@ -135,6 +135,9 @@ def test_a_wallboard_may_join_in_the_middle():
     again = after(BEGUN, said("a", 1, 2), alert(), BEGUN)
     assert again.calls["c"].unseen  # a peer that has connected again
     assert not again.calls["c"].utterances
+    key = again.calls["c"].alerts[0].id
+    told = after({"event": "acknowledged", "alert": key, "by": "Eva"}, BEGUN, state=again)
+    assert [(a.id, a.by) for a in told.calls["c"].alerts] == [(key, "Eva")]
     assert not after(BEGUN, {"event": "call_deleted"}).calls
 
 
