@@ -11,7 +11,7 @@ from pathlib import Path
 from streamer.analysis.alerts import check_rules
 from streamer.config import Config
 from streamer.dashboard.dashboard import Dashboard
-from streamer.dashboard.state import Notice
+from streamer.dashboard.state import Notice, RowsStuck
 from streamer.errors import OutputError
 from streamer.events import Event, ModelLoaded, SourceOpened, StateChanged, ThreadFailed, Warned
 from streamer.pipeline.live import STOP_TIMEOUT_S, Pipeline
@@ -92,6 +92,7 @@ class LiveSession:
         self._protected = False  # rows that are owed are being written
         self._hurried = False  # somebody wants it to end at once
         self._stalled = False  # the disk does not answer, and that was reported
+        self._stuck = 0  # rows that cannot be written, as the screen shows
         self._dropped = 0  # events that were not shown, and that was reported
         self._errors = NonBlockingWriter(sys.stderr)
         self.observers: list[Callable[[Event, Session | None], None]] = []
@@ -176,6 +177,9 @@ class LiveSession:
         self._report_stall()
         for warning in self._recorder.drain_warnings():
             self._warn(warning)
+        if self._csv is not None and self._dashboard is not None and self._csv.stuck != self._stuck:
+            self._stuck = self._csv.stuck
+            self._dashboard.add(RowsStuck(self._stuck))
         if (dropped := self._pipeline.events.dropped) > self._dropped:
             self._dropped = dropped
             were = "was" if dropped == 1 else "were"
@@ -324,11 +328,11 @@ class LiveSession:
         def on_signal(number: int, _frame: object) -> None:
             if self._hurried and not self._protected:  # stuck: a terminal that takes nothing
                 raise KeyboardInterrupt
-            if self._stopped_at is not None and number in (signal.SIGINT, signal.SIGTERM):
+            if self._stopped_at is not None and number != getattr(signal, "SIGHUP", None):
                 self._hurried = True
             self.stop()
 
-        names = ("SIGINT", "SIGTERM", "SIGHUP")
+        names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
         numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
         before = {number: signal.signal(number, on_signal) for number in numbers}
         try:

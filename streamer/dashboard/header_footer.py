@@ -20,6 +20,7 @@ from streamer.dashboard.layout import as_clock, clip, fill, flowed, spread, styl
 from streamer.dashboard.sizes import SPACIOUS, WORDY
 from streamer.dashboard.state import Snapshot
 from streamer.events import Alert
+from streamer.text import quantity
 from streamer.types import SAMPLE_RATE, State
 
 KEYS = {
@@ -154,7 +155,9 @@ def _lost(snapshot: Snapshot, width: int) -> list[Text]:
     counters = snapshot.counters
     gaps = f"gaps {counters.gaps} ({counters.lost_samples / SAMPLE_RATE:.1f} s lost)"
     late = "late" if width < WORDY else "late partial results"
+    stuck = f"{quantity(snapshot.rows_stuck, 'row')} not on disk"
     found = (
+        (snapshot.rows_stuck, stuck),
         (counters.behind_s, f"{counters.behind_s} s behind"),
         (counters.overruns, f"overruns {counters.overruns}"),
         (counters.gaps or counters.lost_samples, gaps),

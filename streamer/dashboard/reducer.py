@@ -13,6 +13,7 @@ from streamer.dashboard.state import (
     Notice,
     OpenUtterance,
     PartialArrival,
+    RowsStuck,
     Snapshot,
     UtteranceCost,
 )
@@ -129,6 +130,8 @@ def reduce(snapshot: Snapshot, event: Input, now: float) -> Snapshot:  # noqa: C
             if urgent and not event.urgent:  # a notice that needs an action stays
                 return snapshot
             return replace(snapshot, notice=event, notice_at=now)
+        case RowsStuck():
+            return replace(snapshot, rows_stuck=event.count)
         case Warned():
             return replace(snapshot, notice=Notice(event.text, urgent=True), notice_at=now)
         case Mark():

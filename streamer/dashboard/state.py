@@ -46,7 +46,14 @@ class Notice:
     urgent: bool = False
 
 
-Input: TypeAlias = Event | Notice
+@dataclass(frozen=True, slots=True)
+class RowsStuck:
+    """How many rows wait because the CSV cannot be written."""
+
+    count: int
+
+
+Input: TypeAlias = Event | Notice | RowsStuck
 """Everything that the reducer takes; keys are handled by `controls`."""
 
 
@@ -188,6 +195,7 @@ class Snapshot:
         notice_at: When it came.
         help: True while the help is open.
         csv: Where rows go; "" for nowhere.
+        rows_stuck: How many rows wait because it cannot be written.
         not_analysed: Names of channels of the source that are not analysed.
         call: Running number of the call, from 1.
     """
@@ -219,6 +227,7 @@ class Snapshot:
     help: bool = False
     call: int = 1
     csv: str = ""
+    rows_stuck: int = 0
     not_analysed: tuple[str, ...] = ()
 
     @property

@@ -176,7 +176,7 @@ class Capture:
             try:
                 opened = self._source.open()
             except InputError as error:
-                reason = str(error).partition("\n")[0]
+                reason = str(error).partition("\n")[0].removeprefix(f"{info.name}: ")
                 self._report(StateChanged(State.LOST, f"{info.name}: {reason}"))
                 delay = min(2 * delay, longest)
             else:

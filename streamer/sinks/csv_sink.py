@@ -39,6 +39,11 @@ class CsvSink(BaseSink):
         """How many rows are in no file, because too many waited for the disk."""
         return self._log.lost if self._log is not None else 0
 
+    @property
+    def stuck(self) -> int:
+        """How many rows wait because the file cannot be written. On any thread."""
+        return self._log.stuck if self._log is not None else 0
+
     def begin(self, session: Session) -> None:
         """Open the file, unless it is open.
 

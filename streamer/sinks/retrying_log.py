@@ -52,6 +52,11 @@ class RetryingLog:
         """How many rows could not be written so far."""
         return self._log.waiting
 
+    @property
+    def stuck(self) -> int:
+        """How many rows wait because writing failed; 0 once it works again."""
+        return self._failed_rows if self._failure else 0
+
     def add(self, row: Mapping[str, Value]) -> None:
         """Take a row; `flush` writes it."""
         self._log.add(row)

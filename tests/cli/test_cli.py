@@ -121,7 +121,7 @@ def test_played_or_read_it_is_the_same_and_json_lines_are_json(tmp_path, excerpt
     assert played == read
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_a_signal_stops_it_cleanly(run, excerpt, number):
     """The open utterance is finished and written; exit code 0."""
     running = run("--input", str(excerpt.path), real_model=False)

@@ -22,7 +22,7 @@ from streamer.dashboard.controls import press
 from streamer.dashboard.glyphs import ASCII, LETTERS, UNICODE, Glyphs
 from streamer.dashboard.languages import words
 from streamer.dashboard.reducer import advance, reduce
-from streamer.dashboard.state import ChannelState, Input, Notice, Snapshot
+from streamer.dashboard.state import ChannelState, Input, Notice, RowsStuck, Snapshot
 from streamer.dashboard.view import render
 from streamer.events import (
     Alert,
@@ -306,6 +306,15 @@ def test_channels_that_do_not_fit_are_counted(width, height, shown):
     names = {word for line in lines for word in line.split() if word.startswith("line")}
     assert len(names) == shown
     assert any(f"… {32 - shown} more channels" in line for line in lines)
+
+
+@pytest.mark.parametrize("size", [(30, 8), (40, 12), (100, 30), (160, 45)])
+def test_rows_that_cannot_be_written_stay_on_the_screen(size):
+    """Beside an alert, which takes the place of the notice that said so."""
+    snapshot = reduce(replace(TALKING, counters=Counters()), RowsStuck(2), 0)
+    assert any("2 rows not on disk" in line for line in drawn(snapshot, *size))
+    assert not any("nothing lost" in line for line in drawn(snapshot, *size))
+    assert any("nothing lost" in line for line in drawn(reduce(snapshot, RowsStuck(0), 0), *size))
 
 
 def test_the_bars_say_the_number_of_the_headline():
