@@ -153,8 +153,9 @@ class Alert:
         channel: The channel's name.
         utterance: Running number of the utterance that raised it.
         position: Where that utterance ends, in samples.
-        emotion: What was heard in it.
-        confidence: How surely.
+        emotion: What was heard in it; of a rule with a mean probability, the likeliest of its
+            emotions.
+        confidence: How surely; of such a rule, the mean probability.
         mood: The channel's running mood after it.
         reason: The condition in a few words, for people.
         call: Running number of the call in the stream, from 1.

@@ -11,6 +11,7 @@ from streamer.text import quantity
 if TYPE_CHECKING:
     from streamer.training.evaluation.cross_validation import Evaluation
     from streamer.training.evaluation.model import ModelEvaluation
+    from streamer.training.evaluation.ordinary import Operating
 
 NAME = "evaluate"
 SUMMARY = "measure the recipe on unseen speakers or corpora, or a finished model"
@@ -85,7 +86,6 @@ def execute(args: Namespace) -> int:
 
 
 def _evaluate_ordinary(args: Namespace) -> int:
-    from streamer.training.evaluation.operating import RATES
     from streamer.training.evaluation.ordinary import evaluate_ordinary
 
     if args.ordinary is None:
@@ -104,22 +104,37 @@ def _evaluate_ordinary(args: Namespace) -> int:
     )
     parts = {"unseen speakers": result.speakers, "unseen corpora": result.unseen}
     for name, part in parts.items():
-        if part is None:
-            continue
-        quiet = part.quiet
-        print(
-            f"{name}: ordinary speech, {quiet.hours * 60:.0f} min: certain of an emotion in ",
-            end="",
-        )
-        print(f"{quiet.certain:.2%} of the speaking time")
-        for corpus, curves in part.found.items():
-            for emotion, curve in curves.items():
-                rates = zip(RATES, curve.found, strict=True)
-                found = ", ".join(f"{share:.2f} at {rate:g}" for rate, share in rates)
-                print(f"  {corpus}, {emotion}: certain {curve.certain:.2f}, ", end="")
-                print(f"named {curve.named:.2f}; found {found} false alarms an hour")
+        if part is not None:
+            _print_operating(name, part)
     print(f"figures and plot in {args.out}")
     return 0
+
+
+def _print_operating(name: str, part: "Operating") -> None:
+    from streamer.training.evaluation.operating import RATES
+
+    quiet = part.quiet
+    print(
+        f"{name}: ordinary speech, {quiet.hours * 60:.0f} min: certain of an emotion in "
+        f"{quiet.certain:.2%} of the speaking time"
+    )
+    for corpus, curves in part.found.items():
+        for emotion, curve in curves.items():
+            rates = zip(RATES, curve.found, strict=True)
+            found = ", ".join(f"{share:.2f} at {rate:g}" for rate, share in rates)
+            print(
+                f"  {corpus}, {emotion}: certain {curve.certain:.2f}, named {curve.named:.2f}; "
+                f"found {found} false alarms an hour"
+            )
+    for corpus, episodes in part.episodes.items():
+        shares = "; ".join(
+            f"{sensitivity}: {', '.join(f'{share:.2f}' for share in raised)}"
+            for sensitivity, raised in episodes.raised.items()
+        )
+        print(
+            f"  {corpus}, {episodes.episodes} episodes of anger: alert after the first, second … "
+            f"angry utterance, by alerts.sensitivity: {shares}"
+        )
 
 
 def _evaluate_recipe(args: Namespace) -> int:

@@ -23,8 +23,10 @@ ALERT_SEPARATOR = "; "
 class AlertRule(Section):
     """When to raise an alert. Each channel that a rule watches is watched on its own.
 
-    An utterance *matches* if it is certain and one of ``emotions`` at ``confidence`` or more; or,
-    with ``mood_below`` instead, if the running mood of its channel is no higher after it.
+    With ``mean_probability``, the mean probability of the ``emotions`` over the latest utterances
+    has to be so high. Else, enough of them have to *match*. An utterance matches if it is certain
+    and one of ``emotions`` at ``confidence`` or more; or, with ``mood_below`` instead, if the
+    running mood of its channel is no higher after it.
     """
 
     name: str = Field(min_length=1, max_length=60, description="as it is shown and logged")
@@ -34,6 +36,9 @@ class AlertRule(Section):
     )
     emotions: tuple[Emotion, ...] = Field((), strict=False, description="any of these, or")
     mood_below: float | None = Field(None, ge=-1, le=1, description="a running mood this low")
+    mean_probability: float | None = Field(
+        None, gt=0, le=1, description="least mean probability of these in the latest utterances"
+    )
     confidence: float = Field(0.0, ge=0, le=1, description="least confidence in the emotion")
     of: int = Field(1, ge=1, le=100, description="how many of the latest utterances count")
     count: int = Field(1, ge=1, description="how many of these have to match")
@@ -72,6 +77,11 @@ class AlertRule(Section):
     def _watches_one_thing(self) -> Self:
         if bool(self.emotions) == (self.mood_below is not None):
             raise ValueError("either emotions or mood_below")
+        if self.mean_probability is not None:
+            if self.mood_below is not None:
+                raise ValueError("either mean_probability or mood_below")
+            if self.confidence or self.count > 1:
+                raise ValueError("either mean_probability or confidence and count")
         return self
 
     def watches(self, channel: str, channels: Iterable[str]) -> bool:
@@ -85,21 +95,17 @@ class AlertRule(Section):
         return channel == CUSTOMER if CUSTOMER in channels else channel != AGENT
 
 
-ANGRY_CUSTOMER = AlertRule(name="angry customer", emotions=("angry",), of=3, count=2)
+ANGRY_CUSTOMER = AlertRule(name="angry customer", emotions=("angry",), of=3, mean_probability=0.45)
 
 ANGRY_SPEAKER = ANGRY_CUSTOMER.model_copy(update={"name": "angry speaker"})
 
 Sensitivity: TypeAlias = Literal["low", "normal", "high"]
 """How readily the default rule raises an alert."""
 
-SENSITIVITIES: Mapping[Sensitivity, Mapping[str, float]] = MappingProxyType(
-    {
-        "low": {"of": 3, "count": 2, "confidence": 0.8},
-        "normal": {"of": 3, "count": 2, "confidence": 0.0},
-        "high": {"of": 1, "count": 1, "confidence": 0.0},
-    }
+SENSITIVITIES: Mapping[Sensitivity, float] = MappingProxyType(
+    {"low": 0.6, "normal": 0.45, "high": 0.3}
 )
-"""What the default rule asks for; what each costs is in the models' cards."""
+"""The default rule's ``mean_probability``; what each costs and finds is in the models' cards."""
 
 
 def default_rules(
@@ -114,7 +120,7 @@ def default_rules(
     Returns:
         One rule, named after the channel that it watches; none where only the agent is analysed.
     """
-    asked = SENSITIVITIES[sensitivity]
+    asked = {"mean_probability": SENSITIVITIES[sensitivity]}
     if CUSTOMER in streams:
         return (ANGRY_CUSTOMER.model_copy(update=asked),)
     watched = any(name != AGENT for name in streams)

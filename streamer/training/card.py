@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from streamer.config.alert_rules import SENSITIVITIES
 from streamer.errors import ConfigError
 from streamer.model.catalog import is_commercial
 from streamer.model.manifest import DataSource, Manifest
@@ -58,6 +59,14 @@ def write_card(manifest: Manifest, figures: CardFigures | None = None, notes: st
         notes,
     ]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
+
+
+EPISODES = """Somebody speaks neutrally for eight utterances, then angrily for five. The share of
+such episodes in which the default rule has raised an alert after at most three or five of the angry
+ones, by `alerts.sensitivity`. "Before": an alert was raised while the acting was still neutral."""
+
+SHOWN = (3, 5)
+"""After how many angry utterances the table of episodes counts alerts."""
 
 
 def with_quiet(manifest: Manifest, figures: CardFigures) -> Manifest:
@@ -168,7 +177,30 @@ def _found(operating: OrdinaryEvaluation | None) -> str:
         for name, part in parts.items()
         if part is not None
     )
-    return f"## What it finds\n\n{text}\n\n{tables}"
+    episodes = "\n\n".join(
+        f"{name}:\n\n{_episodes(part)}"
+        for name, part in parts.items()
+        if part is not None and part.episodes
+    )
+    return (
+        f"## What it finds\n\n{text}\n\n{tables}\n\n"
+        f"## When somebody becomes angry\n\n{paragraph(EPISODES)}\n\n{episodes}"
+    )
+
+
+def _episodes(part: Operating) -> str:
+    """A row for each corpus: the share of episodes with an alert, by sensitivity."""
+    columns = [(name, number) for name in SENSITIVITIES for number in SHOWN]
+    rows, values = [], []
+    for corpus, found in part.episodes.items():
+        shares = [found.raised[name][number - 1] for name, number in columns]
+        values.append([*shares, found.early["normal"]])
+        rows.append((corpus, str(found.episodes), *(f"{share:.2f}" for share in values[-1])))
+    means = np.mean(values, axis=0)
+    rows.append(("**mean**", "", *(f"**{share:.2f}**" for share in means)))
+    return table(
+        ("corpus", "episodes", *(f"{name}: {n}" for name, n in columns), "normal: before"), rows
+    )
 
 
 def _curves(part: Operating) -> str:

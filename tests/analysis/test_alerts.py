@@ -55,6 +55,55 @@ def test_two_of_the_last_three(story, expected):
     assert raised(rule(count=2, of=3), story) == expected
 
 
+def mean_raised(values, story):
+    """The alerts that probabilities of anger raise; None: not classified."""
+    state = RuleState(values)
+    alerts = []
+    for number, share in enumerate(story):
+        emotion, confidence = ("angry", share) if share is not None else (None, 0.0)
+        alert = state.add(said(number, emotion, confidence=confidence, uncertain=True), 0.0)
+        alerts += [alert] if alert is not None else []
+    return alerts
+
+
+@pytest.mark.parametrize(
+    ("story", "expected"),
+    [
+        ([0.9, 0.0, 0.0], []),  # one alone is not enough
+        ([0.7, 0.7], [1]),  # (0 + 0.7 + 0.7) / 3
+        ([0.4, 0.4, 0.4], []),
+        ([0.5, 0.5, 0.5], [2]),  # none of them certain: together they are enough
+        ([0.5, None, 0.5, 0.5], [3]),  # what was not classified does not count
+        ([0.9, 0.3, 0.2], []),  # 0.47, but the last one says rather something else
+        ([0.9, 0.3, 0.25], [2]),
+        ([0.7, 0.7, 0.7, 0.7], [1]),  # once
+        ([0.7, 0.7, 0.0, 0.0, 0.0, 0.7, 0.7], [1, 6]),
+        ([0.7, 0.7, 0.0, 0.7, 0.7], [1]),  # one that disagrees does not clear it
+    ],
+)
+def test_the_mean_of_the_last_three(story, expected):
+    """The default rule: certain or not, what counts is how probable anger is on the whole."""
+    values = rule(mean_probability=0.45, of=3, cooldown_s=0)
+    assert [alert.utterance for alert in mean_raised(values, story)] == expected
+
+
+def test_an_alert_of_a_mean_says_it():
+    """Its emotion and confidence are those of the mean, also where the utterance has others."""
+    values = rule(emotions=["sad", "angry"], mean_probability=0.6, of=2)
+    (alert,) = mean_raised(values, [0.8, 0.5])
+    rest = (0.2 + 0.5) / 7  # what is left of each is shared by the other seven
+    assert alert.emotion == "angry"
+    assert alert.confidence == pytest.approx((0.8 + 0.5 + rest) / 2)
+    assert alert.reason == "sad or angry 70 % in the mean of 2 utterances"
+
+
+def test_a_mean_may_have_to_last():
+    """From the utterance with which it began to hold."""
+    values = rule(mean_probability=0.45, of=1, for_s=15)
+    (alert,) = mean_raised(values, [0.5, 0.5, 0.5])
+    assert (alert.utterance, alert.reason) == (2, "angry 50 % for 15 s")
+
+
 def test_it_is_not_raised_again_before_it_has_cooled_down():
     """Utterances are ten seconds apart here; then it is raised if it still holds."""
     story = "AANNAANNAANN"

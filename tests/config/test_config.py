@@ -402,20 +402,15 @@ def test_rules_are_shown_as_they_are_written(tmp_path):
     assert load(tmp_path, f"alerts: {{rules: {shown}}}").config == loaded.config
 
 
-@pytest.mark.parametrize(
-    ("sensitivity", "of", "count", "confidence"),
-    [("low", 3, 2, 0.8), ("normal", 3, 2, 0.0), ("high", 1, 1, 0.0)],
-)
+@pytest.mark.parametrize(("sensitivity", "mean"), [("low", 0.6), ("normal", 0.45), ("high", 0.3)])
 @pytest.mark.parametrize("channels", ["[]", "[agent, customer]"])
-def test_sensitivity_changes_the_default_rule(  # noqa: PLR0913, PLR0917 - what is set, and what comes of it
-    tmp_path, channels, sensitivity, of, count, confidence
-):
+def test_sensitivity_changes_the_default_rule(tmp_path, channels, sensitivity, mean):
     """Also once the channels are others."""
     text = f"audio: {{channels: {channels}}}\nalerts: {{sensitivity: {sensitivity}}}"
     made = load(tmp_path, text).config
     for each in (made, made.one_stream(), made.with_channels(("agent", "customer"))):
         (rule,) = each.alerts.rules
-        assert (rule.of, rule.count, rule.confidence) == (of, count, confidence)
+        assert (rule.of, rule.mean_probability) == (3, mean)
         assert rule.emotions == ("angry",)
         streams = each.audio.streams
         assert rule.name == ("angry customer" if "customer" in streams else "angry speaker")

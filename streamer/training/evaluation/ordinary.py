@@ -6,7 +6,7 @@ recordings with ``use=train`` as well; their false alarms are measured on those 
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -20,6 +20,7 @@ from streamer.training.data.manifest import without as leave
 from streamer.training.data.ordinary import DEV, TRAIN, read_ordinary
 from streamer.training.data.utterances import cut_recordings
 from streamer.training.evaluation import plots
+from streamer.training.evaluation.episodes import EpisodesFound, measure_episodes
 from streamer.training.evaluation.operating import Curve, Quiet, measure_found, measure_quiet
 from streamer.training.evaluation.scoring import check_folder
 from streamer.training.evaluation.splits import hold_out
@@ -39,10 +40,12 @@ class Operating:
     Attributes:
         quiet: On ordinary speech.
         found: By tested corpus and emotion.
+        episodes: By tested corpus, how soon an alert is raised when somebody becomes angry.
     """
 
     quiet: Quiet
     found: Mapping[str, Mapping[str, Curve]]
+    episodes: Mapping[str, EpisodesFound] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,11 +144,10 @@ def evaluate_ordinary(  # noqa: PLR0913 - each is a choice of the caller, all bu
         quiet = measure_quiet(model, recorded, heard)
         names = sorted({clip.corpus for clip in tested})
         groups = {name: [clip for clip in tested if clip.corpus == name] for name in names}
+        found = {n: measure_found(model, group, learned, quiet) for n, group in groups.items()}
+        episodes = {n: measure_episodes(model, group, learned) for n, group in groups.items()}
         return Operating(
-            quiet=quiet,
-            found={
-                name: measure_found(model, group, learned, quiet) for name, group in groups.items()
-            },
+            quiet=quiet, found=found, episodes={n: e for n, e in episodes.items() if e is not None}
         )
 
     there = {clip.corpus for clip in acted} - {corpus for corpus, _ in extract.heard}
