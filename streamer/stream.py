@@ -259,7 +259,7 @@ def _pcm(given: Fed, channels: int) -> Pcm:
     if shaped.ndim != 2 or shaped.shape[1] != channels:  # noqa: PLR2004 - samples by channels
         raise ValueError(
             f"got PCM of shape {given.shape}, expected (samples, {channels})"
-            + (" or (samples,)" if channels == 1 else "")
+            + (" or (samples,); channels=(NAME, NAME) takes several" if channels == 1 else "")
         )
     if shaped.dtype == np.int16:
         return shaped.copy()  # the caller may fill the same array again

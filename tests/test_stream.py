@@ -124,6 +124,10 @@ def test_what_makes_no_sense_is_refused(tmp_path):
         next(listen(sample_rate=8000))
     with listen(tmp_path / "none.wav") as stream, pytest.raises(RuntimeError, match="is fed"):
         stream.feed(b"")
+    stereo = np.zeros((3, 2), np.int16)
+    wrong = pytest.raises(ValueError, match=r"got PCM of shape \(3, 2\).* channels=\(")
+    with listen(sample_rate=8000) as stream, wrong:
+        stream.feed(stereo)
     with listen(sample_rate=8000, channels=("a", "b")) as stream:
         with pytest.raises(ValueError, match=r"shape \(3,\), expected \(samples, 2\)"):
             stream.feed(np.zeros(3, np.int16))

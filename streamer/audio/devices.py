@@ -199,7 +199,8 @@ def choose(devices: Sequence[Device], wanted: str | int | None) -> Device:
         return found[0]
     problem = "is ambiguous" if found else "is no input device"
     candidates = "\n".join(f"  {d.index}: {_told(d)}" for d in found or devices)
-    raise InputError(f"device {wanted!r} {problem}; there are:\n{candidates}")
+    cure = "give the index, or more of the name, of one of these"
+    raise InputError(f"device {wanted!r} {problem}; {cure}:\n{candidates}")
 
 
 def _names(device: Device) -> set[str]:

@@ -54,7 +54,8 @@ def execute(args: Namespace) -> int:
     print(f"on {result.left_out} left out in turn:")
     for name, each in ((result.base, trial.before), ("adapted", trial.after)):
         print(f"  {name}: UAR {each.uar:.3f}, accuracy {each.wa:.3f}, ECE {each.ece:.3f}")
-    gain = f"log loss lower by {trial.gain:.3f}, standard error {trial.error:.3f}"
+    change = "lower" if trial.gain >= 0 else "higher"
+    gain = f"log loss {change} by {abs(trial.gain):.3f}, standard error {trial.error:.3f}"
     if result.folder is None:
         raise StreamerError(
             f"adapted, it is not better than {result.base} by more than chance explains "

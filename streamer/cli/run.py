@@ -248,6 +248,8 @@ def _source(args: Namespace, config: "Config") -> "Source":
     try:
         find_device(config.audio.device)
     except InputError as error:
+        if config.audio.device is not None:
+            raise
         raise InputError(f"{error}\n  or see it at work with: streamer run --demo") from None
     return MicrophoneSource(config.audio.device, channels=count, block_s=block_s)
 

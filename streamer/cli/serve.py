@@ -1,6 +1,7 @@
 """``streamer serve``: analyse the calls that a telephone system sends."""
 
 import logging
+from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING
 
 from streamer.cli.listening import (
@@ -20,6 +21,7 @@ from streamer.cli.options import (
     is_stdout,
     load_config,
     model_process_loader,
+    warn_of_licence,
 )
 from streamer.cli.parser import CommandParser, Namespace, positive_float, positive_int
 from streamer.cli.telephony import access_of, add_systems, audiosocket
@@ -118,8 +120,17 @@ def _add_limits(parser: CommandParser) -> None:
 
 
 def days(text: str) -> float:
-    """A number of days, 0 for none."""
-    return 0.0 if text == "0" else positive_float(text)
+    """A number of days, 0 for none.
+
+    Raises:
+        ArgumentTypeError: It is neither 0 nor a number above 0.
+    """
+    if text == "0":
+        return 0.0
+    try:
+        return positive_float(text)
+    except ArgumentTypeError as error:
+        raise ArgumentTypeError(f"{error}, or 0") from None
 
 
 def execute(args: Namespace) -> int:
@@ -142,6 +153,7 @@ def execute(args: Namespace) -> int:
     if is_stdout(csv):
         raise ConfigError("--csv -: got standard output, expected a file; events are on /events")
     check_before_loading(config, csv)
+    warn_of_licence(config)
     jobs = _background_jobs(args)
     urls = [url(bound, "https" if tls else "http")]
     tcp = audiosocket(args)

@@ -95,6 +95,9 @@ class AlertRule(Section):
         return channel == CUSTOMER if CUSTOMER in channels else channel != AGENT
 
 
+MIN_SECRET = 8
+"""How many characters a webhook's secret has at least."""
+
 ANGRY_CUSTOMER = AlertRule(name="angry customer", emotions=("angry",), of=3, mean_probability=0.45)
 
 ANGRY_SPEAKER = ANGRY_CUSTOMER.model_copy(update={"name": "angry speaker"})
@@ -139,17 +142,17 @@ class AlertsConfig(Section):
     bell: bool = Field(default=False, description="ring the terminal's bell")
     webhook_url: str | None = Field(None, description="alerts are sent there by HTTP POST, as JSON")
     webhook_secret: SecretStr | None = Field(
-        None, min_length=8, description="signs what is sent, with HMAC-SHA256"
+        None, description="signs what is sent, with HMAC-SHA256; at least 8 characters"
     )
     command: tuple[str, ...] = Field(
         (), strict=False, description="program and arguments, run for each alert, without a shell"
     )
-    timeout_s: float = Field(10.0, ge=0.1, le=300, description="for one attempt")
+    timeout_s: float = Field(10.0, ge=0.1, le=300, description="seconds that one attempt may take")
     retry_s: float = Field(
-        300.0, ge=0, le=86_400, description="a webhook is tried again for so long"
+        300.0, ge=0, le=86_400, description="seconds for which a webhook is tried again"
     )
     exit_wait_s: float = Field(
-        10.0, ge=0, le=300, description="what is not delivered yet is waited for at the end"
+        10.0, ge=0, le=300, description="seconds to wait at the end for what is not delivered yet"
     )
 
     @field_validator("rules")
@@ -174,6 +177,13 @@ class AlertsConfig(Section):
         if not usable or not url.isascii() or not url.isprintable():
             raise ValueError(allowed)
         return url
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _is_long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and len(secret.get_secret_value()) < MIN_SECRET:
+            raise ValueError(f"at least {MIN_SECRET} characters")
+        return secret
 
     @field_validator("command")
     @classmethod

@@ -49,7 +49,9 @@ class AudioConfig(Section):
         default=True, description="what one channel picks up of another is no speech"
     )
     block_ms: int = Field(20, ge=5, le=200, description="how much is read from a device at once")
-    ring_s: float = Field(30.0, ge=1, le=600, description="how far the analysis may fall behind")
+    ring_s: float = Field(
+        30.0, ge=1, le=600, description="how far the analysis may fall behind, in seconds"
+    )
 
     @field_validator("channels")
     @classmethod
@@ -70,8 +72,8 @@ class AudioConfig(Section):
             and names is not None
             and (not set(names) <= set(known) or len(set(names)) < len(names))
         ):
-            allowed = ", ".join(known) or "null, while audio.channels names none"
-            raise ValueError(f"some of audio.channels: {allowed}")
+            allowed = f", each once: {', '.join(known)}" if known else ", which names none"
+            raise ValueError(f"names from audio.channels{allowed}")
         return names
 
     @property
@@ -110,15 +112,21 @@ class SegmenterConfig(Section):
     min_speech_ms: int = Field(200, ge=20, le=2000, description="less speech is no utterance")
     hangover_ms: int = Field(400, ge=50, le=5000, description="silence that ends an utterance")
     preroll_ms: int = Field(300, ge=0, le=2000, description="kept from before the onset")
-    max_length_s: float = Field(12.0, ge=2, le=30, description="longer speech is cut")
+    max_length_s: float = Field(
+        12.0, ge=2, le=30, description="longer speech is cut into several utterances"
+    )
 
 
 class PartialResultsConfig(Section):
     """Partial results while an utterance is still going on."""
 
-    first_ms: int = Field(500, ge=100, le=5000, description="speech before the first one")
-    interval_ms: int = Field(250, ge=50, le=5000, description="from one to the next")
-    window_s: float = Field(3.0, ge=0.5, le=30, description="seconds that are classified")
+    first_ms: int = Field(
+        500, ge=100, le=5000, description="speech before the first partial result"
+    )
+    interval_ms: int = Field(250, ge=50, le=5000, description="from one partial result to the next")
+    window_s: float = Field(
+        3.0, ge=0.5, le=30, description="the newest seconds, which are classified"
+    )
 
 
 class ModelConfig(Section):
@@ -148,7 +156,7 @@ class MoodConfig(Section):
     """How quickly the running mood of a channel follows what is heard."""
 
     half_life_s: float = Field(
-        30.0, ge=1, le=3600, description="speaking time in which what was heard loses half its say"
+        30.0, ge=1, le=3600, description="speaking time after which an utterance counts half"
     )
 
 
@@ -188,10 +196,12 @@ class OutputConfig(Section):
 class DashboardConfig(Section):
     """The screen."""
 
-    fps: int = Field(6, ge=1, le=30, description="frames per second; 4 to 8 are plenty")
+    fps: int = Field(6, ge=1, le=30, description="frames per second; 4 to 8 are enough")
     smoothing_s: float = Field(0.4, ge=0, le=5, description="time constant of the bars")
     ascii: bool = Field(default=False, description="draw with nothing but ASCII")
-    language: Language = Field("en", description="of the labels on the screen")
+    language: Language = Field(
+        "en", description="of the labels on the screen: en, de, es, fr, pl, zh"
+    )
     labels: dict[Label, str] = Field({}, description="labels of your own, as {angry: livid}")
 
     @field_validator("labels")

@@ -22,6 +22,7 @@ from streamer.logs.sessions import LoggedMark, LoggedSession, LoggedUtterance, S
 from streamer.sinks.csv_format import restored
 from streamer.sinks.row import MARK, columns
 from streamer.sinks.saved_table import open_table
+from streamer.sinks.summary import summary_columns
 from streamer.text import printable, quantity
 from streamer.types import EMOTIONS, NO_SPEECH
 
@@ -42,11 +43,17 @@ TRUTHS = {
 
 CURE = "a spreadsheet has rewritten it: write logs that are opened in one with --excel"
 
+SUMMARY = summary_columns(())[:5]
+"""How the header of a CSV of ``--summary`` begins, whatever the model."""
+
 MAX_START_S = 1e8
 """Three years: no stream is longer."""
 
 MAX_NUMBER = 1e9
 """Utterances in a session: no stream has more."""
+
+MAX_HEADER = 1000
+"""How many letters of a file are read to see what it is."""
 
 MAX_QUOTE = 40
 """How many letters of a cell an error shows."""
@@ -67,6 +74,8 @@ _Key: TypeAlias = tuple[str, int]
 def logs_in(path: Path) -> Iterator[Path]:
     """A log itself, or the CSV files in a folder and in those below it, sorted.
 
+    What ``--summary`` wrote lies beside the log that it was made from, and is left out.
+
     Raises:
         InputError: There is no such file or folder, or no CSV file in it.
     """
@@ -78,7 +87,16 @@ def logs_in(path: Path) -> Iterator[Path]:
     found = sorted(p for p in path.rglob("*") if p.suffix.lower() == ".csv" and p.is_file())
     if not found:
         raise InputError(f"{path}: no CSV files in this folder")
-    yield from found
+    yield from (file for file in found if not _is_summary(file))
+
+
+def _is_summary(path: Path) -> bool:
+    """Whether a CSV begins as ``--summary`` begins one; False where it cannot be read."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            return re.split("[,;]", file.readline(MAX_HEADER))[: len(SUMMARY)] == SUMMARY
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 class LogReader:

@@ -14,6 +14,9 @@ MANIFEST, WEIGHTS = "bundle.json", "model.safetensors"
 NOT_COMMERCIAL = ("NC", "research", "proprietary", "none stated", "not stated")
 """Words in a licence that forbid commercial use or leave it open."""
 
+QUIET = "quiet"
+"""The key in a manifest's ``training`` with a line on how quiet the model is, once measured."""
+
 _PACKAGE = Path(__file__).resolve().parents[1]
 MODEL_FOLDERS = (_PACKAGE / "models", _PACKAGE.parent / "models")
 """Where bundles are found by name: in an installed wheel, and in a checkout."""
@@ -81,7 +84,7 @@ def entry(folder: Path) -> Entry:
     path = folder / MANIFEST
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
-        measured = said.get("training", {}).get("quiet", "")
+        measured = said.get("training", {}).get(QUIET, "")
         return Entry(
             folder=folder,
             name=f"{said['name']}-{said['version']}",

@@ -17,7 +17,7 @@ from streamer.errors import ConfigError, InputError
 from streamer.model import bundle
 from streamer.model.bundle import Bundle
 from streamer.model.calibration import short_utterance_factor
-from streamer.model.catalog import find_bundle
+from streamer.model.catalog import QUIET, find_bundle
 from streamer.model.classifier import Classifier
 from streamer.model.encoder import EmotionNet
 from streamer.model.manifest import DataSource
@@ -151,6 +151,7 @@ def _changed(
     """The bundle with the change in both heads, and a card and a manifest that say so."""
     old = base.manifest
     calibration = old.calibration
+    kept = {key: value for key, value in old.training.items() if key != QUIET}  # measure it anew
     manifest = old.model_copy(
         update={
             "name": name,
@@ -169,7 +170,7 @@ def _changed(
                 *old.sources,
                 DataSource(name="one's own recordings", licence=UNKNOWN_LICENCE),
             ),
-            "training": {**old.training, ADAPTED: _as_json(result, change)},
+            "training": {**kept, ADAPTED: _as_json(result, change)},
         }
     )
     return Bundle(

@@ -8,7 +8,7 @@ import numpy as np
 
 from streamer.config.alert_rules import SENSITIVITIES
 from streamer.errors import ConfigError
-from streamer.model.catalog import is_commercial
+from streamer.model.catalog import QUIET, is_commercial
 from streamer.model.manifest import DataSource, Manifest
 from streamer.training.evaluation.cross_validation import Evaluation
 from streamer.training.evaluation.operating import RATES, TESTED, Curve
@@ -78,7 +78,7 @@ def with_quiet(manifest: Manifest, figures: CardFigures) -> Manifest:
         f"{quiet.alerts_per_hour['normal']:.2f} false alerts an hour, a certain emotion in "
         f"{quiet.certain:.1%} of {quiet.hours * 60:.0f} minutes of ordinary speech"
     )
-    return manifest.model_copy(update={"training": {**manifest.training, "quiet": line}})
+    return manifest.model_copy(update={"training": {**manifest.training, QUIET: line}})
 
 
 def paragraph(text: str) -> str:

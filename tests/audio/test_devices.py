@@ -49,7 +49,8 @@ def test_of_two_equal_devices_never_the_other_one():
 def test_a_host_api_tells_devices_of_one_name_apart():
     """As the error lists them."""
     windows = [device(i, "Mic", api) for i, api in enumerate(("MME", "WASAPI"))]
-    with pytest.raises(InputError, match=r"'mic' is ambiguous.*\n  0: Mic \(MME\)"):
+    listed = r"'mic' is ambiguous; give the index, or more .*\n  0: Mic \(MME\)"
+    with pytest.raises(InputError, match=listed):
         choose(windows, "mic")
     assert choose(windows, "mic, wasapi") == windows[1]
 

@@ -83,6 +83,7 @@ def test_an_unknown_command_is_a_usage_error(words, messages, capsys):
         (["file"], ["usage: streamer file", "required: PATH"]),
         (["run", "--duration", "soon"], ["got 'soon', expected a number above 0"]),
         (["run", "--rate", "8k"], ["got '8k', expected a whole number above 0"]),
+        (["serve", "--keep", "x"], ["usage: streamer serve", "expected a number above 0, or 0"]),
         (["finetune", "--seed", "x"], ["usage: streamer finetune", "got 'x', expected a whole n"]),
         (["config", "show", "--confg"], ["usage: streamer config show", "did you mean --config?"]),
         (

@@ -25,6 +25,7 @@ from streamer.report.make import make
 from streamer.report.page import _embedded, page
 from streamer.report.words import words
 from streamer.sinks.audio_files import file_name
+from streamer.sinks.summary import summary_columns
 from streamer.types import EMOTIONS
 
 HOSTILE = "</script><script>window.hit=1</script><img src=x onerror=window.hit=1>&\u2028${x}"
@@ -303,18 +304,23 @@ def test_text_from_a_log_is_never_markup():
 
 
 def test_a_folder_of_logs_becomes_one_page(tmp_path):
-    """What is no log is named, on the page, too."""
+    """What is no log is named, on the page, too; but for what --summary wrote beside them."""
     folder = tmp_path / "logs" / "monday"
     folder.mkdir(parents=True)
     log(folder / "a.csv", [row(1), row(2), row(3, session="s-2")])
     log(folder / "b.CSV", [row(1, session="s-3"), row(2, mood="high", session="s-3")])
     (folder / "prices.csv").write_text("name,price\nbread,2\n")
     (folder / "notes.txt").write_text("not for us")
+    for name, separator in (("summary.csv", ","), ("excel.csv", ";")):
+        header = separator.join(summary_columns(["angry"]))
+        (folder / name).write_text(header + "\n", encoding="utf-8-sig")
     out = tmp_path / "out.html"
     made = make([tmp_path / "logs", folder / "a.csv"], out)
     assert made.unread == 1
     errors = "\n".join(made.left_out)
     assert "prices.csv: is no log that can be read: it lacks the columns session" in errors
+    assert "summary.csv" not in errors
+    assert "excel.csv" not in errors
     assert "skipped " in errors
     assert "line 3: mood: got 'high'" in errors
     got = data(out.read_text(encoding="utf-8"))

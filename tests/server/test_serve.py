@@ -41,6 +41,11 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     serving.close()
 
 
+def test_who_may_not_use_the_model_is_told(shared):
+    """A call centre is a company."""
+    assert "is not for commercial use" in shared.csv.with_name("stderr").read_text()
+
+
 def test_a_call_is_rows_and_events(shared):
     """Each utterance one row, the same as the event; then a summary; figures count it."""
     before = shared.figure("streamer_rows_total")

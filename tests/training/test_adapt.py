@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -71,7 +72,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
         baseline=Voices(prior=2.0, temperature=1.2),
         mood=Mood(positive=("happy",), negative=("angry",)),
         sources=(DataSource(name="nobody", licence="CC BY-NC 4.0"),),
-        training={"seed": 0},
+        training={"seed": 0, "quiet": "0.00 false alerts an hour"},
     )
     torch.manual_seed(0)
     network = EmotionNet(manifest.shape).eval()
@@ -171,6 +172,7 @@ def test_a_better_model_is_written_and_says_what_it_is(base, rows, tmp_path, cap
     assert notes["labels"] == {"neutral": 10, "happy": 10, "angry": 10}
     assert notes["uar"][1] > notes["uar"][0]
     assert manifest.training["seed"] == 0
+    assert "quiet" not in manifest.training  # that was measured of another model
     assert manifest.sources[0].licence == "CC BY-NC 4.0"
     card = (out / "README.md").read_text(encoding="utf-8")
     assert "base-7, adapted to 30 labelled utterances" in card
@@ -190,7 +192,9 @@ def test_what_is_not_better_is_not_written(base, rows, tmp_path, capsys):
     before = (out / "bundle.json").read_bytes()
     command = ["adapt", str(log), "--audio", str(audio), "--model", str(base), "--out", str(out)]
     assert main(command) == 1
-    assert "not better than base-7 by more than chance explains" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "not better than base-7 by more than chance explains" in told
+    assert re.search(r"log loss (lower|higher) by \d", told)
     assert (out / "bundle.json").read_bytes() == before
 
 
