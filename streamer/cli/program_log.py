@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from io import TextIOWrapper
 from logging.handlers import MemoryHandler, RotatingFileHandler
 from pathlib import Path
+from typing import TextIO
 
 from streamer.cli.parser import CommandParser, Namespace, user_path
 from streamer.errors import OutputError
@@ -62,7 +63,7 @@ def logging_set_up(args: Namespace) -> Iterator[None]:
     root = logging.getLogger(ROOT)
     with ExitStack() as stack:
         level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(args.verbose, 2)]
-        terminal = logging.StreamHandler(sys.stderr)
+        terminal = _ToStderr()
         terminal.setFormatter(
             _JsonLines() if args.log_json else _Printable("streamer: %(message)s")
         )
@@ -81,7 +82,7 @@ def logging_set_up(args: Namespace) -> Iterator[None]:
 def stderr_held_back() -> Iterator[None]:
     """Hold back the messages for stderr while something else is drawn on the terminal."""
     root = logging.getLogger(ROOT)
-    direct = [each for each in root.handlers if type(each) is logging.StreamHandler]
+    direct = [each for each in root.handlers if isinstance(each, _ToStderr)]
     held = [MemoryHandler(MAX_HELD, flushLevel=logging.CRITICAL + 1, target=h) for h in direct]
     for handler, memory in zip(direct, held, strict=True):
         memory.setLevel(handler.level)
@@ -94,6 +95,19 @@ def stderr_held_back() -> Iterator[None]:
             root.removeHandler(memory)
             root.addHandler(handler)
             memory.close()  # writes what was held back
+
+
+class _ToStderr(logging.StreamHandler[TextIO]):
+    """Writes to what is stderr then: while PortAudio is muted, that is another stream."""
+
+    @property
+    def stream(self) -> TextIO:
+        """The stream that messages go to."""
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, _: TextIO) -> None:
+        """The base class sets one, which counts for nothing here."""
 
 
 class _Printable(logging.Formatter):

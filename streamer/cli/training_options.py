@@ -37,8 +37,8 @@ def add_training(parser: CommandParser, *, required: bool = True) -> None:
         "--ordinary",
         metavar="CSV",
         type=user_path,
-        help="recordings of people who just talk, to learn quiet from: path; where known source, "
-        "speaker, use (train or dev)",
+        help="recordings of people who just talk, of which a model should say neutral: path; where "
+        "known source, speaker, use (train or dev)",
     )
     parser.add_argument(
         "--sounds",

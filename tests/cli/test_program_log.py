@@ -2,6 +2,9 @@
 
 import logging
 import stat
+import subprocess
+import sys
+from argparse import Namespace
 
 import pytest
 
@@ -29,6 +32,22 @@ def test_errors_and_warnings_are_on_stderr(capsys, monkeypatch):
     assert main(["config", "-v", "show"]) == 0
     assert ": config\n" in capsys.readouterr().err
     assert not logging.getLogger("streamer").handlers
+
+
+MUTED = """
+import logging
+from argparse import Namespace
+from streamer.audio.devices import native_stderr_muted
+from streamer.cli.program_log import logging_set_up
+with logging_set_up(Namespace(verbose=0, log_json=False, log_file=None)), native_stderr_muted():
+    logging.getLogger("streamer.x").warning("not for commercial use")
+"""
+
+
+def test_messages_are_on_stderr_while_native_code_is_muted():
+    """As all of them are in `run`, `check` and `enrol`, which open PortAudio."""
+    done = subprocess.run([sys.executable, "-c", MUTED], capture_output=True, text=True, check=True)
+    assert done.stderr == "streamer: not for commercial use\n"
 
 
 def test_a_log_file_has_times_is_private_and_rotates(folder, capsys, monkeypatch):
@@ -64,15 +83,10 @@ def test_a_fault_of_the_program_is_reported_with_its_traceback(capsys, monkeypat
 def test_messages_wait_while_something_is_drawn(capsys):
     """And none is lost."""
     logger = logging.getLogger("streamer.test")
-    root = logging.getLogger("streamer")
-    handler = logging.StreamHandler()
-    root.addHandler(handler)
-    try:
+    with program_log.logging_set_up(Namespace(verbose=0, log_json=False, log_file=None)):
         with program_log.stderr_held_back():
             logger.warning("one")
             assert capsys.readouterr().err == ""
-        assert capsys.readouterr().err == "one\n"
+        assert capsys.readouterr().err == "streamer: one\n"
         logger.warning("two")
-        assert capsys.readouterr().err == "two\n"
-    finally:
-        root.removeHandler(handler)
+        assert capsys.readouterr().err == "streamer: two\n"

@@ -317,7 +317,7 @@ def test_a_folder_that_is_no_bundle_is_left_alone(base, rows, tmp_path):
         adapt([log], audio=audio, base=base, out=audio)
 
 
-def test_an_adapted_model_is_not_adapted_again(base, rows, tmp_path):
+def test_an_adapted_model_is_not_adapted_again(base, rows, tmp_path, capsys):
     """It may have heard the very utterances that it would be measured on."""
     log, audio = saved(tmp_path, rows)
     known = bundle.load(base)
@@ -327,6 +327,10 @@ def test_an_adapted_model_is_not_adapted_again(base, rows, tmp_path):
     assert json.loads((tmp_path / "adapted" / "bundle.json").read_text())["training"]["adaptation"]
     with pytest.raises(ConfigError, match="was itself adapted"):
         adapt([log], audio=audio, base=tmp_path / "adapted", out=tmp_path / "mine")
+    before = (tmp_path / "adapted" / "README.md").read_bytes()
+    assert main(["card", str(tmp_path / "adapted")]) == 2
+    assert "was made by 'streamer adapt'" in capsys.readouterr().err
+    assert (tmp_path / "adapted" / "README.md").read_bytes() == before
 
 
 def test_speakers_are_kept_apart_where_they_are_named(base, rows, tmp_path):
