@@ -151,7 +151,11 @@ def noticed_by(fault: Fault) -> str:
         return f"no end after {TIMEOUT_S} s"
     finally:
         path.write_text(code, encoding="utf-8")
-    failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED tests", "ERROR tests"))]
+    failed = [
+        line
+        for line in done.stdout.splitlines()
+        if line.startswith(("FAILED tests", "ERROR tests"))
+    ]
     return failed[0].partition(" ")[2].partition(" - ")[0] if failed else ""
 
 
