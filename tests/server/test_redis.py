@@ -233,6 +233,7 @@ def test_the_wallboard_command_shows_and_acknowledges(redis, tmp_path):
                 assert (last["event"], last["by"]) == ("acknowledged", "Eva b")
                 while web.get("/wallboard/calls/c-1001").json()["alerts"][0]["by"] != "Eva b":
                     assert time.monotonic() < deadline
+                    time.sleep(0.05)
             process.send_signal(signal.SIGTERM)
             assert process.wait(WAIT_S) == 0
         finally:
