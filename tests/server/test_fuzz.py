@@ -28,11 +28,19 @@ IDS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,127}", fullmatch=True)
 TEXTS = st.text(max_size=20)
 METADATA = st.dictionaries(TEXTS, TEXTS, max_size=5)
 AUDIO = st.binary(max_size=64).map(lambda data: data * 2)
-JSON = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | TEXTS,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
-    max_leaves=12,
-)
+
+
+def json_values(floats):
+    """Whatever JSON can hold, with these numbers."""
+    return st.recursive(
+        st.none() | st.booleans() | floats | st.integers() | TEXTS,
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+        max_leaves=12,
+    )
+
+
+JSON = json_values(st.floats())
+COMPARABLE = json_values(st.floats(allow_nan=False))
 KEYS = st.sampled_from(
     [
         "event",
@@ -95,7 +103,7 @@ AUDIOHOOK = st.builds(
     seq=st.integers(0, 10),
     serverseq=st.integers(0, 3),
     position=st.integers(0, 10**9).map(lambda ms: ms / 1000),
-    parameters=st.just(OPEN) | st.dictionaries(TEXTS, JSON, max_size=3),
+    parameters=st.just(OPEN) | st.dictionaries(TEXTS, COMPARABLE, max_size=3),
 )
 FRAMES = st.builds(
     audiosocket.Frame,
