@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 import time
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from streamer.audio.url import UrlSource
 from streamer.config import Config
 from streamer.errors import InputError, OutputError
 from streamer.model.catalog import find_bundle
+from streamer.sinks.csv_log import NO_FILE
 from streamer.sinks.csv_sink import check_log
 from streamer.text import quantity
 
@@ -34,14 +36,22 @@ def check_writable(path: Path) -> None:
     """Check that a file can be appended to; creates nothing.
 
     Raises:
-        OutputError: It is a folder, its folder is missing, or permission is denied.
+        OutputError: It is no file, its folder is missing, or permission is denied.
     """
-    if path.is_dir():
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        mode = None
+    except OSError as error:  # as of a link to itself
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
+    if mode is not None and stat.S_ISDIR(mode):
         raise OutputError(f"{path}: is a folder, expected a CSV file or a new name")
-    folder = path.absolute().parent
+    if mode is not None and not stat.S_ISREG(mode):
+        raise OutputError(f"{path}: {NO_FILE}")
+    folder = path.resolve().parent  # of what a link leads to
     if not folder.is_dir():
         raise OutputError(f"{path}: cannot be written: there is no folder {folder}")
-    if not os.access(path if path.exists() else folder, os.W_OK):
+    if not os.access(folder if mode is None else path, os.W_OK):
         read_only = hasattr(os, "statvfs") and os.statvfs(folder).f_flag & os.ST_RDONLY
         reason = os.strerror(errno.EROFS if read_only else errno.EACCES)
         raise OutputError(f"{path}: cannot be written: {reason}")

@@ -31,6 +31,7 @@ LOCK_POLL_S = 0.0005
 MAX_QUOTE = 400
 """How many letters of an unexpected header a message shows."""
 
+NO_FILE = "is a device or a pipe, expected a CSV file ('-' is standard output)"
 ANOTHER_FILE = "rename that file, or choose another with --csv"
 """The advice where rows cannot be appended to a file."""
 
@@ -170,10 +171,7 @@ class CsvLog:
             raise self._error(error) from error
         try:
             if not stat.S_ISREG(os.fstat(file).st_mode):
-                raise OutputError(  # noqa: TRY301 - closed here
-                    f"{self.path}: is a device or a pipe, expected a CSV file "
-                    "('-' is standard output)"
-                )
+                raise OutputError(f"{self.path}: {NO_FILE}")  # noqa: TRY301 - closed here
             self._prepare(file)
             if is_new:
                 _sync_folder(self._place.parent)

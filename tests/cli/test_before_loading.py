@@ -3,6 +3,7 @@
 import functools
 import os
 import shutil
+import sys
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
@@ -92,6 +93,27 @@ def test_why_a_csv_cannot_be_written_is_said(capsys, monkeypatch, read_only):
     assert main(["run", "--input", "call.wav", "--csv", "rows.csv"]) == 1
     reason = "Read-only file system" if read_only else "Permission denied"
     assert f"rows.csv: cannot be written: {reason}" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipes in folders there")
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (os.mkfifo, "is a device or a pipe, expected a CSV file"),
+        (
+            lambda path: path.symlink_to("nowhere/rows.csv"),
+            "cannot be written: there is no folder",
+        ),
+        (lambda path: path.symlink_to(path.name), "cannot be written: Too many levels of"),
+    ],
+)
+def test_a_csv_that_can_be_no_file_is_named(capsys, monkeypatch, tmp_path, make, reason):
+    """Also behind a link."""
+    monkeypatch.setattr(Classifier, "load", lambda *_, **__: pytest.fail("the model was loaded"))
+    path = tmp_path / "rows.csv"
+    make(path)
+    assert main(["run", "--input", "call.wav", "--csv", str(path)]) == 1
+    assert f"{path}: {reason}" in capsys.readouterr().err
 
 
 def test_too_few_channels_are_named(capsys):
