@@ -16,7 +16,7 @@ from streamer.dashboard.glyphs import (
     Cell,
     Glyphs,
 )
-from streamer.dashboard.layout import as_clock, clip, fill, flowed, spread, styled, tail
+from streamer.dashboard.layout import as_clock, clip, end_of, fill, flowed, spread, styled, tail
 from streamer.dashboard.sizes import SPACIOUS, WORDY
 from streamer.dashboard.state import Snapshot
 from streamer.events import Alert
@@ -42,6 +42,12 @@ FIRST_TO_GO = ("c", "enter", "b", "rows", "m", "space", "a")
 MIN_CSV = 16
 """Cells for the CSV's path from which on it is shown, from its end."""
 
+MIN_BOTH = 24
+"""Cells from which on the model is shown beside the device."""
+
+MIN_DEVICE = 6
+"""Cells from which on the device is shown; fewer say nothing."""
+
 MIN_NOTE = 30
 """Cells for a note from which on there is room for explanations, too."""
 
@@ -58,8 +64,9 @@ def header(snapshot: Snapshot, width: int, glyphs: Glyphs) -> Text:
     clock = as_clock(snapshot.elapsed_s)
     recording = f"{glyphs.on} REC  " if snapshot.recording else ""
     room = width - len(state) - len(recording) - len(clock) - 4
-    model = clip(snapshot.model, max(8, room // 3), glyphs)
-    device = clip(snapshot.device, room - cell_len(model) - 3, glyphs)
+    model = "" if room < MIN_BOTH else clip(snapshot.model, max(8, room // 3), glyphs)
+    room -= cell_len(model) + 3 if model else 0
+    device = "" if room < MIN_DEVICE else end_of(snapshot.device, room, glyphs)
     dot = f" {glyphs.dot} " if device and model else ""
     left = styled(state, "  ", (device, BOLD), (dot, DIM), (model, PLAIN))
     rest = width - left.cell_len - len(recording) - len(clock) - 8

@@ -71,6 +71,14 @@ def tail(text: str, width: int) -> str:
     return text
 
 
+def end_of(path: str, width: int, glyphs: Glyphs) -> str:
+    """A name from outside like `clip`, but of a path the end, which tells files apart."""
+    whole = clip(path, 999, glyphs)
+    if cell_len(whole) <= width or not set(whole) & set("/\\"):
+        return clip(path, width, glyphs)
+    return glyphs.ellipsis + tail(whole, width - len(glyphs.ellipsis))
+
+
 def fill(text: str, width: int) -> str:
     """A text in exactly ``width`` cells."""
     return set_cell_size(text, max(0, width))

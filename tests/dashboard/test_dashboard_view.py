@@ -308,6 +308,23 @@ def test_channels_that_do_not_fit_are_counted(width, height, shown):
     assert any(f"… {32 - shown} more channels" in line for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("width", "name"),
+    [
+        (30, "listening  "),
+        (40, "…berlin/two.wav "),
+        (60, "…/calls/berlin/two.wav · default-14"),
+        (100, "/srv/archive/2026/calls/berlin/two.wav · default-14"),
+    ],
+)
+def test_the_name_of_a_recording_is_not_cut_to_its_folders(width, name):
+    """Where there is no room for anything that says something, there is nothing."""
+    snapshot = replace(TALKING, device="/srv/archive/2026/calls/berlin/two.wav", model="default-14")
+    header = drawn(snapshot, width, 12)[0]
+    assert name in header
+    assert header.count("…") == name.count("…")
+
+
 @pytest.mark.parametrize("size", [(30, 8), (40, 12), (100, 30), (160, 45)])
 def test_rows_that_cannot_be_written_stay_on_the_screen(size):
     """Beside an alert, which takes the place of the notice that said so."""
