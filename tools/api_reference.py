@@ -6,9 +6,12 @@
 import sys
 from pathlib import Path
 
-import pdoc
-
 import streamer
+
+try:
+    import pdoc
+except ImportError:
+    sys.exit("pdoc is not installed, which makes the reference: pip install --editable '.[docs]'")
 
 PUBLIC = ("streamer", "streamer.events", "streamer.types", "streamer.errors")
 """What a user may import. Everything else is internal and may change with any version."""

@@ -71,3 +71,4 @@ $bin/python -m pip uninstall --quiet --yes streamer 2>/dev/null || :
 # What is left is torch: which of its files is right depends on the machine, so it has no hash.
 $install --editable ".$extras"
 echo "$wanted" >"$stamp"
+say "done. In each new shell: . $bin/activate"

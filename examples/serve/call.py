@@ -11,6 +11,7 @@ from pathlib import Path
 
 import soundfile
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus
 
 
 def pieces(path: str) -> Iterator[bytes]:
@@ -42,4 +43,7 @@ async def main(path: str, url: str = "ws://127.0.0.1:8765/v1/stream", token: str
                 print(event["event"], event["channel"], event["emotion"], event["confidence"])
 
 
-asyncio.run(main(*sys.argv[1:]))
+try:
+    asyncio.run(main(*sys.argv[1:]))
+except InvalidStatus as refusal:  # for a token, or while the model is loaded
+    sys.exit((refusal.response.body or b"").decode() or str(refusal))
