@@ -131,7 +131,7 @@ class LiveSession:
             raise KeyboardInterrupt
 
     def summary(self) -> list[str]:
-        """What the session came to, in lines for people."""
+        """Return the summary of the session, in lines for people."""
         csv = self._csv
         where = [f"rows in {csv.path}"] if csv is not None and csv.is_open else []
         kept = self._audio.summary() if self._audio is not None else []

@@ -1,4 +1,4 @@
-"""Crosstalk: this module finds what one channel picks up of another, which must not count there.
+"""Finds crosstalk: what one channel picks up of another, which must not count as speech there.
 
 A sound is in two channels if they are *coherent* (G. C. Carter, "Coherence and time delay
 estimation", Proc. IEEE 75(2), 1987): if one, delayed and filtered, explains most of the other's

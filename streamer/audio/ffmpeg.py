@@ -41,7 +41,6 @@ POLL_S = 0.1
 START_TIMEOUT_S = 30.0
 """Seconds in which the header of a recording must have been read."""
 
-NETWORK_TIMEOUT_US = 15_000_000
 KEPT_LINES = 20
 
 _DURATION = re.compile(r"Duration: (\d+):(\d+):(\d+\.\d+)")
@@ -174,7 +173,7 @@ class Ffmpeg:
         return self._cut
 
     def close(self) -> None:
-        """End it."""
+        """End ffmpeg."""
         self._process.kill()
         self._process.wait()
         self._listener.join(POLL_S)

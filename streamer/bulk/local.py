@@ -1,4 +1,4 @@
-"""Recordings by the folder: planned first, then analysed, here or elsewhere, each exactly once."""
+"""Analyses whole folders: plans the recordings first, then has each analysed exactly once."""
 
 import os
 import time
@@ -70,7 +70,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """Something for people, in a line."""
+    """A message for people, one line."""
 
     text: str
 

@@ -220,10 +220,10 @@ if sys.platform == "win32":
             del fd, suspended, resumed  # there is one console, and no Ctrl-Z
 
         def take(self) -> None:
-            """Nothing to change."""
+            """Do nothing: the Windows console needs no other mode."""
 
         def give_back(self) -> None:
-            """Nothing was changed."""
+            """Do nothing: no mode was changed."""
 
         def typed(self) -> bytes:
             """All that was typed since the last call."""

@@ -37,7 +37,7 @@ KeysValues: TypeAlias = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkShape:
-    """How large the net is.
+    """The size of the network.
 
     Attributes:
         mels: Bands of the input.
@@ -118,7 +118,7 @@ class EncoderBlock(nn.Module):
     def forward(
         self, x: Tensor, mask: Tensor | None = None, past: KeysValues | None = None
     ) -> tuple[Tensor, KeysValues]:
-        """As `Attention`."""
+        """Apply the block; arguments and results are those of `Attention`."""
         attended, seen = self.attn(self.attn_ln(x), mask, past)
         x = x + attended
         thought: Tensor = self.mlp(self.mlp_ln(x))

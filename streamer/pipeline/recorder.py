@@ -187,7 +187,7 @@ class _Step:
 
     @property
     def rows(self) -> list[Row]:
-        """Those events that are rows."""
+        """The events of this step that are rows of the CSV."""
         return [event for event in self.events if isinstance(event, Utterance | Mark)]
 
 
@@ -380,7 +380,7 @@ class Recorder:
             return self._steps[0] if self._steps else None
 
     def _forget(self, step: _Step) -> None:
-        """The sinks have it now; `stop` may have given it up meanwhile."""
+        """Remove what the sinks have from what waits; `stop` may have given it up meanwhile."""
         with self._changed:
             if self._steps and self._steps[0] is step:
                 self._steps.popleft()

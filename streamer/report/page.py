@@ -72,7 +72,7 @@ class Audio:
 def page(
     sessions: Iterable[LoggedSession], left_out: Sequence[str], audio: Audio | None = None
 ) -> str:
-    """The page of these sessions, that with the lowest mood of a channel first.
+    """Build the page of these sessions, that with the lowest mood of a channel first.
 
     Args:
         sessions: One is shown at once; several have an overview before them; of more than
@@ -326,7 +326,7 @@ def _rows(session: LoggedSession, names: Sequence[str], audio: Audio | None) -> 
     rows = _moments(session)
 
     def each(cell: Callable[[LoggedUtterance], object]) -> list[object]:
-        """A column of which a mark has nothing."""
+        """Return a column of the utterances, empty for marks."""
         return [None if isinstance(one, LoggedMark) else cell(one) for one in rows]
 
     def sparse(values: Sequence[object]) -> Json:

@@ -257,7 +257,7 @@ class Segmenter:
         return self._emit(utterance, spoken + self._hangover // 2, reason)
 
     def _emit(self, utterance: _Utterance, frames: int, reason: EndReason) -> Segment:
-        """The first kept frames as a segment; they are kept no longer."""
+        """Return the first kept frames as a segment, and drop them."""
         segment = self._segment(utterance, frames, reason)
         self._forget(frames)
         self._utterance = None
@@ -268,7 +268,7 @@ class Segmenter:
         return Segment(self._number, utterance.start, utterance.end, self._begin, pcm, reason)
 
     def _forget(self, frames: int) -> None:
-        """Keep the first frames no longer."""
+        """Drop the first frames."""
         if frames > 0:
             del self._frames[:frames], self._speech[:frames]
             self._begin += frames * self._frame

@@ -83,7 +83,7 @@ class Server:
         self._hurry = asyncio.Event()  # no call is waited for any longer
 
     def app(self) -> Starlette:
-        """Its addresses."""
+        """The web application: which function answers at which address."""
         return Starlette(
             routes=[
                 *(WebSocketRoute(path, self._calls(each)) for path, each in ENDPOINTS.items()),
@@ -133,7 +133,7 @@ class Server:
         return left
 
     async def _sign(self) -> None:
-        """Give signs of life."""
+        """Publish a sign of life every few seconds."""
         while True:
             self._hub.sign()
             await asyncio.sleep(SIGN_S)

@@ -115,7 +115,7 @@ def background(
 
 
 def babble(rng: np.random.Generator, samples: int, voices: Draw) -> Waveform:
-    """Several people at once, some nearer than others."""
+    """Mix several people who speak at once, some nearer than others."""
     total = np.zeros(samples, np.float32)
     for _ in range(rng.integers(*BABBLE)):
         voice = repeated(voices(rng), rng, samples)
@@ -175,7 +175,7 @@ def in_noise(wave: Waveform, sound: Waveform, snr_db: float) -> Waveform:
 
 
 def telephone(wave: Waveform, law: Law, *, dbfs: float = LINE_DBFS, old: bool = True) -> Waveform:
-    """Through a telephone line: 8 kHz, and its 8-bit code.
+    """Send speech through a telephone line: 8 kHz, and its 8-bit code.
 
     Args:
         wave: Shape (samples,).
@@ -200,7 +200,7 @@ def clipped(wave: Waveform, db: float) -> Waveform:
 
 
 def coded(wave: Waveform, container: str, codec: str, rate: int) -> Waveform:
-    """Through a lossy codec at its lowest quality, shape (about samples,)."""
+    """Encode speech with a lossy codec at its lowest quality: shape (about samples,)."""
     coarse = {"compression_level": 1.0} if codec == "VORBIS" else {}
     peak = np.float32(np.abs(wave).max(initial=1e-6) * 2)
     file = io.BytesIO()
@@ -227,7 +227,7 @@ def amplified(wave: Waveform, db: float) -> Waveform:
 
 
 def plain(wave: Waveform, _rng: np.random.Generator) -> Waveform:
-    """As it is."""
+    """Return the clip unchanged."""
     return wave
 
 
@@ -250,17 +250,17 @@ def piece(wave: Waveform, rng: np.random.Generator, rooms: Sequence[Waveform] = 
 
 
 def noisy(wave: Waveform, rng: np.random.Generator) -> Waveform:
-    """At an SNR of 10 dB, the noise of a random kind; babble as in `degraded`."""
+    """Add noise of a random kind at an SNR of 10 dB; babble as in `degraded`."""
     return in_noise(wave, background(rng, len(wave), lambda _: wave[::-1]), 10.0)
 
 
 def in_a_room(wave: Waveform, rng: np.random.Generator) -> Waveform:
-    """In a living room or an office, at a metre or two."""
+    """Place the microphone a metre or two away in a living room or an office."""
     return reverberant(wave, synthetic_tail(rng, 0.5), 0.0)
 
 
 def over_telephone(law: Law) -> Variation:
-    """Through an old telephone line."""
+    """Send the clip through an old telephone line."""
     return lambda wave, _rng: telephone(wave, law)
 
 

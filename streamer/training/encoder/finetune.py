@@ -65,7 +65,7 @@ SHOW_EVERY = 10  # steps: a GPU need not wait for each
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FineTuning:
-    """Every choice in fine-tuning.
+    """The parameters of fine-tuning.
 
     Attributes:
         blocks: How many blocks of the encoder are kept.
@@ -203,14 +203,14 @@ class _Net(nn.Module):
             self.head.bias.copy_(head.bias + head.weight @ mean)
 
     def embed(self, mel: Tensor, frames: Tensor) -> Tensor:
-        """Standardised features, shape (batch, features)."""
+        """Return standardised features, shape (batch, features)."""
         outputs = self.encoder(mel, frames=frames)
         pooled = pool([output.float() for output in outputs], self.encoder.lengths(frames))
         return (pooled - self.mean) / self.deviation
 
 
 def _smoothed(clips: Sequence[Clip], labels: Sequence[str], choices: FineTuning) -> Tensor:
-    """Targets; those of acted clips are smoothed, those of ordinary speech are soft already."""
+    """Return the targets: those of acted clips are smoothed, those of ordinary speech stay soft."""
     targets = soft_targets(clips, labels, choices.softness)
     rows = [i for i, clip in enumerate(clips) if not clip.ordinary]
     known = known_labels([clips[i] for i in rows], labels)
@@ -382,7 +382,7 @@ class _Run:
         self._rng.bit_generator.state = json.loads(state["numpy"])
 
     def averaged_encoder(self) -> dict[str, Tensor]:
-        """Named as in openai/whisper."""
+        """Return the encoder with averaged weights, named as in openai/whisper."""
         prefix = "encoder."
         learned = {
             name.removeprefix(prefix): value

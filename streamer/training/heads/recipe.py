@@ -44,7 +44,7 @@ that most speech is neutral.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """Every choice in training.
+    """The parameters of training.
 
     Three attributes are called by an older name, their alias, in bundles and figures.
 

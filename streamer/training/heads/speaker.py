@@ -52,7 +52,7 @@ class SpeakerOptions(ExampleOptions, Protocol):
 
     @property
     def missing_label_bias(self) -> float:
-        """Added to the logits of emotions that a clip's corpus does not have."""
+        """What is added to the logits of emotions that a clip's corpus does not have."""
 
     @property
     def prior(self) -> float:

@@ -91,7 +91,7 @@ class LabelledExamples:
         )
 
     def answers(self, added: Tensor | float = 0.0, temperature: float = 1.0) -> Tensor:
-        """The logits that answers are made of, with something added, shape (utterances, labels)."""
+        """The logits with something added, over the temperature, shape (utterances, labels)."""
         return (self.logits + added) / (temperature * self.length_factors)
 
     @property
@@ -261,7 +261,7 @@ def _fit(examples: LabelledExamples, penalties: Sequence[float]) -> list[Head]:
 
 
 def _means(added: Tensor, examples: LabelledExamples) -> NDArray[np.float64]:
-    """What was added on average, by label, to utterances left out: drawn towards that to all."""
+    """The mean of what was added, by label, drawn towards the mean of all where a label is rare."""
     each = added.double().numpy()
     targets = np.eye(each.shape[1])[examples.targets.numpy()]
     overall = examples.weights.numpy() @ each
