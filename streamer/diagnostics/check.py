@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from streamer.analysis.alerts import check_rules
+from streamer.audio import ffmpeg
 from streamer.audio.devices import find_device
 from streamer.audio.level import rms_dbfs
 from streamer.audio.microphone import MicrophoneSource
@@ -55,7 +56,7 @@ class Finding:
 
 
 def check(config: Config, load: Callable[[], Model], recording: Path) -> Iterator[Finding]:
-    """Check the device, what detects speech, the model, the live path, the alerts and the log.
+    """Check device, voice activity, recordings, model, live path, alerts and log.
 
     Args:
         config: The configuration.
@@ -67,6 +68,7 @@ def check(config: Config, load: Callable[[], Model], recording: Path) -> Iterato
         {
             "device": lambda: _device(config),
             "voice activity": lambda: _voice_activity(config),
+            "recordings": _recordings,
             "model": lambda: _model(load),
             "live path": lambda: _live_path(config, load, recording),
             "alerts": lambda: check_alerts(config, load),
@@ -113,6 +115,16 @@ def _voice_activity(config: Config) -> str:
     if config.vad.engine == "webrtc":
         return "webrtcvad alone, as vad.engine says"
     return f"Silero {version('silero-vad')} behind webrtcvad"
+
+
+def _recordings() -> str:
+    """What can be read; that ffmpeg is missing is no problem for who has no such recordings."""
+    if ffmpeg.program() is not None:
+        return "all that ffmpeg reads, m4a, mp4, webm, wma, amr and URLs included"
+    return (
+        "WAV, FLAC, MP3, Ogg and others; m4a, mp4, webm, wma, amr and URLs need ffmpeg: "
+        f"{ffmpeg.INSTALL}"
+    )
 
 
 def _model(load: Callable[[], Model]) -> str:

@@ -195,10 +195,12 @@ def test_check_finds_a_machine_with_a_microphone_ready(microphone, tmp_path):
 
 
 def test_check_says_what_is_amiss(tmp_path, deaf):
-    """No device, no model; the rest is checked all the same."""
-    result = streamer("check", "--model", "nobody", cwd=tmp_path, env=deaf, own_process=True)
+    """No device, no model, no ffmpeg; the rest is checked all the same."""
+    bare = deaf | {"PATH": ""}
+    result = streamer("check", "--model", "nobody", cwd=tmp_path, env=bare, own_process=True)
     output = result.stdout.decode()
     assert result.returncode == 3
     assert "problem device: no input device: plug in a microphone" in output
     assert "problem model: " in output
+    assert "amr and URLs need ffmpeg: install it (Debian: apt-get install ffmpeg" in output
     assert "ok      log: " in output
