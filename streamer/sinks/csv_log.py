@@ -281,12 +281,12 @@ def check_columns(
         form: How rows become lines.
 
     Raises:
-        OutputError: It holds something else, or cannot be read.
+        OutputError: It holds something else, cannot be read, or another program keeps it locked.
     """
     if not path.is_file():
         return
     try:
-        with path.open("rb") as file:
+        with path.open("rb+") as file, locked(file.fileno(), path):
             head = file.read(MAX_ROW_BYTES)
     except OSError as error:
         raise OutputError(f"{path}: cannot be read: {error.strerror}") from error

@@ -15,6 +15,7 @@ import soundfile
 from streamer.cli import preflight
 from streamer.cli.main import main
 from streamer.model.classifier import Classifier
+from streamer.sinks import csv_log
 from streamer.sinks.row import columns
 from streamer.types import EMOTIONS
 
@@ -114,6 +115,17 @@ def test_a_csv_that_can_be_no_file_is_named(capsys, monkeypatch, tmp_path, make,
     make(path)
     assert main(["run", "--input", "call.wav", "--csv", str(path)]) == 1
     assert f"{path}: {reason}" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files are not locked there")
+def test_a_csv_that_another_program_keeps_locked_is_named(capsys, monkeypatch, tmp_path):
+    """Before anything is heard whose rows would be in no file."""
+    monkeypatch.setattr(Classifier, "load", lambda *_, **__: pytest.fail("the model was loaded"))
+    monkeypatch.setattr(csv_log, "LOCK_S", 0.01)
+    path = tmp_path / "rows.csv"
+    with path.open("wb") as file, csv_log.locked(file.fileno(), path):
+        assert main(["run", "--input", "call.wav", "--csv", str(path)]) == 1
+    assert f"{path}: another program keeps it locked" in capsys.readouterr().err
 
 
 def test_too_few_channels_are_named(capsys):
