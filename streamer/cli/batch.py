@@ -139,7 +139,7 @@ class Display:
         self._to_do = planned.to_do
         self._began = time.monotonic()
         self._bar.update(self._task, total=planned.size or None)
-        if planned.to_do != planned.found or planned.found >= local.MAX_PENDING:
+        if not 0 < planned.found == planned.to_do < local.MAX_PENDING:
             self._say(
                 f"{quantity(planned.found, 'recording')} found, {planned.to_do} to be analysed"
             )

@@ -94,6 +94,15 @@ def test_shapes_have_what_the_csv_has(calls, tmp_path, shape):
     assert isinstance(got[0]["silence_s"], float)
 
 
+def test_a_shard_without_recordings_says_so(calls, tmp_path, capsys):
+    """And its tables are there all the same, with nothing in them."""
+    alone = next(calls.glob("*"))
+    for number in (1, 2):
+        assert run(alone, "--out", tmp_path / "tables", "--shard", f"{number}/2") == 0
+    assert "0 recordings found, 0 to be analysed" in capsys.readouterr().err
+    assert len(list((tmp_path / "tables").glob("utterances-*"))) == 2
+
+
 def test_a_recording_is_always_in_the_same_shard(calls, tmp_path):
     """Whatever else is there."""
     out = tmp_path / "rows.csv"

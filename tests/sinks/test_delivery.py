@@ -359,7 +359,7 @@ def test_a_command_finds_the_alert_in_its_environment(tmp_path, monkeypatch):
     env = json.loads(path.read_text())
     assert env["STREAMER_ALERT_RULE"] == "it's; $angry"
     assert env["STREAMER_ALERT_CHANNEL"] == "customer"
-    assert env["STREAMER_ALERT_TEST"] == "False"
+    assert env["STREAMER_ALERT_TEST"] == "false"  # as in the CSV and in JSON
     assert env["PATH"] == os.environ["PATH"]
     assert SECRET not in env.values()
 

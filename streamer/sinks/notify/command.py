@@ -71,7 +71,7 @@ def _environment(message: Mapping[str, Value]) -> dict[str, str]:
     secrets = {f"{ENV_PREFIX}{key.replace('.', '_')}".upper() for key in SECRETS}
     ours = {key: value for key, value in os.environ.items() if key not in secrets}
     told = {
-        f"{ALERT_PREFIX}{key}".upper(): "" if value is None else str(value).replace("\0", "")
+        f"{ALERT_PREFIX}{key}".upper(): _text(value).replace("\0", "")
         for key, value in message.items()
     }
     return ours | told
@@ -84,3 +84,10 @@ def _kill(process: "subprocess.Popen[bytes]") -> None:
             os.killpg(process.pid, signal.SIGKILL)
     process.kill()
     process.wait()
+
+
+def _text(value: Value) -> str:
+    """A value as the CSV has it: empty for None, ``true`` and ``false``."""
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
