@@ -121,7 +121,7 @@ FAULTS = (
           "    if False and left:", (BOARD,)),
     Fault("who calls is shown although it is hidden", "streamer/server/connection.py",
           "if caller and self._hub.shows_callers:", "if caller:",
-          (f"{SERVE}::test_viewers_see_who_calls_unless_that_is_hidden",)),
+          (f"{SERVE}::test_who_calls_may_be_hidden",)),
     Fault("a request of Genesys is good twice", "streamer/server/signatures.py",
           "if nonce in self._nonces:", "if False:", ("tests/server/test_signatures.py",)),
     Fault("Retry-After is ignored", "streamer/sinks/notify/webhook.py",
