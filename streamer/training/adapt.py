@@ -26,7 +26,6 @@ from streamer.model.speaker.adaptation import VoiceModel
 from streamer.training.adapted_card import write_adapted_card
 from streamer.training.data.extraction import read_mono
 from streamer.training.data.labelled import Labelled, read_labelled
-from streamer.training.data.licences import UNKNOWN_LICENCE
 from streamer.training.data.ordinary import NEUTRAL
 from streamer.training.heads.transfer import (
     Change,
@@ -37,6 +36,9 @@ from streamer.training.heads.transfer import (
     try_change,
 )
 from streamer.training.output import check_bundle
+
+OWN_LICENCE = "what their speakers agreed to"
+"""Of the recordings that a model is adapted to: whoever adapts it has recorded them."""
 
 ADAPTED = "adaptation"
 """The key in a manifest's ``training`` that says how the bundle was adapted."""
@@ -168,7 +170,7 @@ def _changed(
             ),
             "sources": (
                 *old.sources,
-                DataSource(name="one's own recordings", licence=UNKNOWN_LICENCE),
+                DataSource(name="one's own recordings", licence=OWN_LICENCE),
             ),
             "training": {**kept, ADAPTED: _as_json(result, change)},
         }

@@ -14,6 +14,7 @@ from streamer.cli.main import main
 from streamer.errors import ConfigError, InputError
 from streamer.model import bundle, features
 from streamer.model.bundle import Bundle
+from streamer.model.catalog import is_commercial
 from streamer.model.classifier import Classifier
 from streamer.model.encoder import EmotionNet
 from streamer.model.manifest import Calibration, DataSource, Manifest, Mood, Network, Priors, Voices
@@ -174,6 +175,7 @@ def test_a_better_model_is_written_and_says_what_it_is(base, rows, tmp_path, cap
     assert manifest.training["seed"] == 0
     assert "quiet" not in manifest.training  # that was measured of another model
     assert manifest.sources[0].licence == "CC BY-NC 4.0"
+    assert is_commercial([manifest.sources[-1].licence])  # it is up to whoever has recorded it
     card = (out / "README.md").read_text(encoding="utf-8")
     assert "base-7, adapted to 30 labelled utterances" in card
     assert f"| adapted | {notes['uar'][1]:.3f} |" in card
