@@ -5,6 +5,7 @@ import difflib
 import io
 import logging
 import os
+import signal
 import sys
 import threading
 from collections.abc import Sequence
@@ -72,6 +73,7 @@ def program() -> NoReturn:
     interpreter would stop it when it next asks for the lock: within torch, that is a crash.
     """
     code = main()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # what ends Python is not to be cut short
     if any(thread.daemon for thread in threading.enumerate()):
         logging.shutdown()
         for stream in (sys.stdout, sys.stderr):

@@ -59,3 +59,19 @@ def test_a_current_folder_that_is_gone_is_named(tmp_path):
     assert result.returncode == 2
     assert result.stderr.startswith("streamer: the current folder cannot be used (No such file")
     assert "Traceback" not in result.stderr
+
+
+LATE_CTRL_C = """
+import atexit, os, signal, sys
+from streamer.cli.main import program
+sys.argv = ["streamer", "models"]
+signal.signal(signal.SIGINT, signal.default_int_handler)
+atexit.register(os.kill, os.getpid(), signal.SIGINT)
+program()
+"""
+
+
+def test_ctrl_c_while_python_ends_is_no_fault():
+    """A second one, in haste: the session has ended, and torch's own ending is not interrupted."""
+    done = subprocess.run([sys.executable, "-c", LATE_CTRL_C], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
