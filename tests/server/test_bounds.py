@@ -194,7 +194,7 @@ def test_what_was_sent_before_a_hang_up_is_not_lost():
 def test_what_a_peer_is_ahead_is_bounded_and_no_reason_to_cut_it():
     """Its audio waits with it, and so do its answers to pings."""
     busy = _Busy()
-    pieces, sent = 1000, 0
+    pieces, sent = 400, 0
 
     async def test(port):
         async def send():
