@@ -67,10 +67,6 @@ class Address:
             )
         return cls(rate, channels, call_id(query["call"]) if query.get("call") else "")
 
-    def to_query(self) -> dict[str, str]:
-        """The values as an address has them."""
-        return {"rate": str(self.rate), "channels": ",".join(self.channels), "call": self.call}
-
 
 class FreeSwitchCodec(Codec):
     """The messages of one stream.

@@ -299,11 +299,9 @@ def _alert(call: WallboardCall, event: Message) -> WallboardCall:
 
 
 def _acknowledged(call: WallboardCall, event: Message) -> WallboardCall:
-    wanted, at = _text(event, "alert"), _number(event, "at", 0.0)
+    wanted = _text(event, "alert")
     alerts = tuple(
-        replace(alert, by=_text(event, "by"), acknowledged_at=at)
-        if alert.id == wanted and alert.by is None
-        else alert
+        replace(alert, by=_text(event, "by")) if alert.id == wanted and alert.by is None else alert
         for alert in call.alerts
     )
     return call if alerts == call.alerts else replace(call, alerts=alerts)

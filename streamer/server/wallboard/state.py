@@ -70,7 +70,6 @@ class WallboardAlert:
     at_s: float
     at: float
     by: str | None = None
-    acknowledged_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
