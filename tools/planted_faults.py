@@ -43,7 +43,7 @@ ACCESS, AHEAD = "streamer/server/access.py", "streamer/server/websocket_protocol
 SERVE, BOUNDS = "tests/server/test_serve.py", "tests/server/test_bounds.py"
 COMPARED = "hmac.compare_digest(token.text.encode(), given.encode())"
 SIGNATURE = "hmac.compare_digest(signature(auth_token, each).encode(), given.encode())"
-CALLS, BOARD = ("tests/server/test_calls.py",), "tests/server/test_wallboard_state.py"
+CALLS, BOARD = ("tests/server/test_calls_at_once.py",), "tests/server/test_wallboard_state.py"
 NEW_VOICE = "return classifier.new_adaptation() if"
 SHARED_VOICE = "return self._queue.__dict__.setdefault('v', classifier.new_adaptation()) if"
 NEW_RULES = "self._alert_engine = AlertEngine(config)"

@@ -28,13 +28,20 @@ def run(*args: str, folder):
     )
 
 
+def address(process) -> str:
+    """Of the wallboard; what is logged may come before it."""
+    lines = (line.decode() for line in process.stderr)
+    return next(
+        filter(None, (re.fullmatch(r"wallboard on (http://[\d.:]+/)\n", n) for n in lines))
+    )[1]
+
+
 def test_a_desk_is_on_the_wallboard(tmp_path):
     """With what was heard, while it goes on; the lines on standard output stay as they are."""
     pcm, _ = soundfile.read(VOICES, dtype="int16", frames=8 * 16_000)
     with run("--wallboard", "127.0.0.1:0", folder=tmp_path) as process:
         try:
-            line = process.stderr.readline().decode()
-            url = re.fullmatch(r"wallboard on (http://[\d.:]+/)\n", line)[1]
+            url = address(process)
             process.stdin.write(pcm.tobytes())
             process.stdin.flush()
             deadline = time.monotonic() + WAIT_S
