@@ -65,7 +65,7 @@ def test_calls_share_no_voice_mood_or_rule(noting):
     async def run():
         starts = [CallStart(name, SAMPLE_RATE, SIDES) for name in ("one", "two", "three")]
         calls = [Call(start, engine) for start in starts]
-        for _ in range(2):  # in turns, as the segmenter thread has them
+        for _ in range(3):  # in turns, as the segmenter thread has them
             for call in calls[:2]:
                 call.push(loud(1))
         calls[2].push(loud(1))
