@@ -61,7 +61,7 @@ def script(channels: tuple[str, ...], seed: int = 7) -> Iterator[tuple[float, In
         if tick == 380:
             yield now, Mark(1, tick * 1600, "asks for the manager")
         if tick == 600:
-            name, reason = channels[-1], "angry 62 % in the mean of 3 utterances"
+            name, reason = channels[-1], "angry 62 % over 3 utterances"
             yield now, Alert("angry caller", name, 9, tick * 1600, "angry", 0.8, -0.4, reason)
         if tick == 400:
             yield now, Counters(overruns=1, gaps=1, lost_samples=12_800, dropped_partials=3)

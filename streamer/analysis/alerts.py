@@ -261,7 +261,7 @@ class _MeanProbability:
             disagrees=mean < self._least,
             emotion=rule.emotions[int(means.argmax())],
             confidence=mean,
-            reason=f"{what} in the mean of {rule.of} utterances" if rule.of > 1 else what,
+            reason=f"{what} over {rule.of} utterances" if rule.of > 1 else what,
         )
 
     def forget(self) -> None:

@@ -94,7 +94,7 @@ def test_an_alert_of_a_mean_says_it():
     rest = (0.2 + 0.5) / 7  # what is left of each is shared by the other seven
     assert alert.emotion == "angry"
     assert alert.confidence == pytest.approx((0.8 + 0.5 + rest) / 2)
-    assert alert.reason == "sad or angry 70 % in the mean of 2 utterances"
+    assert alert.reason == "sad or angry 70 % over 2 utterances"
 
 
 def test_a_mean_may_have_to_last():

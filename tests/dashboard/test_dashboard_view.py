@@ -110,7 +110,7 @@ CLIPPED = reduce(TALKING, LevelMeasured("mix", 75 * SAMPLE_RATE, -3.0, 0.0, True
 NOTICED = reduce(TALKING, Notice("emotions.csv cannot be written: disk full", urgent=True), 75)
 ANGRY = Alert(
     "angry customer", "customer", 7, 75 * SAMPLE_RATE, "angry", 0.87, -0.4,
-    "angry 62 % in the mean of 3 utterances",
+    "angry 62 % over 3 utterances",
 )  # fmt: skip
 ALERTED = reduce(reduce(TWO, replace(ANGRY, rule="low mood"), 74), ANGRY, 75)
 LONG = replace(
