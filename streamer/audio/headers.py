@@ -57,6 +57,9 @@ class _Layout:
     align: int = 2
 
 
+MAX_CHUNKS = 10_000
+"""Chunks that are looked at; a file may hold millions of empty ones, and real ones hold dozens."""
+
 _LAYOUTS = {
     b"RIFF": _Layout(12, 4, "<I", b"data"),
     b"RIFX": _Layout(12, 4, ">I", b"data"),
@@ -126,10 +129,15 @@ class _Walk:
 
     def find(self) -> DataChunk | None:
         at = self._layout.first
-        while (chunk := self._chunk(at)) is not None:
+        for _ in range(MAX_CHUNKS):
+            chunk = self._chunk(at)
+            if chunk is None:
+                break
             name, payload, length = chunk
             if name.startswith(self._layout.data):
                 return self._data(at, payload + self._layout.skip, length)
+            if length < 0:  # the next one would be before its end: again and again
+                break
             self._note(name, payload)
             at = _aligned(payload + length, self._layout.align)
         return None
@@ -177,7 +185,9 @@ class _Walk:
     def _chunks_from(self, at: int) -> bool:
         """Whether there are chunks from here to the end of the file, not samples."""
         at = _aligned(at, self._layout.align)
-        while at < self._size - 8:
+        for _ in range(MAX_CHUNKS):
+            if at >= self._size - 8:
+                break
             chunk = self._chunk(at)
             if chunk is None:
                 return False

@@ -148,6 +148,24 @@ def cut(path, part=0.7):
 
 
 @pytest.mark.parametrize(
+    "head",
+    [
+        b"riff" + bytes(20) + b"wave" + bytes(12) + b"fmt " + bytes(20),  # Wave64: of no length
+        b"caff" + bytes(4) + b"desc" + struct.pack(">q", -12),  # ends where it begins
+        b"caff" + bytes(4) + b"desc" + struct.pack(">q", -(10**6)),  # ends before the file begins
+        b"RIFF" + bytes(4) + b"WAVE",  # a hundred million empty ones follow
+    ],
+    ids=["no length", "no end", "before the beginning", "millions"],
+)
+def test_chunks_that_lead_nowhere_are_followed_to_no_samples(tmp_path, head):
+    """Each once was followed for ever, or nearly so."""
+    path = tmp_path / "call.wav"
+    path.write_bytes(head)
+    os.truncate(path, 10**9)  # of zeros, which take no room
+    assert find_data(path) is None
+
+
+@pytest.mark.parametrize(
     "suffix", ["wav", "aiff", "au", "w64", "caf", "flac", "mp3", "ogg", "opus"]
 )
 def test_a_recording_that_was_cut_says_so(tmp_path, suffix):
