@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from streamer.config.alert_rules import SENSITIVITIES
+
 ROOT = Path(__file__).parents[1]
 PAGES = (
     ROOT / "README.md",
@@ -38,9 +40,6 @@ CORPORA = {"ravdess": "RAVDESS", "crema-d": "CREMA-D", "banglaser": "BanglaSER"}
 
 EMOTIONS = ("angry", "sad", "happy", "fearful")
 
-
-MEANS = {"low": 0.6, "normal": 0.45, "high": 0.3}
-"""The mean probability of anger that raises an alert, by `alerts.sensitivity`."""
 
 PARTS = (("speakers", "unseen speakers"), ("unseen", "unseen corpora"))
 
@@ -66,7 +65,7 @@ def quiet() -> Iterator[str]:
     yield rows("76 minutes of people who just talk", *(f"`{model}`" for model in MODELS))
     yield rows(*["---"] * (1 + len(MODELS)))
     found = [figures(f"{model}-quiet") for model in MODELS]
-    for name in ("low", "normal", "high"):
+    for name in SENSITIVITIES:
         rates = (f"{each['alerts_per_hour'][name]:.1f}" for each in found)
         yield rows(f"false alerts an hour, `alerts.sensitivity: {name}`", *rates)
     certain = (f"{each['certain']:.1%}" for each in found)
@@ -128,23 +127,27 @@ def sensitivity() -> Iterator[str]:
     yield rows("`alerts.sensitivity`", "mean probability of anger in three utterances", *heads)
     yield rows(*["---"] * (2 + len(MODELS)))
     measured = [figures(f"{model}-quiet")["alerts_per_hour"] for model in MODELS]
-    for name, mean_probability in MEANS.items():
+    for name, mean_probability in SENSITIVITIES.items():
         rates = (f"{rates[name]:.1f}" for rates in measured)
         yield rows(f"`{name}`", f"{mean_probability:g}", *rates)
 
 
 def episodes() -> Iterator[str]:
     """In how many episodes of anger an alert is raised, by `alerts.sensitivity`."""
-    yield rows("alert after at most three, five angry utterances", *(f"`{name}`" for name in MEANS))
-    yield rows(*["---"] * (1 + len(MEANS)))
+    yield rows(
+        "alert after at most three, five angry utterances", *(f"`{name}`" for name in SENSITIVITIES)
+    )
+    yield rows(*["---"] * (1 + len(SENSITIVITIES)))
     for model in ("default", "open"):
         for part, title in PARTS:
-            cells = (f"{raised(model, part, n, 3)}, {raised(model, part, n, 5)}" for n in MEANS)
+            cells = (
+                f"{raised(model, part, n, 3)}, {raised(model, part, n, 5)}" for n in SENSITIVITIES
+            )
             yield rows(f"`{model}`, {title}", *cells)
 
 
 def raised(model: str, part: str, name: str, utterances: int) -> str:
-    """The share of episodes with an alert after so many angry utterances, mean of the corpora."""
+    """The share of episodes with an alert by then: the mean of the corpora."""
     corpora = figures(f"{model}-ordinary")[part]["episodes"].values()
     shares = [each["raised"][name][utterances - 1] for each in corpora]
     return f"{sum(shares) / len(shares):.2f}"

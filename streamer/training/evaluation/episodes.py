@@ -28,7 +28,7 @@ MIN_NEUTRAL = 2
 """A voice with fewer neutral clips has no episodes."""
 
 MAX_EPISODES = 60
-"""Of one corpus: the voices in turn, until there are so many."""
+"""Maximum number of episodes of one corpus; its voices take turns."""
 
 PACE_S = 6
 """From the beginning of an utterance to the next; the default rule does not depend on it."""

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from streamer.analysis.alerts import AlertEngine
 from streamer.config import Config
-from streamer.config.alert_rules import Sensitivity
+from streamer.config.alert_rules import SENSITIVITIES
 from streamer.errors import InputError, NoSpeechError
 from streamer.events import Alert
 from streamer.model.classifier import Classifier
@@ -23,8 +23,6 @@ from streamer.training.data.manifest import Clip
 from streamer.training.data.ordinary import read_ordinary
 from streamer.training.output import FIGURES, make_folder, written
 from streamer.types import Utterance
-
-SENSITIVITIES: tuple[Sensitivity, ...] = ("low", "normal", "high")
 
 
 @dataclass(slots=True, kw_only=True)
