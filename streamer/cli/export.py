@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from streamer.cli.parser import CommandParser, Namespace, user_path
+from streamer.cli.report import print_silent
 
 NAME = "export"
 SUMMARY = "write a log as subtitles, labels of Praat, ELAN or Audacity, RTTM or Parquet"
@@ -38,6 +39,7 @@ def execute(args: Namespace) -> int:
     exported = export(args.logs, args.to, args.out, replace=args.replace)
     for path in exported.files:
         print(path)
+    print_silent(exported.silent)
     for line in exported.left_out[:MAX_SHOWN]:
         print(f"streamer: {line}", file=sys.stderr)
     if len(exported.left_out) > MAX_SHOWN:

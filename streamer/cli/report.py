@@ -43,11 +43,20 @@ def execute(args: Namespace) -> int:
     from streamer.report.make import make
 
     made = make(args.logs, args.out, audio=args.audio, session=args.session)
+    print_silent(made.silent)
     _print_left_out(made.left_out)
     print(args.out)
     if args.open and not webbrowser.open(args.out.resolve().as_uri()):
         print("streamer: no browser found; open the page by hand", file=sys.stderr)
     return 1 if made.unread else 0
+
+
+def print_silent(logs: Sequence[Path]) -> None:
+    """Say on stderr in which logs nothing was said."""
+    for path in logs[:MAX_SHOWN]:
+        print(f"streamer: {path}: holds no utterance", file=sys.stderr)
+    if len(logs) > MAX_SHOWN:
+        print(f"streamer: {len(logs) - MAX_SHOWN} more logs hold none", file=sys.stderr)
 
 
 def _print_left_out(left_out: Sequence[str]) -> None:

@@ -57,15 +57,19 @@ class Exported:
         files: What was written, in order.
         left_out: A line for each file and each row that could not be read.
         unread: How many whole logs could not be read.
+        silent: Logs in which nothing was said.
     """
 
     files: list[Path] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     unread: int = 0
+    silent: list[Path] = field(default_factory=list)
 
 
 def export(paths: Sequence[Path], to: str, out: Path, *, replace: bool = False) -> Exported:
     """Write the sessions of logs in another format.
+
+    Where nothing was said, a table has no rows, and there are no files of labels.
 
     Args:
         paths: CSV logs, and folders of them.
@@ -95,13 +99,13 @@ def export(paths: Sequence[Path], to: str, out: Path, *, replace: bool = False) 
         for path, name in _parts(session, form, out, taken)
     )
     if one is not None:
-        (_, text), *more = islice(made, 2)
-        if more:
+        first = list(islice(made, 2))
+        if len(first) > 1:
             raise ConfigError(
                 f"--out {out}: the log has several sessions or channels, and {to} takes a file "
                 f"for each; name a folder"
             )
-        made = iter([(one, text)])
+        made = iter([(one, text) for _, text in first])
     for path, text in made:
         _write(path, text, replace=replace)
         exported.files.append(path)
@@ -126,6 +130,7 @@ def _sessions(logs: Iterable[Path], exported: Exported) -> Iterator[LoggedSessio
             continue
         read += 1
         exported.left_out += [f"skipped {one}" for one in (*reader.skipped, *repeats.told(log))]
+        exported.silent += [log] if reader.is_silent else []
     if not read:
         raise InputError("; ".join(exported.left_out))
 

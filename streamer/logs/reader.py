@@ -111,6 +111,7 @@ class LogReader:
 
     Attributes:
         skipped: The lines left out, so far as it was read.
+        is_silent: True once all of it was read and nothing was said: no row is of an utterance.
 
     Raises:
         InputError: It cannot be read, or lacks a column that is needed.
@@ -119,6 +120,7 @@ class LogReader:
     def __init__(self, path: Path, session: str | None = None) -> None:
         self.path = path
         self.skipped: list[Skipped] = []
+        self.is_silent = False
         self._only = session
         if path.exists() and not path.is_file():
             raise InputError(f"{path}: is no file, expected a CSV")
@@ -142,7 +144,7 @@ class LogReader:
         """All of them, in the order in which they end.
 
         Raises:
-            InputError: It cannot be read, or holds no utterance.
+            InputError: It cannot be read, or no line of what it holds can.
         """
         return (session for _, session in self.numbered())
 
@@ -150,7 +152,7 @@ class LogReader:
         """Likewise, each with the line of its first row."""
         last, calls, end = self._survey()
         open_: dict[_Key, _Open] = {}
-        found = False
+        found, unreadable = False, False
         repeating, first_repeating = 0, 0
         for number, names, cells in self._records():
             if number > end:
@@ -166,6 +168,7 @@ class LogReader:
                 else:
                     _ = _mark(row) if _is_mark(row) else _utterance(row)
             except ValueError as error:
+                unreadable = True
                 self.skipped.append(Skipped(self.path, number, str(error)))
             if key is not None and last.get(key) == number and key in open_:
                 of_call = open_.pop(key)
@@ -174,19 +177,17 @@ class LogReader:
                     call = key[1] if calls[key[0]] > 1 else None
                     made = _session(self.path, of_call.rows, of_call.marks, call)
                     yield of_call.begins, made
-                else:
-                    self.skipped += [
-                        Skipped(self.path, place, "a mark in a call without utterances")
-                        for place in of_call.marked_at
-                    ]
+                why = "a mark in a call without utterances"
+                places = [] if of_call.rows else of_call.marked_at
+                self.skipped += [Skipped(self.path, place, why) for place in places]
         if repeating:
             rows = quantity(repeating, "row")
             why = f"{rows} from here on, each the same as one above, not counted again"
             self.skipped.append(Skipped(self.path, first_repeating, why))
         self.skipped.sort(key=lambda one: one.line)
-        if not found and self._only is None:
-            left_out = f"; {self.skipped[0]}" if self.skipped else ""
-            raise InputError(f"{self.path}: holds no utterance{left_out}")
+        self.is_silent = not (found or unreadable) and self._only is None
+        if unreadable and not found and self._only is None:
+            raise InputError(f"{self.path}: no utterance can be read; {self.skipped[0]}")
 
     def _survey(self) -> tuple[dict[_Key, int], Counter[str], int]:
         """The last line of each call, how many calls each session has, the last line."""
@@ -265,7 +266,7 @@ def read_log(path: Path) -> tuple[list[LoggedSession], list[Skipped]]:
     """The sessions of a CSV log in the order of their first rows, and the lines left out.
 
     Raises:
-        InputError: It cannot be read, lacks a column that is needed, or holds no utterance.
+        InputError: It cannot be read, lacks a column that is needed, or no line of it can be read.
     """
     reader = LogReader(path)
     sessions = sorted(reader.numbered(), key=itemgetter(0))

@@ -25,10 +25,12 @@ class Made:
     Attributes:
         left_out: A line for each file and each row that is not on the page.
         unread: How many whole files could not be read.
+        silent: The logs in which nothing was said.
     """
 
     left_out: tuple[str, ...]
     unread: int
+    silent: tuple[Path, ...] = ()
 
 
 def make(
@@ -48,15 +50,17 @@ def make(
     """
     _check(out)
     logs = _Logs(paths, session)
-    text = page(logs.sessions(), logs.left_out, _saved(audio, out) if audio else None)
+    saved = _saved(audio, out) if audio else None
+    text = page(logs.sessions(), logs.left_out, logs.silent, audio=saved)
     if not logs.found and session is not None and not logs.unread:
         raise InputError(f"there is no session {session!r} in these logs")
-    if not logs.found:
+    if not logs.found and (session is not None or not logs.silent):
         raise InputError("; ".join(logs.left_out[: logs.unread]))
     with whole_file(out) as draft:
         draft.write_text(text, encoding="utf-8", newline="\n")
     unread, skipped = logs.left_out[: logs.unread], logs.left_out[logs.unread :]
-    return Made(left_out=(*unread, *(f"skipped {one}" for one in skipped)), unread=logs.unread)
+    left_out = (*unread, *(f"skipped {one}" for one in skipped))
+    return Made(left_out, unread=logs.unread, silent=tuple(logs.silent))
 
 
 class _Logs:
@@ -66,12 +70,14 @@ class _Logs:
         found: How many sessions were read.
         unread: How many files could not be.
         left_out: A line for each of these, then for each row and repeating log.
+        silent: The files in which nothing was said.
     """
 
     def __init__(self, paths: Sequence[Path], session: str | None) -> None:
         self.found = 0
         self.unread = 0
         self.left_out: list[str] = []
+        self.silent: list[Path] = []
         self._paths = paths
         self._repeats = Repeats()
         self._session = session
@@ -89,6 +95,7 @@ class _Logs:
                 self.unread += 1
             else:
                 self.left_out += [*map(str, reader.skipped), *self._repeats.told(path)]
+                self.silent += [path] if reader.is_silent else []
 
 
 def _from_its_begin(session: LoggedSession) -> LoggedSession:

@@ -15,6 +15,7 @@ from datetime import datetime
 from functools import cache
 from importlib import resources
 from operator import itemgetter
+from pathlib import Path
 from string import Template
 from typing import TypeAlias
 from urllib.parse import quote
@@ -70,7 +71,11 @@ class Audio:
 
 
 def page(
-    sessions: Iterable[LoggedSession], left_out: Sequence[str], audio: Audio | None = None
+    sessions: Iterable[LoggedSession],
+    left_out: Sequence[str],
+    silent: Sequence[Path] = (),
+    *,
+    audio: Audio | None = None,
 ) -> str:
     """Build the page of these sessions, that with the lowest mood of a channel first.
 
@@ -79,6 +84,7 @@ def page(
             `MAX_DETAILED`, there is an overview alone, and only one of them is in memory at a time.
         left_out: What could not be read, a file or a line each; the page says so. Looked at when
             the last session was taken.
+        silent: Logs in which nothing was said. Looked at when the last session was taken.
         audio: Saved utterances that can be played.
     """
     contents = _Contents(audio)
@@ -99,6 +105,8 @@ def page(
         "not_commercial": not_commercial(names),
         "left_out": left_out[:MAX_LEFT_OUT],
         "left_out_count": len(left_out),
+        "silent": [str(path) for path in silent[:MAX_LEFT_OUT]],
+        "silent_count": len(silent),
     }
     style = _asset("report.css")
     script = "".join(_asset(f"page/{name}.js") for name in SCRIPTS)
@@ -160,6 +168,8 @@ class _Contents:
 
     def title(self) -> str:
         """What was listened to; of several sessions, how many there are, and of which days."""
+        if not self._count:
+            return "No utterances"
         if self._count == 1:
             return _title(self._detailed[0][0])
         days = [] if self._first is None or self._last is None else [self._first, self._last]
@@ -168,6 +178,8 @@ class _Contents:
 
     def overview(self) -> str:
         """All of them in a sentence."""
+        if not self._count:
+            return "Nothing was said: there is no utterance to report."
         speech = duration(self._speech_s)
         said = f"{quantity(self._count, 'session')}, {speech} of speech."
         falling = f"; in {self._falling} of them the mood falls" if self._falling else ""

@@ -336,6 +336,28 @@ def test_a_bad_log_stops_no_other(log, tmp_path, capsys):
     assert names(out) == ["first call.rttm"]
 
 
+@pytest.mark.parametrize("to", [*FORMATS, *TABLES])
+def test_a_day_without_calls_is_no_error(log, tmp_path, capsys, to):
+    """A table has no rows; there is nothing to label. Other logs are exported as ever."""
+    silent = tmp_path / "silent.csv"
+    silent.write_text(",".join(columns(EMOTIONS)) + "\n")
+    out = tmp_path / "out"
+    one = tmp_path / f"one{Path(TABLES[to]).suffix if to in TABLES else FORMATS[to].suffix}"
+    for target in (out, one):
+        assert main(["export", str(silent), "--to", to, "--out", str(target)]) == 0
+        shown = capsys.readouterr()
+        assert shown.err == f"streamer: {silent}: holds no utterance\n"
+        assert [*map(str, out.iterdir() if target == out else [])] == (
+            shown.out.split() if target == out else []
+        )
+    assert one.exists() == (to in TABLES)
+    if to in TABLES:
+        assert parquet.read_table(one).num_rows == 0
+    exported = export([silent, log], to, out, replace=True)
+    assert (exported.unread, exported.silent) == (0, [silent])
+    assert exported.files
+
+
 def test_the_command_knows_all_formats():
     """It lists them itself, so that its help needs no imports."""
     assert set(command.FORMATS) == {*FORMATS, *TABLES}

@@ -210,8 +210,7 @@ def test_what_a_spreadsheet_makes_of_it_is_read(tmp_path):
         (b"", "is empty"),
         (b"\n\n", "is empty"),
         (b"\xff\xfe\x00\x01", "lacks the columns session"),
-        ((",".join(COLUMNS) + "\n").encode(), "holds no utterance"),
-        ((",".join(COLUMNS) + "\nhello\n").encode(), "no utterance; .* line 2: got 1 cells"),
+        ((",".join(COLUMNS) + "\nhello\n").encode(), "no utterance can .* line 2: got 1 cells"),
     ],
 )
 def test_a_file_of_which_nothing_can_be_read_is_an_error(tmp_path, content, message):
@@ -219,6 +218,25 @@ def test_a_file_of_which_nothing_can_be_read_is_an_error(tmp_path, content, mess
     (tmp_path / "a.csv").write_bytes(content)
     with pytest.raises(InputError, match=message):
         read_log(tmp_path / "a.csv")
+
+
+def test_a_day_on_which_nothing_was_said_is_no_error(tmp_path):
+    """A header alone, whoever saved it, or a mark that somebody set; a torn row is an error."""
+    header = ",".join(COLUMNS) + "\n"
+    for content in (header.encode(), header.encode("utf-16"), header.replace(",", ";").encode()):
+        (tmp_path / "a.csv").write_bytes(content)
+        reader = LogReader(tmp_path / "a.csv")
+        assert list(reader.sessions()) == []
+        assert reader.is_silent
+        assert reader.skipped == []
+    with CsvLog(tmp_path / "b.csv", COLUMNS) as log:
+        log.add(mark_row(Mark(1, 16_000, "quiet today"), SESSION))
+    sessions, skipped = read_log(tmp_path / "b.csv")
+    assert sessions == []
+    assert "a mark in a call without utterances" in str(skipped[0])
+    said = LogReader(write(tmp_path / "c.csv", PLAIN), "none")
+    assert list(said.sessions()) == []
+    assert not said.is_silent
 
 
 @given(lines=st.lists(st.text(max_size=40), max_size=8))

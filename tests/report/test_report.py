@@ -370,6 +370,26 @@ def test_what_cannot_be_reported_is_an_error(tmp_path):
     assert not out.exists()
 
 
+def test_a_day_without_calls_is_no_error(tmp_path):
+    """The page says that nothing was said, also beside others; a wrong file is an error still."""
+    silent = log(tmp_path / "silent.csv", [])
+    result = streamer("report", "silent.csv", cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (0, b"report.html\n"), result.stderr
+    assert result.stderr == b"streamer: silent.csv: holds no utterance\n"
+    got = data((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert (got["title"], got["sessions"]) == ("No utterances", [])
+    assert got["silent"] == ["silent.csv"]
+    out = tmp_path / "report.html"
+    made = make([silent, log(tmp_path / "a.csv", [row(1)])], out)
+    assert (made.unread, made.silent) == (0, (silent,))
+    got = data(out.read_text(encoding="utf-8"))
+    assert ([s["id"] for s in got["sessions"]], got["silent"]) == (["s-1"], [str(silent)])
+    (tmp_path / "bad.csv").write_text("a,b\n1,2\n")
+    assert streamer("report", "silent.csv", "bad.csv", cwd=tmp_path).returncode == 1
+    with pytest.raises(InputError, match="there is no session 's-9'"):
+        make([silent], out, session="s-9")
+
+
 def test_nothing_but_a_report_is_replaced(tmp_path):
     """Least of all the log itself."""
     path = log(tmp_path / "a.csv", [row(1)])
@@ -558,6 +578,17 @@ def test_a_long_session_scrolls_filters_and_prints(browser, tmp_path):
     printed = "[...document.querySelectorAll('tbody:not(.beyond)')].map((b) => b.rows.length)"
     assert sum(browser.ask(printed)) == 500
     browser.ask("void dispatchEvent(new Event('afterprint'))")
+
+
+def test_a_day_without_calls_is_said(browser, tmp_path):
+    """In a sentence, without a table that is empty."""
+    out = tmp_path / "out.html"
+    make([log(tmp_path / "silent.csv", [])], out)
+    browser.show(out)
+    text = browser.ask("document.body.innerText")
+    assert "Nothing was said: there is no utterance to report." in text
+    assert f"Without an utterance: {tmp_path / 'silent.csv'}." in text
+    assert browser.ask("document.querySelectorAll('table').length") == 0
 
 
 def test_the_overview_leads_to_each_session(browser, tmp_path):

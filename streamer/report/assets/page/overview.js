@@ -12,6 +12,7 @@ const ORDERS = {
 let order = "mood";
 
 function overview() {
+  if (!DATA.sessions.length) return [el("h1", {}, DATA.title), el("p", { class: "about" }, DATA.overview)];
   const sorted = DATA.sessions.map((session, place) => ({ session, place }));
   const key = ORDERS[order];
   sorted.sort((a, b) => (key(a.session) < key(b.session) ? -1 : key(a.session) > key(b.session) ? 1 : 0));

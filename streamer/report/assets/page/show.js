@@ -11,7 +11,8 @@ function footer() {
       "Emotions are what a model hears in the voice, not what somebody feels: rely on the course of a session more than on a single utterance, and on none that is uncertain (?)."),
     ...DATA.models.map(({ name, licences }) => el("p", {}, `The model ${name} was trained on material under these licences: ${licences}.`)),
     DATA.not_commercial.length ? el("p", {}, `Not for commercial use: ${DATA.not_commercial.join(", ")}. A company may use the model open.`) : null,
-    el("p", {}, "Made by streamer report from ", [...new Set(DATA.sessions.map((s) => s.file))].slice(0, 5).join(", "), "."));
+    DATA.silent_count ? el("p", {}, `Without an utterance: ${DATA.silent.join(", ")}${DATA.silent_count > DATA.silent.length ? " …" : ""}.`) : null,
+    DATA.sessions.length ? el("p", {}, "Made by streamer report from ", [...new Set(DATA.sessions.map((s) => s.file))].slice(0, 5).join(", "), ".") : null);
 }
 
 let view = null;
