@@ -7,6 +7,8 @@ cut holds less than it claims; the header of a WAV file has no room for a length
 import io
 import os
 import struct
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -33,14 +35,14 @@ class DataChunk:
     Attributes:
         claimed: How many bytes of samples the header claims; None where it does not know.
         held: How many bytes the file holds from their beginning to their end.
-        head: All before the samples, with the right lengths, where the samples go on to the end
-            of the file and libsndfile would not; None where the file can be read as it is.
-        start: Where the samples begin.
+        spans: Where they begin and end; several where the file has more than one chunk of them.
+        head: All before the samples, with the right lengths, where libsndfile would not read all
+            of them; None where the file can be read as it is.
     """
 
     claimed: int | None
     held: int
-    start: int
+    spans: tuple[tuple[int, int], ...]
     head: bytes | None = None
 
 
@@ -56,6 +58,9 @@ class _Layout:
     whole: bool = False  # the size includes the chunk's own header
     align: int = 2
 
+
+_SEVERAL = frozenset((b"RIFF", b"RIFX", b"RF64", b"BW64"))
+"""Kinds of files of which some have several chunks of samples."""
 
 MAX_CHUNKS = 10_000
 """Chunks that are looked at; a file may hold millions of empty ones, and real ones hold dozens."""
@@ -111,7 +116,8 @@ def _find_in_au(file: BinaryIO, size: int) -> DataChunk | None:
     start, claimed = struct.unpack(">II", file.read(8).ljust(8, b"\xff"))
     if start > size:
         return None
-    return DataChunk(None if claimed >= UNKNOWN_BYTES else claimed, size - start, start)
+    known = None if claimed >= UNKNOWN_BYTES else claimed
+    return DataChunk(known, size - start, ((start, size),))
 
 
 class _Walk:
@@ -172,15 +178,39 @@ class _Walk:
             claimed = None if held < UNKNOWN_BYTES else claimed
         elif length < 0:
             claimed = None
+        if claimed is not None and (further := self._further(start + claimed)):
+            lengths = [claimed, *(each for _, each in further)]
+            begins = [start, *(each for each, _ in further)]
+            ends = [min(self._size, b + each) for b, each in zip(begins, lengths, strict=True)]
+            spans = tuple(zip(begins, ends, strict=True))
+            held = sum(end - begin for begin, end in spans)
+            return DataChunk(sum(lengths), held, spans, self._repaired(at, start, held))
+        rest = ((start, self._size),)
         if claimed is None or claimed >= held or self._chunks_from(start + claimed):
             whole = claimed is None or claimed <= held or self._magic != b"caff"
             return DataChunk(
                 claimed,
                 held if claimed is None else min(held, claimed),
-                start,
+                rest,
                 None if whole else self._repaired(at, start, held),  # else libsndfile refuses it
             )
-        return DataChunk(claimed, held, start, self._repaired(at, start, held))
+        return DataChunk(claimed, held, rest, self._repaired(at, start, held))
+
+    def _further(self, at: int) -> list[tuple[int, int]]:
+        """Where more samples begin, and how many bytes of them are claimed, in chunks from here."""
+        found: list[tuple[int, int]] = []
+        for _ in range(MAX_CHUNKS):
+            at = _aligned(at, self._layout.align)
+            chunk = self._chunk(at) if self._magic in _SEVERAL else None
+            if chunk is None:
+                break
+            name, payload, length = chunk
+            if name == self._layout.data:
+                found.append((payload, length))
+            elif name not in CHUNKS:
+                break
+            at = payload + length
+        return found
 
     def _chunks_from(self, at: int) -> bool:
         """Whether there are chunks from here to the end of the file, not samples."""
@@ -200,7 +230,8 @@ class _Walk:
         return at <= self._size + 1
 
     def _repaired(self, at: int, start: int, held: int) -> bytes | None:
-        """All before the samples, with lengths that fit the file."""
+        """All before the samples, with lengths as if nothing but those held came after it."""
+        size = start + held
         if start > MAX_HEADER_BYTES:
             return None
         self._file.seek(0)
@@ -210,14 +241,14 @@ class _Walk:
         if self._layout.whole:
             length += ids + struct.calcsize(form)
         if self._long is not None:
-            struct.pack_into("<QQQ", head, self._long_at, self._size - 8, held, 0)
+            struct.pack_into("<QQQ", head, self._long_at, size - 8, held, 0)
             length = 2**32 - 1
-        elif form in {"<I", ">I"} and self._size > MAX_RIFF_BYTES:
+        elif form in {"<I", ">I"} and size > MAX_RIFF_BYTES:
             return _as_rf64(head, at, held) if self._magic == b"RIFF" else None
         elif form in {"<I", ">I"}:
-            struct.pack_into(form, head, 4, self._size - 8)
+            struct.pack_into(form, head, 4, size - 8)
         elif self._layout.whole:
-            struct.pack_into(form, head, 16, self._size)
+            struct.pack_into(form, head, 16, size)
         if self._frames_at and self._frame_bytes:
             struct.pack_into(">I", head, self._frames_at, held // self._frame_bytes)
         struct.pack_into(form, head, at + ids, length)
@@ -236,24 +267,26 @@ def _aligned(at: int, to: int) -> int:
 
 
 class SplicedFile(io.RawIOBase):
-    """A file whose first bytes are replaced by others.
+    """A new beginning, and after it parts of a file.
 
     Args:
         path: The file.
-        head: What stands in the place of its first bytes.
-        start: How many bytes that replaces.
+        head: The new beginning.
+        spans: Where the parts begin and end in the file.
 
     Raises:
         OSError: It cannot be read.
     """
 
-    def __init__(self, path: Path, head: bytes, start: int) -> None:
+    def __init__(self, path: Path, head: bytes, spans: Sequence[tuple[int, int]]) -> None:
         super().__init__()
         self._file = path.open("rb")
         self._head = head
-        self._shift = len(head) - start
-        self._length = os.fstat(self._file.fileno()).st_size + self._shift
+        self._spans = spans
         self._at = 0
+        self._begins = [len(head)]  # of each part here, and the end
+        for begin, end in spans:
+            self._begins.append(self._begins[-1] + end - begin)
 
     def readable(self) -> bool:
         """Yes."""
@@ -269,7 +302,7 @@ class SplicedFile(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Move there; returns the new position."""
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._length}[whence]
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._begins[-1]}[whence]
         self._at = max(0, base + offset)
         return self._at
 
@@ -279,11 +312,20 @@ class SplicedFile(io.RawIOBase):
         head = self._head[self._at : self._at + len(view)]
         view[: len(head)] = head
         filled = len(head)
-        if filled < len(view):
-            self._file.seek(max(0, self._at + filled - self._shift))
-            filled += self._file.readinto(view[filled:])
+        while filled < len(view) and (read := self._read(view[filled:], self._at + filled)):
+            filled += read
         self._at += filled
         return filled
+
+    def _read(self, view: memoryview, at: int) -> int:
+        """Fill a buffer from the part that is at a position; returns how far."""
+        part = bisect_right(self._begins, at) - 1
+        if part >= len(self._spans):
+            return 0
+        begin, end = self._spans[part]
+        begin += at - self._begins[part]
+        self._file.seek(begin)
+        return self._file.readinto(view[: max(0, end - begin)])
 
     def close(self) -> None:
         """Close the file."""

@@ -101,7 +101,7 @@ class SndfileReader:
 def _spliced(path: Path, chunk: DataChunk | None) -> SplicedFile | None:
     if chunk is None or chunk.head is None:
         return None
-    return SplicedFile(path, chunk.head, chunk.start)
+    return SplicedFile(path, chunk.head, chunk.spans)
 
 
 def _reason(error: Any) -> str:  # noqa: ANN401 - soundfile ships no types

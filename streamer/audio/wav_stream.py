@@ -63,7 +63,11 @@ class WavStream:
         self._floats: FloatConverter | None = None
         self._claimed: int | None = None  # bytes of samples; None where that is not known
         self._taken = 0  # bytes of samples
-        self._over = False  # what comes now are no samples
+        self._left: int | None = None  # bytes of this chunk of samples; None for all that come
+        self._padding = 0  # bytes behind them
+        self._between = False  # chunks of samples; what comes now is none
+        self._skipped = 0  # bytes of the present chunk that are still to be passed over
+        self._over = False  # no samples follow
         self._warnings: list[str] = []
 
     def feed(self, data: bytes) -> None:
@@ -88,14 +92,8 @@ class WavStream:
         """
         if self._format is None or self.info is None:
             return np.zeros((0, 1), np.int16)
-        frame = self._format.frame_bytes
-        count = len(self._waiting)
-        if self._claimed is not None:
-            count = self._within(count, self._claimed)
-        count -= count % frame
-        data = bytes(self._waiting[:count])
-        del self._waiting[:count]
-        self._taken += count
+        data = self._samples(self._format.frame_bytes)
+        self._taken += len(data)
         return self._decoded(data, self._format, self.info)
 
     def end(self) -> None:
@@ -121,18 +119,65 @@ class WavStream:
         warnings, self._warnings = self._warnings, []
         return warnings
 
-    def _within(self, count: int, claimed: int) -> int:
-        """How many of the waiting bytes are samples, as far as the header is to be trusted."""
-        left = claimed - self._taken
-        if count < left + CHUNK_BYTES:
-            return min(count, left)
-        at = left + claimed % 2
-        if bytes(self._waiting[at : at + 4]) in CHUNKS:
-            self._over = True
-            return left
-        self._claimed = None
-        self._warnings.append(f"{self._name}: is longer than its header says: all of it is read")
-        return count
+    def _samples(self, frame: int) -> bytes:
+        """Take all whole frames so far, of one or more chunks of samples."""
+        found = bytearray()
+        while not self._over:
+            count = (
+                len(self._waiting) if self._left is None else min(len(self._waiting), self._left)
+            )
+            count -= count % frame
+            found += self._waiting[:count]
+            del self._waiting[:count]
+            if self._left is None:
+                break
+            self._left -= count
+            if self._left >= frame or not self._goes_on(self._left):
+                break
+        return bytes(found)
+
+    def _goes_on(self, left: int) -> bool:
+        """At the end of a chunk of samples, as the header says: whether more of them have come."""
+        if not self._between:
+            at = left + self._padding
+            if len(self._waiting) < at + CHUNK_BYTES:
+                return False
+            name = bytes(self._waiting[at : at + 4])
+            if name != b"data" and name not in CHUNKS:
+                self._claimed = self._left = None
+                text = "is longer than its header says: all of it is read"
+                self._warnings.append(f"{self._name}: {text}")
+                return True
+            del self._waiting[:at]
+            self._left, self._between = 0, True
+        while not self._over:
+            passed = min(self._skipped, len(self._waiting))
+            del self._waiting[:passed]
+            self._skipped -= passed
+            if self._skipped or len(self._waiting) < CHUNK_BYTES:
+                return False
+            name, length = bytes(self._waiting[:4]), self._length()
+            if name == b"data" and length:
+                del self._waiting[:CHUNK_BYTES]
+                self._between = False
+                self._expect(length)
+                return True
+            self._skipped = CHUNK_BYTES + length + length % 2
+            self._over = name != b"data" and name not in CHUNKS
+        return False
+
+    def _length(self) -> int:
+        """The length that the chunk at the front claims."""
+        (length,) = struct.unpack_from(">I" if self._big else "<I", self._waiting, 4)
+        return int(length)
+
+    def _expect(self, length: int) -> None:
+        """Expect as many bytes of samples as a chunk claims; all that come where it cannot know."""
+        known = self._long if length == 2**32 - 1 and self._long else length
+        fine = 0 < length < UNKNOWN_BYTES or known is self._long
+        self._left = known if fine else None
+        self._claimed = (self._claimed or 0) + known if fine else None
+        self._padding = known % 2
 
     def _advance(self) -> bool:
         """Take in the next part of the header; False where more of it has to come first."""
@@ -145,7 +190,7 @@ class WavStream:
         if len(self._waiting) < CHUNK_BYTES:
             return False
         name = bytes(self._waiting[:4])
-        (length,) = struct.unpack_from(">I" if self._big else "<I", self._waiting, 4)
+        length = self._length()
         if name == b"data":
             del self._waiting[:8]
             self._open(length)
@@ -182,10 +227,7 @@ class WavStream:
     def _open(self, length: int) -> None:
         if self._format is None:
             raise InputError(f"{self._name}: a WAV file without a format before its samples")
-        if length == 2**32 - 1 and self._long:
-            self._claimed = self._long
-        elif 0 < length < UNKNOWN_BYTES:
-            self._claimed = length
+        self._expect(length)
         self.info = self._described
 
     def _decoded(self, data: bytes, form: _Format, info: SourceInfo) -> Pcm:

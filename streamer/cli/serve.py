@@ -1,6 +1,7 @@
 """``streamer serve``: analyse the calls that a telephone system sends."""
 
 import logging
+import sys
 from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING
 
@@ -143,6 +144,7 @@ def execute(args: Namespace) -> int:
     from streamer.server.connection import Limits
     from streamer.server.engine import Engine
     from streamer.server.sockets import SPARE_CONNECTIONS, allow_descriptors
+    from streamer.sinks.nonblocking_writer import NonBlockingWriter
 
     tls = tls_files(args)
     access = access_of(args)
@@ -155,11 +157,13 @@ def execute(args: Namespace) -> int:
     check_before_loading(config, csv)
     warn_of_licence(config)
     jobs = _background_jobs(args)
-    urls = [url(bound, "https" if tls else "http")]
+    page, calls = (url(bound, f"{scheme}{'s' if tls else ''}") for scheme in ("http", "ws"))
+    urls = [page]
     tcp = audiosocket(args)
     if tcp is not None:
         urls.append(url(tcp, "audiosocket"))
     engine = Engine(model_process_loader(config), config, csv)
+    out = NonBlockingWriter(sys.stdout)  # whoever waited for a line may be gone when the next comes
     left = asyncio.run(
         serve(
             engine,
@@ -171,9 +175,8 @@ def execute(args: Namespace) -> int:
             shows_callers=not args.hide_callers,
             tls=tls,
             audiosocket=tcp,
-            listening=lambda: print(
-                *(f"listening on {each}" for each in urls), sep="\n", flush=True
-            ),
+            listening=lambda: out.write("".join(f"listening on {each}\n" for each in urls)),
+            ready=lambda: out.write(f"ready: calls to {calls}/v1/stream, wallboard on {page}/\n"),
         )
     )
     for line in left:

@@ -101,11 +101,12 @@ class Server:
             self._hurry.set()
         self._draining = True
 
-    async def run_until_stopped(self, drain_s: float) -> list[str]:
+    async def run_until_stopped(self, drain_s: float, ready: Callable[[], None]) -> list[str]:
         """Run until the last call has ended.
 
         Args:
             drain_s: How long calls in progress may go on after `stop`.
+            ready: Called when calls can be taken: the model is loaded.
 
         Returns:
             Rows that are not in the CSV and alerts that were not delivered, in lines for people.
@@ -114,7 +115,11 @@ class Server:
         showing = asyncio.create_task(self._board.run())
         self._jobs.start(self._hub, self._engine.csv)
         signing = asyncio.create_task(self._sign())
+        told = False
         while not self._draining and self._engine.failure is None:
+            if self._engine.model is not None and not told:
+                told = True
+                ready()
             await asyncio.sleep(POLL_S)
             self._warn()
         self._draining = True
@@ -230,18 +235,20 @@ class Server:
         await self._jobs.written()
 
     async def _delete(self, request: Request) -> Response:
-        """Remove all that is kept of a call."""
+        """Remove all that is kept of a call; its tile goes once nothing else is left."""
         if (refusal := self._access.refusal(request.headers, Role.DELETE)) is not None:
             return PlainTextResponse(refusal, 403)
         call = request.path_params["call"]
         known = self._board.state.calls.get(call)
         if known is not None and known.status == "live":
             return PlainTextResponse("the call is in progress", 409)
-        self._hub.show(call, {"event": "call_deleted"})
         try:
             removed = await self._jobs.delete(call)
         except OutputError as error:
             return PlainTextResponse(f"not all of it could be removed: {error}", 500)
+        if known is None and not any(removed.values()):
+            return JSONResponse({"error": "nothing is kept of this call", **removed}, 404)
+        self._hub.show(call, {"event": "call_deleted"})
         logger.info("call %s: deleted, %d rows", call, removed["rows"], extra={"call": call})
         return JSONResponse(removed)
 
@@ -270,6 +277,7 @@ async def serve(  # noqa: PLR0913 - the options of a server
     tls: tuple[str, str] | None = None,
     audiosocket: socket.socket | None = None,
     listening: Callable[[], None] = lambda: None,
+    ready: Callable[[], None] = lambda: None,
 ) -> list[str]:
     """Serve until SIGTERM or SIGINT.
 
@@ -284,6 +292,7 @@ async def serve(  # noqa: PLR0913 - the options of a server
         tls: The files of certificate and key; None for none.
         audiosocket: A bound socket for calls of Asterisk over TCP; None for none.
         listening: Called when requests are answered; the model is still being loaded.
+        ready: Called when calls can be taken.
 
     Returns:
         Rows that are not in the CSV and alerts that were not delivered, in lines for people.
@@ -309,7 +318,7 @@ async def serve(  # noqa: PLR0913 - the options of a server
     )
     listening()
     try:
-        return await server.run_until_stopped(drain_s)
+        return await server.run_until_stopped(drain_s, ready)
     finally:
         if tcp is not None:
             tcp.close()

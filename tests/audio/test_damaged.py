@@ -122,6 +122,27 @@ def test_what_follows_the_samples_is_not_heard(tmp_path):
             assert ("holds no samples" in warnings) == (not len(pcm))
 
 
+@pytest.mark.parametrize("between", [b"", chunk(b"LIST", b"INFOxy")], ids=["none", "list"])
+@pytest.mark.parametrize("magic", [b"RIFF", b"RF64"])
+def test_all_chunks_of_samples_are_read(tmp_path, magic, between):
+    """As of recorders that begin one at a pause; a chunk that is cut is an error behind it."""
+    path = tmp_path / "call.wav"
+    first, second = VOICE[:20_001], VOICE[20_001:]
+    after = between + chunk(b"data", second.tobytes())
+    ds64 = chunk(b"ds64", struct.pack("<QQQI", 0, len(first) * 2, 0, 0))
+    claimed, before = (2**32 - 1, ds64) if magic == b"RF64" else (None, b"")
+    whole = wav(first, claimed, magic=magic, before=before, after=after + chunk(b"LIST", b"INFO"))
+    path.write_bytes(whole)
+    got, warnings, error = read(path)
+    assert (got[:, 0] == VOICE).all()
+    assert not warnings
+    assert not error
+    path.write_bytes(wav(first, claimed, magic=magic, before=before, after=after)[:-8000])
+    got, _, error = read(path)
+    assert (got[:, 0] == VOICE[:-4000]).all()
+    assert "breaks off at 2.8 s: 3.0 s long" in error
+
+
 def test_a_wav_file_of_more_than_4_gb_is_read_to_its_end(tmp_path):
     """Its length does not fit: what is written there is the rest. The file is sparse."""
     path = tmp_path / "long.wav"
@@ -133,7 +154,7 @@ def test_a_wav_file_of_more_than_4_gb_is_read_to_its_end(tmp_path):
     assert found is not None
     assert found.head is not None
     with (
-        SplicedFile(path, found.head, found.start) as spliced,
+        SplicedFile(path, found.head, found.spans) as spliced,
         soundfile.SoundFile(spliced) as file,
     ):
         assert file.format == "RF64"
@@ -398,11 +419,14 @@ def test_a_file_with_another_beginning_can_be_sought(tmp_path):
     """As any file."""
     path = tmp_path / "file"
     path.write_bytes(b"0123456789")
-    with SplicedFile(path, b"abcdef", 4) as file:
-        whole = b"abcdef456789"
-        assert file.read() == whole
-        for at in range(12):
-            file.seek(at)
-            assert file.read(5) == whole[at : at + 5]
-        assert file.seek(-2, io.SEEK_END) == 10
-        assert file.read(5) == b"89"
+    for spans, whole in (
+        (((4, 10),), b"abcdef456789"),
+        (((4, 6), (6, 6), (1, 3), (9, 10)), b"abcdef45129"),
+    ):
+        with SplicedFile(path, b"abcdef", spans) as file:
+            assert file.read() == whole
+            for at in range(len(whole)):
+                file.seek(at)
+                assert file.read(5) == whole[at : at + 5]
+            assert file.seek(-2, io.SEEK_END) == len(whole) - 2
+            assert file.read(5) == whole[-2:]

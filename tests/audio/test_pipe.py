@@ -106,6 +106,21 @@ def test_chunks_behind_the_samples_are_no_samples():
     assert warnings == []
 
 
+@pytest.mark.parametrize("between", [b"", b"LIST\x05\0\0\0INFOx\0" * 300])
+@pytest.mark.parametrize("piece", [1, 777, 10**6])
+def test_all_chunks_of_samples_are_heard(between, piece):
+    """Cut anywhere; with an odd number of bytes, and behind the last one something else."""
+    pcm = VOICE[:3001]
+    data = bytearray(encoded("WAV", "PCM_U8", pcm=pcm))
+    more = b"data" + (len(pcm)).to_bytes(4, "little") + bytes(data[44 : 44 + len(pcm)]) + b"\0"
+    assert len(data) == 44 + len(pcm) + 1
+    behind = b"LIST\x04\0\0\0INFO" + b"odd1\x02\0\0\0xx" * 9
+    _, got, warnings = heard(bytes(data) + between + more + behind, piece=piece)
+    once, _ = soundfile.read(io.BytesIO(data), dtype="int16")
+    assert (got[:, 0] == np.concatenate((once, once))).all()
+    assert warnings == []
+
+
 def test_what_is_compressed_or_of_another_scale_is_refused():
     """With what was got and what is expected."""
     with pytest.raises(InputError, match=r"sound of format 0x0002, 4 bits, expected PCM"):

@@ -53,6 +53,8 @@ def test_a_call_of_our_own_protocol(encoding):
         ("[]", "expected a JSON object"),
         ('{"rate": 8e3}', "rate: got 8000.0, expected a whole number"),
         ('{"rate": 12}', "rate: got 12, expected 4000 to 192000 Hz"),
+        ('{"rate": "8000"}', "rate: got '8000', expected a whole number"),
+        ('{"rate": true}', "rate: got True, expected a whole number"),
         ('{"rate": 8000, "encoding": "mp3"}', "encoding: got 'mp3', expected s16le"),
         ('{"rate": 8000, "channels": ["a", "a"]}', "expected 1 to 8 different names"),
         ('{"rate": 8000, "call": "=1+1"}', "call id: got '=1+1', expected"),
@@ -66,6 +68,19 @@ def test_a_header_that_is_not_allowed(message, reason):
     with pytest.raises(ProtocolError) as error:
         NativeCodec().decode(message)
     assert reason in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"end": 1}', '{"end": 1.0}', '{"end": "true"}', '{"end": false}']
+)
+def test_only_true_ends_a_call(text):
+    """What Python takes for equal to it does not."""
+    codec = NativeCodec()
+    codec.decode('{"rate": 8000}')
+    with pytest.raises(ProtocolError) as error:
+        codec.decode(text)
+    assert str(error.value) == f"got {text!r}, expected binary audio or {END}"
+    assert codec.decode(END) == [CallEnd()]
 
 
 def test_two_tracks_of_twilio_become_two_channels():

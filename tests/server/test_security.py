@@ -72,7 +72,7 @@ def test_each_token_allows_what_it_is_for(server):
         asked = {"call": "none", "alert": "none"}
         answer = server.http.post("/wallboard/acknowledge", json=asked, headers=bearer(token))
         assert answer.status_code == status
-    for token, status in ((MEDIA, 403), (ACKNOWLEDGE, 403), (DELETE, 200)):
+    for token, status in ((MEDIA, 403), (ACKNOWLEDGE, 403), (DELETE, 404)):
         assert server.http.delete("/v1/calls/none", headers=bearer(token)).status_code == status
 
 
@@ -91,6 +91,10 @@ def test_a_call_is_deleted_by_its_id(server):
     assert server.rows("gone") == []
     assert server.rows("stays") == kept
     assert board(server, "gone").status_code == 404
+    for call in ("gone", "never-was"):
+        answer = delete(server, call)
+        assert answer.status_code == 404
+        assert answer.json() == {"error": "nothing is kept of this call", "rows": 0, "entries": 0}
     say(server, "later")
     assert server.rows("later")
 

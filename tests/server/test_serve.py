@@ -46,6 +46,13 @@ def test_who_may_not_use_the_model_is_told(shared):
     assert "is not for commercial use" in shared.csv.with_name("stderr").read_text()
 
 
+def test_it_says_when_it_takes_calls(shared):
+    """In a line of plain text, behind that which says where it listens."""
+    at = f"127.0.0.1:{shared.port}"
+    expected = f"ready: calls to ws://{at}/v1/stream, wallboard on http://{at}/\n"
+    assert shared.process.stdout.readline() == expected
+
+
 def test_a_call_is_rows_and_events(shared):
     """Each utterance one row, the same as the event; then a summary; figures count it."""
     before = shared.figure("streamer_rows_total")

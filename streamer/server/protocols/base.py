@@ -182,14 +182,14 @@ def object_of(message: Mapping[str, Any], key: str) -> dict[str, Any]:
     return found
 
 
-def number_of(message: Mapping[str, Any], key: str) -> int:
-    """A whole number from 0 on, also one that is written as a text.
+def number_of(message: Mapping[str, Any], key: str, *, as_text: bool = True) -> int:
+    """A whole number from 0 on, also one that is written as a text where a protocol does so.
 
     Raises:
         ProtocolError: It is missing, or something else.
     """
     found = message.get(key)
-    if isinstance(found, str) and re.fullmatch(r"[0-9]{1,15}", found, re.ASCII):
+    if as_text and isinstance(found, str) and re.fullmatch(r"[0-9]{1,15}", found, re.ASCII):
         return int(found)
     if isinstance(found, int) and not isinstance(found, bool) and 0 <= found < 10**15:
         return found

@@ -79,7 +79,7 @@ class Header:
         known = cls.__dataclass_fields__
         if unknown := set(message) - set(known):
             raise ProtocolError(f"header: got {sorted(unknown)!a:.80}, expected {', '.join(known)}")
-        rate = number_of(message, "rate")
+        rate = number_of(message, "rate", as_text=False)
         if not RATES[0] <= rate <= RATES[1]:
             raise ProtocolError(f"rate: got {rate}, expected {RATES[0]} to {RATES[1]} Hz")
         encoding = message.get("encoding", "s16le")
@@ -121,7 +121,8 @@ class NativeCodec(Codec):
             return [self._begin(Header.from_json(message))]
         if isinstance(message, bytes):
             return [CallAudio(self._decode(message))]
-        if json_object(message) != {"end": True}:
+        asked = json_object(message)
+        if [*asked] != ["end"] or asked["end"] is not True:  # 1 and 1.0 are equal to True
             raise ProtocolError(f"got {message!a:.80}, expected binary audio or {END}")
         return [CallEnd()]
 
