@@ -21,6 +21,7 @@ import soundfile
 from fakes import FakeModel, ScriptedSource, blocks, silence, speech
 from rich.console import Console
 
+from streamer import session as live_session
 from streamer.audio import devices, microphone
 from streamer.audio.microphone import MicrophoneSource
 from streamer.cli import file, main, run
@@ -89,6 +90,7 @@ def shown(monkeypatch) -> threading.Semaphore:
             semaphore.release()
 
     monkeypatch.setattr(LiveSession, "_show", and_tell)
+    monkeypatch.setattr(live_session, "STALLED_S", 3600.0)  # a busy machine's disk takes seconds
     return semaphore
 
 

@@ -1,7 +1,6 @@
 """What one peer can hold up: connections, time and memory, in a real web server."""
 
 import asyncio
-import contextlib
 import socket
 import struct
 from collections.abc import Awaitable, Callable
@@ -176,9 +175,7 @@ def test_what_was_sent_before_a_hang_up_is_not_lost():
         peer = await connect(f"ws://127.0.0.1:{port}/busy", proxy=None, ping_interval=None)
         for _ in range(600):
             await peer.send(bytes(1000))
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(1):  # a server that does not read ahead does not answer
-                await (await peer.ping())
+        await (await peer.ping())  # a server that does not read ahead never answers
         gone = struct.pack("ii", 1, 0)  # drops what the server has not read
         connection = peer.transport.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, gone)
