@@ -80,8 +80,12 @@ def add_call_gap(parser: CommandParser) -> None:
 # --- meanings ---
 
 
-def load_config(args: Namespace) -> "LoadedConfig":
+def load_config(args: Namespace, *, calls_name_channels: bool = False) -> "LoadedConfig":
     """Merge the command's flags with the environment, the configuration file and the defaults.
+
+    Args:
+        args: The command's flags.
+        calls_name_channels: As `streamer.config.load` takes it.
 
     Raises:
         ConfigError: A value is not allowed, or the file cannot be read.
@@ -109,7 +113,7 @@ def load_config(args: Namespace) -> "LoadedConfig":
         flags["output.csv"] = None
     if given.get("excel"):
         flags["output.excel"] = True
-    loaded = load(file=args.config, flags=flags)
+    loaded = load(file=args.config, flags=flags, calls_name_channels=calls_name_channels)
     for warning in loaded.warnings:
         logger.warning("%s", warning)
     return loaded

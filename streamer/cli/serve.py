@@ -149,14 +149,14 @@ def execute(args: Namespace) -> int:
     tls = tls_files(args)
     access = access_of(args)
     allow_descriptors(args.max_calls + SPARE_CONNECTIONS)
-    bound = listener(args)
-    config = load_config(args).config
+    config = load_config(args, calls_name_channels=True).config
     csv = None if args.keep == 0 else csv_path(config)
     if is_stdout(csv):
         raise ConfigError("--csv -: got standard output, expected a file; events are on /events")
     check_before_loading(config, csv)
     warn_of_licence(config)
     jobs = _background_jobs(args)
+    bound = listener(args)
     page, calls = (url(bound, f"{scheme}{'s' if tls else ''}") for scheme in ("http", "ws"))
     urls = [page]
     tcp = audiosocket(args)

@@ -19,7 +19,7 @@ import platformdirs
 import yaml
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from streamer.config.schema import REMOVED_KEYS, Config
+from streamer.config.schema import CALLS_NAME_CHANNELS, REMOVED_KEYS, Config
 from streamer.config.yaml_file import plain_value, read_yaml
 from streamer.errors import ConfigError
 
@@ -99,6 +99,7 @@ def load(
     file: Path | None = None,
     flags: Mapping[str, object] | None = None,
     environ: Mapping[str, str] | None = None,
+    calls_name_channels: bool = False,
 ) -> LoadedConfig:
     """Merge flags, environment, file and defaults.
 
@@ -106,6 +107,8 @@ def load(
         file: The file named by ``--config``; None looks in the usual places.
         flags: Values given on the command line, by dotted key (``audio.device``).
         environ: The environment; None takes this process's.
+        calls_name_channels: Each call brings its channels' names, as those of a server do: where
+            ``audio.channels`` names none, ``audio.analyse`` and rules may name any.
 
     Raises:
         ConfigError: An unreadable file, an unknown key, or a value that is not allowed.
@@ -129,7 +132,7 @@ def load(
         section, _, name = key.partition(".")
         nested[section][name] = value
     try:
-        config = Config.model_validate(nested)
+        config = Config.model_validate(nested, context={CALLS_NAME_CHANNELS: calls_name_channels})
     except ValidationError as error:
         raise ConfigError(_explain(error, origins)) from None
     return LoadedConfig(config, origins, tuple(warnings))

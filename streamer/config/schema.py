@@ -19,10 +19,18 @@ UNNAMED = (MONO, "left", "right")
 MAX_CHANNELS = 64
 """Maximum number of independent channels of a device: the crosstalk of these takes half a core."""
 
+CALLS_NAME_CHANNELS = "calls_name_channels"
+"""Key of the validation context: whether each call brings the names of its channels."""
+
 REMOVED_KEYS = {
     "vad.min_snr_db": "is gone: no engine needs it any more; delete it",
 }
 """Keys of earlier versions, and what to do about them."""
+
+
+def _calls_name_channels(info: ValidationInfo) -> bool:
+    """Whether channels that the configuration does not name may be there all the same."""
+    return bool(info.context and info.context.get(CALLS_NAME_CHANNELS))
 
 
 # strict: a text is no number; lists are turned into tuples all the same (strict=False)
@@ -70,6 +78,7 @@ class AudioConfig(Section):
         if (
             known is not None
             and names is not None
+            and not (_calls_name_channels(info) and not known)
             and (not set(names) <= set(known) or len(set(names)) < len(names))
         ):
             allowed = f", each once: {', '.join(known)}" if known else ", which names none"
@@ -252,6 +261,8 @@ class Config(Section):
             return alerts.model_copy(
                 update={"rules": default_rules(audio.streams, alerts.sensitivity)}
             )
+        if _calls_name_channels(info) and not audio.channels:
+            return alerts
         known = (*(audio.streams if audio.channels else UNNAMED), ANY)
         for index, rule in enumerate(alerts.rules):
             if rule.channel is not None and rule.channel not in known:

@@ -340,6 +340,22 @@ def test_the_default_rule_is_named_by_whom_it_watches(audio, name, watched):
         assert [stream for stream in streams if rule.watches(stream, streams)] == watched
 
 
+def test_calls_may_name_the_channels():
+    """Then what is analysed and watched need not be in the configuration; what is, is compared."""
+    environ = {
+        "STREAMER_AUDIO_ANALYSE": "customer",
+        "STREAMER_ALERTS_RULES": '[{"name": "x", "emotions": ["sad"], "channel": "customer"}]',
+    }
+    with pytest.raises(ConfigError, match=r"audio.channels, which names none"):
+        config.load(environ=environ)
+    loaded = config.load(environ=environ, calls_name_channels=True).config
+    assert loaded.audio.analyse == ("customer",)
+    assert loaded.alerts.rules[0].channel == "customer"
+    environ["STREAMER_AUDIO_CHANNELS"] = "agent,caller"
+    with pytest.raises(ConfigError, match=r"audio.channels, each once: agent, caller"):
+        config.load(environ=environ, calls_name_channels=True)
+
+
 def test_yaml_that_is_shown_is_taken(tmp_path):
     """All of it, without the secret."""
     text = "output: {csv: '010'}\naudio: {channels: ['on', b]}\nalerts: {webhook_secret: hushhush1}"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from commands import streamer
 from processes import needed
 
 from streamer.cli.main import COMMANDS, command_parser
@@ -51,21 +52,40 @@ def test_the_publisher_is_measured_as_the_dashboard_expects():
 
 
 def commands():
-    """The command lines in the compose file and the units."""
+    """The command lines in the compose file and the units, with their environment."""
     services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
     for name, service in services.items():
         if service["image"] == "streamer":
-            yield name, shlex.split(service["command"])
+            yield name, shlex.split(service["command"]), service.get("environment", {})
     for unit in DEPLOY.glob("*.service"):
         text = unit.read_text().replace("\\\n", " ")
-        yield unit.name, shlex.split(re.search(r"^ExecStart=(.*)$", text, re.MULTILINE)[1])[1:]
+        argv = shlex.split(re.search(r"^ExecStart=(.*)$", text, re.MULTILINE)[1])[1:]
+        set_ = re.findall(r"^Environment=(\w+)=(.*)$", text, re.MULTILINE)
+        yield unit.name, argv, dict(set_)
 
 
-@pytest.mark.parametrize(("name", "argv"), list(commands()))
-def test_each_command_is_one_that_the_program_takes(name, argv):
+@pytest.mark.parametrize(("name", "argv", "environment"), list(commands()))
+def test_each_command_is_one_that_the_program_takes(name, argv, environment):
     """No flag in the folder is misspelt."""
-    del name
+    del name, environment
     assert command_parser(COMMANDS[argv[0]]).parse_args(argv[1:])
+
+
+@pytest.mark.parametrize(
+    ("name", "argv", "environment"), [c for c in commands() if c[1][0] != "wallboard"]
+)
+def test_each_command_gets_as_far_as_its_model(name, argv, environment, tmp_path):
+    """So its settings fit together; a model that is not there ends it (exit code 4)."""
+    del name
+    (tmp_path / "tokens").write_text("0123456789abcdef\n")
+    here = {"/run/secrets": tmp_path, "%d": tmp_path, "%S/streamer": tmp_path, "/data": tmp_path}
+    for there, folder in here.items():
+        argv = [arg.replace(there, str(folder)) for arg in argv]
+    argv = ["127.0.0.1:0" if re.fullmatch(r"[\d.]+:8765", arg) else arg for arg in argv]
+    environment = {**environment, "HOME": str(tmp_path), "STREAMER_MODEL_NAME": "nothing"}
+    (tmp_path / "redis").write_text("secret\n")
+    done = streamer(*argv, cwd=tmp_path, env=environment)
+    assert (done.returncode, b"nothing" in done.stderr) == (4, True), done.stderr
 
 
 def test_the_units_are_what_systemd_takes():
