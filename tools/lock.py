@@ -1,9 +1,10 @@
-"""Write requirements.lock and requirements-dev.lock: what is installed now, with hashes.
+"""Write the lock files: the versions of what is installed now, with hashes.
 
     .venv/bin/python tools/lock.py      # with uv on the path
 
-The first has what running needs, the second what the tests need besides. torch is in neither: which
-of its files is the right one depends on the machine (see SECURITY.md); pyproject.toml pins it.
+requirements.lock has what running needs, requirements-serve.lock what a server needs besides,
+requirements-dev.lock what the tests need besides both. torch is in none of them: which of its
+files is the right one depends on the machine (see SECURITY.md); pyproject.toml pins it.
 """
 
 import re
@@ -14,7 +15,9 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
-RUN, DEV = ROOT / "requirements.lock", ROOT / "requirements-dev.lock"
+RUN = ROOT / "requirements.lock"
+SERVE = ROOT / "requirements-serve.lock"
+DEV = ROOT / "requirements-dev.lock"
 NOT_LOCKED = re.compile("torch|nvidia-.*|cuda-.*|triton")
 """What depends on the machine: torch, and what a CUDA build of it needs."""
 
@@ -61,10 +64,12 @@ def write(path: Path, versions: dict[str, str]) -> None:
 
 
 def main() -> None:
-    """Write both."""
-    run = needed()
-    write(RUN, run)
-    write(DEV, {name: version for name, version in needed("dev").items() if name not in run})
+    """Write all of them; what is in one is not in the next."""
+    locked: set[str] = set()
+    for path, extra in ((RUN, ""), (SERVE, "serve"), (DEV, "dev")):
+        versions = {name: v for name, v in needed(extra).items() if name not in locked}
+        write(path, versions)
+        locked |= versions.keys()
 
 
 if __name__ == "__main__":

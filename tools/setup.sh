@@ -52,14 +52,14 @@ fi
 # --- the virtual environment, made anew where what it is made from has changed ---
 
 stamp=.venv/.ready-$purpose
-wanted=$(cat pyproject.toml requirements.lock requirements-dev.lock tools/setup.sh | cksum)
+wanted=$(cat pyproject.toml requirements.lock requirements-serve.lock requirements-dev.lock tools/setup.sh | cksum)
 if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
     exit 0
 fi
 extras= locks="--requirement requirements.lock"
 if [ "$purpose" != run ]; then
     extras="[dev]"
-    locks="$locks --requirement requirements-dev.lock"
+    locks="$locks --requirement requirements-serve.lock --requirement requirements-dev.lock"
 fi
 say "installing streamer$extras and the locked versions of what it needs into .venv (once)"
 [ -x $bin/python ] || "$python" -m venv .venv

@@ -21,16 +21,17 @@ def lock():
 
 
 def test_what_is_installed_is_locked(lock):
-    """All that running needs, all that the tests need, and what these need in turn."""
-    run, dev = lock.pinned(lock.RUN), lock.pinned(lock.DEV)
+    """All that running, a server and the tests need, and what these need in turn."""
+    run, serve, dev = map(lock.pinned, (lock.RUN, lock.SERVE, lock.DEV))
     assert lock.needed().items() <= run.items()
-    assert lock.needed("dev").items() <= (run | dev).items()
-    assert not run.keys() & dev.keys()
+    assert lock.needed("serve").items() <= (run | serve).items()
+    assert lock.needed("dev").items() <= (run | serve | dev).items()
+    assert len(run | serve | dev) == len(run) + len(serve) + len(dev)
 
 
 def test_everything_locked_has_hashes(lock):
     """So that pip refuses any other file; torch, which has none, is pinned by the package."""
-    for path in (lock.RUN, lock.DEV):
+    for path in (lock.RUN, lock.SERVE, lock.DEV):
         entries = re.split(r"\n(?=\S)", path.read_text().strip())
         assert len(entries) == len(lock.pinned(path))
         for entry in entries:
