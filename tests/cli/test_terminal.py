@@ -55,6 +55,37 @@ def test_keys(terminal: Open, brisk: Path):
     left_well(window)
 
 
+def test_ended_while_the_terminal_takes_nothing(terminal: Open, brisk: Path):
+    """Ctrl-S, then SIGTERM: nobody has to press Ctrl-Q for it to end, the rows go on meanwhile."""
+    window = terminal(100, 30)
+    window.play(brisk)
+    window.until(ROW.format(1), whole=True)
+    window.press("C-s")
+    before = len(window.rows())
+    deadline = time.monotonic() + PATIENCE_S
+    while len(window.rows()) < before + 2:
+        assert time.monotonic() < deadline
+        time.sleep(POLL_S)
+    window.signal(signal.SIGTERM)
+    left_well(window)
+
+
+def test_a_terminal_that_goes_on_is_drawn_again(terminal: Open, brisk: Path):
+    """Ctrl-S, then Ctrl-Q: what happened meanwhile is on the screen."""
+    window = terminal(100, 30)
+    window.play(brisk)
+    window.until(LISTENING, whole=True)
+    window.press("C-s")
+    deadline = time.monotonic() + PATIENCE_S
+    while not (window.folder / "rows.csv").exists() or not window.rows():
+        assert time.monotonic() < deadline
+        time.sleep(POLL_S)
+    window.press("C-q")
+    window.until(ROW.format(1), whole=True)
+    window.press("q")
+    left_well(window)
+
+
 def test_resized(terminal: Open, brisk: Path):
     """From small to big and back while it runs, then Ctrl-C."""
     window = terminal(60, 24)
