@@ -36,7 +36,7 @@ import numpy as np
 import soundfile
 from rich.console import Console
 from rich.table import Table
-from vad import FRAME, demo_clips, spans, truth
+from speech_clips import FRAME, demo_clips, spans, truth
 
 from streamer.config import Config
 from streamer.types import SAMPLE_RATE

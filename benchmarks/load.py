@@ -31,7 +31,7 @@ from page import heading, panels, parsed, resident_mb
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
-from vad import demo_clips
+from speech_clips import demo_clips
 
 from streamer.audio.recording import Recording
 from streamer.audio.sources import FileSource

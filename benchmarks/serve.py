@@ -35,7 +35,7 @@ from page import heading, parsed
 from rich.console import Console
 from rich.table import Table
 from server import ServerProcess, own_cpu_s, served, twilio_start
-from vad import demo_clips
+from speech_clips import demo_clips
 from websockets.asyncio.client import connect
 
 from streamer.audio.g711 import decode

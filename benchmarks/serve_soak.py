@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 from serve import FRAME, RATE, media, mulaw
 from server import ServerProcess, served, twilio_start
-from vad import demo_clips
+from speech_clips import demo_clips
 from websockets.asyncio.client import connect
 
 from streamer.types import SAMPLE_RATE

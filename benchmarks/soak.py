@@ -31,7 +31,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from simulated import rows_of_session
-from vad import FRAME, demo_clips, spans, truth
+from speech_clips import FRAME, demo_clips, spans, truth
 
 from streamer.config import Config
 from streamer.model.classifier import Classifier

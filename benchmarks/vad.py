@@ -3,15 +3,12 @@
 By webrtcvad alone, by ours (Silero behind webrtcvad as a gate), and by Silero on every chunk.
 
 Speech is read from the corpora in ``../shared/data`` (where absent: from the demo recording), put
-at -26 dBFS between pauses, and mixed with noise. The truth comes from the energy of the clean
-clips: frames within 30 dB of the clip's loud ones (95th percentile), without blips of up to 40 ms,
-with the gaps of up to 200 ms in between. Clips with a background that would blur it are left out.
-Noises are synthetic, but for babble: eight of the clips at once.
+at -26 dBFS between pauses, and mixed with noise (`noises.py`); `speech_clips.py` says how it is
+known which frames are speech. Better are recordings that people have labelled: `labelled.py`. The
+source package of pyannote.audio 2.1.1 (on PyPI) holds 14 excerpts of meetings, in ``tests/data``.
 """
 
 import argparse
-import csv
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,13 +17,15 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-import soundfile
 import webrtcvad
+from labelled import LabelledRecording, read_labelled
+from noises import Noise, at_level, babble_of, fan, hum, keyboard, music, to_pcm, whispered, white
 from numpy.typing import NDArray
 from page import heading
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import Progress
+from speech_clips import FRAME, ROOT, Audio, Frames, bridged, corpus_clips, demo_clips, spans, truth
 
 from streamer.audio.level import FULL_SCALE
 from streamer.config import PartialResultsConfig, SegmenterConfig, VadConfig
@@ -37,11 +36,9 @@ from streamer.types import SAMPLE_RATE, EndReason, Pcm, Segment
 
 EXAMPLE = """example:
   python benchmarks/vad.py --clips 60 --seed 5 --minutes 20 --out benchmarks/VAD.md
+  python benchmarks/vad.py --labelled pyannote.audio-2.1.1/tests/data --out benchmarks/VAD.md
 """
 
-ROOT = Path(__file__).parents[1]
-CORPORA = ("ravdess", "crema-d", "savee", "tess", "nemo", "casia")
-FRAME = SAMPLE_RATE // 50
 SPEECH_DBFS = -26.0
 WHISPER_DBFS = -41.0
 SNRS_DB = (20, 10, 5, 0)
@@ -50,12 +47,7 @@ PIECE_MINUTES = 5
 """Noise alone comes in pieces of this length, each to a detector that has heard nothing yet."""
 PROMPT_MS = 150
 
-Audio: TypeAlias = NDArray[np.float64]
-"""Shape (samples,) at `SAMPLE_RATE`, full scale ±1."""
-Frames: TypeAlias = NDArray[np.bool_]
-"""One verdict for each `FRAME`."""
 Detector: TypeAlias = Callable[[Pcm], bool]
-Noise: TypeAlias = Callable[[np.random.Generator, int], Audio]
 
 
 def ours() -> Detector:
@@ -90,73 +82,6 @@ DETECTORS: dict[str, Callable[[], Detector]] = {
 }  # fmt: skip
 
 
-# --- speech and its truth -------------------------------------------------------------------------
-
-
-def frame_db(audio: Audio) -> Audio:
-    """Level of each frame, without what is below 70 Hz."""
-    spectrum = np.fft.rfft(audio)
-    spectrum[: 70 * len(audio) // SAMPLE_RATE] = 0
-    frames = np.fft.irfft(spectrum, len(audio))[: len(audio) // FRAME * FRAME].reshape(-1, FRAME)
-    return np.asarray(10 * np.log10(np.square(frames).mean(axis=1) + 1e-12))
-
-
-def spans(frames: Frames) -> list[tuple[int, int]]:
-    """Begin and end of each run of True."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], frames, [False]))))
-    return [(int(begin), int(end)) for begin, end in edges.reshape(-1, 2)]
-
-
-def bridged(frames: Frames, gap: int) -> Frames:
-    """With gaps of up to ``gap`` frames filled."""
-    frames = frames.copy()
-    for begin, end in spans(~frames):
-        if begin > 0 and end < len(frames) and end - begin <= gap:
-            frames[begin:end] = True
-    return frames
-
-
-def truth(clean: Audio) -> Frames:
-    """Which frames of a clean clip are speech."""
-    levels = frame_db(clean)
-    frames = levels > np.percentile(levels, 95) - 30
-    for begin, end in spans(frames):
-        if end - begin <= 2:
-            frames[begin:end] = False
-    return bridged(frames, gap=10)
-
-
-def is_clean(clip: Audio) -> bool:
-    """Whether the background is far enough below the speech to say which is which."""
-    quiet, loud = np.percentile(frame_db(clip), (5, 95))
-    return bool(loud - quiet > 35)
-
-
-def corpus_clips(data: Path, rng: np.random.Generator) -> Iterator[Audio]:
-    """Clean clips, each corpus in turn, in random order."""
-    with (data / "manifest.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    paths = {name: [row["path"] for row in rows if row["corpus"] == name] for name in CORPORA}
-    while True:
-        for name in CORPORA:
-            clip, rate = soundfile.read(data / paths[name][rng.integers(len(paths[name]))])
-            if rate == SAMPLE_RATE and is_clean(clip):
-                yield clip[: len(clip) // FRAME * FRAME]
-
-
-def demo_clips() -> Iterator[Audio]:
-    """The utterances of the demo recording, over and over."""
-    folder = ROOT / "streamer" / "recordings"
-    audio, _ = soundfile.read(folder / "demo.flac")
-    with (folder / "demo.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    while True:
-        for row in rows:
-            begin, end = float(row["start_s"]), float(row["end_s"])
-            clip = audio[int(begin * SAMPLE_RATE) : int(end * SAMPLE_RATE)]
-            yield clip[: len(clip) // FRAME * FRAME]
-
-
 def conversation(
     clips: Iterator[Audio], count: int, rng: np.random.Generator, *, whisper: bool = False
 ) -> tuple[Audio, Frames]:
@@ -177,119 +102,6 @@ def conversation(
     return mixed + at_level(white(rng, len(mixed)), -75.0), np.concatenate(frames)
 
 
-# --- noises ---------------------------------------------------------------------------------------
-
-
-def white(rng: np.random.Generator, samples: int) -> Audio:
-    """A detuned radio."""
-    return rng.standard_normal(samples)
-
-
-def hum(rng: np.random.Generator, samples: int) -> Audio:
-    """Mains at 50 Hz and its harmonics."""
-    t = np.arange(samples) / SAMPLE_RATE
-    partials = (1, 2, 3, 4, 5, 6, 7, 9, 11, 13)
-    waves = [np.sin(100 * np.pi * k * t + rng.uniform(0, 6)) / k for k in partials]
-    return np.asarray(np.sum(waves, axis=0))
-
-
-def fan(rng: np.random.Generator, samples: int) -> Audio:
-    """Deep noise, slowly swelling, with the tones of the blades."""
-    t = np.arange(samples) / SAMPLE_RATE
-    spectrum = np.fft.rfft(rng.standard_normal(samples))
-    spectrum *= np.maximum(np.fft.rfftfreq(samples, 1 / SAMPLE_RATE), 20) ** -0.75
-    noise = np.fft.irfft(spectrum, samples)
-    blades = np.sum([np.sin(2 * np.pi * 47 * k * t) / k for k in (1, 2, 3, 4)], axis=0)
-    swell = 1 + 0.1 * np.sin(2 * np.pi * 1.3 * t)
-    return np.asarray(noise / noise.std() * swell + 0.3 * blades)
-
-
-def keyboard(rng: np.random.Generator, samples: int) -> Audio:
-    """3 to 8 keys a second, each pressed and let go: a burst, and three damped resonances."""
-    audio = np.zeros(samples + SAMPLE_RATE)
-    t = np.arange(SAMPLE_RATE * 60 // 1000) / SAMPLE_RATE
-    now = 0.0
-    while now * SAMPLE_RATE < samples:
-        for delay, strength in ((0.0, 1.0), (rng.uniform(0.06, 0.12), rng.uniform(0.3, 0.7))):
-            click = rng.standard_normal(len(t)) * np.exp(-t / rng.uniform(0.002, 0.005))
-            for low, high in ((150, 400), (700, 1500), (2000, 4500)):
-                tone = np.sin(2 * np.pi * rng.uniform(low, high) * t + rng.uniform(0, 6))
-                click += rng.uniform(0.2, 0.8) * tone * np.exp(-t / rng.uniform(0.004, 0.015))
-            begin = int((now + delay) * SAMPLE_RATE)
-            audio[begin : begin + len(t)] += strength * 10 ** rng.uniform(-0.3, 0.15) * click
-        now += 1 / rng.uniform(3, 8) if rng.random() < 0.9 else rng.uniform(0.3, 1.5)
-    return audio[:samples] + 1e-3 * rng.standard_normal(samples)
-
-
-def music(rng: np.random.Generator, samples: int) -> Audio:
-    """A band: chords that are held, a tune over them, a bass, and a drum on the off-beat."""
-    beat = SAMPLE_RATE // 2
-    audio = np.zeros(samples + 4 * beat)
-
-    def add(begin: int, length: int, hz: float, strength: float, decay_s: float) -> None:
-        t = np.arange(length) / SAMPLE_RATE
-        tone = sum(np.sin(2 * np.pi * hz * k * t) / k**1.5 for k in range(1, 9) if hz * k < 7000)
-        fade = np.minimum(1, np.minimum(t, t[::-1]) / 0.01)
-        audio[begin : begin + length] += strength * tone * np.exp(-t / decay_s) * fade
-
-    for number, begin in enumerate(range(0, samples, beat)):
-        root = 110 * 2 ** ((0, 5, 7, 3)[number // 4 % 4] / 12)
-        if number % 4 == 0:
-            for step in (12, 16, 19):
-                add(begin, 4 * beat, root * 2 ** (step / 12), 0.3, 3.0)
-        add(begin, beat, root, 0.7, 0.3)
-        add(begin, beat, root * 2 ** (2 + rng.choice((0, 2, 4, 7, 9)) / 12), 0.6, 0.5)
-        t = np.arange(beat // 4) / SAMPLE_RATE
-        off = begin + beat // 2
-        audio[off : off + len(t)] += 0.5 * rng.standard_normal(len(t)) * np.exp(-t / 0.02)
-    return audio[:samples]
-
-
-def babble_of(clips: Iterator[Audio]) -> Noise:
-    """Eight people at once."""
-
-    def babble(_: np.random.Generator, samples: int) -> Audio:
-        total = np.zeros(samples)
-        for _voice in range(8):
-            said: list[Audio] = []
-            while sum(map(len, said)) < samples:
-                clip = next(clips)
-                begin, *_between, end = np.flatnonzero(truth(clip))
-                said.append(clip[begin * FRAME : end * FRAME] / clip.std())
-            total += np.concatenate(said)[:samples]
-        return total
-
-    return babble
-
-
-def whispered(clip: Audio, rng: np.random.Generator) -> Audio:
-    """The clip with its voice taken away: each 20 ms keep their spectral envelope and are noise."""
-    size, hop = 512, 128
-    window = np.hanning(size + 1)[:-1]
-    begins = range(0, len(clip) - size, hop)
-    made = np.zeros(len(clip))
-    for begin in begins:
-        cepstrum = np.fft.irfft(
-            np.log(np.abs(np.fft.rfft(clip[begin : begin + size] * window)) + 1e-6)
-        )
-        cepstrum[24 : size - 23] = 0  # harmonics of a voice lie beyond
-        envelope = np.exp(np.fft.rfft(cepstrum).real)
-        noise = np.fft.rfft(rng.standard_normal(size) * window)
-        made[begin : begin + size] += np.fft.irfft(envelope * noise, size) * window
-    return made
-
-
-def at_level(noise: Audio, dbfs: float) -> Audio:
-    """Noise at an RMS level; of clicks, the 95th percentile of the frames has it."""
-    level = max(10 * math.log10(np.square(noise).mean()), float(np.percentile(frame_db(noise), 95)))
-    return np.asarray(noise * 10 ** ((dbfs - level) / 20))
-
-
-def to_pcm(audio: Audio) -> Pcm:
-    """Rounded and clipped."""
-    return np.clip(np.rint(audio * 32767), -32768, 32767).astype(np.int16)
-
-
 # --- figures --------------------------------------------------------------------------------------
 
 
@@ -306,6 +118,9 @@ class Hits:
     right: int
     found: int
     there: int
+
+    def __add__(self, other: "Hits") -> "Hits":
+        return Hits(self.right + other.right, self.found + other.found, self.there + other.there)
 
     @property
     def precision(self) -> float:
@@ -324,6 +139,11 @@ class Hits:
 
     def __str__(self) -> str:
         return f"{self.f1:.3f} ({self.precision:.2f}, {self.recall:.2f})"
+
+
+def hits(found: Frames, there: Frames) -> Hits:
+    """Compare the frames found with those of speech."""
+    return Hits(int((found & there).sum()), int(found.sum()), int(there.sum()))
 
 
 @dataclass(frozen=True)
@@ -384,7 +204,7 @@ def score(detector: Detector, pcm: Pcm, speech: Frames) -> Score:
             onsets.append((during[0].start - start) * 1000 / SAMPLE_RATE)
             ends.append((during[-1].end - stop) * 1000 / SAMPLE_RATE)
     return Score(
-        frames=Hits(int((found & speech).sum()), int(found.sum()), int(speech.sum())),
+        frames=hits(found, speech),
         utterances=Hits(matched, len(segments), len(said)),
         onsets_ms=np.array(onsets or [np.nan]),
         ends_ms=np.array(ends or [np.nan]),
@@ -469,6 +289,32 @@ def speech_sheets(
     return [frames, utterances, onsets, ends]
 
 
+def labelled_sheet(recordings: Sequence[LabelledRecording]) -> Sheet:
+    """Recordings that people have labelled; each begins anew."""
+    minutes = sum(len(one.speech) for one in recordings) * FRAME / SAMPLE_RATE / 60
+    sheet = Sheet(
+        "Recordings that people have labelled",
+        f"{minutes:.1f} min. F1 (precision, recall) of the frames that are in an utterance,\n"
+        "since the pauses within what somebody says are labelled as speech, too.",
+        ("recording", "speech"),
+    )
+    frames, whole = ([Hits(0, 0, 0) for _ in DETECTORS] for _ in range(2))
+    for one in recordings:
+        row = []
+        for index, make in enumerate(DETECTORS.values()):
+            found, segments = listen(make(), one.pcm)
+            inside = np.zeros(len(one.speech), np.bool_)
+            for segment in segments:
+                inside[segment.start // FRAME : segment.end // FRAME] = True
+            row.append(hits(inside, one.speech))
+            whole[index] += row[-1]
+            frames[index] += hits(found[: len(one.speech)], one.speech)
+        sheet.rows.append((one.name, f"{one.speech.mean():.0%}", *map(str, row)))
+    sheet.rows.append(("**all**", "", *map(str, whole)))
+    sheet.rows.append(("all, frame by frame", "", *map(str, frames)))
+    return sheet
+
+
 def noise_sheets(
     noises: dict[str, Noise], minutes: int, rng: np.random.Generator, progress: Progress
 ) -> list[Sheet]:
@@ -505,6 +351,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=60, help="length of the conversation")
     parser.add_argument("--minutes", type=int, default=20, help="of each noise alone")
     parser.add_argument("--seed", type=int, default=1, help="of clips, pauses and noises")
+    parser.add_argument("--labelled", type=Path, help="a folder of .wav and .rttm files")
     parser.add_argument("--out", type=Path, help="write the tables there, as Markdown")
     arguments = parser.parse_args()
     console = Console()
@@ -519,8 +366,10 @@ def main() -> None:
     }  # fmt: skip
     talk = conversation(clips, arguments.clips, rng)
     whispering = conversation(clips, arguments.clips, rng, whisper=True)
+    labelled = list(read_labelled(arguments.labelled)) if arguments.labelled else []
     with Progress(console=console) as progress:
-        sheets = speech_sheets(
+        sheets = [labelled_sheet(labelled)] if labelled else []
+        sheets += speech_sheets(
             talk, whispering, alone | {"babble": babble_of(clips)}, rng, progress
         )
         rng = np.random.default_rng((arguments.seed, 1))  # whatever the clips were

@@ -22,7 +22,6 @@ MAX_ARGUMENTS = 8
 
 LONGER_FILES = {
     "benchmarks/soak.py": "one measurement, from the simulated day to its page",
-    "benchmarks/vad.py": "one measurement, from the mixtures to its page",
 }
 """Files that are longer, and why."""
 
