@@ -1,6 +1,7 @@
 """Fixtures: the recording of several voices, a virtual microphone, streamer as a process."""
 
 import csv
+import gc
 import json
 import os
 import signal
@@ -8,20 +9,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
-from corpora import encoder, manifest  # noqa: F401 - fixtures
 from hooks import Server
 from hypothesis import settings
 from real_terminal import terminal  # noqa: F401 - a fixture
 from virtual_microphone import VirtualMicrophone, missing
-from voices import VOICES
+from voices import VOICES, Excerpt, truth
 
 settings.register_profile("streamer", deadline=None)  # a busy machine is no fault
 settings.load_profile("streamer")
@@ -30,26 +29,18 @@ EXCERPT_S = 9.0
 BRISK_S, BRISK_PAUSE_S = 1.6, 0.6
 
 
-@dataclass(frozen=True)
-class Truth:
-    """An utterance of the recording of several voices, in seconds."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep the garbage collector from what is there for good: modules and tests, a million objects.
 
-    start: float
-    end: float
-
-
-@dataclass(frozen=True)
-class Excerpt:
-    """The beginning of the recording of several voices: a file, and what is in it."""
-
-    path: Path
-    utterances: list[Truth]
-
-
-def truth() -> list[Truth]:
-    """Where somebody speaks in the recording of several voices."""
-    with VOICES.with_suffix(".csv").open(newline="") as file:
-        return [Truth(float(r["start_s"]), float(r["end_s"])) for r in csv.DictReader(file)]
+    It would walk them again and again while they come and when Python ends: 3 s of each process.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from conftest import truth
 from fakes import silence
-from voices import VOICES
+from voices import VOICES, truth
 
 from streamer import Predictor
 from streamer.config import Config

@@ -1,5 +1,7 @@
 """Synthesises speech and silence; names a recording of several voices."""
 
+import csv
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,28 @@ from streamer.types import SAMPLE_RATE
 
 VOICES = Path(__file__).parent / "data" / "voices.flac"
 """What is said in it, and when, is in the CSV beside it."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """An utterance of the recording of several voices, in seconds."""
+
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """The beginning of the recording of several voices: a file, and what is in it."""
+
+    path: Path
+    utterances: list[Truth]
+
+
+def truth() -> list[Truth]:
+    """Where somebody speaks in the recording of several voices."""
+    with VOICES.with_suffix(".csv").open(newline="") as file:
+        return [Truth(float(r["start_s"]), float(r["end_s"])) for r in csv.DictReader(file)]
 
 
 def voice(seconds: float, *, seed: int = 0, rms: float = 0.05) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import gc
 import io
 import logging
 import os
@@ -80,6 +81,7 @@ def program() -> NoReturn:
             with contextlib.suppress(OSError, ValueError):  # closed, or its reader has gone
                 stream.flush()
         os._exit(code)
+    gc.freeze()  # Python would look through all objects as it ends: 0.4 s where torch is loaded
     sys.exit(code)
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import soundfile
 from bundles import small_bundle
-from conftest import Excerpt
 from fakes import FakeModel, blocks, silence, speech
 from fakes import ScriptedSource as Script
+from voices import Excerpt
 
 from streamer.audio.record import record
 from streamer.cli.enrol import read

@@ -5,8 +5,8 @@ import signal
 import time
 from pathlib import Path
 
-from conftest import Excerpt
 from real_terminal import BAR, KEYS, LISTENING, PATIENCE_S, POLL_S, ROW, Open, left_well
+from voices import Excerpt
 
 PARTIAL = r"^ +[A-Z]+ .*%  so far"
 LATENCY = r"^ latency \d+ / \d+ ms"

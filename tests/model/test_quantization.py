@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from conftest import truth
 from shipped import shipped_bundle
-from voices import VOICES
+from voices import VOICES, truth
 
 from streamer.model import quantization
 from streamer.model.classifier import Classifier

@@ -1,0 +1,5 @@
+"""Fixtures: an encoder and corpora to train with."""
+
+from corpora import encoder, manifest
+
+__all__ = ["encoder", "manifest"]
