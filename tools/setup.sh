@@ -31,6 +31,7 @@ if command -v dpkg >/dev/null 2>&1; then
         need pulseaudio "the sound server behind the tests' virtual microphone"
         need pulseaudio-utils "plays a recording into the virtual microphone"
         need libasound2-plugins "connects PortAudio with that sound server"
+        need strace "tells whether anything connects to a network"
         need tmux "the terminal in which the dashboard is looked at"
     fi
     if [ -n "$missing" ]; then

@@ -4,6 +4,7 @@ Silero (https://github.com/snakers4/silero-vad) is run by onnxruntime. Of the pa
 only the ONNX file is read: importing it would import torch.
 """
 
+import os
 from collections import deque
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
@@ -68,9 +69,10 @@ def network_error() -> str | None:
 @cache
 def network() -> "onnxruntime.InferenceSession":
     """Load the network, one for all channels: each stream keeps its own state."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # asked for once, when it is imported
     import onnxruntime  # noqa: PLC0415 - slow to import, and there may be none
 
-    onnxruntime.disable_telemetry_events()  # there are some in the builds for Windows
+    onnxruntime.disable_telemetry_events()  # where it was imported before
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

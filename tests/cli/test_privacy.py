@@ -30,34 +30,51 @@ sys.addaudithook(hook)
 PROGRAM = [sys.executable, "-m", "streamer"]
 
 
-def without_network() -> list[str]:
-    """What to put before a command to take its network away; nothing where that is not allowed."""
-    alone = ["unshare", "--net"]
+def allowed(*command: str) -> list[str]:
+    """What to put before a command; nothing where that is not there or not allowed."""
     try:
-        allowed = subprocess.run([*alone, "true"], capture_output=True, check=False).returncode == 0
+        done = subprocess.run([*command, "true"], capture_output=True, check=False)
     except FileNotFoundError:
         return []
-    return alone if allowed else []
+    return list(command) if done.returncode == 0 else []
+
+
+def without_network() -> list[str]:
+    """What to put before a command to take its network away; nothing where that is not allowed."""
+    return allowed("unshare", "--net")
 
 
 @pytest.mark.parametrize("command", ["run --json --duration 4 --input", "file"])
 def test_no_network_and_no_audio_on_disk(tmp_path, excerpt, command):
-    """A whole run with the network taken away: no socket, no program, one file written."""
+    """A whole run with the network taken away: no socket, no program, one file written.
+
+    What Python opens is noted; strace, where there is one, tells what libraries connect to.
+    """
     events = tmp_path / "events"
     events.touch()
     (tmp_path / "sitecustomize.py").write_text(HOOK.format(log=str(events)))
     paths = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
     env = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"}
-    folder = tmp_path / "work"
+    folder, home, connects = (tmp_path / name for name in ("work", "home", "connects"))
     folder.mkdir()
+    home.mkdir()
+    connects.touch()
+    env |= {"HOME": str(home), "XDG_CACHE_HOME": "", "ORT_DISABLE_TELEMETRY": "0"}
+    tracing = allowed(
+        *("strace", "-f", "--seccomp-bpf", "-qq", "-e", "trace=connect,sendto"),
+        *("-o", str(connects)),
+    )
+    before = [*without_network(), *tracing]
     result = subprocess.run(
-        [*without_network(), *PROGRAM, *command.split(), str(excerpt.path), "--csv", "rows.csv"],
+        [*before, *PROGRAM, *command.split(), str(excerpt.path), "--csv", "rows.csv"],
         cwd=folder, env=env, capture_output=True, timeout=100, check=False,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     told = events.read_text().splitlines()
     written = {line for line in told if line.startswith("open ")}
     assert [line for line in told if line not in written] == []
+    assert "AF_INET" not in connects.read_text()
+    assert list(home.iterdir()) == []
     ledger = {"rows.csv.ledger"} if command == "file" else set()
     opened = {line.rpartition("/")[2].removeprefix("open ") for line in written}
     assert opened - {"null"} == {"rows.csv"} | ledger
