@@ -102,10 +102,33 @@ def test_the_units_are_what_systemd_takes():
         assert [line for line in said if "is not executable" not in line] == []
 
 
-def test_haproxy_takes_its_configuration():
-    """As HAProxy itself says."""
+def calls_with_tls(folder):
+    """Where HAProxy takes calls with TLS, as compose.tls.yaml says it; the certificate is made."""
+    compose = yaml.safe_load((DEPLOY / "compose.tls.yaml").read_text())
+    name = Path(compose["secrets"]["cert.pem"]["file"]).name
+    made, key = folder / name, folder / "key.pem"
+    subprocess.run(
+        [
+            *(needed("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"),
+            *("-subj", "/CN=localhost", "-keyout", key, "-out", made),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    made.write_bytes(made.read_bytes() + key.read_bytes())
+    return compose["services"]["haproxy"]["environment"]["CALLS"].replace(
+        "/run/secrets", str(folder)
+    )
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_haproxy_takes_its_configuration(tls, tmp_path):
+    """As HAProxy itself says; a server whose name is not known yet keeps it from nothing."""
     places = ("CALLS", "SERVER_ONE", "SERVER_TWO", "WALLBOARD")
     env = {name: f"127.0.0.1:{8001 + i}" for i, name in enumerate(places)}
+    env["SERVER_TWO"] = "two.invalid:8765"
+    if tls:
+        env["CALLS"] = calls_with_tls(tmp_path)
     done = subprocess.run(
         [needed("haproxy"), "-c", "-f", DEPLOY / "haproxy.cfg"],
         env=env,
