@@ -24,7 +24,7 @@ run: setup ## set up everything and run: make run ARGS="--duration 20 --csv out.
 
 test: setup-test ## set up everything, check the code and run the tests: make test ARGS="-k ring"
 	@$(MAKE) --no-print-directory --jobs 2 lint compile-tests
-	$(test_env) $(bin)/pytest --numprocesses 4 --dist worksteal $(ARGS)
+	$(test_env) $(bin)/pytest --numprocesses 4 --dist loadfile $(ARGS)
 
 # pytest rewrites the assertions of all tests and keeps the result: done here once, beside the
 # checks, and not by each of its processes; what is wrong with a test is reported by the run itself

@@ -51,7 +51,7 @@ def test_pcm_is_classified_as_its_recording_is(predictor, voice, tmp_path):
     for pcm in (as_float, stereo, as_float / 4):
         got = predictor.predict(pcm, return_all=True, sample_rate=16_000)
         assert got == pytest.approx(expected, abs=0.02)
-    import soxr  # noqa: PLC0415 - only here
+    import soxr
 
     at_48k = soxr.resample(as_float, 16_000, 48_000)
     got = predictor.predict(at_48k, return_all=True, sample_rate=48_000)

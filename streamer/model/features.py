@@ -89,12 +89,6 @@ def speech_bounds(wave: Waveform) -> tuple[int, int]:
     return begin, min(end, len(wave))
 
 
-def normalise_level(wave: Waveform) -> Waveform:
-    """``wave`` with its speech at `TARGET_RMS`; silence stays what it is. Shape (samples,)."""
-    normal = to_target(wave, speech_rms(wave))
-    return wave if normal is None else normal
-
-
 def to_target(wave: Waveform, rms: float) -> Waveform | None:
     """Scale ``wave``, whose speech has this level, to `TARGET_RMS`; None for silence."""
     return None if rms < SILENCE_RMS else wave * np.float32(TARGET_RMS / rms)

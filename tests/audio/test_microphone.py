@@ -68,7 +68,7 @@ def test_what_is_played_is_found_also_after_the_microphone_was_pulled(
 
 def test_an_utterance_that_the_loss_cut_is_kept(run, microphone, excerpt):
     """Nothing before the loss is missing: the row says device_lost."""
-    running = run(env=microphone.env)
+    running = run(env=microphone.env, real_model=False)
     running.wait_for_state("listening")
     time.sleep(1.0)
     playing = subprocess.Popen(

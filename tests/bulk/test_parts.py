@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import soundfile
 from fakes import FakeModel, silence, speech
-from pyarrow import parquet
 
 from streamer.cli import file
 from streamer.cli.main import main
@@ -67,6 +66,8 @@ def test_a_part_stays_as_it_is_until_the_next_is_whole(calls, tmp_path):
 @pytest.mark.parametrize("shape", ["jsonl", "parquet"])
 def test_shapes_have_what_the_csv_has(calls, tmp_path, shape):
     """Typed: an empty cell is null."""
+    from pyarrow import parquet
+
     out = tmp_path / "out"
     assert run(calls, "--out", out, "--format", shape) == 0
     for table in ("utterances", "calls"):

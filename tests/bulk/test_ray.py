@@ -7,7 +7,6 @@ from itertools import groupby
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import soundfile
 from fakes import FakeModel, silence, speech
@@ -47,7 +46,7 @@ class Deadly(FakeModel):
 def cluster():
     """Two nodes of two logical CPUs each; processes there find the scripted models."""
     ray = pytest.importorskip("ray", reason="the extra ray is not installed: make test-ray")
-    from ray.cluster_utils import Cluster  # noqa: PLC0415 - where there is one
+    from ray.cluster_utils import Cluster
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join((str(TESTS), str(TESTS / "bulk"))))
@@ -121,6 +120,8 @@ def test_a_node_dies_in_the_middle(cluster, calls, tmp_path, monkeypatch):
 @pytest.mark.usefixtures("cluster")
 def test_what_is_done_is_not_done_again(calls, tmp_path, capsys):
     """Whichever command did it, and whoever is told of what failed."""
+    import pandas as pd
+
     out = tmp_path / "out"
     assert run("file", calls / "00.wav", calls / "01.wav", "--out", out) == 0
     capsys.readouterr()
@@ -160,7 +161,7 @@ def analysis():
 @pytest.mark.usefixtures("cluster")
 def test_the_class_serves_a_pipeline_of_ones_own(calls):
     """With Ray's own reader, bytes and all: a row per recording, its utterances in a list."""
-    import ray  # noqa: PLC0415 - there is a cluster, so there is Ray
+    import ray
 
     table = (
         ray.data.read_binary_files(str(calls), include_paths=True, override_num_blocks=4)
@@ -175,6 +176,8 @@ def test_the_class_serves_a_pipeline_of_ones_own(calls):
 
 def test_the_class_takes_paths_and_tables_of_pandas(calls):
     """As Spark's mapInPandas gives them."""
+    import pandas as pd
+
     recordings = Recordings(analysis())
     content = (calls / "00.wav").read_bytes()
     table = recordings(pd.DataFrame({"path": ["x.wav", "y.wav"], "bytes": [content, b"RIFF"]}))

@@ -15,8 +15,6 @@ from streamer.errors import InputError
 from streamer.types import SAMPLE_RATE
 
 fsspec = pytest.importorskip("fsspec")
-pytest.importorskip("s3fs")
-moto = pytest.importorskip("moto.server")
 
 SAID = np.concatenate((silence(0.2), speech(0.6), silence(0.8)))
 COUNT = 40
@@ -27,6 +25,8 @@ BREAKS = 10
 @pytest.fixture(scope="module")
 def bucket():
     """A bucket with recordings, a broken one and a text, behind a proxy."""
+    pytest.importorskip("s3fs")
+    moto = pytest.importorskip("moto.server")
     server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     _, port = server.get_host_and_port()

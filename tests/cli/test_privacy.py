@@ -4,6 +4,7 @@ import os
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from bundles import edit_manifest, small_bundle
@@ -28,6 +29,7 @@ sys.addaudithook(hook)
 """
 
 PROGRAM = [sys.executable, "-m", "streamer"]
+CHILD = Path(__file__).parents[1] / "child.py"
 
 
 def allowed(*command: str) -> list[str]:
@@ -88,7 +90,7 @@ def test_a_microphone_is_heard_without_a_network(microphone, excerpt, tmp_path):
     if not alone:
         pytest.skip("taking the network away is not allowed here")
     running = subprocess.Popen(
-        [*alone, *PROGRAM, "run", "--csv", "rows.csv", "--duration", "5"],
+        [*alone, sys.executable, str(CHILD), "run", "--csv", "rows.csv", "--duration", "5"],
         cwd=tmp_path, env=microphone.env, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert running.stdout is not None

@@ -224,15 +224,13 @@ def test_ascii_frame_looks_as_before(name: str):
 def test_every_line_fits_every_width(height: int):
     """Exactly as many lines and cells as the terminal has."""
     for width in range(40 + height % 4, 201, 4):  # every width at some height
-        snapshot = SNAPSHOTS[width % len(SNAPSHOTS)]
-        for seen in (snapshot, TALKING):
-            lines = drawn(seen, width, height)
-            assert len(lines) == height
-            assert {cell_len(line) for line in lines} == {width}
+        lines = drawn(SNAPSHOTS[width % len(SNAPSHOTS)], width, height)
+        assert len(lines) == height
+        assert {cell_len(line) for line in lines} == {width}
 
 
 @given(width=st.integers(1, 250), height=st.integers(1, 80), which=st.sampled_from(SNAPSHOTS))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_any_size_fits(width: int, height: int, which: Snapshot):
     """Also absurd ones, in between two steps of a resize."""
     lines = drawn(which, width, height, ascii=width % 2 == 0)
@@ -241,7 +239,7 @@ def test_any_size_fits(width: int, height: int, which: Snapshot):
 
 
 @given(name=st.text(max_size=80), detail=st.text(max_size=80), unicode=st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_names_from_outside_do_no_harm(name: str, detail: str, *, unicode: bool):
     """Whatever a device is called: no line breaks, no escapes, no overflow."""
     channels = (replace(TALKING.channels[0], name=name), ChannelState(f"{name}2"))

@@ -2,6 +2,7 @@
 
 import ast
 import subprocess
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -42,9 +43,17 @@ def functions() -> dict[str, ast.FunctionDef | ast.AsyncFunctionDef]:
     return {
         f"{path.relative_to(ROOT)}:{node.lineno} {node.name}": node
         for path in files(".py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in statements(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
+
+
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """All statements below a node: expressions, which are most of a tree, hold no function."""
+    for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for inner in getattr(node, field, ()):
+            yield inner
+            yield from statements(inner)
 
 
 def code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:

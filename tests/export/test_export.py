@@ -5,16 +5,7 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
-import duckdb
-import pandas as pd
-import parselmouth
-import pympi
 import pytest
-import srt
-import webvtt
-from parselmouth.praat import call as praat
-from praatio import textgrid
-from pyarrow import parquet
 
 from streamer.cli import export as command
 from streamer.cli.main import main
@@ -71,6 +62,8 @@ def names(folder: Path) -> list[str]:
 
 def test_srt(log, tmp_path):
     """Is parsed, cue by cue, a file for each channel."""
+    import srt
+
     exported = export([log], "srt", tmp_path / "out")
     assert names(tmp_path / "out") == ["first call-agent.srt", "first call-customer.srt"]
     agent, customer = (list(srt.parse(file.read_text("utf-8"))) for file in exported.files)
@@ -85,6 +78,8 @@ def test_srt(log, tmp_path):
 
 def test_webvtt(log, tmp_path):
     """Is parsed, cue by cue."""
+    import webvtt
+
     exported = export([log], "vtt", tmp_path / "out")
     cues = list(webvtt.read(str(exported.files[1])))
     assert [cue.text for cue in cues] == ["angry 91 % · alert: angry customer", "unclassified"]
@@ -93,6 +88,8 @@ def test_webvtt(log, tmp_path):
 
 def test_textgrid(log, tmp_path):
     """One for the session: bare emotions and details for each channel, marks as points."""
+    from praatio import textgrid
+
     (path,) = export([log], "textgrid", tmp_path / "call.TextGrid").files
     grid = textgrid.openTextgrid(str(path), includeEmptyIntervals=False, reportingMode="error")
     assert grid.tierNames == (
@@ -110,6 +107,9 @@ def test_textgrid(log, tmp_path):
 
 def test_praat_itself_opens_a_textgrid(log, tmp_path):
     """Parselmouth is Praat, as a library."""
+    import parselmouth
+    from parselmouth.praat import call as praat
+
     (path,) = export([log], "textgrid", tmp_path / "call.TextGrid").files
     grid = parselmouth.read(str(path))
     tiers = [praat(grid, "Get tier name", tier) for tier in range(1, 6)]
@@ -123,6 +123,8 @@ def test_praat_itself_opens_a_textgrid(log, tmp_path):
 
 def test_elan(log, tmp_path):
     """Channels become tiers in whole milliseconds, marks too."""
+    import pympi
+
     (path,) = export([log], "elan", tmp_path / "out").files
     assert path.name == "first call.eaf"
     eaf = pympi.Elan.Eaf(str(path))
@@ -138,6 +140,8 @@ def test_elan(log, tmp_path):
 
 def test_elan_knows_where_the_recording_is(tmp_path):
     """So that it plays at once."""
+    import pympi
+
     recording = tmp_path / "one.wav"
     recording.write_bytes(b"")
     with CsvLog(tmp_path / "log.csv", columns(EMOTIONS)) as rows:
@@ -149,6 +153,8 @@ def test_elan_knows_where_the_recording_is(tmp_path):
 
 def test_audacity(log, tmp_path):
     """A table of begin, end and text, as the manual of Audacity has it; a mark is a point."""
+    import pandas as pd
+
     exported = export([log], "audacity", tmp_path / "out")
     table = pd.read_csv(
         exported.files[0], sep="\t", header=None, names=["start", "end", "text"], quoting=3
@@ -163,7 +169,7 @@ def test_audacity(log, tmp_path):
 @pytest.mark.filterwarnings("ignore")  # what crowsetta imports warns where PySpark is installed
 def test_crowsetta_reads_labels_of_audacity(log, tmp_path):
     """Times and texts; a mark is as short as can be."""
-    import crowsetta  # noqa: PLC0415 - with that filter
+    import crowsetta
 
     exported = export([log], "audacity", tmp_path / "out")
     labels = crowsetta.formats.seq.AudSeq.from_file(exported.files[0]).to_annot().seq
@@ -174,7 +180,7 @@ def test_crowsetta_reads_labels_of_audacity(log, tmp_path):
 
 def test_pyannote_reads_rttm(log, tmp_path):
     """With the emotion as the label of each turn."""
-    from pyannote.database.util import load_rttm  # noqa: PLC0415 - takes a second, in each process
+    from pyannote.database.util import load_rttm
 
     (path,) = export([log], "rttm", tmp_path / "out").files
     turns = load_rttm(path)["first_call"]
@@ -191,6 +197,8 @@ def test_pyannote_reads_rttm(log, tmp_path):
 
 def test_duckdb_queries_parquet(log, tmp_path):
     """As the documentation has it."""
+    import duckdb
+
     (path,) = export([log], "parquet", tmp_path / "emotions.parquet").files
     found = duckdb.sql(
         f"select channel, count(*), avg(mood) from '{path}' where not uncertain "  # noqa: S608 - ours
@@ -201,6 +209,8 @@ def test_duckdb_queries_parquet(log, tmp_path):
 
 def test_rttm(log, tmp_path):
     """Ten fields between blanks, read as pyannote reads them; a name has no blanks."""
+    import pandas as pd
+
     (path,) = export([log], "rttm", tmp_path / "out").files
     fields = ["type", "uri", "channel", "start", "length", "a", "b", "name", "confidence", "c"]
     table = pd.read_csv(path, sep=" ", header=None, names=fields, keep_default_na=False)
@@ -217,6 +227,8 @@ def test_rttm(log, tmp_path):
 
 def test_parquet_has_what_the_csv_has(log, tmp_path):
     """Typed, marks included, two logs in one table."""
+    from pyarrow import parquet
+
     other = tmp_path / "b.csv"
     other.write_bytes(log.read_bytes().replace(b"-abc,", b"-def,"))
     (path,) = export([log, other, log], "parquet", tmp_path / "all.parquet").files
@@ -244,6 +256,8 @@ def test_parquet_has_what_the_csv_has(log, tmp_path):
 
 def test_calls_are_a_row_for_each_channel(log, tmp_path):
     """With the figures of the call."""
+    from pyarrow import parquet
+
     (path,) = export([log], "calls", tmp_path).files
     assert path.name == "call-figures.parquet"
     agent, customer = parquet.read_table(path).to_pylist()
@@ -287,6 +301,8 @@ def test_recordings_of_one_name_get_files_of_their_own(tmp_path):
 
 def test_utterances_that_overlap_get_tiers_of_their_own(tmp_path):
     """As in a log whose times somebody edited: nothing is lost, and Praat opens it."""
+    from praatio import textgrid
+
     with CsvLog(tmp_path / "log.csv", columns(EMOTIONS)) as rows:
         session = Session("s", "a.wav", "default", EMOTIONS, None)
         for number, (begin, end) in enumerate([(1, 3), (2, 4), (3, 3)], start=1):
@@ -339,6 +355,8 @@ def test_a_bad_log_stops_no_other(log, tmp_path, capsys):
 @pytest.mark.parametrize("to", [*FORMATS, *TABLES])
 def test_a_day_without_calls_is_no_error(log, tmp_path, capsys, to):
     """A table has no rows; there is nothing to label. Other logs are exported as ever."""
+    from pyarrow import parquet
+
     silent = tmp_path / "silent.csv"
     silent.write_text(",".join(columns(EMOTIONS)) + "\n")
     out = tmp_path / "out"

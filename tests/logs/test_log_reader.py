@@ -7,7 +7,7 @@ import tracemalloc
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streamer.errors import InputError
@@ -239,10 +239,11 @@ def test_a_day_on_which_nothing_was_said_is_no_error(tmp_path):
     assert not said.is_silent
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=st.lists(st.text(max_size=40), max_size=8))
-def test_no_file_breaks_it(tmp_path_factory, lines):
+def test_no_file_breaks_it(tmp_path, lines):
     """Whatever stands below the header, good rows are all found."""
-    path = write(tmp_path_factory.mktemp("log") / "a.csv", PLAIN, PLAIN | {"utterance": "2"})
+    path = write(tmp_path / "a.csv", PLAIN, PLAIN | {"utterance": "2"})
     header, good, other = path.read_text().splitlines()
     harmless = [line.replace('"', "'") for line in lines]
     text = "\n".join([header, good, *harmless, other])

@@ -12,7 +12,6 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from streamer.errors import OutputError
@@ -153,6 +152,8 @@ def test_a_mark_is_a_row_of_its_own(tmp_path):
 @pytest.mark.parametrize("form", [STANDARD, EXCEL], ids=["standard", "excel"])
 def test_a_mark_leaves_columns_their_types(tmp_path, form):
     """As pandas reads them, beside utterances, classified or not."""
+    import pandas as pd
+
     path = tmp_path / "rows.csv"
     with CsvLog(path, COLUMNS, form=form) as log:
         log.add(row(utterance(1), SESSION))
