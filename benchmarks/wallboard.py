@@ -161,7 +161,7 @@ def smoothness(browser: Browser, tiles: int, seconds: float) -> list[float]:
                 for channel in ("customer", "agent"):
                     opened, partial, *rest = calls.utterance(call, channel)
                     for each in (opened, partial, partial, partial, *rest):
-                        board.take({**each, "server": ""})
+                        board.take(each)
                     if over.wait(pause):
                         return
 

@@ -10,6 +10,8 @@ const $ = (id) => document.getElementById(id);
 const REORDER_MS = 10000; // how often a grid that is sorted by what changes is sorted again
 const QUIET_MS = 30000; // so long nobody has touched the page: gaps may be closed
 const DETAIL_MS = 1000; // how often the call in detail is asked for again
+const SLICE_MS = 100; // clocks are written in parts: all at once would take several frames
+const SLICES = 10;
 
 const calls = new Map(); // what the server says of each call
 const tiles = new Map();
@@ -21,6 +23,9 @@ let mayAcknowledge = false;
 let drawing = false;
 let touchedAt = performance.now();
 let orderedAt = 0;
+let slice = 0; // the part of the tiles whose clocks are written next
+let sliceAt = 0; // when
+let made = 0; // tiles so far
 let order = []; // of the ids, where the grid is sorted
 let notice = "";
 let gridKey = ""; // what is in the grid, and in what order
@@ -98,11 +103,12 @@ function draw() {
   for (const [id, fields] of dirty) {
     const call = calls.get(id);
     let tile = tiles.get(id);
-    if (!tile) tiles.set(id, (tile = new Tile(id, openDetail)));
+    if (!tile) tiles.set(id, (tile = new Tile(id, openDetail, made++ % SLICES)));
     tile.draw(call, tile.call ? fields : null);
     tile.tick(now);
     if (id === detailId) askDetail();
   }
+  if (performance.now() >= sliceAt) tickSlice(now);
   const drawn = [...dirty.keys()];
   dirty.clear();
   arrange();
@@ -232,7 +238,6 @@ function drawCounts() {
 
 function tick() {
   const now = serverNow();
-  for (const tile of tiles.values()) if (tile.call) tile.tick(now);
   if (alertNodes.size) drawAlerts(now);
   const stale = feed.staleFor;
   mark(document.body, "data-stale", stale ? "" : null);
@@ -243,6 +248,13 @@ function tick() {
     places.close();
     redraw();
   } else if ($("order").value !== "place") redraw();
+}
+
+// Writes the clocks of some tiles; each has its turn once a second.
+function tickSlice(now) {
+  for (const tile of tiles.values()) if (tile.slice === slice) tile.tick(now);
+  slice = (slice + 1) % SLICES;
+  sliceAt = Math.max(sliceAt, performance.now() - SLICE_MS) + SLICE_MS;
 }
 
 // --- a call in detail ---------------------------------------------------------------------------
@@ -389,3 +401,4 @@ $("sign").addEventListener("close", () => {
 
 const feed = new Feed({ token: () => kept("streamer.token"), message: take, refused: sign });
 setInterval(tick, 1000);
+setInterval(() => { if (tiles.size && performance.now() >= sliceAt) redraw(); }, SLICE_MS);

@@ -6,7 +6,9 @@ const LONG_SILENCE_S = 10;
 export const MAX_ROWS = 3; // channels that a tile has room for
 
 export class Tile {
-  constructor(id, open) {
+  // slice: with which of the others its clock is written.
+  constructor(id, open, slice) {
+    this.slice = slice;
     this.name = el("button", { type: "button", class: "name", tabindex: "-1", "data-call": id, onclick: (e) => { e.stopPropagation(); open(id); } }, id);
     this.time = el("span", { class: "time" });
     this.flag = el("span", { class: "flag", hidden: true });
