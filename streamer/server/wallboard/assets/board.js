@@ -4,17 +4,16 @@ import { clock, el, mark, plural, span, who, whole, write } from "./format.js";
 import { Feed } from "./feed.js";
 import { detail } from "./detail.js";
 import { LetterSize, Places, matches, ordered } from "./places.js";
-import { MAX_ROWS, Tile } from "./tiles.js";
+import { Clocks, MAX_ROWS, TURN_MS, Tile } from "./tiles.js";
 
 const $ = (id) => document.getElementById(id);
 const REORDER_MS = 10000; // how often a grid that is sorted by what changes is sorted again
 const QUIET_MS = 30000; // so long nobody has touched the page: gaps may be closed
 const DETAIL_MS = 1000; // how often the call in detail is asked for again
-const SLICE_MS = 100; // clocks are written in parts: all at once would take several frames
-const SLICES = 10;
 
 const calls = new Map(); // what the server says of each call
 const tiles = new Map();
+const clocks = new Clocks(tiles);
 const dirty = new Map(); // what changed of a call since the last frame; null: everything
 const places = new Places();
 let servers = [];
@@ -23,9 +22,6 @@ let mayAcknowledge = false;
 let drawing = false;
 let touchedAt = performance.now();
 let orderedAt = 0;
-let slice = 0; // the part of the tiles whose clocks are written next
-let sliceAt = 0; // when
-let made = 0; // tiles so far
 let order = []; // of the ids, where the grid is sorted
 let notice = "";
 let gridKey = ""; // what is in the grid, and in what order
@@ -103,12 +99,12 @@ function draw() {
   for (const [id, fields] of dirty) {
     const call = calls.get(id);
     let tile = tiles.get(id);
-    if (!tile) tiles.set(id, (tile = new Tile(id, openDetail, made++ % SLICES)));
+    if (!tile) tiles.set(id, (tile = new Tile(id, openDetail)));
     tile.draw(call, tile.call ? fields : null);
     tile.tick(now);
     if (id === detailId) askDetail();
   }
-  if (performance.now() >= sliceAt) tickSlice(now);
+  if (clocks.due) clocks.tick(now);
   const drawn = [...dirty.keys()];
   dirty.clear();
   arrange();
@@ -248,13 +244,6 @@ function tick() {
     places.close();
     redraw();
   } else if ($("order").value !== "place") redraw();
-}
-
-// Writes the clocks of some tiles; each has its turn once a second.
-function tickSlice(now) {
-  for (const tile of tiles.values()) if (tile.slice === slice) tile.tick(now);
-  slice = (slice + 1) % SLICES;
-  sliceAt = Math.max(sliceAt, performance.now() - SLICE_MS) + SLICE_MS;
 }
 
 // --- a call in detail ---------------------------------------------------------------------------
@@ -401,4 +390,4 @@ $("sign").addEventListener("close", () => {
 
 const feed = new Feed({ token: () => kept("streamer.token"), message: take, refused: sign });
 setInterval(tick, 1000);
-setInterval(() => { if (tiles.size && performance.now() >= sliceAt) redraw(); }, SLICE_MS);
+setInterval(() => { if (tiles.size && clocks.due) redraw(); }, TURN_MS);

@@ -4,11 +4,13 @@ import { badge, clock, curve, el, mark, percent, shown, signed, span, svg, trend
 
 const LONG_SILENCE_S = 10;
 export const MAX_ROWS = 3; // channels that a tile has room for
+export const TURN_MS = 100;
+const TURNS = 10;
+let made = 0; // tiles so far
 
 export class Tile {
-  // slice: with which of the others its clock is written.
-  constructor(id, open, slice) {
-    this.slice = slice;
+  constructor(id, open) {
+    this.turn = made++ % TURNS;
     this.name = el("button", { type: "button", class: "name", tabindex: "-1", "data-call": id, onclick: (e) => { e.stopPropagation(); open(id); } }, id);
     this.time = el("span", { class: "time" });
     this.flag = el("span", { class: "flag", hidden: true });
@@ -92,6 +94,26 @@ export class Tile {
     });
     const alerts = unseen.map((alert) => `alert: ${alert.rule}`);
     return [`call ${who(call)}`, this.time.textContent, ...alerts, ...sides, this.note.textContent].filter(Boolean).join("; ");
+  }
+}
+
+// Writes what goes on by itself on each tile once a second, on a tenth of them at a time: all at
+// once would take several frames.
+export class Clocks {
+  constructor(tiles) {
+    this.tiles = tiles;
+    this.turn = 0;
+    this.at = 0;
+  }
+
+  get due() {
+    return performance.now() >= this.at;
+  }
+
+  tick(now) {
+    for (const tile of this.tiles.values()) if (tile.turn === this.turn) tile.tick(now);
+    this.turn = (this.turn + 1) % TURNS;
+    this.at = Math.max(this.at, performance.now() - TURN_MS) + TURN_MS;
   }
 }
 
