@@ -25,7 +25,7 @@ $streamer train $learned --corpora $corpora --without $skip,$demo --encoder "$ba
 $streamer train $learned --corpora $corpora --without $skip,$demo --encoder "$tiny" \
     --sounds "$data/nonverbal" --out models/small --version 3
 $streamer train $learned --corpora $free --without $demo --encoder "$base" \
-    --out models/open --version 8
+    --out models/open --version 9
 
 # --- measure: how quiet each model is, then the recipe on unseen speakers and corpora ---
 for model in default open small; do

@@ -69,6 +69,14 @@ def test_speech_is_told_from_what_is_none():
     assert float(one) == pytest.approx(spoken[0])
 
 
+def test_without_recordings_of_sounds_more_is_no_speech():
+    """A head that knows synthetic sounds alone scores people's sounds higher."""
+    synthetic = Material([c for c in SOUNDS.clips if c.corpus == MADE_UP], SOUNDS.embed)
+    model = fit_speech(SPEECH, synthetic, forms=["plain"])
+    assert model.threshold > fit_speech(SPEECH, SOUNDS, forms=["plain"]).threshold
+    assert (model(SPEECH("first 1 s")) >= model.threshold).mean() > 0.98
+
+
 def test_the_figures_are_of_what_was_not_heard(tmp_path: Path):
     """Every clip is tested once, by a head that knows neither its speaker nor its kind."""
     asked: list[tuple[str, int]] = []
