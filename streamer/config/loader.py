@@ -10,6 +10,7 @@ import os
 import re
 import reprlib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import NoneType
@@ -139,8 +140,17 @@ def load(
 
 
 def user_file() -> Path:
-    """The configuration file in the user's own configuration folder."""
-    return platformdirs.user_config_path("streamer") / FILE_NAME
+    """The configuration file in the user's own configuration folder.
+
+    Raises:
+        ConfigError: The user has no home, as that of a service may have none.
+    """
+    try:
+        return platformdirs.user_config_path("streamer") / FILE_NAME
+    except RuntimeError as error:
+        raise ConfigError(
+            "this user has no home folder, expected one in HOME or XDG_CONFIG_HOME"
+        ) from error
 
 
 def template() -> str:
@@ -155,7 +165,10 @@ def template() -> str:
 
 def _find_file(warnings: list[str]) -> Path | None:
     """The file of the current folder, else the user's; what cannot be looked for is said."""
-    for path in (Path(FILE_NAME), user_file()):
+    paths = [Path(FILE_NAME)]
+    with suppress(ConfigError):
+        paths.append(user_file())
+    for path in paths:
         try:
             if path.is_file():
                 return path
@@ -168,7 +181,10 @@ def _find_file(warnings: list[str]) -> Path | None:
 
 def _is_users_own(path: Path) -> bool:
     """Whether a file lies in the user's own configuration folder."""
-    return path.resolve() == user_file().resolve()
+    try:
+        return path.resolve() == user_file().resolve()
+    except ConfigError:
+        return False
 
 
 def _without_untrusted(layer: _Layer, path: Path, warnings: list[str]) -> _Layer:
@@ -181,12 +197,14 @@ def _without_untrusted(layer: _Layer, path: Path, warnings: list[str]) -> _Layer
     for key in INSIDE_ONLY:
         if key in trusted and _leads_outside(trusted[key][0]):
             del trusted[key]
+    elsewhere = ""
+    with suppress(ConfigError):
+        elsewhere = f", or keep these keys in {user_file()}"
     if ignored := [key for key in said if key not in trusted]:
         warnings.append(
             f"{path.resolve()}: ignored {', '.join(ignored)}: a file that was only found in the "
             f"current folder may not run programs, send data, name a model's folder or write "
-            f"outside of the current folder; name it with --config {path}, or keep these keys in "
-            f"{user_file()}"
+            f"outside of the current folder; name it with --config {path}{elsewhere}"
         )
     return trusted
 

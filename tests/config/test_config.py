@@ -1,6 +1,7 @@
 """Every value is valid, known, and says where it came from."""
 
 import os
+import sys
 from pathlib import Path
 
 import platformdirs
@@ -8,6 +9,7 @@ import pytest
 import yaml
 
 from streamer import config
+from streamer.cli.main import main
 from streamer.errors import ConfigError
 
 WATCHES_A = "{rules: [{name: x, emotions: [sad], channel: a}]}"
@@ -163,6 +165,24 @@ def test_an_unknown_variable_is_worth_a_warning(tmp_path):
     assert warning.endswith("variable STREAMER_SERVICE_HOST, which is no setting")
     (warning,) = load(tmp_path, environ={"STREAMER_AUDIO_DEVIC": "1"}).warnings
     assert warning.endswith("did you mean STREAMER_AUDIO_DEVICE?")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, each user has a home")
+def test_a_user_without_a_home_has_no_file(tmp_path, monkeypatch):
+    """As that of a service: the file of the current folder counts, with what it may say."""
+    pwd = pytest.importorskip("pwd")
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
+    monkeypatch.chdir(tmp_path)
+    assert config.load(environ={}).config == config.Config()
+    (tmp_path / "config.yaml").write_text("mood: {half_life_s: 10}\nalerts: {command: [touch, x]}")
+    loaded = config.load(environ={})
+    assert loaded.config.mood.half_life_s == 10
+    assert loaded.config.alerts.command == ()
+    assert "ignored alerts.command" in loaded.warnings[0]
+    for args in (["config", "init"], ["enrol", "--list"]):
+        assert main(args) == 2
 
 
 @pytest.mark.skipif(not hasattr(os, "seteuid"), reason="Windows has no such users")

@@ -161,8 +161,17 @@ def _check_one_voice(speech: Sequence[Pcm], model: EnrollingModel) -> None:
 
 
 def folder() -> Path:
-    """Where enrolled voices are kept."""
-    return platformdirs.user_data_path("streamer") / "speakers"
+    """Where enrolled voices are kept.
+
+    Raises:
+        ConfigError: The user has no home, as that of a service may have none.
+    """
+    try:
+        return platformdirs.user_data_path("streamer") / "speakers"
+    except RuntimeError as error:
+        raise ConfigError(
+            "this user has no home folder, expected one in HOME or XDG_DATA_HOME"
+        ) from error
 
 
 def check_name(speaker: str) -> None:
