@@ -1,6 +1,8 @@
 """Stand-ins where a fault has to be scripted; each implements the protocol of the real thing."""
 
 import csv
+import os
+import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
@@ -92,6 +94,18 @@ class FakeModel:
         heard = "angry" if loud else "calm"
         probabilities = tuple(0.65 if label == heard else 0.05 for label in LABELS)
         return Prediction(LABELS, probabilities, mood=-0.6 if loud else 0.6, uncertain=False)
+
+
+class Deadly(FakeModel):
+    """Kills its process where it hears something loud, as a decoder may that meets a bad file."""
+
+    def classify(
+        self, pcm: Pcm, adaptation: SpeakerAdaptation | None = None, *, learn: bool = False
+    ) -> Prediction:
+        """As the fake model does, if at all."""
+        if np.abs(pcm).max() > 30_000:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().classify(pcm, adaptation, learn=learn)
 
 
 class FakeStreamingClassifier:

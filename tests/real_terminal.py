@@ -17,7 +17,7 @@ from rich.cells import cell_len
 from streamer.types import EMOTIONS, NO_SPEECH
 
 PATIENCE_S = 40
-POLL_S = 0.05
+POLL_S = 0.1
 SOUND = "call.wav"
 KEYS = {
     60: "q quit  space pause  m mark  ↑↓ rows  b new voice  ? help",

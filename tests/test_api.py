@@ -114,7 +114,7 @@ def test_a_voice_is_learned_within_a_recording(tmp_path):
     deaf = Predictor(config=Config.model_validate({"baseline": {"enabled": False}}))
     path = tmp_path / "voices.wav"
     pcm, rate = soundfile.read(VOICES, dtype="int16")
-    soundfile.write(path, pcm[: 18 * rate], rate)
+    soundfile.write(path, pcm[: 13 * rate], rate)
     alone = [u.prediction for u in deaf.utterances(path)]
     adapted = [u.prediction for u in learning.utterances(path)]
     assert len(adapted) > 2

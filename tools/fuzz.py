@@ -59,7 +59,7 @@ def log(data: bytes, folder: Path) -> None:
         path.write_bytes(header + data)
         with suppress(InputError):
             sessions, skipped = read_log(path)
-            assert sessions
+            assert all(session.utterances for session in sessions)
             assert all(str(one) for one in skipped)
         with suppress(OutputError), CsvLog(path, columns(EMOTIONS)):
             assert path.read_bytes().endswith(b"\n")

@@ -174,9 +174,12 @@ class ModelLoader:
         Raises:
             ConfigError, ModelError: As `Classifier.load` does.
         """
-        from streamer.model.classifier import Classifier
+        from streamer.model.catalog import find_bundle
 
         model = self.config.model
+        find_bundle(model.name)  # a name that nobody knows is said before torch is loaded
+        from streamer.model.classifier import Classifier
+
         prior = cast("Prior", model.prior)  # an emotion is a str, which a key's type hides
         return Classifier.load(model.name, prior=prior, threads=model.threads)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from fakes import FakeModel, silence, speech
+from fakes import Deadly, FakeModel, silence, speech
 
 from streamer.bulk.analyse_recording import Analysis, ModelIdentity
 from streamer.bulk.ray import Recordings
@@ -30,16 +30,6 @@ class Slow(FakeModel):
 
     def __init__(self) -> None:
         super().__init__(before=lambda: time.sleep(0.1))
-
-
-class Deadly(FakeModel):
-    """Dies of loud recordings, as a decoder does of a bad file."""
-
-    def classify(self, pcm, adaptation=None, *, learn=False):
-        """Kill the process."""
-        if np.abs(pcm.astype(np.float64)).mean() > 20_000:
-            os.kill(os.getpid(), 9)
-        return super().classify(pcm, adaptation, learn=learn)
 
 
 @pytest.fixture(scope="module")

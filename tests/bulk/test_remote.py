@@ -17,8 +17,8 @@ from streamer.types import SAMPLE_RATE
 fsspec = pytest.importorskip("fsspec")
 
 SAID = np.concatenate((silence(0.2), speech(0.6), silence(0.8)))
-COUNT = 40
-BREAKS = 10
+COUNT = 24
+BREAKS = 6
 """One answer in a number of them breaks off in its middle."""
 
 

@@ -47,7 +47,7 @@ def test_the_open_model_knows_seven_emotions():
     assert labels == ("neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(gain_db=st.floats(-40, 20))
 def test_gain_does_not_matter(gain_db: float):
     """How loud the microphone is set changes nothing."""
@@ -58,7 +58,7 @@ def test_gain_does_not_matter(gain_db: float):
     assert got.probabilities == pytest.approx(expected.probabilities, abs=2e-3)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(cuts=st.lists(st.integers(1, 23_999), max_size=20, unique=True))
 def test_blocks_do_not_matter(cuts: list[int]):
     """However the PCM was cut on its way, put together it is the same."""

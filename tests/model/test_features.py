@@ -22,7 +22,7 @@ def mel_of(pcm: NDArray[np.generic]) -> torch.Tensor:
     return features.log_mel(wave)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(gain_db=st.floats(-40, 20), seed=st.integers(0, 9))
 def test_gain_does_not_matter(gain_db: float, seed: int):
     """40 dB quieter or 20 dB louder: the same picture."""
@@ -41,7 +41,7 @@ def test_gain_does_not_matter_beyond_rounding_to_16_bit(gain_db: float):
     assert difference.mean() < 0.15
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(before=st.integers(0, 60), after=st.integers(0, 60))
 def test_silence_around_speech_does_not_matter(before: int, after: int):
     """Whole frames of silence at the ends leave the same speech and the same margins."""

@@ -335,13 +335,13 @@ def test_two_processes_share_a_file(tmp_path):
     script = WRITER.format(
         tests=[str(Path(__file__).parent), str(Path(__file__).parents[1])],
         path=str(path),
-        count=200,
+        count=100,
     )
     writers = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(2)]
     assert [writer.wait() for writer in writers] == [0, 0]
     rows = read(path)
-    assert len(rows) == 400
-    assert sorted(int(r["utterance"]) for r in rows) == sorted([*range(200), *range(200)])
+    assert len(rows) == 200
+    assert sorted(int(r["utterance"]) for r in rows) == sorted([*range(100), *range(100)])
 
 
 def test_a_file_that_another_program_locks_holds_nobody_up(tmp_path, monkeypatch):
@@ -384,7 +384,7 @@ def test_what_is_no_file_is_named(tmp_path, name):
 def test_killed_at_random_instants_it_has_every_row_it_told_of():
     """A few of the kills of benchmarks/kill.py: no row lost, no line torn, the next start clean."""
     script = Path(__file__).parents[2] / "benchmarks" / "kill.py"
-    args = ["--times", "5", "--seed", "7", "--longest", "2"]
+    args = ["--times", "4", "--seed", "7", "--longest", "2"]
     result = subprocess.run(
         [sys.executable, str(script), *args], capture_output=True, text=True, check=False
     )

@@ -9,6 +9,7 @@ import torch
 
 from streamer.model import bundle
 from streamer.model.classifier import Classifier
+from streamer.training.heads import perceptron
 from streamer.training.heads.logistic import Examples, Head, fit
 from streamer.training.heads.perceptron import add_hidden
 from streamer.training.heads.recipe import Recipe
@@ -48,6 +49,13 @@ def test_hidden_units_learn_what_a_line_cannot(corners: Examples):
     assert right(head) > 0.75
 
 
+@pytest.fixture
+def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nets that have learned little: enough where it does not matter what."""
+    monkeypatch.setattr(perceptron, "MIN_STEPS", 20)
+
+
+@pytest.mark.usefixtures("few_steps")
 def test_the_same_seed_gives_the_same_head(corners: Examples):
     """And nobody else's random numbers change."""
     linear = fit(corners, l2=1e-2)
@@ -61,6 +69,7 @@ def test_the_same_seed_gives_the_same_head(corners: Examples):
     assert not torch.equal(first(corners.features), other(corners.features))
 
 
+@pytest.mark.usefixtures("few_steps")
 def test_the_linear_head_has_half_of_the_say(corners: Examples):
     """Its logits are halved; the rest comes from the nets."""
     linear = fit(corners, l2=1e-2)

@@ -89,11 +89,11 @@ def test_a_bundle_comes_out_and_classifies(manifest: Path, encoder: Path, tmp_pa
     assert "| one | 24 |" in card
 
 
-def test_only_some_corpora(manifest: Path, encoder: Path, tmp_path: Path):
+def test_only_some_corpora(manifest: Path, encoder: Path, cache: Path, tmp_path: Path):
     """What is left out is not learned."""
     result = train(
         manifest=manifest, encoder=encoder, out=tmp_path / "mine", corpora=["two"],
-        recipe=RECIPE, cache=tmp_path / "cache", jobs=1, name="pair",
+        recipe=RECIPE, cache=cache, jobs=1, name="pair",
         version="7",
     )  # fmt: skip
     assert result.manifest.labels == ("neutral", "happy")
@@ -102,7 +102,9 @@ def test_only_some_corpora(manifest: Path, encoder: Path, tmp_path: Path):
     assert "emotion by emotion" not in (result.folder / "README.md").read_text()
 
 
-def test_with_one_speaker_nobody_is_held_out(manifest: Path, encoder: Path, tmp_path: Path):
+def test_with_one_speaker_nobody_is_held_out(
+    manifest: Path, encoder: Path, cache: Path, tmp_path: Path
+):
     """All figures are then of what was learned, and the confidence is too high."""
     rows = [
         (str(clip.path), clip.speaker, clip.emotion)
@@ -110,7 +112,7 @@ def test_with_one_speaker_nobody_is_held_out(manifest: Path, encoder: Path, tmp_
         if clip.speaker == "0"
     ]
     mine = write_manifest(tmp_path, rows, ("path", "speaker", "emotion"))
-    asked = {"encoder": encoder, "recipe": RECIPE, "cache": tmp_path / "cache", "jobs": 1}
+    asked = {"encoder": encoder, "recipe": RECIPE, "cache": cache, "jobs": 1}
     assert not train(manifest=mine, out=tmp_path / "mine", **asked).unseen_speakers
     assert train(manifest=manifest, out=tmp_path / "ours", **asked).unseen_speakers
 
@@ -129,12 +131,12 @@ def test_training_is_repeatable(manifest: Path, encoder: Path, tmp_path: Path):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of matplotlib, about its own imports
-def test_an_evaluation_is_written_down(manifest: Path, encoder: Path, tmp_path: Path):
+def test_an_evaluation_is_written_down(manifest: Path, encoder: Path, cache: Path, tmp_path: Path):
     """Metrics as JSON, pictures as PNG, other forms of the test clips beside the plain one."""
     evaluation = evaluate(
         manifest=manifest, encoder=encoder, protocol="corpus-out", recipe=RECIPE,
         variations=["telephone A-law", "partial 0.5 s"], out=tmp_path / "out",
-        cache=tmp_path / "cache", jobs=1,
+        cache=cache, jobs=1,
     )  # fmt: skip
     assert [fold.name for fold in evaluation.folds] == ["one", "two"]
     assert evaluation.folds[0].clips == 16  # nobody taught it what sad is
@@ -149,9 +151,9 @@ def test_an_evaluation_is_written_down(manifest: Path, encoder: Path, tmp_path: 
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of matplotlib, about its own imports
-def test_a_finished_model_is_measured(manifest: Path, encoder: Path, tmp_path: Path):
+def test_a_finished_model_is_measured(manifest: Path, encoder: Path, cache: Path, tmp_path: Path):
     """On a manifest, corpus by corpus; what it was made from and what it does not know is said."""
-    cache, out = tmp_path / "cache", tmp_path / "figures"
+    out = tmp_path / "figures"
     train(
         manifest=manifest, encoder=encoder, corpora=["two"], recipe=RECIPE,
         out=tmp_path / "mine", cache=cache, jobs=1,
@@ -242,14 +244,16 @@ def test_partial_forms_are_what_the_program_hears(manifest: Path, encoder: Path,
     assert np.allclose(extract(clips, "plain"), extract(clips, "partial 3 s"), atol=2e-2)
 
 
-def test_what_is_no_speech_is_learned_and_measured(manifest: Path, encoder: Path, tmp_path: Path):
+def test_what_is_no_speech_is_learned_and_measured(
+    manifest: Path, encoder: Path, cache: Path, tmp_path: Path
+):
     """Metrics of the protocol go into the card, the packages with their licences too."""
     soundfile.write(tmp_path / "hiss.wav", 0.1 * white(np.random.default_rng(0), 9999), SAMPLE_RATE)
     listing = "path,package,licence\nhiss.wav,winds,CC0\n"
     (tmp_path / "manifest.csv").write_text(listing)
     asked = {
         "manifest": manifest, "encoder": encoder, "recipe": replace(RECIPE, made_up=1),
-        "sounds": tmp_path, "cache": tmp_path / "cache", "jobs": 1,
+        "sounds": tmp_path, "cache": cache, "jobs": 1,
     }  # fmt: skip
     measured = evaluate_no_speech(**asked, out=tmp_path / "figures")
     assert measured.sounds == len(FAMILIES) + 1
