@@ -29,6 +29,11 @@ EXCERPT_S = 9.0
 BRISK_S, BRISK_PAUSE_S = 1.6, 0.6
 
 
+def pytest_configure() -> None:
+    """One thread for torch in each process: several run at once, and threads would wait in turn."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """Keep the garbage collector from what is there for good: modules and tests, a million objects.

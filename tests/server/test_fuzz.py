@@ -143,7 +143,7 @@ def damaged(draw: st.DrawFn, messages: SearchStrategy[str | bytes]) -> str | byt
 
 
 @pytest.mark.parametrize("name", CODECS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_whatever_comes_is_understood_or_refused_with_a_reason(name, data):
     """No other error; one start, before any audio; audio of the shape that the start says."""
@@ -181,7 +181,7 @@ def test_whatever_comes_is_understood_or_refused_with_a_reason(name, data):
 
 
 @pytest.mark.parametrize("protocol", [twilio, telnyx])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_messages_with_tracks_are_read_as_they_were_written(protocol, data):
     """Every kind of them."""
@@ -189,7 +189,7 @@ def test_messages_with_tracks_are_read_as_they_were_written(protocol, data):
     assert protocol.parse(protocol.serialize(message)) == message
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(AUDIOHOOK, EVENTS, CONNECTED, UPDATES, FRAMES)
 def test_other_messages_are_read_as_they_were_written(hook, event, connected, update, frame):
     """Of every protocol."""
@@ -201,7 +201,7 @@ def test_other_messages_are_read_as_they_were_written(hook, event, connected, up
     assert audiosocket.FrameReader().read(frame.to_bytes()) == [frame]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(FRAMES, max_size=5), st.lists(st.integers(0, 400), max_size=6))
 def test_frames_are_found_wherever_the_stream_is_cut(frames, cuts):
     """TCP cuts anywhere."""

@@ -17,8 +17,8 @@ from streamer.types import SAMPLE_RATE
 
 def test_a_few_minutes_of_a_day_are_accounted_for():
     """Each utterance that was said has one row, in its place, whatever the pauses and levels."""
-    result = soak.measure(0.03, 0.5, FakeModel, seed=1)
-    assert result.said == result.rows > 8
+    result = soak.measure(0.02, 0.5, FakeModel, seed=1)
+    assert result.said == result.rows > 5
     assert result.kept or result.growth >= soak.MAX_GROWTH  # so short, it still warms up
     assert (result.with_several, result.from_noise) == (0, 0)
     assert {(sample.threads, sample.files) for sample in result.after_warm_up} == {

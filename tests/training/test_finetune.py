@@ -36,7 +36,7 @@ def tune(
     out = folder / "tuned.safetensors"
     finetune(
         leave_out(clips, ["one:2", *without]), everything=clips, encoder=encoder, out=out,
-        choices=choices, cache=folder / "cache", jobs=1,
+        choices=choices, cache=manifest.parent / "decoded", jobs=1,
     )  # fmt: skip
     return out
 
