@@ -1,6 +1,6 @@
 # make run    sets up everything and listens; make run ARGS="--duration 20 --csv out.csv"
 # make test   sets up everything and passes the tests
-.PHONY: serve-load serve-soak help setup setup-test run test compile-tests test-portable test-ray planted mutation test-docs lint docs tables lock screenshots clean bench load soak calls kill
+.PHONY: test-image serve-load serve-soak help setup setup-test run test compile-tests test-portable test-ray planted mutation test-docs lint docs tables lock screenshots clean bench load soak calls kill
 
 bin := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 
@@ -33,6 +33,10 @@ compile-tests:
 
 test-portable: setup-test ## what needs no sound server and no POSIX terminal: the tests for macOS and Windows
 	$(test_env) $(bin)/pytest tests/analysis tests/model tests/segmentation tests/docs $(ARGS)
+
+test-image: setup-test ## build the container's image and see it and deploy/compose.yaml work; needs Docker
+	docker build --build-arg EXTRA_INDEX=$(EXTRA_INDEX) --tag streamer .
+	IMAGE=streamer $(test_env) $(bin)/pytest tests/server/test_containers.py $(ARGS)
 
 test-ray: setup-test ## streamer bulk on a Ray cluster of two nodes; in Spark and Daft, too; installs these, 600 MB
 	$(bin)/python -m pip install --quiet --editable ".[ray]" daft pyspark
