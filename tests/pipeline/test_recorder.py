@@ -19,7 +19,15 @@ from streamer import session as live_session
 from streamer.audio.ring import Chunk
 from streamer.config import Config
 from streamer.errors import OutputError
-from streamer.events import Alert, Event, LevelMeasured, StateChanged
+from streamer.events import (
+    Alert,
+    CallStarted,
+    Event,
+    LevelMeasured,
+    ModelLoaded,
+    SourceOpened,
+    StateChanged,
+)
 from streamer.pipeline import event_queue, live, recorder
 from streamer.pipeline.event_queue import EventQueue
 from streamer.pipeline.live import Pipeline
@@ -28,7 +36,7 @@ from streamer.sinks import csv_log
 from streamer.sinks.csv_log import CsvLog
 from streamer.sinks.lines import LineSink
 from streamer.sinks.row import columns
-from streamer.types import EMOTIONS, Mark, Pcm, State, Utterance
+from streamer.types import EMOTIONS, SAMPLE_RATE, Mark, Pcm, SourceInfo, State, Utterance
 
 PATIENCE_S = 60
 LEAD = silence(1.0)
@@ -446,6 +454,17 @@ def test_a_log_that_was_emptied_has_its_header_again(tmp_path):
         (notice,) = log.notices()
     assert "was emptied; rows go on below a new header" in notice
     assert path.read_text() == "a,b\n3,4\n5,6\n"
+
+
+def test_a_mark_is_of_the_call_in_which_it_was_begun():
+    """Its note may be finished when the next call goes on already."""
+    stream = recorder.RecordedStream(recorder.Recorder([], [], print), EventQueue(), Config())
+    stream.apply(ModelLoaded("fake", EMOTIONS))
+    stream.apply(SourceOpened(SourceInfo("desk", SAMPLE_RATE, 1, live=True), 1.7e9))
+    for number, begins_s in ((2, 10), (3, 20)):
+        stream.apply(CallStarted(number, begins_s * SAMPLE_RATE))
+    marks = [stream.apply(Mark(1, at_s * SAMPLE_RATE)) for at_s in (5, 10, 15, 25)]
+    assert [mark.call for (mark,) in marks] == [1, 2, 2, 3]
 
 
 def test_levels_give_way_before_anything_else(monkeypatch):
