@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import ssl
 import subprocess
 import time
@@ -21,6 +22,7 @@ from streamer.server.call_notice import CallNotice
 from streamer.server.protocols.base import CallStart
 from streamer.server.protocols.native import END, Header
 from streamer.server.retention import Retention
+from streamer.sinks import csv_removal
 from streamer.sinks.csv_removal import remove_rows
 from streamer.types import SAMPLE_RATE
 
@@ -180,8 +182,10 @@ s,3,,without
 """
 
 
-def test_rows_that_are_too_old_are_removed(tmp_path):
-    """Others stay as they are, to the byte."""
+def test_rows_that_are_too_old_are_removed(tmp_path, monkeypatch):
+    """Others stay as they are, to the byte, also where the power fails then: it is synced."""
+    synced = []
+    monkeypatch.setattr(csv_removal.os, "fsync", lambda file: synced.append(os.fstat(file).st_ino))
     path = tmp_path / "calls.csv"
     path.write_text(ROWS)
     path.chmod(0o640)
@@ -192,6 +196,7 @@ def test_rows_that_are_too_old_are_removed(tmp_path):
     assert path.read_text() == ROWS.replace("s,1,2026-01-01T00:00:00+00:00,old\n", "")
     assert path.stat().st_mode & 0o777 == 0o640
     before = path.stat().st_ino
+    assert synced == [before]
     assert asyncio.run(keeping.prune()) == 0
     assert path.stat().st_ino == before
     assert [each.name for each in tmp_path.iterdir()] == ["calls.csv"]

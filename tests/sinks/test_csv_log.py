@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 
 from streamer.errors import OutputError
-from streamer.sinks import csv_log
+from streamer.sinks import csv_log, retrying_log
 from streamer.sinks.csv_format import EXCEL, STANDARD
 from streamer.sinks.csv_log import CsvLog
 from streamer.sinks.lines import plain
+from streamer.sinks.retrying_log import RetryingLog
 from streamer.sinks.row import Session, columns, mark_row, row
 from streamer.sinks.summary import Summary
 from streamer.types import EMOTIONS, NO_SPEECH, EndReason, Mark, Prediction, Utterance
@@ -390,3 +391,22 @@ def test_killed_at_random_instants_it_has_every_row_it_told_of():
     )
     assert result.returncode == 0, result.stdout + result.stderr
     assert "lost 0; torn lines 0" in result.stdout
+
+
+def test_what_could_not_be_written_is_tried_again_now_and_then(tmp_path, monkeypatch):
+    """Not with each look at it: a disk that is full has enough to do."""
+    path, reports = tmp_path / "rows.csv", []
+    log = RetryingLog(path, COLUMNS, reports.append)
+    path.rename(tmp_path / "kept.csv")
+    path.mkdir()
+    monkeypatch.setattr(retrying_log, "RETRY_S", 3600.0)
+    log.add(dict.fromkeys(COLUMNS, "1"))
+    log.flush()
+    path.rmdir()
+    (tmp_path / "kept.csv").rename(path)
+    log.poll()
+    assert log.waiting == 1
+    monkeypatch.setattr(log, "_retry_at", 0.0)
+    log.poll()
+    assert log.waiting == 0
+    assert len(reports) == 2
