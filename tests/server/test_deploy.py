@@ -64,6 +64,15 @@ def commands():
         yield unit.name, argv, dict(set_)
 
 
+def test_companies_get_the_model_that_they_may_use():
+    """What analyses calls here takes the model that is for commercial use."""
+    models = {
+        n: e.get("STREAMER_MODEL_NAME") for n, argv, e in commands() if argv[0] != "wallboard"
+    }
+    assert models
+    assert set(models.values()) == {"open"}, models
+
+
 @pytest.mark.parametrize(("name", "argv", "environment"), list(commands()))
 def test_each_command_is_one_that_the_program_takes(name, argv, environment):
     """No flag in the folder is misspelt."""

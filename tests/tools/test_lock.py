@@ -29,6 +29,14 @@ def test_what_is_installed_is_locked(lock):
     assert len(run | serve | dev) == len(run) + len(serve) + len(dev)
 
 
+def test_what_older_pythons_need_besides_is_locked(lock):
+    """Locks are written with one Python; what that does not need is missing with another."""
+    text = lock.RUN.read_text() + lock.SERVE.read_text()
+    for name, marker in lock.older(lock.needed("serve")).items():
+        quoted = re.escape(marker.replace('"', "'"))
+        assert re.search(rf"^{name}==\S+ ; {quoted} ", text, re.MULTILINE)
+
+
 def test_everything_locked_has_hashes(lock):
     """So that pip refuses any other file; torch, which has none, is pinned by the package."""
     for path in (lock.RUN, lock.SERVE, lock.DEV):
