@@ -42,7 +42,8 @@ def test_parts_together_are_the_csv(calls, tmp_path):
     assert [part.name for part in parts] == [f"utterances-0000{n}-of-00003.csv" for n in (1, 2, 3)]
     found = [part.read_bytes().splitlines() for part in parts]
     assert {lines[0] for lines in found} == {header}
-    assert all(len(lines) > 1 for lines in found)
+    # which part a recording is in depends on its path, so that one may be empty
+    assert sum(len(lines) > 1 for lines in found) > 1
     assert sorted(line for lines in found for line in lines[1:]) == sorted(rows)
     assert len(list(out.glob("calls-*.csv"))) == 3
 

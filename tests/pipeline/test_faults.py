@@ -198,19 +198,25 @@ def as_nobody() -> Iterator[None]:
 
 def test_what_cannot_be_written_for_a_while_follows(tmp_path, shown, capfd, monkeypatch):
     """It is said when it begins, and when it is over; in order, and nothing is missing."""
-    monkeypatch.setattr(
-        retrying_log, "RETRY_S", 3600.0
-    )  # not while the file is put back: with a row
-    path = tmp_path / "rows.csv"
+    monkeypatch.setattr(retrying_log, "RETRY_S", 3600.0)  # with the next row, not in between
+    folder, real, blocked = (tmp_path / name for name in ("folder", "real", "blocked"))
+    real.mkdir()
+    (blocked / "rows.csv").mkdir(parents=True)  # a folder where the file is expected
+    path = folder / "rows.csv"
+
+    def lead_to(target: Path) -> None:
+        """At once: the recorder, which may look at any time, never finds nothing there."""
+        link = tmp_path / "link"
+        link.symlink_to(target)
+        link.replace(folder)
 
     def block_and_free(number: int) -> None:
         if number == 2:
-            path.rename(tmp_path / "kept.csv")
-            path.mkdir()
+            lead_to(blocked)
         if number == 4:
-            path.rmdir()
-            (tmp_path / "kept.csv").rename(path)
+            lead_to(real)
 
+    lead_to(real)
     live(saying(4, block_and_free, shown), path).run()
     assert numbers(path) == [1, 2, 3, 4]
     began, over = capfd.readouterr().err.splitlines()
@@ -255,7 +261,9 @@ def test_a_full_disk_that_is_freed_has_every_row(small_disk, shown, capfd, monke
 
     live(saying(4, fill_and_free, shown), path).run()
     assert numbers(path) == [1, 2, 3, 4]
-    began, over = capfd.readouterr().err.splitlines()
+    lines = capfd.readouterr().err.splitlines()
+    assert len(lines) == 2, lines
+    began, over = lines
     assert "cannot be written: No space left on device; rows wait" in began
     assert over.endswith("written again, with 2 rows that waited")
 
