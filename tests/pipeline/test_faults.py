@@ -199,25 +199,17 @@ def as_nobody() -> Iterator[None]:
 def test_what_cannot_be_written_for_a_while_follows(tmp_path, shown, capfd, monkeypatch):
     """It is said when it begins, and when it is over; in order, and nothing is missing."""
     monkeypatch.setattr(retrying_log, "RETRY_S", 3600.0)  # with the next row, not in between
-    folder, real, blocked = (tmp_path / name for name in ("folder", "real", "blocked"))
-    real.mkdir()
-    (blocked / "rows.csv").mkdir(parents=True)  # a folder where the file is expected
-    path = folder / "rows.csv"
+    path = tmp_path / "folder" / "rows.csv"
+    (tmp_path / "real").mkdir()
+    (tmp_path / "blocked" / "rows.csv").mkdir(parents=True)  # where a file is expected
 
-    def lead_to(target: Path) -> None:
-        """At once: the recorder, which may look at any time, never finds nothing there."""
-        link = tmp_path / "link"
-        link.symlink_to(target)
-        link.replace(folder)
+    def lead_to(name: str) -> None:  # at once: the recorder may look at any time
+        (tmp_path / "link").symlink_to(tmp_path / name)
+        (tmp_path / "link").replace(path.parent)
 
-    def block_and_free(number: int) -> None:
-        if number == 2:
-            lead_to(blocked)
-        if number == 4:
-            lead_to(real)
-
-    lead_to(real)
-    live(saying(4, block_and_free, shown), path).run()
+    then = {2: "blocked", 4: "real"}
+    lead_to("real")
+    live(saying(4, lambda n: lead_to(then[n]) if n in then else None, shown), path).run()
     assert numbers(path) == [1, 2, 3, 4]
     began, over = capfd.readouterr().err.splitlines()
     assert f"{path}: is a folder" in began
