@@ -151,6 +151,13 @@ class Terminal:
         with (self.folder / "rows.csv").open(newline="") as file:
             return [r for r in csv.DictReader(file) if (r["end_reason"] == "mark") is marks]
 
+    def until_rows(self, count: int) -> None:
+        """Wait for a number of utterances in the CSV, whatever is on the screen."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not (self.folder / "rows.csv").exists() or len(self.rows()) < count:
+            assert time.monotonic() < deadline, f"waited for {count} rows"
+            time.sleep(POLL_S)
+
 
 Open: TypeAlias = Callable[[int, int], Terminal]
 

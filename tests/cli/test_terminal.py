@@ -61,11 +61,7 @@ def test_ended_while_the_terminal_takes_nothing(terminal: Open, brisk: Path):
     window.play(brisk)
     window.until(ROW.format(1), whole=True)
     window.press("C-s")
-    before = len(window.rows())
-    deadline = time.monotonic() + PATIENCE_S
-    while len(window.rows()) < before + 2:
-        assert time.monotonic() < deadline
-        time.sleep(POLL_S)
+    window.until_rows(len(window.rows()) + 2)
     window.signal(signal.SIGTERM)
     left_well(window)
 
@@ -76,10 +72,7 @@ def test_a_terminal_that_goes_on_is_drawn_again(terminal: Open, brisk: Path):
     window.play(brisk)
     window.until(LISTENING, whole=True)
     window.press("C-s")
-    deadline = time.monotonic() + PATIENCE_S
-    while not (window.folder / "rows.csv").exists() or not window.rows():
-        assert time.monotonic() < deadline
-        time.sleep(POLL_S)
+    window.until_rows(1)
     window.press("C-q")
     window.until(ROW.format(1), whole=True)
     window.press("q")
